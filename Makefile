@@ -1,0 +1,46 @@
+# Every target makes the environment it needs first; nothing has to be installed by hand.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: train test serve lint format bench clean
+
+train: $(VENV)/.installed
+	$(BIN)/python -m fer_jax.train --config configs/base.py $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+serve: $(VENV)/.installed
+	$(BIN)/python -m server $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Trains seed_cnn here and in Keras on TensorFlow by turns; TensorFlow lives in an environment of its own.
+bench: $(VENV)/.installed .venv-keras/.installed
+	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv-keras/.installed: benchmarks/keras-requirements.txt
+	test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-keras build dist *.egg-info

@@ -1,0 +1,29 @@
+"""The one exception family: a mistake a user can mend, told in one line.
+
+Commands catch `FerError`, print its message and end with exit code 2; anything else is a defect of
+ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+EXIT_USAGE = 2
+
+
+class FerError(Exception):
+    """A user's mistake. The message names the file or value, what was expected and what to do next."""
+
+
+class ConfigError(FerError):
+    """A configuration key or value that can not be used."""
+
+
+class DataError(FerError):
+    """Faces that are missing, unreadable or mislabelled."""
+
+
+class CheckpointError(FerError):
+    """A checkpoint that is missing, damaged or of another model."""
+
+
+class TrainingError(FerError):
+    """A training run that can not start or go on."""

@@ -1,0 +1,1 @@
+"""The live server: cameras in, annotated MJPEG out."""
