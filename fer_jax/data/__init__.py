@@ -1,0 +1,1 @@
+"""Sources of labelled faces, their audit, and the in-memory input pipeline."""

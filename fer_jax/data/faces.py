@@ -1,0 +1,44 @@
+"""The value every data source ends in: a split's faces, labels and names, in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """One split, held in memory (FER2013's 28,709 faces are 66 MB).
+
+    Attributes:
+        images: uint8 [N, 48, 48], grey levels.
+        labels: int32 [N], indices into `fer_jax.expressions.EXPRESSIONS`.
+        names: N names a person can find the face by: a path below the data folder, or "fer2013.csv:17".
+        votes: float32 [N, 7] FER+ votes per expression, or None where the source has none.
+            A row of zeros is a face nobody could label.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    votes: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if not (len(self.labels) == len(self.names) == n):
+            raise ValueError(f"{n} images, {len(self.labels)} labels, {len(self.names)} names")
+        if self.votes is not None and len(self.votes) != n:
+            raise ValueError(f"{n} images, {len(self.votes)} rows of votes")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: np.ndarray) -> Faces:
+        """Returns the faces at `indices` (int [M]), in that order."""
+        return Faces(
+            images=self.images[indices],
+            labels=self.labels[indices],
+            names=tuple(self.names[i] for i in indices),
+            votes=None if self.votes is None else self.votes[indices],
+        )

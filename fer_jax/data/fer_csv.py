@@ -1,0 +1,197 @@
+"""The csv form of FER2013, and the FER+ votes that go with it.
+
+fer2013.csv and its twin icml_face_data.csv hold one face a row: emotion, pixels, Usage, in any
+order and with stray spaces in the header. fer2013new.csv (Barsoum et al., "Training Deep Networks
+for Facial Expression Recognition with Crowd-Sourced Label Distribution", 2016) has one row of ten
+votes for each of those rows, in the same order.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from fer_jax.data.layout import split_of_usage
+from fer_jax.data.records import Record, Refusals
+from fer_jax.errors import DataError
+from fer_jax.expressions import (
+    FER2013_TO_INDEX,
+    FERPLUS_COLUMNS,
+    FERPLUS_TO_INDEX,
+    NUM_EXPRESSIONS,
+)
+from fer_jax.preprocess import FACE_SIZE
+
+CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+VOTES_NAME = "fer2013new.csv"
+
+_COLUMNS = ("emotion", "pixels", "usage")
+_LABELS = frozenset(str(label) for label in range(NUM_EXPRESSIONS))
+_LONGEST_LINE = 1 << 20  # bytes; a row of fer2013.csv has 9,300
+_NUM_PIXELS = FACE_SIZE * FACE_SIZE
+_WHOLE_NUMBERS = re.compile(r"[0-9 \t]*")
+
+
+class Row(NamedTuple):
+    """One good row: its place among all rows (from 0), its line in the file (from 1), its face."""
+
+    number: int
+    line: int
+    split: str
+    record: Record
+
+
+class Votes(NamedTuple):
+    """FER+ votes: the Usage's split of every row, and float32 [rows, 7] counts per expression."""
+
+    splits: Sequence[str | None]
+    counts: np.ndarray
+
+
+class _Header(NamedTuple):
+    """How many columns each row has, and where the wanted ones are."""
+
+    width: int
+    at: dict[str, int]
+
+
+class _BadRowError(ValueError):
+    """What is wrong with one row."""
+
+
+def is_face_csv(file: BinaryIO) -> bool:
+    """Whether the first line names the columns of fer2013.csv."""
+    header = file.readline(1024).decode("utf-8-sig", "replace")
+    return set(_COLUMNS) <= {column.strip(' "\r\n').lower() for column in header.split(",")}
+
+
+def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[Row], int]:
+    """Reads the faces of fer2013.csv.
+
+    Args:
+        file: the csv's bytes, UTF-8.
+        name: the file's name, for the names of faces ("fer2013.csv:17").
+        refusals: what becomes of rows with a wrong number of columns, pixels that are not 2304
+            whole numbers from 0 to 255, a label out of 0 to 6, or an unknown Usage.
+
+    Returns:
+        The good rows, and the number of all rows.
+
+    Raises:
+        DataError: a bad row, or a header without the three columns.
+    """
+    rows: list[Row] = []
+    count = 0
+    lines = _lines(file, refusals.where + name)
+    header = _header(lines, _COLUMNS, refusals.where + name)
+    for line, cells in lines:
+        try:
+            split, image, label = _parse(cells, header)
+        except _BadRowError as error:
+            refusals.refuse(f"{name}:{line}", str(error))
+        else:
+            rows.append(Row(count, line, split, Record(f"{name}:{line}", image, label)))
+        count += 1
+    return rows, count
+
+
+def read_votes(file: BinaryIO, name: str) -> Votes:
+    """Reads fer2013new.csv; `name` is what an error calls it.
+
+    Raises:
+        DataError: a header without the Usage and the ten vote columns, or a vote that is no number.
+    """
+    lines = _lines(file, name)
+    wanted = ("usage", *(column.lower() for column in FERPLUS_COLUMNS))
+    header = _header(lines, wanted, name)
+    splits: list[str | None] = []
+    counts: list[np.ndarray] = []
+    for line, cells in lines:
+        if len(cells) != header.width:
+            raise DataError(f"{name}:{line}: {len(cells)} columns, expected {header.width}")
+        splits.append(split_of_usage(cells[header.at["usage"]]))
+        row = np.zeros(NUM_EXPRESSIONS, np.float32)
+        for column, expression in zip(wanted[1:], FERPLUS_TO_INDEX, strict=True):
+            vote = cells[header.at[column]].strip()
+            if not (vote.isascii() and vote.isdigit()):
+                raise DataError(f"{name}:{line}: the vote {vote!r} is not a whole number")
+            if expression is not None:
+                row[expression] = int(vote)
+        counts.append(row)
+    return Votes(splits, np.array(counts, np.float32).reshape(-1, NUM_EXPRESSIONS))
+
+
+def with_votes(rows: Sequence[Row], count: int, votes: Votes, name: str) -> list[Row]:
+    """Gives each face its votes; `count` is the number of rows the face csv has, good and bad.
+
+    Raises:
+        DataError: the two files do not belong together.
+    """
+    if len(votes.splits) != count:
+        raise DataError(
+            f"{name}: {len(votes.splits)} rows of votes for {count} faces; "
+            "take the file that belongs to this csv, or remove it to train without votes"
+        )
+    for row in rows:
+        if votes.splits[row.number] != row.split:
+            raise DataError(
+                f"{name}: the Usage of row {row.number + 1} differs from {row.record.name}; "
+                "take the file that belongs to this csv, or remove it to train without votes"
+            )
+    return [
+        row._replace(record=row.record._replace(votes=votes.counts[row.number])) for row in rows
+    ]
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Gives (line number as an editor shows it, cells) of every line that is not blank."""
+    # Not io.TextIOWrapper: before Python 3.12 it can not wrap a member of a streamed tar.
+    raw = iter(lambda: file.readline(_LONGEST_LINE), b"")
+    reader = csv.reader(line.decode("utf-8", "replace").removeprefix("\ufeff") for line in raw)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(f"{name}:{reader.line_num}: not a csv line ({error})") from None
+
+
+def _header(lines: Iterator[tuple[int, list[str]]], wanted: Sequence[str], name: str) -> _Header:
+    _, cells = next(lines, (1, []))
+    found = [cell.strip().lower() for cell in cells]
+    if not set(wanted) <= set(found):
+        raise DataError(
+            f"{name}:1: expected the columns {', '.join(wanted)}, "
+            f"found {', '.join(found)[:80] or 'nothing'}"
+        )
+    return _Header(len(found), {column: found.index(column) for column in wanted})
+
+
+def _parse(cells: Sequence[str], header: _Header) -> tuple[str, np.ndarray, int]:
+    """Returns (split, uint8 [48, 48], label) of one row."""
+    if len(cells) != header.width:
+        raise _BadRowError(f"{len(cells)} columns, expected {header.width}")
+    emotion = cells[header.at["emotion"]].strip()
+    if emotion not in _LABELS:
+        raise _BadRowError(f"the label {emotion[:20]!r} is not one of 0 to {NUM_EXPRESSIONS - 1}")
+    usage = cells[header.at["usage"]]
+    split = split_of_usage(usage)
+    if split is None:
+        raise _BadRowError(f"the Usage {usage[:20]!r} is not Training, PublicTest or PrivateTest")
+    return split, _pixels(cells[header.at["pixels"]]), FER2013_TO_INDEX[int(emotion)]
+
+
+def _pixels(text: str) -> np.ndarray:
+    if not _WHOLE_NUMBERS.fullmatch(text):
+        odd = next(word for word in text.split() if not _WHOLE_NUMBERS.fullmatch(word))
+        raise _BadRowError(f"the pixel {odd[:20]!r} is not a whole number from 0 to 255")
+    values = np.fromstring(text, dtype=np.int64, sep=" ") if text.strip() else np.zeros(0)
+    if len(values) != _NUM_PIXELS:
+        raise _BadRowError(f"{len(values)} pixels, expected {_NUM_PIXELS} (48 x 48)")
+    if values.max() > 255:
+        raise _BadRowError(f"the pixel {values.max()} is out of 0 to 255")
+    return values.astype(np.uint8).reshape(FACE_SIZE, FACE_SIZE)

@@ -1,0 +1,207 @@
+"""The files below a data folder or inside an archive, one shape for both, read in place.
+
+Nothing is ever unpacked to disk. A compressed tar has no random access: its members come in the
+order they were packed, once, and a member's bytes must be read before the next one is asked for.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import functools
+import gzip
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from fer_jax.data.layout import is_hidden, split_of_folder
+from fer_jax.errors import DataError
+from fer_jax.expressions import index_of
+
+# FER2013's own archives unpack to 0.3 GB; a set of a million small colour faces to some 10 GB.
+MAX_UNPACKED_BYTES = 32 << 30
+MAX_MEMBERS = 4_000_000
+
+_TAR_OPENERS: dict[str, Callable[[Path], object]] = {
+    ".tar": lambda path: path.open("rb"),
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.bz2": bz2.open,
+    ".tbz2": bz2.open,
+    ".tar.xz": lzma.open,
+    ".txz": lzma.open,
+}
+ARCHIVE_SUFFIXES = (".zip", *_TAR_OPENERS)
+
+
+class Member(NamedTuple):
+    """One file: its name with forward slashes, and how to open it."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is one of an archive this module reads."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES) and not path.name.startswith(".")
+
+
+def file_member(name: str, path: str | Path) -> Member:
+    """A file of an open folder; nothing is opened yet."""
+    return Member(name, cast(Callable[[], BinaryIO], functools.partial(open, path, "rb")))
+
+
+def folder_members(folder: Path, *, only: str | None = None) -> list[Member]:
+    """Returns the files of `folder` that a layout could use, sorted by name.
+
+    Looks into split and class folders, and for both one folder further down; nowhere else, because
+    a data folder may hold anything. `only` names the one entry of `folder` to look at.
+    """
+    found = _listing(folder, prefix="", depth=0, only=only)
+    return sorted(found, key=lambda member: member.name)
+
+
+def _listing(folder: Path, *, prefix: str, depth: int, only: str | None) -> Iterator[Member]:
+    for entry in _entries(folder, must=depth == 0):
+        if only is not None and entry.name != only:
+            continue
+        name = prefix + _readable(entry.name)
+        if entry.is_file():
+            yield file_member(name, entry.path)
+        elif not entry.is_dir():
+            continue
+        elif split_of_folder(entry.name):
+            for expression in _entries(entry.path):
+                if expression.is_dir():
+                    yield from _files(expression, f"{name}/{_readable(expression.name)}/")
+        elif index_of(entry.name) is not None:
+            yield from _files(entry, f"{name}/")
+        elif depth == 0:
+            yield from _listing(Path(entry.path), prefix=f"{name}/", depth=1, only=None)
+
+
+def _files(folder: os.DirEntry[str], prefix: str) -> Iterator[Member]:
+    for entry in _entries(folder.path):
+        # A dangling link is kept, so that reading it tells of a missing face.
+        if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
+            yield file_member(prefix + _readable(entry.name), entry.path)
+
+
+def _readable(name: str) -> str:
+    """A file's name as text that can be stored, whatever bytes the disk has."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")
+
+
+def _entries(folder: str | Path, *, must: bool = True) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        if must:
+            raise DataError(f"{folder}: the folder can not be listed ({error.strerror})") from None
+        return []  # a stranger's folder beside the faces
+
+
+@contextlib.contextmanager
+def archive_members(path: Path, *, limit: int = MAX_UNPACKED_BYTES) -> Iterator[Iterator[Member]]:
+    """Opens an archive and gives its files: a zip's sorted by name, a tar's in its own order.
+
+    Args:
+        path: a .zip or .tar, or a .tar compressed by gzip, bzip2 or xz.
+        limit: bytes that may be unpacked before the archive is taken for a trap.
+
+    Raises:
+        DataError: the archive is damaged, cut short, encrypted, or unpacks to more than `limit`.
+    """
+    try:
+        if path.name.lower().endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                yield _zip_members(archive, path, limit)
+        else:
+            with _open_tar(path) as packed:
+                stream = cast(BinaryIO, _Metered(packed, path, limit))
+                with tarfile.open(fileobj=stream, mode="r|") as archive:
+                    yield _tar_members(archive, path)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: the archive is damaged or cut short ({error}); fetch it again")
+
+
+def _open_tar(path: Path) -> io.BufferedIOBase:
+    suffix = next(end for end in _TAR_OPENERS if path.name.lower().endswith(end))
+    return cast(io.BufferedIOBase, _TAR_OPENERS[suffix](path))
+
+
+def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[Member]:
+    meter = _Meter(path, limit)
+
+    def unpack(info: zipfile.ZipInfo) -> BinaryIO:
+        meter.count(info.file_size)  # zipfile itself never gives more than the declared size
+        try:
+            return cast(BinaryIO, archive.open(info))
+        except (NotImplementedError, RuntimeError) as error:  # a rare method, or encrypted
+            raise DataError(f"{path}: can not be unpacked here ({error}); pack it again") from None
+
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        name = info.filename.replace("\\", "/")
+        if not info.is_dir() and not is_hidden(name):
+            yield Member(name, functools.partial(unpack, info))
+
+
+def _tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[Member]:
+    for number, info in enumerate(archive):
+        if number >= MAX_MEMBERS:
+            raise DataError(f"{path}: more than {MAX_MEMBERS:,} files in one archive; split it")
+        name = info.name.removeprefix("./")
+        if info.isdir() or is_hidden(name):
+            continue
+        yield Member(name, functools.partial(_open_tar_member, archive, info))
+
+
+def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:
+    file = archive.extractfile(info) if info.isreg() else None
+    if file is None:
+        raise OSError(0, "it is a link or a device inside the archive")
+    return cast(BinaryIO, file)
+
+
+class _Meter:
+    """Counts unpacked bytes and refuses to go past the limit."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._path, self._limit, self._count = path, limit, 0
+
+    def count(self, n: int) -> None:
+        self._count += n
+        if self._count > self._limit:
+            raise DataError(
+                f"{self._path}: unpacks to more than {self._limit / (1 << 30):.0f} GiB; "
+                "unpack it yourself and name the folder"
+            )
+
+
+class _Metered(io.RawIOBase):
+    """The unpacked stream of a tar, metered."""
+
+    def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int) -> None:
+        self._stream, self._path, self._meter = stream, path, _Meter(path, limit)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data = self._stream.read(size)
+        except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+            raise _damaged(self._path, error) from None
+        self._meter.count(len(data))
+        return data

@@ -1,0 +1,103 @@
+"""Turns the files of one source into faces, split by split, in one pass.
+
+The order of the files does not matter (a .tar.xz gives them as they were packed): faces come out in
+row order from a csv and sorted by name from pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from fer_jax.data import fer_csv
+from fer_jax.data.decode import MAX_FILE_BYTES, UndecodableImageError, decode_grey
+from fer_jax.data.layout import SPLITS, place, stranger
+from fer_jax.data.members import Member
+from fer_jax.data.records import Record, Refusals, Skipped
+from fer_jax.preprocess import FACE_SIZE, grey_face
+
+Kind = Literal["fer2013", "folder"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """All faces of a source.
+
+    Attributes:
+        records: split name -> faces; only the splits that have some.
+        skipped: the faces left out, under on_error="skip".
+        kind: "fer2013" for the csv form, for FER2013's file names, and where every picture is
+            48 x 48; "folder" for any other collection.
+    """
+
+    records: Mapping[str, Sequence[Record]]
+    skipped: Sequence[Skipped]
+    kind: Kind
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether the faces carry FER+ votes."""
+        return any(record.votes is not None for faces in self.records.values() for record in faces)
+
+
+def read_pictures(members: Iterable[Member], root: str, refusals: Refusals) -> Reading:
+    """Reads the pictures of the layout whose split folders lie in `root`.
+
+    Raises:
+        DataError: a picture that can not be used or a class folder nobody knows, unless `refusals`
+            leaves them out.
+    """
+    faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}
+    all_prefixed = all_small = True
+    for member in members:
+        where = place(member.name)
+        if where is None or where.root != root:
+            continue
+        name = member.name[len(root) + 1 :] if root else member.name
+        if where.label is None:
+            refusals.refuse(name, stranger(where.folder))
+            continue
+        try:
+            with member.open() as file:
+                pixels = decode_grey(file.read(MAX_FILE_BYTES + 1))
+        except UndecodableImageError as error:
+            refusals.refuse(name, str(error))
+        except OSError as error:
+            refusals.refuse(name, f"the file can not be read ({error.strerror})")
+        else:
+            all_prefixed &= where.prefixed
+            all_small &= pixels.shape == (FACE_SIZE, FACE_SIZE)
+            faces[where.split][name] = Record(name, grey_face(pixels), where.label)
+    records = {split: [found[name] for name in sorted(found)] for split, found in faces.items()}
+    return _reading(records, refusals, "fer2013" if all_prefixed or all_small else "folder")
+
+
+def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals) -> Reading:
+    """Reads the csv form and, where they lie beside it, the FER+ votes.
+
+    Raises:
+        DataError: a bad row, unless `refusals` leaves it out; a csv without the right header, or
+            votes of another csv.
+    """
+    folder = f"{root}/" if root else ""
+    votes_where = refusals.where + fer_csv.VOTES_NAME
+    rows, count, votes = [], 0, None
+    for member in members:
+        if member.name == folder + csv:
+            with member.open() as file:
+                rows, count = fer_csv.read_rows(file, csv, refusals)
+        elif member.name == folder + fer_csv.VOTES_NAME:
+            with member.open() as file:
+                votes = fer_csv.read_votes(file, votes_where)
+    if votes is not None:
+        rows = fer_csv.with_votes(rows, count, votes, votes_where)
+    records: dict[str, list[Record]] = {split: [] for split in SPLITS}
+    for row in rows:
+        records[row.split].append(row.record)
+    return _reading(records, refusals, "fer2013")
+
+
+def _reading(records: Mapping[str, Sequence[Record]], refusals: Refusals, kind: Kind) -> Reading:
+    present = {split: faces for split, faces in records.items() if faces}
+    return Reading(present, tuple(refusals.skipped), kind)

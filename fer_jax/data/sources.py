@@ -1,0 +1,200 @@
+"""Finds the faces under a user's path, in every form in which people have FER2013.
+
+`find_source` looks at names and at the first bytes of archives only; `Source.read` is the one pass
+that decodes everything, so that a .tar.xz is unpacked once whatever splits it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fer_jax.data import fer_csv, layout
+from fer_jax.data.candidates import best_of, candidate_of, several
+from fer_jax.data.members import (
+    MAX_UNPACKED_BYTES,
+    Member,
+    archive_members,
+    file_member,
+    folder_members,
+    is_archive,
+)
+from fer_jax.data.reading import Reading, read_csv, read_pictures
+from fer_jax.data.records import OnError, Refusals
+from fer_jax.errors import DataError
+
+# How far to look for faces in an archive that nobody named: ten seconds of unpacking.
+_PROBE_BYTES = 1 << 30
+
+
+class NoFacesError(DataError):
+    """A path that exists and holds no faces in any accepted form."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Faces that were found, not yet read.
+
+    Attributes:
+        path: the folder or the archive that holds them.
+        form: "csv", "folders", "archive:csv" or "archive:folders".
+        root: the folder inside `path` that holds the csv or the split folders; "" for `path`.
+        csv: the csv's name inside `root`, None for pictures.
+        members: the files of an open folder as they were found, none for an archive.
+    """
+
+    path: Path
+    form: str
+    root: str
+    csv: str | None = None
+    members: tuple[Member, ...] = dataclasses.field(default=(), repr=False)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hex digest of names, sizes and times of change: another one means other faces."""
+        digest = hashlib.sha256(f"{self.form}\n{self.root}\n{self.csv}\n".encode())
+        for name in self._names():
+            digest.update(name.encode())
+            with contextlib.suppress(FileNotFoundError):
+                stat = (self.path / name).stat()
+                digest.update(f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def read(self, on_error: OnError = "raise") -> Reading:
+        """Reads every split in one pass.
+
+        Args:
+            on_error: "raise" stops at the first face that can not be used; "skip" leaves it out.
+
+        Raises:
+            DataError: a bad face under "raise"; a damaged archive, a csv without the right header,
+                votes of another csv, or no faces at all under either.
+        """
+        joint = ": " if self._packed else "/"
+        refusals = Refusals(on_error, f"{self.path}{joint}{self._inside('')}")
+        with self._members() as members:
+            if self.csv is None:
+                reading = read_pictures(members, self.root, refusals)
+            else:
+                reading = read_csv(members, self.root, self.csv, refusals)
+        if not reading.records:
+            raise NoFacesError(
+                f"{self.path}: no face can be used, {len(reading.skipped)} were left out; "
+                f"expected {layout.ACCEPTED}"
+            )
+        return reading
+
+    @property
+    def _packed(self) -> bool:
+        return self.form.startswith("archive:")
+
+    def _inside(self, name: str) -> str:
+        return f"{self.root}/{name}" if self.root else name
+
+    @contextlib.contextmanager
+    def _members(self) -> Iterator[Iterable[Member]]:
+        if self._packed:
+            with archive_members(self.path) as members:
+                yield members
+        else:
+            yield self.members
+
+    def _names(self) -> Sequence[str]:
+        """The files below `path` whose change would change the faces."""
+        if self._packed:
+            return [""]
+        if self.csv is not None:
+            return [self._inside(self.csv), self._inside(fer_csv.VOTES_NAME)]
+        places = ((member.name, layout.place(member.name)) for member in self.members)
+        return [name for name, place in places if place is not None and place.root == self.root]
+
+
+def find_source(path: Path) -> Source:
+    """Finds the faces under a path.
+
+    Args:
+        path: a csv, an archive, or a folder. In a folder, faces that lie open win over archives and
+            those nearer the top win over those one folder down.
+
+    Raises:
+        NoFacesError: nothing of the accepted forms is there.
+        DataError: the path does not exist, or holds several data sets and none comes first.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; expected one with {layout.ACCEPTED}")
+    if path.is_dir():
+        source = _in_folder(path) or _in_archives_of(path)
+    elif is_archive(path):
+        source = _in_archive(path, limit=MAX_UNPACKED_BYTES)
+    elif path.suffix.lower() == ".csv":
+        beside = [name for name in (path.name, fer_csv.VOTES_NAME) if (path.parent / name).exists()]
+        members = (file_member(name, path.parent / name) for name in beside)
+        source = Source(path.parent, "csv", "", csv=path.name, members=tuple(members))
+    else:
+        source = None
+    if source is None:
+        raise NoFacesError(f"{path}: holds no faces; expected {layout.ACCEPTED}")
+    return source
+
+
+def _in_folder(path: Path) -> Source | None:
+    whole = Path(os.path.abspath(path))
+    views: list[tuple[Path, str | None]] = [(path, None)]
+    if layout.split_of_folder(whole.name):  # the user named data/test rather than data
+        views.append((path.parent if path.name == whole.name else whole.parent, whole.name))
+    strangers: list[str] = []
+    for folder, only in views:
+        members = folder_members(folder, only=only)
+        if found := best_of(filter(None, map(candidate_of, members)), folder):
+            return Source(folder, found.form, found.root, found.csv, tuple(members))
+        places = ((member.name, layout.place(member.name)) for member in members)
+        strangers += [
+            f"{(folder / name).parent}: {layout.stranger(place.folder)}"
+            for name, place in places
+            if place is not None and place.label is None
+        ]
+    if strangers:
+        raise NoFacesError(strangers[0])
+    return None
+
+
+def _in_archives_of(path: Path) -> Source | None:
+    """Looks into the archives that lie in a folder, those that are called fer2013 first."""
+    names = [member.name for member in folder_members(path) if member.name.count("/") <= 1]
+    archives = [path / name for name in names if is_archive(Path(name))]
+    groups: dict[tuple[bool, int], list[Path]] = {}
+    for archive in archives:
+        key = ("fer2013" not in archive.name.lower(), len(archive.parts))
+        groups.setdefault(key, []).append(archive)
+    broken: list[DataError] = []
+    for key in sorted(groups):
+        found = []
+        for archive in groups[key]:
+            try:
+                found.append(_in_archive(archive, limit=_PROBE_BYTES))
+            except DataError as error:
+                broken.append(error)
+        sources = [source for source in found if source is not None]
+        if len(sources) > 1:
+            raise several(path, [source.path.name for source in sources])
+        if sources:
+            return sources[0]
+    if broken:
+        raise broken[0]
+    return None
+
+
+def _in_archive(path: Path, *, limit: int) -> Source | None:
+    with archive_members(path, limit=limit) as members:
+        candidates = filter(None, map(candidate_of, members))
+        if path.suffix.lower() != ".zip":  # a tar would have to be unpacked to its end
+            candidates = itertools.islice(candidates, 1)
+        found = best_of(candidates, path)
+    return Source(path, f"archive:{found.form}", found.root, found.csv) if found else None

@@ -1,0 +1,102 @@
+"""Makers of tiny real data sets, in each form in which people have FER2013."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.data.reading import Reading
+from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, FERPLUS_COLUMNS
+
+_CSV_LABELS = {index: label for label, index in enumerate(FER2013_TO_INDEX)}
+
+
+def face(seed: int, *, size: int = 48, channels: int = 0) -> np.ndarray:
+    """A smooth picture of its own, uint8 [size, size] or [size, size, channels]."""
+    shape = (size, size, channels) if channels else (size, size)
+    noise = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), size / 24)
+
+
+def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+    done, data = cv2.imencode(suffix, image)
+    assert done
+    return data.tobytes()
+
+
+def picture_files(names: Iterable[str]) -> dict[str, bytes]:
+    """name -> bytes of a picture, each different, encoded as the name's suffix says."""
+    return {name: encoded(face(i), Path(name).suffix) for i, name in enumerate(sorted(names))}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
+    """A tar whose compression the suffix tells; its members keep the given order."""
+    compression = path.suffix.removeprefix(".").replace("tar", "").replace("tgz", "gz")
+    with tarfile.open(path, f"w:{compression}") as archive:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def csv_row(seed: int, label: int, usage: str) -> list[str]:
+    """emotion, pixels, Usage of one face; `label` is an index into EXPRESSIONS."""
+    pixels = " ".join(map(str, face(seed).ravel().tolist()))
+    return [str(_CSV_LABELS[label]), pixels, usage]
+
+
+def csv_bytes(rows: Sequence[Sequence[str]], header: str = "emotion,pixels,Usage") -> bytes:
+    return "\n".join([header, *(",".join(row) for row in rows), ""]).encode()
+
+
+def votes_bytes(rows: Sequence[tuple[str, Mapping[str, int]]]) -> bytes:
+    """fer2013new.csv of (Usage, votes by FER+'s own names) rows."""
+    lines = [",".join(["Usage", "Image name", *FERPLUS_COLUMNS])]
+    for number, (usage, votes) in enumerate(rows):
+        counts = [str(votes.get(column, 0)) for column in FERPLUS_COLUMNS]
+        lines.append(",".join([usage, f"fer{number:07}.png", *counts]))
+    return "\n".join([*lines, ""]).encode()
+
+
+def folder_names(splits: Sequence[str] = ("train", "validation"), per_class: int = 1) -> list[str]:
+    """<split>/<class>/<n>.png for every expression."""
+    return [
+        f"{split}/{expression}/{n}.png"
+        for split in splits
+        for expression in EXPRESSIONS
+        for n in range(per_class)
+    ]
+
+
+def names(reading: Reading) -> dict[str, list[str]]:
+    """split -> names of its faces, in order."""
+    return {split: [face.name for face in faces] for split, faces in reading.records.items()}
+
+
+ROWS = [
+    csv_row(0, 3, "Training"),
+    csv_row(1, 4, "PublicTest"),
+    csv_row(2, 6, "PrivateTest"),
+    csv_row(3, 5, "Training"),
+]

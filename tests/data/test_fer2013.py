@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import face_files as make
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from fer_jax.data.fer2013 import Fer2013, LoadedFaces, load_faces
+from fer_jax.data.sources import find_source
+from fer_jax.errors import DataError
+
+SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+LOAD = """
+import sys
+from pathlib import Path
+from fer_jax.data.fer2013 import load_faces
+from fer_jax.errors import DataError
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    faces = load_faces(Path(sys.argv[1]), cache_dir=Path(sys.argv[2]))
+    print({split: int(part.images.sum()) for split, part in faces.splits.items()})
+except DataError as error:
+    print("refused:", error)
+print("tensorflow" in sys.modules)
+"""
+
+
+def start(script: str, data: Path, cache: Path) -> subprocess.Popen[str]:
+    """Starts a process that runs `script` once it is written a line."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", script, str(data), str(cache)]
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def sums(loaded: LoadedFaces) -> dict[str, int]:
+    return {split: int(faces.images.sum()) for split, faces in loaded.splits.items()}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three faces an expression in train and validation."""
+    files = make.picture_files(make.folder_names(per_class=3))
+    return make.write_files(tmp_path / "data", files)
+
+
+def test_loaded_faces_are_the_faces_of_the_source_in_their_order(
+    data: Path, tmp_path: Path
+) -> None:
+    source = find_source(data)
+    loaded = load_faces(data, cache_dir=tmp_path / "cache")
+    assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "fer2013", ())
+    assert (loaded.path, loaded.fingerprint) == (data, source.fingerprint)
+    assert list(loaded.splits) == ["train", "validation"]
+    for split, records in source.read().records.items():
+        faces = loaded.splits[split]
+        assert faces.images.dtype == np.uint8
+        assert faces.labels.dtype == np.int32
+        assert faces.names == tuple(record.name for record in records)
+        assert faces.labels.tolist() == [record.label for record in records]
+        np.testing.assert_array_equal(faces.images, [record.image for record in records])
+        assert faces.votes is None
+
+
+def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = load_faces(data, cache_dir=cache)
+    picture = data / "train" / "happy" / "0.png"
+    before = picture.stat()
+    whole = picture.read_bytes()
+    picture.write_bytes(bytes(len(whole)))  # no picture any more, but the same size and time
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sums(load_faces(data, cache_dir=cache)) == sums(first)
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    with pytest.raises(DataError, match=r"happy/0\.png: the file is empty"):
+        load_faces(data, cache_dir=cache)
+
+
+def test_left_out_faces_are_still_told_by_the_cache(data: Path, tmp_path: Path) -> None:
+    (data / "train" / "sad" / "1.png").write_bytes(b"not a picture")
+    for _ in range(2):
+        loaded = load_faces(data, on_error="skip", cache_dir=tmp_path / "cache")
+        assert [skipped.name for skipped in loaded.skipped] == ["train/sad/1.png"]
+        assert "not a jpg" in loaded.skipped[0].reason
+        assert len(loaded.splits["train"]) == 20
+    with pytest.raises(DataError, match=r"train/sad/1\.png"):
+        load_faces(data, cache_dir=tmp_path / "cache")
+
+
+def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
+    votes = [(row[2], {"fear": 3, "surprise": number}) for number, row in enumerate(make.ROWS)]
+    make.write_files(
+        tmp_path,
+        {"fer2013.csv": make.csv_bytes(make.ROWS), "fer2013new.csv": make.votes_bytes(votes)},
+    )
+    faces = load_faces(tmp_path, cache_dir=tmp_path / "cache").splits["train"]
+    assert faces.names == ("fer2013.csv:2", "fer2013.csv:5")
+    assert faces.votes is not None
+    assert faces.votes.dtype == np.float32
+    np.testing.assert_array_equal(faces.votes, [[0, 0, 3, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0, 3]])
+
+
+def test_a_folder_may_hold_only_the_split_asked_for(tmp_path: Path) -> None:
+    files = make.picture_files(make.folder_names(("test",)))
+    data = make.write_files(tmp_path / "data", files)
+    loaded = load_faces(data, splits=["test"], cache_dir=tmp_path / "cache")
+    assert {split: len(faces) for split, faces in loaded.splits.items()} == {"test": 7}
+    with pytest.raises(DataError, match="holds no train split, only test; add a folder train/"):
+        load_faces(data, splits=["train"], cache_dir=tmp_path / "cache")
+
+
+def test_the_builder_reads_a_manual_directory_as_tfds_users_do(data: Path, tmp_path: Path) -> None:
+    builder = Fer2013(data_dir=tmp_path / "tfds")
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=data),
+    )
+    faces = builder.as_data_source("validation")
+    assert len(faces) == 21
+    assert faces[0]["image"].shape == (48, 48)
+    assert faces[0]["name"] == b"validation/angry/0.png"
+
+
+def test_a_damaged_cache_is_made_again(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = load_faces(data, cache_dir=cache)
+    (records,) = cache.glob("*/fer2013/*/fer2013-train.array_record*")
+    records.write_bytes(records.read_bytes()[:1000])
+    assert sums(load_faces(data, cache_dir=cache)) == sums(first)
+    assert records.stat().st_size > 1000
+
+
+def test_the_cache_keeps_the_last_used_datasets_and_leaves_other_folders_alone(
+    data: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    old = [cache / f"{number:024x}-raise" for number in range(9)]
+    for age, entry in enumerate([*old, cache / "precious"]):
+        entry.mkdir(parents=True)
+        os.utime(entry, (1000 - age, 1000 - age))
+    load_faces(data, cache_dir=cache)
+    assert [entry.exists() for entry in old] == [True] * 7 + [False] * 2
+    assert (cache / "precious").exists()
+
+
+def test_two_processes_load_at_once_without_tensorflow_and_without_noise(
+    data: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    loads = [start(LOAD, data, cache) for _ in range(2)]
+    for load in loads:
+        assert load.stdout is not None
+        assert load.stdout.readline() == "ready\n"
+    for load in loads:
+        assert load.stdin is not None
+        load.stdin.write("\n")
+        load.stdin.flush()
+    expected = sums(load_faces(data, cache_dir=tmp_path / "other"))
+    for load in loads:
+        assert load.communicate(timeout=120) == (f"{expected}\nFalse\n", "")
+    assert [path.name for path in cache.glob("*/fer2013/*")] == ["1.0.0"]
+
+
+def test_a_killed_preparation_leaves_nothing_that_is_taken_as_whole(
+    data: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    die_in_the_second_split = """
+import os, signal
+from fer_jax.data.fer2013 import Fer2013
+whole = Fer2013._generate_examples
+def dying(self, records):
+    for index, example in whole(self, records):
+        if example["name"].startswith("validation/sad"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield index, example
+Fer2013._generate_examples = dying
+"""
+    killed = start(die_in_the_second_split + LOAD, data, cache)
+    killed.communicate("\n", timeout=120)
+    assert killed.returncode == -9
+    assert list(cache.glob("*/fer2013/incomplete*/fer2013-train*"))
+    assert len(load_faces(data, cache_dir=cache).splits["validation"]) == 21
+
+
+def test_a_disk_that_takes_no_more_is_told_in_one_line(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+    full = start(LOAD.replace("sys.stdin.readline()", limit), data, cache)
+    out, _ = full.communicate(timeout=120)
+    _, line, *rest = out.splitlines()
+    assert rest == ["False"]
+    assert line.startswith(f"refused: {cache}/")
+    assert f"the dataset made from {data} can not be written there (File too large)" in line
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_real_fer2013_is_found_beside_an_unrelated_archive() -> None:
+    archives = SHARED / "data"
+    if not (archives / "fer2013.tar.xz").exists():
+        pytest.skip(f"{archives}/fer2013.tar.xz is not there; set FER_SHARED to its folder")
+    source = find_source(archives)
+    reading = source.read()
+    assert (source.form, reading.kind) == ("archive:folders", "fer2013")
+    counts = {split: len(faces) for split, faces in reading.records.items()}
+    assert counts == {"train": 28_709, "validation": 3_589}
