@@ -1,0 +1,1 @@
+"""Faces drawn from action units: who it is, what the face does, and how the camera sees it."""
