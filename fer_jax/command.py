@@ -1,0 +1,123 @@
+"""How every command reads its line and ends: one clear line and exit code 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import flags
+from ml_collections import config_flags
+
+from fer_jax.config import Config, from_config_dict, key_exists, unknown_key_message
+from fer_jax.errors import EXIT_USAGE, ConfigError, FerError
+
+_NO_SPACE = "No space left on device"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose refusals are `FerError`s, so that they too end in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises FerError in place of printing the usage."""
+        raise FerError(f"{message}; --help lists what {self.prog} takes")
+
+
+def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code of `main` on `argv` (default: the process's own arguments).
+
+    A `FerError` and a full disk become one line on standard error and exit code 2.
+    """
+    try:
+        return main(sys.argv[1:] if argv is None else argv)
+    except FerError as error:
+        return _refuse(str(error))
+    except Exception as error:
+        where = full_disk(error)
+        if where is None:
+            raise
+        return _refuse(f"{where}: the disk is full; free some room and run the same command again")
+
+
+def full_disk(error: BaseException | None) -> str | None:
+    """Names what could not be written if `error`, or what caused it, was a full disk; else None.
+
+    Libraries that write through C++ wrap the system's error in a text of their own.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return str(error.filename or "output")
+        if _NO_SPACE in str(error):
+            path = re.search(r'"(/[^"]+)"', str(error))
+            return path.group(1) if path else "output"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def read_config(
+    argv: Sequence[str], *, define: Callable[[flags.FlagValues], None]
+) -> tuple[Config, str, flags.FlagValues]:
+    """Reads `--config FILE`, its `--config.key=value` overrides, and further flags.
+
+    Args:
+        argv: arguments after the program's name.
+        define: adds the command's own flags.
+
+    Returns:
+        The checked configuration, the configuration file's path and all the flags.
+
+    Raises:
+        ConfigError: an unknown key, flag or file, or a value that can not be used.
+    """
+    _check_keys(argv)
+    values = flags.FlagValues()
+    line = ["fer_jax", *argv]
+    config_flags.DEFINE_config_file(
+        "config", None, "Configuration file.", flag_values=values, sys_argv=line
+    )
+    define(values)
+    try:
+        rest = values(line)[1:]
+        if rest:
+            raise ConfigError(f"{rest[0]!r} is not understood; expected --config FILE and flags")
+        if not values["config"].present:
+            raise ConfigError("no configuration was named; add --config configs/base.py")
+        file = config_flags.get_config_filename(values["config"])
+        return from_config_dict(values.config.to_dict()), file, values
+    except (flags.Error, TypeError) as error:
+        raise ConfigError(_one_line(error)) from error
+    except OSError as error:
+        if "Failed loading config file" not in str(error) and not isinstance(
+            error, FileNotFoundError
+        ):
+            raise
+        raise ConfigError(f"--config: {_missing_file(argv)} can not be read") from error
+
+
+def _check_keys(argv: Sequence[str]) -> None:
+    for argument in argv:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") and name.startswith("config."):
+            key = name.removeprefix("config.")
+            if not key_exists(key):
+                raise ConfigError(unknown_key_message(key))
+
+
+def _missing_file(argv: Sequence[str]) -> str:
+    for at, argument in enumerate(argv):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name == "config":
+            return value if equals else " ".join(argv[at + 1 : at + 2])
+    return "the file"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return EXIT_USAGE

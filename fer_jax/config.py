@@ -1,0 +1,291 @@
+"""Every setting of a training run: typed, documented, checked. The only file that knows the keys.
+
+A configuration file (`configs/*.py`) edits the `ConfigDict` that `default_config` returns; the command
+line edits it further (`--config.optim.learning_rate=1e-3`); `from_config_dict` checks the outcome and
+freezes it into the dataclasses below, which are all that the rest of the project sees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from ml_collections import config_dict
+
+from fer_jax.errors import ConfigError
+from fer_jax.models import MODELS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which faces to train on."""
+
+    # "auto" takes FER2013 (or any <split>/<class>/ folder) where `dir` holds it, else synthetic faces.
+    name: Literal["auto", "faces", "synthetic"] = "auto"
+    # A folder, csv or archive. Empty: $FER_DATA_DIR, and without that data/.
+    dir: str = ""
+    # A picture or row that can not be read: "raise" ends the run, "skip" leaves it out and counts it.
+    on_error: Literal["raise", "skip"] = "raise"
+    # Leave out of training what the audit lists: blank faces, copies, faces that are in another split.
+    exclude_audited: bool = True
+    # Train on FER+ vote shares in place of single labels, where the csv form comes with them.
+    soft_labels: bool = False
+    # Draw every expression equally often, with replacement.
+    balanced_sampling: bool = False
+    # Synthetic faces drawn for training and for validation.
+    synthetic_train: int = 6000
+    synthetic_validation: int = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which network to train."""
+
+    name: str = "resnet_small"  # a key of fer_jax.models.MODELS
+    dropout: float | None = None  # probability; None: the network's own
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the convolutions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlateauConfig:
+    """When to lower the learning rate; the arguments of optax.contrib.reduce_on_plateau."""
+
+    factor: float = 0.5  # the learning rate is multiplied by this
+    patience: int = 4  # evaluations without a better validation loss before that happens
+    cooldown: int = 1  # evaluations after it that do not count
+    rtol: float = 1e-3  # relative improvement that counts as better
+    min_scale: float = 1e-2  # where lowering ends; out of patience again, training stops early
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How parameters move."""
+
+    name: Literal["adamw", "sgd"] = "adamw"  # sgd is with Nesterov momentum
+    learning_rate: float = 2e-3  # at its peak
+    weight_decay: float = 0.05  # decoupled; convolution and dense kernels only
+    momentum: float = 0.9  # of sgd
+    clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
+    schedule: Literal["plateau", "cosine", "constant"] = "plateau"
+    warmup_epochs: float = 1.0  # linear rise from zero
+    # Share of the run, at its end, over which the rate falls linearly to zero whatever the plateau
+    # says (Hagele et al., 2024, arXiv:2405.18392). Not used by "cosine".
+    anneal_fraction: float = 0.3
+    plateau: PlateauConfig = dataclasses.field(default_factory=PlateauConfig)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is minimised."""
+
+    label_smoothing: float = 0.1  # share of each target spread over all classes
+    class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
+    mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
+    cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How training faces are varied; each amount is the largest one drawn."""
+
+    flip: bool = True  # mirror half of them
+    rotate_degrees: float = 12.0
+    scale: float = 0.12  # relative size
+    shear: float = 0.08
+    translate: float = 0.07  # share of the picture's side
+    gamma: float = 0.3  # exponent drawn from exp(+-gamma)
+    erase_probability: float = 0.5  # random erasing (Zhong et al., 2020, arXiv:1708.04896)
+    erase_area: float = 0.2  # largest erased share of the picture
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole run."""
+
+    seed: int = 0
+    # Passes over the training faces; 0: what was measured to suit the data (see `resolved_epochs`).
+    epochs: int = 0
+    batch_size: int = 64
+    eval_batch_size: int = 256
+    ema_decay: float = 0.998  # of the averaged weights that are evaluated and kept; 0: off
+    # Devices to spread a batch over. 0: all; on a CPU, one simulated device a core.
+    devices: int = 0
+    best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation figure that picks the best
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+
+
+def default_config() -> config_dict.ConfigDict:
+    """Returns every key with its default, for a configuration file to edit."""
+    return _to_config_dict(Config())
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Returns the configuration as nested plain values, as `config.json` holds it."""
+    return dataclasses.asdict(config)
+
+
+def from_config_dict(values: Mapping[str, Any]) -> Config:
+    """Returns the checked, frozen configuration.
+
+    Raises:
+        ConfigError: a key that does not exist (the nearest is suggested), a value of the wrong type
+            or out of range.
+    """
+    config = _build(Config, values, prefix="")
+    _check_ranges(config)
+    return config
+
+
+def key_exists(key: str) -> bool:
+    """Whether `key` ("optim.learning_rate", without "config.") can be set."""
+    return key in _all_keys(Config, prefix="")
+
+
+def unknown_key_message(key: str) -> str:
+    """One line for a key that does not exist, with the nearest that does; `key` without "config."."""
+    known = _all_keys(Config, prefix="")
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not near:
+        last = key.rsplit(".", 1)[-1]
+        near = [k for k in known if k.rsplit(".", 1)[-1] == last][:1]
+    hint = f"did you mean config.{near[0]}?" if near else "see fer_jax/config.py for all keys"
+    return f"config.{key} does not exist: {hint}"
+
+
+def _to_config_dict(section: Any) -> config_dict.ConfigDict:
+    out = config_dict.ConfigDict()
+    hints = typing.get_type_hints(type(section))
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            out[field.name] = _to_config_dict(value)
+        elif value is None:
+            out[field.name] = config_dict.placeholder(_scalar_type(hints[field.name]))
+        else:
+            out[field.name] = value
+    return out
+
+
+def _scalar_type(hint: Any) -> type:
+    return next(arg for arg in typing.get_args(hint) if arg is not type(None))
+
+
+def _build(cls: type, values: Mapping[str, Any], *, prefix: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in fields:
+            raise ConfigError(unknown_key_message(prefix + key))
+    given = {}
+    for key, value in values.items():
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            given[key] = _build(typing.cast(type, hint), value, prefix=f"{prefix}{key}.")
+        else:
+            given[key] = _checked(value, hint, key=prefix + key)
+    return cls(**given)
+
+
+def _checked(value: Any, hint: Any, *, key: str) -> Any:
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        if value not in options:
+            raise ConfigError(f"config.{key}={value!r}: expected one of {', '.join(options)}")
+        return value
+    if type(None) in options:
+        if value is None:
+            return None
+        hint = _scalar_type(hint)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(
+            f"config.{key}={value!r}: expected {hint.__name__}, got {type(value).__name__}"
+        )
+    return value
+
+
+def _all_keys(cls: type, *, prefix: str) -> list[str]:
+    keys = []
+    for name, hint in typing.get_type_hints(cls).items():
+        if dataclasses.is_dataclass(hint):
+            keys += _all_keys(typing.cast(type, hint), prefix=f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def _check_ranges(config: Config) -> None:
+    if config.model.name not in MODELS:
+        near = difflib.get_close_matches(config.model.name, MODELS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(MODELS)}"
+        raise ConfigError(f"config.model.name={config.model.name!r} is no network: {hint}")
+    _require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
+    _require_range(config, not_negative=("seed", "epochs", "devices"))
+    _require_range(
+        config.data,
+        prefix="data.",
+        at_least_one=("synthetic_train", "synthetic_validation"),
+    )
+    _require_range(config.model, prefix="model.", shares=("dropout",))
+    _require_range(
+        config.optim,
+        prefix="optim.",
+        not_negative=("weight_decay", "clip_norm", "warmup_epochs"),
+        shares=("momentum", "anneal_fraction"),
+        positive=("learning_rate",),
+    )
+    _require_range(
+        config.optim.plateau,
+        prefix="optim.plateau.",
+        at_least_one=("patience",),
+        not_negative=("cooldown",),
+        shares=("rtol", "min_scale"),
+        positive=("factor", "rtol"),
+    )
+    if config.optim.plateau.factor >= 1:
+        raise ConfigError(
+            f"config.optim.plateau.factor={config.optim.plateau.factor}: expected less than 1"
+        )
+    _require_range(
+        config.loss, prefix="loss.", shares=("label_smoothing",), not_negative=("mixup", "cutmix")
+    )
+    _require_range(
+        config.augment,
+        prefix="augment.",
+        not_negative=("rotate_degrees", "gamma"),
+        shares=("scale", "shear", "translate", "erase_area"),
+    )
+    if not 0 <= config.augment.erase_probability <= 1:
+        raise ConfigError(
+            f"config.augment.erase_probability={config.augment.erase_probability}: expected 0 to 1"
+        )
+
+
+def _require_range(
+    section: Any,
+    *,
+    prefix: str = "",
+    at_least_one: Sequence[str] = (),
+    not_negative: Sequence[str] = (),
+    positive: Sequence[str] = (),
+    shares: Sequence[str] = (),
+) -> None:
+    rules = (
+        (at_least_one, lambda v: v >= 1, "1 or more"),
+        (not_negative, lambda v: v >= 0, "0 or more"),
+        (positive, lambda v: v > 0, "more than 0"),
+        (shares, lambda v: 0 <= v < 1, "0 or more and less than 1"),
+    )
+    for keys, holds, expected in rules:
+        for key in keys:
+            value = getattr(section, key)
+            if value is not None and not holds(value):
+                raise ConfigError(f"config.{prefix}{key}={value}: expected {expected}")

@@ -1,0 +1,177 @@
+"""From `config.data` to faces in memory: which set, which splits, and what was left out of training."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_jax.config import DataConfig
+from fer_jax.data.audit import audit, excluded
+from fer_jax.data.faces import Faces
+from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.records import OnError
+from fer_jax.data.synthetic import load_synthetic
+from fer_jax.errors import DataError
+from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
+from fer_jax.randomness import host_generator
+
+DEFAULT_DIR = "data"
+DIR_VARIABLE = "FER_DATA_DIR"
+
+# Passes over the training faces that suit the data, measured on two cores (see configs/base.py).
+REAL_EPOCHS = 46
+SYNTHETIC_EPOCHS = 12
+
+_HELD_OUT_SHARE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Faces to train on.
+
+    Attributes:
+        name: "fer2013", "folder" or "synthetic".
+        splits: split name -> faces; always "train" and "validation".
+        suggested_epochs: passes over the training faces when the configuration names none.
+        card: what the checkpoint's card tells about it, JSON-able.
+    """
+
+    name: str
+    splits: dict[str, Faces]
+    suggested_epochs: int
+    card: dict[str, Any]
+
+
+def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
+    """Returns the faces that `config` asks for, with the audited ones left out of training.
+
+    Args:
+        config: which data; see its fields.
+        seed: of the synthetic faces, and of a held-out validation split.
+
+    Raises:
+        DataError: a folder was named, by the configuration or by $FER_DATA_DIR, and holds no faces
+            or broken ones; or "faces" was asked for and there is no data/.
+    """
+    path = real_data_path(config)
+    dataset = _synthetic(config, seed=seed) if path is None else _real(path, config, seed=seed)
+    if config.exclude_audited:
+        dataset = _without_audited(dataset)
+    if not len(dataset.splits["train"]):
+        raise DataError(f"{path}: no face is left to train on")
+    return dataset
+
+
+def real_data_path(config: DataConfig) -> Path | None:
+    """Where real faces are to be read from; None for synthetic ones.
+
+    A folder that was named is taken at its word, so that a typo never trains on the wrong data; the
+    default one counts only when it exists.
+    """
+    if config.name == "synthetic":
+        return None
+    named = config.dir or os.environ.get(DIR_VARIABLE, "")
+    path = Path(named or DEFAULT_DIR).expanduser()
+    if named or config.name == "faces" or path.exists():
+        return path
+    return None
+
+
+def class_counts(splits: dict[str, Faces]) -> dict[str, dict[str, int]]:
+    """Faces per split and expression."""
+    return {
+        split: dict(
+            zip(
+                EXPRESSIONS,
+                np.bincount(faces.labels, minlength=NUM_EXPRESSIONS).tolist(),
+                strict=True,
+            )
+        )
+        for split, faces in splits.items()
+    }
+
+
+def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
+    counts = {"train": config.synthetic_train, "validation": config.synthetic_validation}
+    splits = load_synthetic(seed=seed, counts=counts)
+    card = {"name": "synthetic", "seed": seed, "counts": class_counts(splits), "skipped": []}
+    return Dataset("synthetic", splits, SYNTHETIC_EPOCHS, card)
+
+
+def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
+    loaded = load_faces(path, on_error=config.on_error)
+    splits = {s: faces for s, faces in loaded.splits.items() if s != "test"}
+    if "train" not in splits:
+        raise DataError(
+            f"{path}: has no train split (found: {', '.join(loaded.splits)}); expected "
+            "train/<class>/*.jpg, or rows whose Usage is Training"
+        )
+    held_out = "validation" not in splits
+    if held_out:
+        splits = _hold_out(splits["train"], seed=seed)
+    card = {
+        "name": loaded.kind,
+        "form": loaded.form,
+        "fingerprint": loaded.fingerprint,
+        "counts": class_counts(splits),
+        "validation": "a tenth of train, held out" if held_out else "its own split",
+        "skipped": [list(row) for row in loaded.skipped],
+    }
+    return Dataset(loaded.kind, splits, REAL_EPOCHS, card)
+
+
+def _hold_out(train: Faces, *, seed: int) -> dict[str, Faces]:
+    """Splits off a tenth of every expression, for data without a validation split."""
+    order = host_generator(seed, "hold out", 0).permutation(len(train))
+    chosen: list[np.ndarray] = []
+    for label in range(NUM_EXPRESSIONS):
+        rows = order[train.labels[order] == label]
+        chosen.append(
+            rows[: max(1, round(_HELD_OUT_SHARE * len(rows)))] if len(rows) > 1 else rows[:0]
+        )
+    validation = np.sort(np.concatenate(chosen))
+    if not len(validation):
+        raise DataError("the data has no validation split, and too few faces to hold some out")
+    kept = np.setdiff1d(np.arange(len(train)), validation)
+    return {"train": train.take(kept), "validation": train.take(validation)}
+
+
+def _without_audited(dataset: Dataset) -> Dataset:
+    found = audit(dataset.splits)
+    dropped = excluded(found, dataset.splits)
+    splits = {
+        split: faces.take(np.setdiff1d(np.arange(len(faces)), dropped.get(split, _NONE)))
+        for split, faces in dataset.splits.items()
+    }
+    summary = {
+        "found": found.counts(),
+        "excluded": {split: len(rows) for split, rows in dropped.items() if len(rows)},
+    }
+    card = {**dataset.card, "audit": summary, "counts_used": class_counts(splits)}
+    return dataclasses.replace(dataset, splits=splits, card=card)
+
+
+_NONE = np.empty(0, np.int64)
+
+
+def evaluation_split(path: Path, split: str, *, on_error: OnError = "raise") -> Faces:
+    """Returns one split of the faces at `path`, whole: the audit excludes nothing here.
+
+    Args:
+        path: a folder, csv or archive; it may hold this split only.
+        split: "train", "validation" or "test".
+        on_error: "raise" or "skip", for faces that can not be read.
+
+    Raises:
+        DataError: there is no such split.
+    """
+    loaded = load_faces(path, on_error=on_error)
+    if split not in loaded.splits:
+        raise DataError(
+            f"{path}: has no {split} split; it holds {', '.join(loaded.splits) or 'no faces'}"
+        )
+    return loaded.splits[split]

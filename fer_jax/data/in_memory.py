@@ -1,0 +1,105 @@
+"""The input pipeline: faces in memory, and the batch of any step as a function of that step alone.
+
+Training reads one endless sequence: epoch after epoch, each in its own shuffled order, cut into
+batches wherever they fall. Every face is seen exactly once an epoch, every batch has the same shape,
+and a resumed run needs to know nothing but its step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+import jax
+import numpy as np
+
+from fer_jax.data.faces import Faces
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.randomness import host_generator
+
+Array: TypeAlias = np.ndarray | jax.Array
+
+
+class Batch(NamedTuple):
+    """What a step is given.
+
+    Attributes:
+        image: uint8 [B, 48, 48].
+        label: int32 [B]; the class a prediction is counted against.
+        target: float32 [B, 7]; the distribution the loss is taken against.
+        mask: float32 [B]; 0 where a row only fills up the batch.
+    """
+
+    image: Array
+    label: Array
+    target: Array
+    mask: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingOrder:
+    """Which faces each step sees.
+
+    Attributes:
+        labels: int32 [N] class of each face.
+        batch_size: faces a step.
+        seed: of the shuffles.
+        balanced: draw every expression equally often, with replacement.
+    """
+
+    labels: np.ndarray
+    batch_size: int
+    seed: int
+    balanced: bool = False
+
+    def end_of_epoch(self, epoch: int) -> int:
+        """Number of steps after which `epoch` passes over the faces are complete, one at least each."""
+        return max(math.ceil(epoch * len(self.labels) / self.batch_size), epoch)
+
+    def indices(self, step: int) -> np.ndarray:
+        """Faces of `step`, counted from 0: int64 [batch_size]."""
+        count = len(self.labels)
+        at = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        out = np.empty(self.batch_size, np.int64)
+        for epoch in range(at[0] // count, at[-1] // count + 1):
+            here = at // count == epoch
+            out[here] = self._order(epoch)[at[here] % count]
+        return out
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - a handful of these exist, each a whole run long
+    def _order(self, epoch: int) -> np.ndarray:
+        generator = host_generator(self.seed, "order", epoch)
+        count = len(self.labels)
+        if not self.balanced:
+            return generator.permutation(count)
+        frequency = np.bincount(self.labels, minlength=NUM_EXPRESSIONS)
+        present = np.count_nonzero(frequency)
+        share = 1.0 / (present * frequency[self.labels])
+        return generator.choice(count, size=count, p=share)
+
+
+def targets(faces: Faces, *, soft: bool) -> np.ndarray:
+    """Returns what the loss is taken against, float32 [N, 7].
+
+    Args:
+        faces: N faces.
+        soft: vote shares where there are votes; a face without a vote keeps its single label.
+    """
+    one_hot = np.eye(NUM_EXPRESSIONS, dtype=np.float32)[faces.labels]
+    if not soft or faces.votes is None:
+        return one_hot
+    total = faces.votes.sum(axis=1, keepdims=True)
+    return np.where(total > 0, faces.votes / np.maximum(total, 1), one_hot).astype(np.float32)
+
+
+def evaluation_batches(faces: Faces, *, batch_size: int) -> Iterator[Batch]:
+    """Yields every face once, in order; the last batch is filled with masked copies of its first."""
+    one_hot = targets(faces, soft=False)
+    for start in range(0, len(faces), batch_size):
+        rows = np.arange(start, start + batch_size)
+        mask = (rows < len(faces)).astype(np.float32)
+        rows = np.where(rows < len(faces), rows, start)
+        yield Batch(faces.images[rows], faces.labels[rows], one_hot[rows], mask)

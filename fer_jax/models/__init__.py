@@ -1,0 +1,29 @@
+"""The networks by name. Each maps float32 [B, 48, 48, 1] to float32 logits [B, 7]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from fer_jax.models.resnet import resnet_large, resnet_small
+from fer_jax.models.seed_cnn import SeedCNN
+
+MODELS: Mapping[str, Callable[..., nn.Module]] = {
+    "seed_cnn": SeedCNN,
+    "resnet_small": resnet_small,
+    "resnet_large": resnet_large,
+}
+
+
+def build(name: str, *, dropout: float | None = None, dtype: str = "float32") -> nn.Module:
+    """Returns the network registered as `name`.
+
+    Args:
+        name: a key of `MODELS`.
+        dropout: probability of dropping a feature in training; None keeps the network's own.
+        dtype: of the convolutions, "float32" or "bfloat16".
+    """
+    options = {} if dropout is None else {"dropout": dropout}
+    return MODELS[name](dtype=jnp.dtype(dtype), **options)

@@ -1,0 +1,63 @@
+"""The pieces the networks are built from: plain functions and small Flax modules.
+
+Blocks take their convolution and norm as arguments, so that a network decides once on dtype,
+initialiser and train/eval mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Layer = Callable[..., Any]
+
+
+def space_to_depth(x: jax.Array) -> jax.Array:
+    """Moves each 2x2 patch into channels: [B, H, W, C] -> [B, H/2, W/2, 4C]; H and W even.
+
+    Convolutions with few channels at full resolution are the slowest thing a CPU can be asked for.
+    """
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+
+
+def max_pool_2x2(x: jax.Array) -> jax.Array:
+    """Largest of each 2x2 patch: [B, H, W, C] -> [B, H/2, W/2, C]; H and W even.
+
+    Written as reshape and max because the gradient of `nn.max_pool` (select-and-scatter) takes half
+    the training time of a small network on CPU.
+    """
+    batch, height, width, channels = x.shape
+    return jnp.max(x.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al., 2016, arXiv:1512.03385).
+
+    `stride` 2 halves the resolution; the shortcut then averages 2x2 patches before its 1x1
+    convolution (He et al., 2019, arXiv:1812.01187), which keeps all of the input in play.
+    """
+
+    features: int
+    conv: Layer
+    norm: Layer
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, C] to [B, H/stride, W/stride, features]."""
+        strides = (self.stride, self.stride)
+        shortcut = x
+        if self.stride > 1:
+            shortcut = nn.avg_pool(x, strides, strides)
+        if shortcut.shape[-1] != self.features:
+            shortcut = self.norm()(self.conv(self.features, (1, 1))(shortcut))
+        y = nn.relu(self.norm()(self.conv(self.features, (3, 3), strides=strides)(x)))
+        # A zero scale makes each block start as the identity (Goyal et al., 2017, arXiv:1706.02677).
+        y = self.norm(scale_init=nn.initializers.zeros)(self.conv(self.features, (3, 3))(y))
+        return nn.relu(shortcut + y)

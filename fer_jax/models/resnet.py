@@ -1,0 +1,60 @@
+"""Residual networks on a space-to-depth stem: the small default and a large one for accelerators."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.models.blocks import ResidualBlock, space_to_depth
+
+
+class ResNet(nn.Module):
+    """Space-to-depth stem, stages of residual blocks, global average pooling, dropout, one dense layer.
+
+    Attributes:
+        widths: channels of each stage; every stage but the first halves the resolution.
+        blocks: residual blocks in each stage.
+        dropout: probability of dropping a pooled feature.
+        space_to_depth: fold 2x2 pixels into channels before the first convolution.
+        dtype: of the convolutions; parameters and logits stay float32.
+    """
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    dropout: float = 0.2
+    space_to_depth: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps float32 [B, 48, 48, 1] to float32 logits [B, 7]."""
+        conv = functools.partial(
+            nn.Conv,
+            use_bias=False,
+            dtype=self.dtype,
+            kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal"),
+        )
+        norm = functools.partial(
+            nn.BatchNorm, use_running_average=not train, momentum=0.9, dtype=self.dtype
+        )
+        if self.space_to_depth:
+            x = space_to_depth(x)
+        x = nn.relu(norm()(conv(self.widths[0], (3, 3))(x)))
+        for stage, (features, count) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                x = ResidualBlock(features, conv, norm, stride)(x)
+        x = jnp.mean(x, axis=(1, 2)).astype(jnp.float32)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(NUM_EXPRESSIONS)(x)
+
+
+resnet_small = functools.partial(ResNet, widths=(32, 64, 128), blocks=(1, 1, 2))
+resnet_large = functools.partial(
+    ResNet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), space_to_depth=False
+)

@@ -1,0 +1,33 @@
+"""`seed_cnn`: the four-convolution network most FER2013 notebooks train, 4.5 M parameters."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.models.blocks import max_pool_2x2
+
+
+class SeedCNN(nn.Module):
+    """Four convolutions with pooling, then two dense layers; batch norm and dropout throughout."""
+
+    dropout: float = 0.25
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps float32 [B, 48, 48, 1] to float32 logits [B, 7]."""
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train, dtype=self.dtype)
+        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
+        for features, size in ((64, 3), (128, 5), (512, 3), (512, 3)):
+            x = nn.Conv(features, (size, size), dtype=self.dtype)(x)
+            x = drop()(max_pool_2x2(nn.relu(norm()(x))))
+        x = x.reshape(len(x), -1)
+        for features in (256, 512):
+            x = drop()(nn.relu(norm()(nn.Dense(features, dtype=self.dtype)(x))))
+        return nn.Dense(NUM_EXPRESSIONS)(x.astype(jnp.float32))

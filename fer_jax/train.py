@@ -1,0 +1,265 @@
+"""Trains a network: `python -m fer_jax.train --config configs/base.py [--config.key=value ...]`.
+
+Faces in, a workdir out: checkpoints, config.json, history.jsonl, timing.jsonl, history.png,
+confusion.png, report.json and card.json. Stopped at any moment, the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+from absl import flags
+
+from fer_jax import command
+from fer_jax.config import Config, to_dict
+from fer_jax.data import datasets
+from fer_jax.errors import TrainingError
+from fer_jax.files import write_json
+from fer_jax.training import checkpoint, loop, plots, reports, sharding, workdir
+from fer_jax.training.checkpoint import Checkpoints
+from fer_jax.training.progress import ProgressReporter
+from fer_jax.training.state import TrainState, parameter_count
+
+_SYNTHETIC_BANNER = """\
++--------------------------------------------------------------------------------------------+
+|  No faces were found in {place:<68}|
+|  Training on SYNTHETIC faces: good to see that everything runs, useless on real people.    |
+|  For real ones, put FER2013 (fer2013.csv, its .zip, or train/ and test/ folders) into      |
+|  data/, or name its place with --config.data.dir=DIR or $FER_DATA_DIR. See README.md.      |
++--------------------------------------------------------------------------------------------+"""
+
+# What may not differ between a run and its continuation: the meaning of "step" hangs on it.
+_FIXED_KEYS = ("seed", "batch_size", "data", "model")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv` and returns its exit code."""
+    config, file, values = command.read_config(argv, define=_define_flags)
+    folder = Path(values["workdir"].value or Path("runs") / Path(file).stem)
+    _set_up_devices(config)
+    mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
+
+    with workdir.locked(folder):
+        if not values["resume"].value:
+            workdir.clear(folder)
+
+        # ---- data
+        if config.data.name == "auto" and datasets.real_data_path(config.data) is None:
+            print(_SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"), flush=True)
+        dataset = datasets.open_dataset(config.data, seed=config.seed)
+        config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+        train, validation = dataset.splits["train"], dataset.splits["validation"]
+
+        # ---- program and state
+        program = loop.assemble(config, train=train, validation=validation, mesh=mesh)
+        with Checkpoints(folder, best_by=config.best_by) as checkpoints:
+            state = _initial_state(program, checkpoints, folder)
+            write_json(folder / "config.json", to_dict(config))
+            print(_summary(program, state, dataset, folder), flush=True)
+
+            # ---- train
+            try:
+                _train(program, state, checkpoints, folder)
+            except loop.RunInterrupted as stop:
+                checkpoints.save(stop.state, about=_about(config), metrics=None)
+                checkpoints.wait()
+                step = int(stop.state.step)
+                print(f"stopped at step {step}, all saved in {folder}; the same command goes on")
+                return 128 + _StopSignal.received
+            checkpoints.wait()
+            best = checkpoints.best_step()
+
+        # ---- report
+        line = shlex.join(["python", "-m", "fer_jax.train", *argv])
+        _write_reports(program, folder, best=best, dataset=dataset, command_line=line)
+    return 0
+
+
+class _StopSignal:
+    """Turns the first SIGTERM or Ctrl-C into a request to stop; a second one acts as ever."""
+
+    received = 0
+
+    def __enter__(self) -> Callable[[], bool]:
+        type(self).received = 0
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
+        return lambda: type(self).received != 0
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        type(self).received = number
+        signal.signal(number, self._before[signal.Signals(number)])
+
+
+def _define_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "Folder of the run; default runs/<configuration's name>.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "resume",
+        True,
+        "Go on with the run in the workdir, if there is one; --noresume removes it and starts over.",
+        flag_values=values,
+    )
+
+
+def _set_up_devices(config: Config) -> None:
+    cv2.setNumThreads(1)  # the augmentation thread must not take the cores from XLA
+    sharding.simulate_cpu_devices(config.devices)
+
+
+def _initial_state(program: loop.Program, checkpoints: Checkpoints, folder: Path) -> TrainState:
+    """The state to go on from: the newest checkpoint's, or a fresh one; trims the history to it."""
+    step = checkpoints.latest_step()
+    if step is not None:
+        _check_same_run(checkpoints.about(step)["config"], program.config, folder)
+        shapes = jax.eval_shape(program.init)
+        everywhere = sharding.replicated(program.mesh)
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), shapes
+        )
+        state = checkpoints.restore(step, like)
+    else:
+        state = program.init()
+    for name in (workdir.HISTORY, workdir.TIMING):
+        workdir.keep_rows_until(folder / name, step or 0)
+    return state
+
+
+def _check_same_run(saved: dict[str, Any], config: Config, folder: Path) -> None:
+    wanted = to_dict(config)
+    for key in _FIXED_KEYS:
+        if saved[key] != wanted[key]:
+            raise TrainingError(
+                f"{folder}: holds a run with config.{key}={_plain(saved[key])}, this one has "
+                f"{_plain(wanted[key])}; name another --workdir, or start over with --noresume"
+            )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}={v}" for k, v in value.items()) + "}"
+    return str(value)
+
+
+def _about(config: Config) -> dict[str, Any]:
+    return {"config": to_dict(config)}
+
+
+def _summary(
+    program: loop.Program, state: TrainState, dataset: datasets.Dataset, folder: Path
+) -> str:
+    config, step = program.config, int(state.step)
+    lines = [
+        f"{config.model.name}: {parameter_count(state.variables):,} parameters on "
+        f"{program.mesh.size} {jax.default_backend()} device(s)",
+        f"{dataset.name}: {len(program.train):,} faces to train on, "
+        f"{len(program.validation):,} to validate on"
+        + (
+            f"; left out of training: {left:,} the audit lists"
+            if (left := _left_out(dataset))
+            else ""
+        )
+        + (
+            f"; skipped: {skipped:,} unreadable"
+            if (skipped := len(dataset.card["skipped"]))
+            else ""
+        ),
+        f"{config.epochs} epochs, {program.total_steps:,} steps of {config.batch_size}, in {folder}",
+    ]
+    if step:
+        lines.append(f"resumed at step {step:,}")
+    return "\n".join(lines)
+
+
+def _left_out(dataset: datasets.Dataset) -> int:
+    return sum(dataset.card.get("audit", {}).get("excluded", {}).values())
+
+
+def _train(
+    program: loop.Program, state: TrainState, checkpoints: Checkpoints, folder: Path
+) -> None:
+    config = program.config
+
+    def save(state: TrainState, row: dict[str, Any]) -> None:
+        figures = {name: row[f"validation_{name}"] for name in ("loss", "uar", "accuracy")}
+        checkpoints.save(state, about=_about(config), metrics=figures)
+
+    reporter = ProgressReporter(
+        folder,
+        total_steps=program.total_steps,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+    )
+    with reporter, _StopSignal() as should_stop:
+        state = loop.run(program, state, reporter=reporter, save=save, should_stop=should_stop)
+        if bool(state.ran_out):
+            reporter.say("stopped early: the validation loss no longer improves at the lowest rate")
+
+
+def _write_reports(
+    program: loop.Program,
+    folder: Path,
+    *,
+    best: int | None,
+    dataset: datasets.Dataset,
+    command_line: str,
+) -> None:
+    """Evaluates the best checkpoint on validation and writes all that a person wants to see."""
+    if best is None:
+        raise TrainingError(f"{folder}: no checkpoint was written")
+    saved = checkpoint.load_model(folder / checkpoint.FOLDER / str(best))
+    variables = jax.device_put(saved.variables, sharding.replicated(program.mesh))
+    _, logits = loop.validate(program, variables, program.validation)
+    _, flipped = loop.validate(program, variables, reports.mirrored(program.validation))
+    labels = program.validation.labels
+    report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
+    rows = workdir.read_rows(folder / workdir.HISTORY)
+    epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
+    card = reports.card(
+        config=program.config,
+        dataset=dataset.card,
+        command=command_line,
+        variables=saved.variables,
+        step=best,
+        epoch=epoch,
+        report=report,
+        temperature=reports.fit_temperature(logits, labels),
+    )
+    write_json(folder / "report.json", report)
+    write_json(folder / "card.json", card)
+    plots.history(rows, folder / "history.png", best_epoch=epoch)
+    plots.confusion(
+        np.asarray(report["confusion"]),
+        folder / "confusion.png",
+        title=f"{dataset.name}, validation: accuracy {report['accuracy']:.1%}, "
+        f"UAR {report['uar']:.1%}",
+    )
+    low, high = report["accuracy_interval"]
+    print(
+        f"kept epoch {epoch} (best {program.config.best_by}): validation accuracy "
+        f"{report['accuracy']:.2%} ({low:.1%} to {high:.1%}), flip-averaged "
+        f"{report['flip']['accuracy']:.2%}, UAR {report['uar']:.2%}, ECE {report['ece']:.3f}"
+        f"\nsee {folder}/report.json, card.json, history.png and confusion.png"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

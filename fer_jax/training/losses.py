@@ -1,0 +1,75 @@
+"""What a training step minimises, and the mixing of examples that goes with it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from fer_jax.config import LossConfig
+from fer_jax.data.in_memory import Array
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.preprocess import FACE_SIZE
+
+
+def class_weights(labels: np.ndarray, *, scheme: str) -> np.ndarray:
+    """Weight of each class in the loss, float32 [7], averaging 1 over the examples.
+
+    Args:
+        labels: int [N], the training labels.
+        scheme: "none", or "balanced": inverse to the class's frequency.
+    """
+    if scheme == "none":
+        return np.ones(NUM_EXPRESSIONS, np.float32)
+    frequency = np.bincount(labels, minlength=NUM_EXPRESSIONS)
+    present = np.count_nonzero(frequency)
+    return (len(labels) / (present * np.maximum(frequency, 1))).astype(np.float32)
+
+
+def cross_entropy(
+    logits: jax.Array, target: Array, *, label_smoothing: float = 0.0
+) -> jax.Array:
+    """Cross-entropy in nats, float32 [B], of logits [B, 7] against distributions [B, 7]."""
+    return optax.softmax_cross_entropy(logits, optax.smooth_labels(jnp.asarray(target), label_smoothing))
+
+
+def mix(
+    key: jax.Array, image: jax.Array, target: Array, *, config: LossConfig
+) -> tuple[jax.Array, Array]:
+    """Blends each example with the one at the mirrored place of the batch, when configured.
+
+    Mixup adds pictures up, cutmix pastes a rectangle; targets are mixed in the same share. With both
+    on, a coin decides for the whole batch.
+
+    Args:
+        key: of this step.
+        image: float32 [B, 48, 48, 1].
+        target: float32 [B, 7].
+        config: the Beta parameters.
+
+    Returns:
+        The mixed image and target, of the same shapes.
+    """
+    if not (config.mixup or config.cutmix):
+        return image, target
+    coin_key, share_key, box_key = jax.random.split(key, 3)
+    cut = jax.random.bernoulli(coin_key) if config.mixup and config.cutmix else config.cutmix > 0
+    concentration = jnp.where(cut, config.cutmix, config.mixup)
+    share = jax.random.beta(share_key, concentration, concentration)
+    box = _box(box_key, share)
+    weight = jnp.where(cut, 1.0 - box, share)
+    share = jnp.where(cut, jnp.mean(weight), share)
+    return (
+        weight * image + (1 - weight) * image[::-1],
+        share * target + (1 - share) * target[::-1],
+    )
+
+
+def _box(key: jax.Array, share: jax.Array) -> jax.Array:
+    """1 inside a random rectangle of area 1 - share, else 0: float32 [48, 48, 1]."""
+    side = FACE_SIZE * jnp.sqrt(1 - share)
+    centre = jax.random.uniform(key, (2,), maxval=FACE_SIZE)
+    at = jnp.arange(FACE_SIZE) + 0.5
+    inside = jnp.abs(at[None, :] - centre[:, None]) < side / 2
+    return (inside[0][:, None] & inside[1][None, :]).astype(jnp.float32)[..., None]

@@ -1,0 +1,93 @@
+"""The optimiser chain, the learning rate, and the plateau schedule that stands beside them.
+
+The plateau schedule is kept out of the chain: inside it, its patience would count steps. It is fed
+the validation loss once per evaluation and its scale multiplies the finished update.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fer_jax.config import OptimConfig, PlateauConfig
+
+
+def learning_rate_schedule(
+    config: OptimConfig, *, steps_per_epoch: float, total_steps: int
+) -> optax.Schedule:
+    """Returns step -> learning rate before the plateau's scale, float32.
+
+    It rises linearly over the warm-up, then stays ("plateau", "constant") until the annealing at the
+    end of the run, or falls along a half cosine ("cosine").
+    """
+    peak = config.learning_rate
+    warmup = min(round(config.warmup_epochs * steps_per_epoch), total_steps)
+    anneal = min(round(config.anneal_fraction * total_steps), total_steps - warmup)
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
+    else:
+        after = optax.join_schedules(
+            [optax.constant_schedule(peak), optax.linear_schedule(peak, 0.0, max(anneal, 1))],
+            [total_steps - warmup - anneal],
+        )
+    # A first step at rate zero would be a step lost, hence the +1.
+    rise = optax.linear_schedule(peak / (warmup + 1), peak, max(warmup, 1))
+    return optax.join_schedules([rise, after], [warmup])
+
+
+def decays(params: optax.Params) -> optax.Params:
+    """Which parameters weight decay acts on: kernels, not biases nor norms (a tree of bool)."""
+    return jax.tree.map(lambda p: p.ndim > 1, params)
+
+
+def optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Returns the optimiser: clipping, AdamW or SGD with Nesterov momentum, decoupled decay."""
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    if config.name == "adamw":
+        step = optax.adamw(schedule, weight_decay=config.weight_decay, mask=decays)
+    else:
+        step = optax.chain(
+            optax.add_decayed_weights(config.weight_decay, mask=decays),
+            optax.sgd(schedule, momentum=config.momentum, nesterov=True),
+        )
+    return optax.chain(clip, step)
+
+
+def plateau(config: PlateauConfig) -> optax.GradientTransformationExtraArgs:
+    """Returns optax's plateau schedule; its `update` wants `value`, the validation loss."""
+    return optax.contrib.reduce_on_plateau(
+        factor=config.factor,
+        patience=config.patience,
+        cooldown=config.cooldown,
+        rtol=config.rtol,
+        min_scale=config.min_scale,
+    )
+
+
+def plateau_ran_out(
+    before: optax.contrib.ReduceLROnPlateauState,
+    after: optax.contrib.ReduceLROnPlateauState,
+    *,
+    config: PlateauConfig,
+) -> jax.Array:
+    """Whether an evaluation was one disappointment too many: out of patience at the lowest scale.
+
+    Args:
+        before: the schedule's state before the evaluation's loss was fed to it.
+        after: its state afterwards.
+        config: for the lowest scale.
+
+    Returns:
+        bool scalar.
+    """
+    lowest = jnp.asarray(before.scale) <= config.min_scale * (1 + 1e-6)
+    last_chance = jnp.asarray(before.plateau_count) + 1 >= config.patience
+    counts = jnp.asarray(before.cooldown_count) == 0
+    no_better = jnp.asarray(after.best_value) >= jnp.asarray(before.best_value)
+    return lowest & last_chance & counts & no_better
+
+
+def effective_rate(schedule: optax.Schedule, step: jax.Array, scale: jax.Array) -> jax.Array:
+    """The learning rate a step is taken with: the schedule's, times the plateau's scale."""
+    return jnp.asarray(schedule(step), jnp.float32) * scale

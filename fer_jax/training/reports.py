@@ -1,0 +1,129 @@
+"""The figures and facts that a run or an evaluation leaves behind."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import jax
+import numpy as np
+import scipy.optimize
+
+from fer_jax.config import Config, to_dict
+from fer_jax.data.faces import Faces
+from fer_jax.training import checkpoint, metrics
+from fer_jax.training.state import Variables, parameter_count
+
+_PACKAGES = ("fer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_PACKAGES += ("opencv-python-headless", "tensorflow-datasets")
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities, float64 [N, 7], of logits [N, 7]."""
+    logits = logits.astype(np.float64)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def split_report(
+    *, split: str, logits: np.ndarray, flipped: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+    """Returns the report of a split: single-crop figures, and flip-averaged ones under "flip".
+
+    Args:
+        split: its name.
+        logits: float32 [N, 7], of the faces.
+        flipped: float32 [N, 7], of their mirror images.
+        labels: int [N].
+    """
+    single, mirrored = softmax(logits), softmax(flipped)
+    return {
+        "split": split,
+        **metrics.report(single, labels),
+        "flip": {"split": split, **metrics.report((single + mirrored) / 2, labels)},
+    }
+
+
+def mirrored(faces: Faces) -> Faces:
+    """The same faces seen in a mirror."""
+    return Faces(faces.images[:, :, ::-1], faces.labels, faces.names, faces.votes)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that makes softmax(logits / T) fit the labels best (Guo et al., 2017).
+
+    Args:
+        logits: float [N, 7], of the validation split.
+        labels: int [N].
+    """
+
+    def loss(log_temperature: float) -> float:
+        probabilities = softmax(logits / np.exp(log_temperature))
+        of_true = probabilities[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(of_true, 1e-12)).mean())
+
+    found = scipy.optimize.minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
+    return float(np.exp(found.x))
+
+
+def card(
+    *,
+    config: Config,
+    dataset: dict[str, Any],
+    command: str,
+    variables: Variables,
+    step: int,
+    epoch: int,
+    report: dict[str, Any],
+    temperature: float,
+) -> dict[str, Any]:
+    """Returns what a checkpoint's card tells: where it came from and what it can do.
+
+    Args:
+        config: of the run.
+        dataset: the data's own card.
+        command: that made it.
+        variables: of the kept checkpoint.
+        step: it was kept at.
+        epoch: it was kept at.
+        report: of the validation split.
+        temperature: to divide its logits by.
+    """
+    figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
+    return {
+        "model": config.model.name,
+        "parameters": parameter_count(variables),
+        "digest": checkpoint.digest(variables),
+        "step": step,
+        "epoch": epoch,
+        "seed": config.seed,
+        "dataset": dataset,
+        "validation": {
+            "count": report["count"],
+            **{name: report[name] for name in figures},
+            "flip": {name: report["flip"][name] for name in figures},
+        },
+        "temperature": temperature,
+        "command": command,
+        "config": to_dict(config),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on, and JAX's platform."""
+    return {
+        "python": platform.python_version(),
+        **{name: found for name in _PACKAGES if (found := _version(name))},
+        "platform": jax.default_backend(),
+        "devices": str(jax.device_count()),
+    }
+
+
+def _version(package: str) -> str | None:
+    """The installed version; None for a package that is used without being installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

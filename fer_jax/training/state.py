@@ -1,0 +1,71 @@
+"""`TrainState`: all of a run that changes, and nothing else, as one pytree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from fer_jax.preprocess import FACE_SIZE
+from fer_jax.training.metrics import Sums
+
+Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """All that training changes. Model, optimiser and configuration are bound to the steps instead.
+
+    Attributes:
+        step: int32 scalar, steps taken.
+        variables: float32 params and batch_stats of the network.
+        ema: their exponential moving average, {} when it is off.
+        opt_state: the optimiser chain's.
+        plateau: optax's ReduceLROnPlateauState.
+        ran_out: bool scalar, the plateau schedule is at its end.
+        sums: figures of the epoch so far, in the state so that a run stopped inside an epoch goes on.
+    """
+
+    step: jax.Array
+    variables: Variables
+    ema: Variables
+    opt_state: optax.OptState
+    plateau: Any
+    ran_out: jax.Array
+    sums: Sums
+
+    @property
+    def evaluated(self) -> Variables:
+        """The weights that are evaluated, kept and shipped: averaged where averaging is on."""
+        return self.ema or self.variables
+
+
+def create(
+    key: jax.Array,
+    *,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    plateau: optax.GradientTransformationExtraArgs,
+    ema: bool,
+) -> TrainState:
+    """Returns the state before the first step. Pure: `jax.eval_shape` gives its shapes."""
+    faces = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1), jnp.float32)
+    variables = dict(model.init(key, faces, train=False))
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        variables=variables,
+        # A copy: the state is donated to the step, and a buffer can be donated only once.
+        ema=jax.tree.map(jnp.copy, variables) if ema else {},
+        opt_state=optimizer.init(variables["params"]),
+        plateau=plateau.init(variables["params"]),
+        ran_out=jnp.zeros((), bool),
+        sums=Sums.zero(),
+    )
+
+
+def parameter_count(variables: Variables) -> int:
+    """Number of trained numbers in `variables["params"]`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

@@ -1,0 +1,108 @@
+"""The pure functions a run is made of: train, evaluate, end an epoch. Their caller jits them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from fer_jax.config import Config
+from fer_jax.data.in_memory import Batch
+from fer_jax.preprocess import standardise
+from fer_jax.randomness import device_key
+from fer_jax.training import losses
+from fer_jax.training.metrics import Sums
+from fer_jax.training.optim import plateau_ran_out
+from fer_jax.training.state import TrainState, Variables
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    root: jax.Array,
+    weights: jax.Array,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    config: Config,
+) -> tuple[TrainState, jax.Array]:
+    """Returns the state after one step on `batch` (uint8 faces, already augmented), and its loss.
+
+    Args:
+        state: before the step; may be donated.
+        batch: B examples.
+        root: the run's key.
+        weights: float32 [7], weight of each class in the loss.
+        model: the network.
+        optimizer: its optimiser.
+        config: of the run.
+    """
+    mix_key = device_key(root, "mix", state.step)
+    dropout_key = device_key(root, "dropout", state.step)
+    image, target = losses.mix(mix_key, standardise(batch.image), batch.target, config=config.loss)
+
+    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]:
+        logits, updated = model.apply(
+            {**state.variables, "params": params},
+            image,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": dropout_key},
+        )
+        loss = losses.cross_entropy(logits, target, label_smoothing=config.loss.label_smoothing)
+        importance = target @ weights
+        mean = jnp.sum(loss * importance) / jnp.sum(importance)
+        return mean, (loss, logits, updated["batch_stats"])
+
+    params = state.variables["params"]
+    (mean, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
+    loss, logits, batch_stats = aux
+    updates, opt_state = optimizer.update(grads, state.opt_state, params)
+    updates = optax.tree.scale(state.plateau.scale, updates)
+    variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
+    state = state.replace(
+        step=state.step + 1,
+        variables=variables,
+        ema=_averaged(state, variables, decay=config.ema_decay),
+        opt_state=opt_state,
+        sums=state.sums.add(loss=loss, logits=logits, label=batch.label, mask=batch.mask),
+    )
+    return state, mean
+
+
+def eval_step(
+    variables: Variables, sums: Sums, batch: Batch, *, model: nn.Module
+) -> tuple[Sums, jax.Array]:
+    """Returns `sums` with `batch` counted (cross-entropy against the label), and logits [B, 7]."""
+    logits = cast(jax.Array, model.apply(variables, standardise(batch.image), train=False))
+    loss = losses.cross_entropy(logits, batch.target)
+    return sums.add(loss=loss, logits=logits, label=batch.label, mask=batch.mask), logits
+
+
+def end_epoch(
+    state: TrainState,
+    validation_loss: jax.Array,
+    *,
+    plateau: optax.GradientTransformationExtraArgs,
+    config: Config,
+) -> TrainState:
+    """Returns the next epoch's state: the plateau schedule is told the loss, sums are empty."""
+    state = state.replace(sums=Sums.zero())
+    if config.optim.schedule != "plateau":
+        return state
+    _, updated = plateau.update({}, state.plateau, value=validation_loss)
+    after = cast(optax.contrib.ReduceLROnPlateauState, updated)
+    ran_out = plateau_ran_out(state.plateau, after, config=config.optim.plateau)
+    return state.replace(plateau=after, ran_out=ran_out)
+
+
+def _averaged(state: TrainState, variables: Variables, *, decay: float) -> Variables:
+    """The moving average after a step; early on it spans fewer steps, so as not to be stale."""
+    if not state.ema:
+        return {}
+    steps = state.step.astype(jnp.float32)
+    kept = jnp.minimum(decay, (1 + steps) / (10 + steps))
+    return optax.tree.add(optax.tree.scale(kept, state.ema), optax.tree.scale(1 - kept, variables))

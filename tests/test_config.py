@@ -1,0 +1,52 @@
+import pytest
+
+from fer_jax import command, train
+from fer_jax.config import default_config, from_config_dict, to_dict
+from fer_jax.errors import ConfigError
+
+
+def refused(capsys, *argv: str) -> str:
+    assert command.run(train.main, argv) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_configuration_survives_the_way_through_json_like_values():
+    config = from_config_dict(default_config().to_dict())
+    assert from_config_dict(to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("--config.epohs=3", "did you mean config.epochs?"),
+        ("--config.optim.learning_rat=1", "did you mean config.optim.learning_rate?"),
+        ("--config.learning_rate=1", "did you mean config.optim.learning_rate?"),
+        ("--config.data.on_eror=skip", "did you mean config.data.on_error?"),
+        ("--config.epochs=many", "many"),
+        ("--config.epochs=-1", "expected 0 or more"),
+        ("--config.data.on_error=ignore", "expected one of raise, skip"),
+        ("--config.model.name=resnet_smal", "did you mean resnet_small?"),
+        ("--config.optim.plateau.patience=0", "expected 1 or more"),
+        ("--config.optim.plateau.factor=1.5", "expected less than 1"),
+        ("--config.loss.label_smoothing=1.5", "less than 1"),
+        ("--wrkdir=x", "workdir"),
+        ("left over", "left over"),
+    ],
+)
+def test_a_bad_argument_ends_in_one_line_that_says_what_to_do(capsys, argument, expected):
+    line = refused(capsys, "--config", "configs/base.py", argument)
+    assert expected in line
+
+
+def test_a_configuration_file_that_is_not_there_is_named(capsys):
+    assert "configs/none.py" in refused(capsys, "--config=configs/none.py")
+    assert "configs/base.py" in refused(capsys)
+
+
+def test_a_key_that_a_configuration_file_invents_is_refused():
+    values = default_config().to_dict()
+    values["optim"]["lr"] = 0.1
+    with pytest.raises(ConfigError, match=r"config\.optim\.lr does not exist"):
+        from_config_dict(values)

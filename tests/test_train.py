@@ -1,0 +1,228 @@
+"""The command itself, as processes that are killed, stopped, misled and starved."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from fer_jax import command, evaluate, train
+from fer_jax.data.synthetic import load_synthetic
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.training import checkpoint
+from fer_jax.training.workdir import locked
+
+ROOT = Path(__file__).resolve().parents[1]
+SHORT = (
+    "--config.epochs=3",
+    "--config.batch_size=16",
+    "--config.eval_batch_size=32",
+    "--config.data.name=synthetic",
+    "--config.data.synthetic_train=96",
+    "--config.data.synthetic_validation=32",
+    "--config.devices=2",
+)
+
+
+def line(workdir: Path, *more: str) -> list[str]:
+    return ["--config", str(ROOT / "configs/base.py"), "--workdir", str(workdir), *SHORT, *more]
+
+
+def start(workdir: Path, *more: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "fer_jax.train", *line(workdir, *more)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def until(process: subprocess.Popen, text: str) -> str:
+    """Reads what the process says up to a line with `text`."""
+    said = ""
+    for row in process.stdout:
+        said += row
+        if text in row:
+            return said
+    raise AssertionError(f"{text!r} was never said:\n{said}")
+
+
+def final_state(workdir: Path) -> dict[str, np.ndarray]:
+    steps = sorted(int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit())
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+        folder = (workdir / "checkpoints" / str(steps[-1]) / "state").absolute()
+        tree = reader.restore(folder)
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {str(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    process = start(workdir)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    return workdir
+
+
+def test_a_killed_and_a_stopped_run_end_bit_identical_to_one_never_stopped(uninterrupted, tmp_path):
+    workdir = tmp_path / "broken"
+    process = start(workdir)
+    until(process, "epoch   1/3")
+    process.kill()  # while the checkpoint of epoch 1 is being written
+    process.communicate()
+
+    process = start(workdir)
+    until(process, "epoch   2/3")
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=240)
+    assert "stopped at step" in said
+    assert process.returncode == 128 + signal.SIGTERM
+
+    process = start(workdir)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert "resumed at step" in said
+
+    whole, broken = final_state(uninterrupted), final_state(workdir)
+    assert whole.keys() == broken.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(broken[name], array, err_msg=name)
+    for name in ("history.jsonl", "report.json", "config.json"):
+        assert (workdir / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+
+
+def test_a_run_leaves_all_that_a_person_wants_to_see(uninterrupted):
+    report = json.loads((uninterrupted / "report.json").read_text())
+    keys = {"split", "count", "accuracy", "accuracy_interval", "uar", "macro_f1", "loss", "ece"}
+    keys |= {"per_class", "confusion"}
+    assert keys <= report.keys()
+    assert keys <= report["flip"].keys()
+    assert (report["split"], report["count"]) == ("validation", 32)
+    card = json.loads((uninterrupted / "card.json").read_text())
+    assert card["dataset"]["name"] == "synthetic"
+    assert card["parameters"] == 603_975
+    assert "python -m fer_jax.train" in card["command"]
+    best = checkpoint.load_model(uninterrupted)
+    assert card["digest"] == checkpoint.digest(best.variables)
+    rows = [json.loads(row) for row in (uninterrupted / "history.jsonl").read_text().splitlines()]
+    losses = [row["validation_loss"] for row in rows]
+    assert best.step == rows[int(np.argmin(losses))]["step"]
+    assert report["loss"] == pytest.approx(min(losses), rel=1e-4)
+    for name in ("history.png", "confusion.png"):
+        assert (uninterrupted / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_started_again_trains_nothing_and_reports_the_same(uninterrupted, capsys):
+    before = (uninterrupted / "report.json").read_bytes()
+    assert command.run(train.main, line(uninterrupted)) == 0
+    assert "epoch   3/3" not in capsys.readouterr().out
+    assert (uninterrupted / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["--config.model.name=seed_cnn", "--config.batch_size=32"])
+def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, change):
+    assert command.run(train.main, line(uninterrupted, change)) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert str(uninterrupted) in said
+    assert "--noresume" in said
+
+
+def test_a_workdir_in_use_is_refused_with_its_owner(uninterrupted, capsys):
+    with locked(uninterrupted):
+        process = start(uninterrupted)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert f"in use by another run (process {os.getpid()})" in said
+
+
+def test_starting_over_forgets_the_earlier_run(uninterrupted, tmp_path, capsys):
+    workdir = tmp_path / "again"
+    process = start(workdir, "--config.epochs=1")
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert command.run(train.main, line(workdir, "--config.epochs=1", "--noresume")) == 0
+    assert "resumed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spoil", ["empty", "missing"])
+def test_data_that_was_named_is_never_replaced_by_synthetic_faces(tmp_path, capsys, spoil):
+    data = tmp_path / "faces"
+    if spoil == "empty":
+        data.mkdir()
+    argv = ["--config", str(ROOT / "configs/base.py"), "--workdir", str(tmp_path / "w")]
+    assert command.run(train.main, [*argv, f"--config.data.dir={data}"]) == 2
+    captured = capsys.readouterr()
+    assert str(data) in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert "SYNTHETIC" not in captured.out
+    assert not (tmp_path / "w" / "config.json").exists()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, *, megabytes: int):
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let a test mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
+    with small_disk(tmp_path / "disk", megabytes=3):
+        process = start(tmp_path / "disk" / "run")
+        said, _ = process.communicate(timeout=240)
+        left = list((tmp_path / "disk" / "run").glob("*"))
+        whole = [p for p in (tmp_path / "disk/run/checkpoints").glob("*") if p.name.isdigit()]
+    assert process.returncode == 2, said
+    assert "the disk is full" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert not [path for path in left if path.name.endswith(".partial")]
+    assert not whole
+
+
+def test_evaluating_a_split_agrees_with_the_run_and_says_both_figures(
+    uninterrupted, tmp_path, capsys
+):
+    faces = load_synthetic(seed=0, counts={"train": 96, "validation": 32})["validation"]
+    for k, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+        folder = tmp_path / "data/validation" / EXPRESSIONS[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{k}.png"), image)
+    out = tmp_path / "out"
+    argv = ["--checkpoint", str(uninterrupted), "--data", str(tmp_path / "data")]
+    assert command.run(evaluate.main, [*argv, "--split", "validation", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "single crop" in said
+    assert "flip-averaged" in said
+    report, run = (
+        json.loads((folder / "report.json").read_text()) for folder in (out, uninterrupted)
+    )
+    assert report["confusion"] == run["confusion"]
+    assert report["flip"]["loss"] == pytest.approx(run["flip"]["loss"], rel=1e-4)
+
+    assert command.run(evaluate.main, [*argv, "--split", "test"]) == 2
+    assert "has no test split" in capsys.readouterr().err
+
+
+def test_evaluating_what_is_no_checkpoint_says_so(tmp_path, capsys):
+    argv = ["--checkpoint", str(tmp_path), "--data", str(tmp_path)]
+    assert command.run(evaluate.main, argv) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err

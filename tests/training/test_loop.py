@@ -1,0 +1,131 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.errors import TrainingError
+from fer_jax.training import loop, sharding
+from tests.factories import pattern_faces, short_config
+
+
+class Recorder:
+    def __init__(self):
+        self.losses, self.rows = [], []
+
+    def step(self, *, epoch, step, loss, learning_rate):
+        self.losses.append(loss)
+
+    def epoch(self, row):
+        self.rows.append(row)
+
+
+def assembled(config, *, train, validation=None, devices=1):
+    mesh = sharding.data_mesh(devices=devices, batch_size=config.batch_size)
+    return loop.assemble(config, train=train, validation=validation or train, mesh=mesh)
+
+
+def finished(program):
+    recorder = Recorder()
+    state = loop.run(program, program.init(), reporter=recorder, save=lambda state, row: None)
+    return state, recorder
+
+
+@pytest.fixture(scope="module")
+def ragged():
+    """A finished run of two epochs, neither training nor validation a multiple of its batch."""
+    program = assembled(
+        short_config(epochs=2), train=pattern_faces(45), validation=pattern_faces(23, seed=1)
+    )
+    return program, *finished(program)
+
+
+def test_steps_compile_once_whatever_the_tail(ragged):
+    program, state, recorder = ragged
+    assert int(state.step) == 6
+    assert [row["epoch"] for row in recorder.rows] == [1, 2]
+    for compiled in (program.train_step, program.eval_step, program.end_epoch):
+        assert compiled._cache_size() == 1
+
+
+def test_every_face_counts_once_in_the_figures_of_an_epoch(ragged):
+    program, state, _ = ragged
+    report, logits = loop.validate(program, state.evaluated, program.validation)
+    assert report["count"] == 23
+    assert logits.shape == (23, 7)
+    alone = loop.validate(program, state.evaluated, program.validation.take(np.arange(22, 23)))[1]
+    np.testing.assert_allclose(alone[0], logits[22], atol=1e-4)
+
+
+def test_eight_devices_compute_what_one_does(ragged):
+    program, state, recorder = ragged
+    wide = assembled(program.config, train=program.train, validation=program.validation, devices=8)
+    state8, recorder8 = finished(wide)
+    assert jax.tree.leaves(state8.variables)[0].sharding.device_set == set(jax.devices()[:8])
+    np.testing.assert_allclose(recorder8.losses, recorder.losses, rtol=2e-3)
+    for one, eight in zip(
+        jax.tree.leaves(state.variables), jax.tree.leaves(state8.variables), strict=True
+    ):
+        np.testing.assert_allclose(eight, one, atol=5e-3)
+
+
+def test_the_network_learns_32_faces_by_heart():
+    config = short_config(
+        epochs=60,
+        batch_size=32,
+        eval_batch_size=32,
+        ema_decay=0.9,
+        loss__label_smoothing=0.0,
+        model__dropout=0.0,
+        augment__rotate_degrees=0.0,
+        augment__scale=0.0,
+        augment__translate=0.0,
+        augment__flip=False,
+        augment__erase_probability=0.0,
+    )
+    rng = np.random.default_rng(0)
+    faces = pattern_faces(32)
+    noise = rng.integers(0, 256, faces.images.shape, dtype=np.uint8)
+    shuffled = rng.permutation(faces.labels)
+    faces = dataclasses.replace(faces, images=noise, labels=shuffled)
+    _, recorder = finished(assembled(config, train=faces))
+    assert recorder.rows[-1]["validation_accuracy"] == 1.0
+    assert recorder.rows[-1]["validation_loss"] < 0.3
+
+
+def test_mixed_examples_weights_and_soft_targets_train_too():
+    config = short_config(
+        loss__mixup=0.2,
+        loss__cutmix=1.0,
+        loss__class_weights="balanced",
+        optim__name="sgd",
+        optim__learning_rate=0.05,
+        optim__schedule="cosine",
+        ema_decay=0.0,
+        data__balanced_sampling=True,
+    )
+    state, recorder = finished(assembled(config, train=pattern_faces(64)))
+    assert state.ema == {}
+    assert np.isfinite(recorder.losses).all()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_what_to_try():
+    config = short_config(epochs=30, optim__learning_rate=1e30, optim__clip_norm=0.0)
+    with pytest.raises(
+        TrainingError, match=r"the loss is .* try a lower config\.optim\.learning_rate"
+    ):
+        finished(assembled(config, train=pattern_faces(32)))
+
+
+def test_a_request_to_stop_is_met_before_the_next_step():
+    program = assembled(short_config(), train=pattern_faces(64))
+    asked = iter([False, False, True])
+    with pytest.raises(loop.RunInterrupted) as stop:
+        loop.run(
+            program,
+            program.init(),
+            reporter=Recorder(),
+            save=lambda state, row: None,
+            should_stop=lambda: next(asked),
+        )
+    assert int(stop.value.state.step) == 2
