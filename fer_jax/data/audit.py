@@ -22,7 +22,7 @@ _MIN_CONTRAST = 2.0  # grey levels of standard deviation; a photograph's noise a
 # FER2013's "this image was removed" signs and empty crops have up to 91 % of one grey level; the
 # first face in that order, a thresholded one, has 71 %.
 _FLAT_SHARE = 0.75
-# Near copies of evaluation faces are 2 % of FER2013's training faces. Where they are this many, the
+# Near copies of evaluation faces are 3 % of FER2013's training faces. Where they are this many, the
 # faces are drawn over a few templates, and leaving them out would leave nothing to learn from.
 _MAX_NEAR_SHARE = 0.25
 _CHUNK = 1024  # faces whose grey levels are counted at once

