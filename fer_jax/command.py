@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -35,6 +36,9 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         return main(sys.argv[1:] if argv is None else argv)
     except FerError as error:
         return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception as error:
         where = full_disk(error)
         if where is None:

@@ -23,8 +23,8 @@ from fer_jax.models import MODELS
 class DataConfig:
     """Which faces to train on."""
 
-    # "auto" takes FER2013 (or any <split>/<class>/ folder) where `dir` holds it, else synthetic faces.
-    name: Literal["auto", "faces", "synthetic"] = "auto"
+    # "auto" takes FER2013, or any folder of faces, where `dir` holds it, else synthetic faces.
+    name: Literal["auto", "fer2013", "folder", "synthetic"] = "auto"
     # A folder, csv or archive. Empty: $FER_DATA_DIR, and without that data/.
     dir: str = ""
     # A picture or row that can not be read: "raise" ends the run, "skip" leaves it out and counts it.

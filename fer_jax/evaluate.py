@@ -22,15 +22,15 @@ from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError, FerError
 from fer_jax.files import write_json
-from fer_jax.training import checkpoint, loop, plots, reports, sharding
-from fer_jax.training.checkpoint import SavedModel
+from fer_jax.saved_model import SavedModel, load_model
+from fer_jax.training import evaluation, plots, reports, sharding
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     sharding.simulate_cpu_devices(0)
-    saved = checkpoint.load_model(Path(options.checkpoint))
+    saved = load_model(Path(options.checkpoint))
     faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
     report = evaluate(saved, faces, split=options.split)
     _print(report)
@@ -53,10 +53,12 @@ def evaluate(saved: SavedModel, faces: Faces, *, split: str) -> dict[str, Any]:
     config = _config_of(saved)
     model = models.build(config.model.name, dtype=config.model.dtype)
     mesh = sharding.data_mesh(devices=0, batch_size=config.eval_batch_size)
-    eval_step = loop.compile_eval_step(model)
+    eval_step = evaluation.compile_eval_step(model)
     variables = jax.device_put(saved.variables, sharding.replicated(mesh))
     logits, flipped = (
-        loop.evaluate(eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size)[1]
+        evaluation.evaluate(
+            eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size
+        )[1]
         for seen in (faces, reports.mirrored(faces))
     )
     report = reports.split_report(split=split, logits=logits, flipped=flipped, labels=faces.labels)
@@ -64,7 +66,7 @@ def evaluate(saved: SavedModel, faces: Faces, *, split: str) -> dict[str, Any]:
         **report,
         "checkpoint": str(saved.path),
         "step": saved.step,
-        "digest": checkpoint.digest(saved.variables),
+        "digest": saved.digest,
     }
 
 

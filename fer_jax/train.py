@@ -25,8 +25,10 @@ from fer_jax.config import Config, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
-from fer_jax.training import checkpoint, loop, plots, reports, sharding, workdir
+from fer_jax.saved_model import FOLDER, load_model
+from fer_jax.training import loop, plots, reports, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
+from fer_jax.training.program import Program, assemble, validate
 from fer_jax.training.progress import ProgressReporter
 from fer_jax.training.state import TrainState, parameter_count
 
@@ -39,7 +41,7 @@ _SYNTHETIC_BANNER = """\
 +--------------------------------------------------------------------------------------------+"""
 
 # What may not differ between a run and its continuation: the meaning of "step" hangs on it.
-_FIXED_KEYS = ("seed", "batch_size", "data", "model")
+_FIXED_KEYS = ("seed", "batch_size", "model")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,9 +52,6 @@ def main(argv: Sequence[str]) -> int:
     mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
 
     with workdir.locked(folder):
-        if not values["resume"].value:
-            workdir.clear(folder)
-
         # ---- data
         if config.data.name == "auto" and datasets.real_data_path(config.data) is None:
             print(_SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"), flush=True)
@@ -61,17 +60,20 @@ def main(argv: Sequence[str]) -> int:
         train, validation = dataset.splits["train"], dataset.splits["validation"]
 
         # ---- program and state
-        program = loop.assemble(config, train=train, validation=validation, mesh=mesh)
+        program = assemble(config, train=train, validation=validation, mesh=mesh)
+        about = {"config": to_dict(config), "training_faces": train.digest()}
+        if not values["resume"].value:
+            workdir.clear(folder)
         with Checkpoints(folder, best_by=config.best_by) as checkpoints:
-            state = _initial_state(program, checkpoints, folder)
+            state = _initial_state(program, checkpoints, folder, about=about)
             write_json(folder / "config.json", to_dict(config))
             print(_summary(program, state, dataset, folder), flush=True)
 
             # ---- train
             try:
-                _train(program, state, checkpoints, folder)
+                _train(program, state, checkpoints, folder, about=about)
             except loop.RunInterrupted as stop:
-                checkpoints.save(stop.state, about=_about(config), metrics=None)
+                checkpoints.save(stop.state, about=about, metrics=None)
                 checkpoints.wait()
                 step = int(stop.state.step)
                 print(f"stopped at step {step}, all saved in {folder}; the same command goes on")
@@ -125,11 +127,13 @@ def _set_up_devices(config: Config) -> None:
     sharding.simulate_cpu_devices(config.devices)
 
 
-def _initial_state(program: loop.Program, checkpoints: Checkpoints, folder: Path) -> TrainState:
+def _initial_state(
+    program: Program, checkpoints: Checkpoints, folder: Path, *, about: dict[str, Any]
+) -> TrainState:
     """The state to go on from: the newest checkpoint's, or a fresh one; trims the history to it."""
     step = checkpoints.latest_step()
     if step is not None:
-        _check_same_run(checkpoints.about(step)["config"], program.config, folder)
+        _check_same_run(checkpoints.about(step), about, folder)
         shapes = jax.eval_shape(program.init)
         everywhere = sharding.replicated(program.mesh)
         like = jax.tree.map(
@@ -143,14 +147,17 @@ def _initial_state(program: loop.Program, checkpoints: Checkpoints, folder: Path
     return state
 
 
-def _check_same_run(saved: dict[str, Any], config: Config, folder: Path) -> None:
-    wanted = to_dict(config)
+def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    what_to_do = "name another --workdir, or start over with --noresume"
     for key in _FIXED_KEYS:
-        if saved[key] != wanted[key]:
+        was, now = saved["config"][key], wanted["config"][key]
+        if was != now:
             raise TrainingError(
-                f"{folder}: holds a run with config.{key}={_plain(saved[key])}, this one has "
-                f"{_plain(wanted[key])}; name another --workdir, or start over with --noresume"
+                f"{folder}: holds a run with config.{key}={_plain(was)}, this one has "
+                f"{_plain(now)}; {what_to_do}"
             )
+    if saved["training_faces"] != wanted["training_faces"]:
+        raise TrainingError(f"{folder}: holds a run on other training faces; {what_to_do}")
 
 
 def _plain(value: Any) -> str:
@@ -159,13 +166,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _about(config: Config) -> dict[str, Any]:
-    return {"config": to_dict(config)}
-
-
-def _summary(
-    program: loop.Program, state: TrainState, dataset: datasets.Dataset, folder: Path
-) -> str:
+def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, folder: Path) -> str:
     config, step = program.config, int(state.step)
     lines = [
         f"{config.model.name}: {parameter_count(state.variables):,} parameters on "
@@ -194,13 +195,18 @@ def _left_out(dataset: datasets.Dataset) -> int:
 
 
 def _train(
-    program: loop.Program, state: TrainState, checkpoints: Checkpoints, folder: Path
+    program: Program,
+    state: TrainState,
+    checkpoints: Checkpoints,
+    folder: Path,
+    *,
+    about: dict[str, Any],
 ) -> None:
     config = program.config
 
     def save(state: TrainState, row: dict[str, Any]) -> None:
         figures = {name: row[f"validation_{name}"] for name in ("loss", "uar", "accuracy")}
-        checkpoints.save(state, about=_about(config), metrics=figures)
+        checkpoints.save(state, about=about, metrics=figures)
 
     reporter = ProgressReporter(
         folder,
@@ -215,7 +221,7 @@ def _train(
 
 
 def _write_reports(
-    program: loop.Program,
+    program: Program,
     folder: Path,
     *,
     best: int | None,
@@ -225,12 +231,14 @@ def _write_reports(
     """Evaluates the best checkpoint on validation and writes all that a person wants to see."""
     if best is None:
         raise TrainingError(f"{folder}: no checkpoint was written")
-    saved = checkpoint.load_model(folder / checkpoint.FOLDER / str(best))
+    saved = load_model(folder / FOLDER / str(best))
     variables = jax.device_put(saved.variables, sharding.replicated(program.mesh))
-    _, logits = loop.validate(program, variables, program.validation)
-    _, flipped = loop.validate(program, variables, reports.mirrored(program.validation))
+    _, logits = validate(program, variables, program.validation)
+    _, flipped = validate(program, variables, reports.mirrored(program.validation))
     labels = program.validation.labels
     report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
+    temperature = reports.fit_temperature(logits, labels)
+    calibrated = reports.softmax(logits / temperature)
     rows = workdir.read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
     card = reports.card(
@@ -241,7 +249,8 @@ def _write_reports(
         step=best,
         epoch=epoch,
         report=report,
-        temperature=reports.fit_temperature(logits, labels),
+        temperature=temperature,
+        uncertain_below=reports.confidence_threshold(calibrated),
     )
     write_json(folder / "report.json", report)
     write_json(folder / "card.json", card)

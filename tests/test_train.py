@@ -17,7 +17,7 @@ import pytest
 from fer_jax import command, evaluate, train
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.training import checkpoint
+from fer_jax.saved_model import digest, load_model
 from fer_jax.training.workdir import locked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,8 +112,8 @@ def test_a_run_leaves_all_that_a_person_wants_to_see(uninterrupted):
     assert card["dataset"]["name"] == "synthetic"
     assert card["parameters"] == 603_975
     assert "python -m fer_jax.train" in card["command"]
-    best = checkpoint.load_model(uninterrupted)
-    assert card["digest"] == checkpoint.digest(best.variables)
+    best = load_model(uninterrupted)
+    assert card["digest"] == digest(best.variables)
     rows = [json.loads(row) for row in (uninterrupted / "history.jsonl").read_text().splitlines()]
     losses = [row["validation_loss"] for row in rows]
     assert best.step == rows[int(np.argmin(losses))]["step"]
@@ -129,13 +129,28 @@ def test_a_finished_run_started_again_trains_nothing_and_reports_the_same(uninte
     assert (uninterrupted / "report.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("change", ["--config.model.name=seed_cnn", "--config.batch_size=32"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "--config.model.name=seed_cnn",
+        "--config.batch_size=32",
+        "--config.data.synthetic_train=64",
+    ],
+)
 def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, change):
     assert command.run(train.main, line(uninterrupted, change)) == 2
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert str(uninterrupted) in said
     assert "--noresume" in said
+
+
+def test_a_mistake_beside_noresume_leaves_the_earlier_run_alone(uninterrupted, tmp_path, capsys):
+    gone = f"--config.data.dir={tmp_path / 'gone'}"
+    argv = line(uninterrupted, "--noresume", "--config.data.name=auto", gone)
+    assert command.run(train.main, argv) == 2
+    assert "gone" in capsys.readouterr().err
+    assert load_model(uninterrupted).step > 0
 
 
 def test_a_workdir_in_use_is_refused_with_its_owner(uninterrupted, capsys):

@@ -27,11 +27,11 @@ def class_weights(labels: np.ndarray, *, scheme: str) -> np.ndarray:
     return (len(labels) / (present * np.maximum(frequency, 1))).astype(np.float32)
 
 
-def cross_entropy(
-    logits: jax.Array, target: Array, *, label_smoothing: float = 0.0
-) -> jax.Array:
+def cross_entropy(logits: jax.Array, target: Array, *, label_smoothing: float = 0.0) -> jax.Array:
     """Cross-entropy in nats, float32 [B], of logits [B, 7] against distributions [B, 7]."""
-    return optax.softmax_cross_entropy(logits, optax.smooth_labels(jnp.asarray(target), label_smoothing))
+    return optax.softmax_cross_entropy(
+        logits, optax.smooth_labels(jnp.asarray(target), label_smoothing)
+    )
 
 
 def mix(

@@ -58,6 +58,7 @@ class ProgressReporter:
     def step(self, *, epoch: int, step: int, loss: float, learning_rate: float) -> None:
         """Moves the live line on."""
         self._images += self._batch_size
+        self._trained_until = time.monotonic()
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
         self._bar.update(
             self._task,
@@ -92,6 +93,8 @@ class ProgressReporter:
 
     def _start_epoch(self) -> None:
         self._started, self._cpu, self._images = time.monotonic(), time.process_time(), 0
+        self._trained_until = self._started
 
     def _speed(self) -> float:
-        return self._images / max(time.monotonic() - self._started, 1e-9)
+        """Training images a second of this epoch; validation does not count."""
+        return self._images / max(self._trained_until - self._started, 1e-9)

@@ -12,7 +12,8 @@ import scipy.optimize
 
 from fer_jax.config import Config, to_dict
 from fer_jax.data.faces import Faces
-from fer_jax.training import checkpoint, metrics
+from fer_jax.saved_model import digest
+from fer_jax.training import metrics
 from fer_jax.training.state import Variables, parameter_count
 
 _PACKAGES = ("fer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -67,6 +68,16 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def confidence_threshold(probabilities: np.ndarray, *, share: float = 0.8) -> float:
+    """The confidence that the most confident `share` of faces reach; below it a face is uncertain.
+
+    Args:
+        probabilities: float [N, 7], calibrated, of the validation split.
+        share: of the faces, 0 to 1.
+    """
+    return float(np.quantile(probabilities.max(axis=1), 1 - share))
+
+
 def card(
     *,
     config: Config,
@@ -77,6 +88,7 @@ def card(
     epoch: int,
     report: dict[str, Any],
     temperature: float,
+    uncertain_below: float,
 ) -> dict[str, Any]:
     """Returns what a checkpoint's card tells: where it came from and what it can do.
 
@@ -89,12 +101,13 @@ def card(
         epoch: it was kept at.
         report: of the validation split.
         temperature: to divide its logits by.
+        uncertain_below: the `confidence_threshold`.
     """
     figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
     return {
         "model": config.model.name,
         "parameters": parameter_count(variables),
-        "digest": checkpoint.digest(variables),
+        "digest": digest(variables),
         "step": step,
         "epoch": epoch,
         "seed": config.seed,
@@ -105,6 +118,7 @@ def card(
             "flip": {name: report["flip"][name] for name in figures},
         },
         "temperature": temperature,
+        "uncertain_below": uncertain_below,
         "command": command,
         "config": to_dict(config),
         "versions": versions(),

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from fer_jax.preprocess import FACE_SIZE
+from fer_jax.saved_model import Variables
 from fer_jax.training.metrics import Sums
-
-Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
 
 
 class TrainState(flax.struct.PyTreeNode):

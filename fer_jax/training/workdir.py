@@ -13,7 +13,7 @@ from typing import Any
 
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_bytes
-from fer_jax.training import checkpoint
+from fer_jax.saved_model import FOLDER
 
 HISTORY = "history.jsonl"
 TIMING = "timing.jsonl"
@@ -56,7 +56,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 def clear(workdir: Path) -> None:
     """Removes what an earlier run wrote, and nothing else."""
-    shutil.rmtree(workdir / checkpoint.FOLDER, ignore_errors=True)
+    shutil.rmtree(workdir / FOLDER, ignore_errors=True)
     for name in _WRITTEN:
         (workdir / name).unlink(missing_ok=True)
 

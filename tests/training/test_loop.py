@@ -6,6 +6,7 @@ import pytest
 
 from fer_jax.errors import TrainingError
 from fer_jax.training import loop, sharding
+from fer_jax.training.program import assemble, validate
 from tests.factories import pattern_faces, short_config
 
 
@@ -22,7 +23,7 @@ class Recorder:
 
 def assembled(config, *, train, validation=None, devices=1):
     mesh = sharding.data_mesh(devices=devices, batch_size=config.batch_size)
-    return loop.assemble(config, train=train, validation=validation or train, mesh=mesh)
+    return assemble(config, train=train, validation=validation or train, mesh=mesh)
 
 
 def finished(program):
@@ -50,10 +51,10 @@ def test_steps_compile_once_whatever_the_tail(ragged):
 
 def test_every_face_counts_once_in_the_figures_of_an_epoch(ragged):
     program, state, _ = ragged
-    report, logits = loop.validate(program, state.evaluated, program.validation)
+    report, logits = validate(program, state.evaluated, program.validation)
     assert report["count"] == 23
     assert logits.shape == (23, 7)
-    alone = loop.validate(program, state.evaluated, program.validation.take(np.arange(22, 23)))[1]
+    alone = validate(program, state.evaluated, program.validation.take(np.arange(22, 23)))[1]
     np.testing.assert_allclose(alone[0], logits[22], atol=1e-4)
 
 

@@ -1,0 +1,208 @@
+"""Networks read back from disk: a run's workdir, one of its checkpoints, or the shipped checkpoint.
+
+Only what inference needs is read and imported. A `card.json` beside a checkpoint, or in the workdir
+around it, tells where the weights came from, how to calibrate them, and their digest, which is checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from fer_jax.errors import CheckpointError
+
+Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
+
+FOLDER = "checkpoints"  # of a workdir
+CARD = "card.json"
+SHIPPED = Path(__file__).parent / "pretrained"
+
+# Figures by which a checkpoint is the best, and whether more of it is better.
+MORE_IS_BETTER = {"loss": False, "uar": True, "accuracy": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedModel:
+    """A network read back from disk.
+
+    Attributes:
+        path: the checkpoint folder it came from.
+        step: training step it was saved at.
+        variables: params and batch_stats, numpy arrays.
+        about: the description saved with it: its configuration among others.
+        digest: of the variables.
+        card: what `fer_jax.training.reports.card` tells of these weights; None where no card does.
+    """
+
+    path: Path
+    step: int
+    variables: Variables
+    about: dict[str, Any]
+    digest: str
+    card: dict[str, Any] | None
+
+
+def load_model(path: Path, *, best: bool = True) -> SavedModel:
+    """Reads the network, and only that, from a workdir or a checkpoint folder.
+
+    Args:
+        path: a workdir, its checkpoints folder, one checkpoint inside that, or a released checkpoint.
+        best: of a workdir, the best checkpoint rather than the newest.
+
+    Raises:
+        CheckpointError: there is none, it can not be read, or it is not what its card says.
+    """
+    quiet()
+    folder = _checkpoint_folder(path, best=best)
+    try:
+        about = _read_about(folder)
+        variables = _read_variables(folder)
+        step = int(folder.name) if folder.name.isdigit() else int(about.get("step", 0))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder}: can not be read as a checkpoint ({first_line(error)}); "
+            "take another copy of it, or train again"
+        ) from error
+    found = digest(variables)
+    card = _card_of(folder, step=step, digest=found)
+    if card is None and "step" in about:  # as `fer_jax.export` describes a release
+        raise CheckpointError(
+            f"{folder / CARD}: is missing; a released checkpoint comes with its card, "
+            "take another copy of both"
+        )
+    return SavedModel(folder, step, variables, about, found, card)
+
+
+def digest(variables: Variables) -> str:
+    """SHA-256 over every array's path, dtype, shape and bytes, in the tree's order."""
+    sha = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        array = np.ascontiguousarray(leaf)
+        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def best_saved_step(manager: ocp.CheckpointManager, *, best_by: str) -> int | None:
+    """Step of the best checkpoint by the validation figure; the newest without any figure."""
+    rated = {}
+    for step in manager.all_steps():
+        metrics = manager.metrics(step)
+        if metrics:
+            rated[step] = metrics[best_by]
+    if not rated:
+        return manager.latest_step()
+    sign = 1 if MORE_IS_BETTER[best_by] else -1
+    return max(rated, key=lambda step: (sign * rated[step], step))
+
+
+def quiet() -> None:
+    """Orbax tells its every step through absl; what goes wrong it raises as well."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, for a message of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _checkpoint_folder(path: Path, *, best: bool) -> Path:
+    path = path.absolute()
+    if (path / "model").is_dir():
+        return path
+    for root in (path / FOLDER, path):
+        if any(entry.name.isdigit() for entry in root.glob("*")):
+            step = _chosen_step(root, best=best)
+            if step is not None:
+                return root / str(step)
+    if path == SHIPPED:
+        raise CheckpointError(
+            f"{path}: this installation came without a checkpoint; "
+            "name one (a workdir of fer_jax.train), or install fer_jax again"
+        )
+    raise CheckpointError(
+        f"{path}: holds no checkpoint; expected a workdir written by fer_jax.train, "
+        "or a checkpoint folder inside one"
+    )
+
+
+def _chosen_step(root: Path, *, best: bool) -> int | None:
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    try:
+        with ocp.CheckpointManager(root, options=options) as manager:
+            step = manager.latest_step()
+            if not best or step is None:
+                return step
+            best_by = _read_about(root / str(step))["config"]["best_by"]
+            return best_saved_step(manager, best_by=best_by)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{root}: its checkpoints can not be read ({first_line(error)}); name one of them"
+        ) from error
+
+
+def _read_variables(folder: Path) -> Variables:
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader, _no_late_complaints():
+        index = reader.metadata(folder / "model").item_metadata
+        if index is None:
+            raise ValueError("the list of its arrays is damaged or missing")
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), index)
+        return reader.restore(folder / "model", restore_args=dict(as_numpy))
+
+
+@contextlib.contextmanager
+def _no_late_complaints() -> Iterator[None]:
+    """When one array can not be read, the readers of the others find Orbax's event loop closed.
+
+    They say so on standard error, each with a traceback, until after the failure: the hook then stays.
+    """
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    yield
+    sys.unraisablehook = before
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+        return reader.restore(folder / "about")
+
+
+def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
+    """The card that tells of the weights in `folder`, whose digest must then be theirs."""
+    beside, around = folder / CARD, folder.parent.parent / CARD
+    path = around if folder.parent.name == FOLDER and not beside.exists() else beside
+    if not path.exists():
+        return None
+    try:
+        card = json.loads(path.read_text())
+        # A workdir's card tells of the checkpoint that was the best when the run ended.
+        if path is around and card["step"] != step:
+            return None
+        expected = card["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: can not be read as a checkpoint's card ({first_line(error)}); "
+            "take another copy of the checkpoint with its card"
+        ) from error
+    if expected != digest:
+        raise CheckpointError(
+            f"{folder}: its weights are not the ones that {CARD} tells of "
+            f"(sha256 {digest[:12]}..., expected {str(expected)[:12]}...); take another copy of both"
+        )
+    return card

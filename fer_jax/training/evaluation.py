@@ -1,0 +1,52 @@
+"""Figures of a network on a split: the jitted evaluation step over padded, masked batches."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fer_jax.data.faces import Faces
+from fer_jax.data.in_memory import evaluation_batches
+from fer_jax.training import sharding, steps
+from fer_jax.training.metrics import Sums, figures
+from fer_jax.training.state import Variables
+
+
+def compile_eval_step(model: nn.Module) -> Callable[..., tuple[Sums, jax.Array]]:
+    """Returns `steps.eval_step` of `model`, jitted: variables, sums, batch -> sums, logits."""
+    return jax.jit(functools.partial(steps.eval_step, model=model))
+
+
+def evaluate(
+    eval_step: Callable[..., tuple[Sums, jax.Array]],
+    variables: Variables,
+    faces: Faces,
+    *,
+    mesh: Mesh,
+    batch_size: int,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Returns `metrics.figures` of `faces` and their logits, float32 [N, 7].
+
+    Args:
+        eval_step: of `compile_eval_step`.
+        variables: of the network, replicated over the mesh.
+        faces: N of them.
+        mesh: to spread batches over.
+        batch_size: faces a batch, rounded up to what the mesh divides.
+    """
+    total = jax.device_put(Sums.zero(), sharding.replicated(mesh))
+    rows = []
+    for batch in evaluation_batches(
+        faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size
+    ):
+        total, logits = eval_step(variables, total, sharding.put_batch(batch, mesh))
+        rows.append(logits)
+    logits = np.concatenate([np.asarray(part) for part in rows])[: len(faces)]
+    return figures(np.asarray(total.confusion), loss=float(total.loss) / len(faces)), logits

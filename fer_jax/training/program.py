@@ -1,0 +1,134 @@
+"""`Program`: what a run is made of and what never changes in it - data, order, compiled steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from fer_jax import models
+from fer_jax.config import Config
+from fer_jax.data.faces import Faces
+from fer_jax.data.in_memory import Batch, TrainingOrder, targets
+from fer_jax.randomness import host_generator
+from fer_jax.training import losses, optim, sharding, state, steps
+from fer_jax.training.augment import augment
+from fer_jax.training.evaluation import compile_eval_step, evaluate
+from fer_jax.training.state import TrainState, Variables
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """A run's constant parts: data, compiled steps and the order of things.
+
+    Attributes:
+        config: of the run; `config.epochs` is the real number.
+        train: training faces.
+        validation: validation faces.
+        mesh: the devices.
+        order: which faces each step sees.
+        schedule: step -> learning rate before the plateau's scale.
+        init: () -> the state before the first step, replicated over the mesh.
+        train_step: state, batch -> state, loss; compiled once, donates the state.
+        eval_step: variables, sums, batch -> sums, logits; compiled once.
+        end_epoch: state, validation loss -> state.
+    """
+
+    config: Config
+    train: Faces
+    validation: Faces
+    mesh: Mesh
+    order: TrainingOrder
+    schedule: Callable[[Any], Any]
+    init: Callable[[], TrainState]
+    train_step: Callable[..., Any]
+    eval_step: Callable[..., Any]
+    end_epoch: Callable[..., TrainState]
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.order.end_of_epoch(self.config.epochs)
+
+
+def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> Program:
+    """Returns the compiled parts of a run on these faces.
+
+    Args:
+        config: with the number of epochs resolved (1 or more).
+        train: N >= 1 faces.
+        validation: 1 or more faces.
+        mesh: with the axis "data", over which a batch divides evenly.
+    """
+    order = TrainingOrder(
+        train.labels, config.batch_size, config.seed, balanced=config.data.balanced_sampling
+    )
+    total = order.end_of_epoch(config.epochs)
+    schedule = optim.learning_rate_schedule(
+        config.optim, steps_per_epoch=total / config.epochs, total_steps=total
+    )
+    model = models.build(config.model.name, dropout=config.model.dropout, dtype=config.model.dtype)
+    optimizer = optim.optimizer(config.optim, schedule)
+    plateau = optim.plateau(config.optim.plateau)
+    weights = losses.class_weights(train.labels, scheme=config.loss.class_weights)
+    root = jax.random.key(config.seed)
+    everywhere = sharding.replicated(mesh)
+    create = functools.partial(
+        state.create, model=model, optimizer=optimizer, plateau=plateau, ema=config.ema_decay > 0
+    )
+    train_step = functools.partial(
+        steps.train_step,
+        root=root,
+        weights=jnp.asarray(weights),
+        model=model,
+        optimizer=optimizer,
+        config=config,
+    )
+    return Program(
+        config=config,
+        train=train,
+        validation=validation,
+        mesh=mesh,
+        order=order,
+        schedule=schedule,
+        init=functools.partial(jax.jit(create, out_shardings=everywhere), root),
+        train_step=jax.jit(train_step, donate_argnums=0, out_shardings=everywhere),
+        eval_step=compile_eval_step(model),
+        end_epoch=jax.jit(
+            functools.partial(steps.end_epoch, plateau=plateau, config=config),
+            donate_argnums=0,
+            out_shardings=everywhere,
+        ),
+    )
+
+
+def training_batch(program: Program, step: int) -> Batch:
+    """Returns the batch of `step`, augmented: a function of the run's seed and the step alone."""
+    config = program.config
+    rows = program.order.indices(step)
+    generator = host_generator(config.seed, "augment", step)
+    return Batch(
+        image=augment(program.train.images[rows], generator, config=config.augment),
+        label=program.train.labels[rows],
+        target=targets(program.train.take(rows), soft=config.data.soft_labels),
+        mask=np.ones(len(rows), np.float32),
+    )
+
+
+def validate(
+    program: Program, variables: Variables, faces: Faces
+) -> tuple[dict[str, Any], np.ndarray]:
+    """`evaluate` with a run's own step, mesh and batch size."""
+    return evaluate(
+        program.eval_step,
+        variables,
+        faces,
+        mesh=program.mesh,
+        batch_size=program.config.eval_batch_size,
+    )
