@@ -1,1 +1,20 @@
-"""Facial expression recognition to train, run and trust."""
+"""Facial expression recognition to train, run and trust.
+
+`from fer_jax import Predictor` is the way in; nothing heavy is imported before a name is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_jax.predict import Predictor
+    from fer_jax.prediction import Face, Prediction
+
+__all__ = ["Face", "Prediction", "Predictor"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from fer_jax import predict
+
+        return getattr(predict, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,84 @@
+"""JAX's compiler as inference sees it: a private cache on disk, and proof that nothing compiles late."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import jax
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"  # also when the cache had the program
+
+
+def use_private_cache() -> Path | None:
+    """Lets this process keep compiled programs in $FER_CACHE_DIR/xla or ~/.cache/fer_jax/xla.
+
+    The folder is its owner's alone: what lies in it is executed. A cache that the process or its
+    environment has chosen already stays as it is.
+
+    Returns:
+        The folder; None if another cache is in use or the folder can not be made private.
+    """
+    if getattr(jax.config, "jax_compilation_cache_dir", None):
+        return None
+    base = Path(os.environ.get("FER_CACHE_DIR") or "~/.cache/fer_jax").expanduser()
+    folder = base.absolute() / "xla"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            return None
+        folder.chmod(0o700)
+    except OSError:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    # JAX leaves out what compiles within a second, which is each bucket of the default network.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    return folder
+
+
+class CompileCounter:
+    """Counts the programs a thread compiles inside `with counter:`; any number of threads may."""
+
+    def __init__(self) -> None:
+        """Starts at zero."""
+        self.count = 0
+        self._lock = threading.Lock()
+        _listen()
+
+    def __enter__(self) -> None:
+        _of_thread.counter = self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _of_thread.counter = None
+
+    def add(self) -> None:
+        """Counts one more."""
+        with self._lock:
+            self.count += 1
+
+
+class _OfThread(threading.local):
+    counter: CompileCounter | None = None
+
+
+_of_thread = _OfThread()
+
+
+@functools.cache
+def _listen() -> None:
+    """Once a process: JAX keeps its listeners for good."""
+
+    def on_duration(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del duration_secs, kwargs
+        if event == _COMPILED and _of_thread.counter is not None:
+            _of_thread.counter.add()
+
+    jax.monitoring.register_event_duration_secs_listener(on_duration)

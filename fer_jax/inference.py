@@ -1,0 +1,91 @@
+"""A saved network as what inference runs: one pure function, its variables and its calibration."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import flax.errors
+import flax.linen as nn
+import jax
+import numpy as np
+
+from fer_jax import models
+from fer_jax.errors import CheckpointError
+from fer_jax.models.folding import apply_folded, fold_batch_norm
+from fer_jax.preprocess import FACE_SIZE, standardise
+from fer_jax.saved_model import SavedModel, first_line
+
+FACE = jax.ShapeDtypeStruct((FACE_SIZE, FACE_SIZE), np.uint8)  # what the function takes a batch of
+
+
+def inference_function(
+    saved: SavedModel,
+) -> tuple[Callable[[Any, jax.Array], jax.Array], dict[str, Any]]:
+    """Returns variables, uint8 [B, 48, 48] -> float32 logits [B, 7], and the variables to call it with.
+
+    Raises:
+        CheckpointError: the network is not one of this version's, or the weights are of another.
+    """
+    model = _model(saved)
+    example = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)
+    try:
+        folded = fold_batch_norm(model, saved.variables, example=example)
+    except flax.errors.FlaxError as error:
+        raise CheckpointError(
+            f"{saved.path}: its weights do not fit its network ({first_line(error)}); "
+            "take another copy of it, or train again"
+        ) from error
+    # In bfloat16, folded weights would give other logits than the ones training measured.
+    exact = saved.about["config"]["model"]["dtype"] == "float32"
+    return functools.partial(_logits, model=model), folded if exact else saved.variables
+
+
+def calibration(saved: SavedModel) -> tuple[float, float]:
+    """Returns the temperature to divide logits by, and the confidence below which to be uncertain.
+
+    Without a card they are 1, and a half, where one expression outweighs all others together; a
+    warning says so.
+
+    Raises:
+        CheckpointError: the card holds no usable numbers.
+    """
+    card = saved.card or {}
+    if "temperature" not in card or "uncertain_below" not in card:
+        warnings.warn(
+            f"{saved.path}: no card tells how to calibrate it, so its confidence may mean little; "
+            "fer_jax.train writes the card of a run's best checkpoint when the run ends",
+            stacklevel=4,  # whoever called Predictor.load
+        )
+    pair = card.get("temperature", 1.0), card.get("uncertain_below", 0.5)
+    if not all(isinstance(value, int | float) and value > 0 for value in pair):
+        raise CheckpointError(
+            f"{saved.path}: its card's temperature and uncertain_below must be positive numbers, "
+            f"got {pair[0]!r} and {pair[1]!r}; take another copy of the card"
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _logits(variables: Any, faces: jax.Array, *, model: nn.Module) -> jax.Array:
+    return apply_folded(model, variables, standardise(faces))
+
+
+def _model(saved: SavedModel) -> nn.Module:
+    try:
+        options = saved.about["config"]["model"]
+        name, dtype = options["name"], options["dtype"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{saved.path}: does not tell its network; expected a checkpoint of fer_jax.train"
+        ) from error
+    if name not in models.MODELS:
+        near = difflib.get_close_matches(str(name), models.MODELS, n=1)
+        hint = f"did it mean {near[0]}?" if near else f"known are {', '.join(models.MODELS)}"
+        raise CheckpointError(
+            f"{saved.path}: is of the network {name!r}, which this version of fer_jax does not have; "
+            f"{hint}"
+        )
+    return models.build(name, dtype=dtype)

@@ -1,0 +1,66 @@
+"""What a `Predictor` answers: expressions with calibrated probabilities, and whether to trust them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from fer_jax.expressions import EXPRESSIONS
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """What N face crops express.
+
+    Attributes:
+        probabilities: float32 [N, 7], calibrated: of faces that are given 0.8, about 80 % are so.
+        uncertain_below: confidence under which a face counts as uncertain; the most confident 80 % of
+            the validation faces reach it.
+        labels: names of the 7 columns.
+    """
+
+    probabilities: np.ndarray
+    uncertain_below: float
+    labels: tuple[str, ...] = EXPRESSIONS
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The most probable expression of each face."""
+        return tuple(self.labels[k] for k in self.probabilities.argmax(axis=1))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """float32 [N], the probability of each face's expression."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def uncertain(self) -> np.ndarray:
+        """bool [N], which faces the network is less sure of than of four in five validation faces."""
+        return self.confidence < self.uncertain_below
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Face:
+    """One face of a photograph and what it expresses.
+
+    Attributes:
+        box: x, y, width, height in the photograph's pixels; it may reach over the border.
+        landmarks: float32 [5, 2], as in `fer_jax.faces.detect.Detection`; None without.
+        detection_score: the detector's own confidence, 0 to 1.
+        expression: the most probable one.
+        confidence: its probability.
+        probabilities: float32 [7], calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
+        uncertain: as in `Prediction`.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray | None
+    detection_score: float
+    expression: str
+    confidence: float
+    probabilities: np.ndarray
+    uncertain: bool
