@@ -29,7 +29,7 @@ bench: $(VENV)/.installed .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
@@ -38,7 +38,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 .venv-keras/.installed: benchmarks/keras-requirements.txt
-	test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-keras
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 

@@ -1,1 +1,1 @@
-"""Configurations that come with the project; each says its command, its time and its score."""
+"""Configurations that come with the project; each says its command, and what to expect."""

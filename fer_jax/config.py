@@ -106,7 +106,7 @@ class Config:
     """A whole run."""
 
     seed: int = 0
-    # Passes over the training faces; 0: what was measured to suit the data (see `resolved_epochs`).
+    # Passes over the training faces; 0: what was measured to suit the data (see data/datasets.py).
     epochs: int = 0
     batch_size: int = 64
     eval_batch_size: int = 256
@@ -131,6 +131,17 @@ def to_dict(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested plain values by their dotted keys ("optim.learning_rate")."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            out |= flat(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = value
+    return out
+
+
 def from_config_dict(values: Mapping[str, Any]) -> Config:
     """Returns the checked, frozen configuration.
 
@@ -151,7 +162,8 @@ def key_exists(key: str) -> bool:
 def unknown_key_message(key: str) -> str:
     """One line for a key that does not exist, with the nearest that does; `key` without "config."."""
     known = _all_keys(Config, prefix="")
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    meant = {"lr": "learning_rate", "optim.lr": "optim.learning_rate"}.get(key, key)
+    near = difflib.get_close_matches(meant, known, n=1, cutoff=0.5)
     if not near:
         last = key.rsplit(".", 1)[-1]
         near = [k for k in known if k.rsplit(".", 1)[-1] == last][:1]
@@ -229,6 +241,8 @@ def _check_ranges(config: Config) -> None:
         raise ConfigError(f"config.model.name={config.model.name!r} is no network: {hint}")
     _require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
     _require_range(config, not_negative=("seed", "epochs", "devices"))
+    if config.seed >= 2**32:
+        raise ConfigError(f"config.seed={config.seed}: expected less than 2**32")
     _require_range(
         config.data,
         prefix="data.",

@@ -21,7 +21,7 @@ from fer_jax.config import Config, from_config_dict
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError, FerError
-from fer_jax.files import write_json
+from fer_jax.files import make_folder, write_json
 from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import evaluation, plots, reports, sharding
 
@@ -29,6 +29,8 @@ from fer_jax.training import evaluation, plots, reports, sharding
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
+    if options.out:
+        make_folder(Path(options.out))
     sharding.simulate_cpu_devices(0)
     saved = load_model(Path(options.checkpoint))
     faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
@@ -36,7 +38,6 @@ def main(argv: Sequence[str]) -> int:
     _print(report)
     if options.out:
         out = Path(options.out)
-        out.mkdir(parents=True, exist_ok=True)
         write_json(out / "report.json", report)
         title = f"{options.split}: accuracy {report['accuracy']:.1%}, UAR {report['uar']:.1%}"
         plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)

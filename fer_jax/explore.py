@@ -7,7 +7,6 @@ as a table on the terminal, a web page of one file, pictures, and explore.json.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +18,11 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.records import OnError
 from fer_jax.data.synthetic import load_synthetic
-from fer_jax.errors import DataError
 from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.files import make_folder, write_bytes
 
 SYNTHETIC = "synthetic"
 _SHEET_COLUMNS = 12
@@ -140,19 +139,11 @@ def report(found: Exploration) -> dict[str, object]:
     }
 
 
-def make_folder(out: Path) -> None:
-    """Makes the folder that will be written to, before the long work; DataError if that fails."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
 def write(found: Exploration, out: Path) -> None:
     """Writes explore.html, explore.json and the pictures; each file is whole or not there.
 
     Raises:
-        DataError: the folder can not be written to, or the disk is full.
+        OSError: the folder can not be written to, or the disk is full.
     """
     labels = found.main_faces.labels
     charts = {
@@ -172,17 +163,8 @@ def write(found: Exploration, out: Path) -> None:
     files |= {name: gallery.png(figure) for name, figure in _sheets(found).items()}
     files["explore.json"] = (json.dumps(report(found), indent=1) + "\n").encode()
     files["explore.html"] = page(found, drawn).encode()
-    try:
-        for name, content in files.items():
-            unfinished = out / f".{name}.part"
-            unfinished.write_bytes(content)
-            os.replace(unfinished, out / name)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
-def _unwritable(out: Path, error: OSError) -> DataError:
-    return DataError(f"can not write {out}: {error.strerror}; name another --out")
+    for name, content in files.items():
+        write_bytes(out / name, content)
 
 
 def _sheets(found: Exploration) -> dict[str, gallery.Figure]:

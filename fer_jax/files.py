@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fer_jax.errors import FerError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces `path` by `content` in one step, after it has reached the disk."""
@@ -17,8 +19,23 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a write does not tell what it was writing to
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder that a command will write to, before its long work.
+
+    Raises:
+        FerError: it can not be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FerError(f"can not write {path}: {error.strerror}; name another --out") from error
 
 
 def write_json(path: Path, value: Any) -> None:

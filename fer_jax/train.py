@@ -10,7 +10,7 @@ import dataclasses
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 
 from fer_jax import command
-from fer_jax.config import Config, to_dict
+from fer_jax.config import Config, flat, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
@@ -40,28 +40,33 @@ _SYNTHETIC_BANNER = """\
 |  data/, or name its place with --config.data.dir=DIR or $FER_DATA_DIR. See README.md.      |
 +--------------------------------------------------------------------------------------------+"""
 
-# What may not differ between a run and its continuation: the meaning of "step" hangs on it.
-_FIXED_KEYS = ("seed", "batch_size", "model")
+# What may differ between a run and its continuation; anything else would make its card a lie.
+_FREE_KEYS = ("epochs", "eval_batch_size", "devices", "best_by")
+_FREE_KEYS += ("data.dir", "data.name", "data.on_error")
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
-    config, file, values = command.read_config(argv, define=_define_flags)
+    config, file, values = command.read_config(argv, define=_define_flags, usage=__doc__)
     folder = Path(values["workdir"].value or Path("runs") / Path(file).stem)
     _set_up_devices(config)
     mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
 
-    with workdir.locked(folder):
-        # ---- data
-        if config.data.name == "auto" and datasets.real_data_path(config.data) is None:
-            print(_SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"), flush=True)
-        dataset = datasets.open_dataset(config.data, seed=config.seed)
-        config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
-        train, validation = dataset.splits["train"], dataset.splits["validation"]
+    # ---- data
+    dataset = datasets.open_dataset(config.data, seed=config.seed)
+    if config.data.name == "auto" and dataset.name == "synthetic":
+        print(_SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"), flush=True)
+    config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+    train, validation = dataset.splits["train"], dataset.splits["validation"]
 
+    with workdir.locked(folder), _StopSignal() as stop:
         # ---- program and state
         program = assemble(config, train=train, validation=validation, mesh=mesh)
-        about = {"config": to_dict(config), "training_faces": train.digest()}
+        about = {
+            "config": to_dict(config),
+            "training_faces": train.digest(),
+            "devices": mesh.size,
+        }
         if not values["resume"].value:
             workdir.clear(folder)
         with Checkpoints(folder, best_by=config.best_by) as checkpoints:
@@ -70,16 +75,10 @@ def main(argv: Sequence[str]) -> int:
             print(_summary(program, state, dataset, folder), flush=True)
 
             # ---- train
-            try:
-                _train(program, state, checkpoints, folder, about=about)
-            except loop.RunInterrupted as stop:
-                checkpoints.save(stop.state, about=about, metrics=None)
-                checkpoints.wait()
-                step = int(stop.state.step)
-                print(f"stopped at step {step}, all saved in {folder}; the same command goes on")
-                return 128 + _StopSignal.received
-            checkpoints.wait()
+            finished = _train(program, state, checkpoints, folder, about=about, stop=stop)
             best = checkpoints.best_step()
+        if not finished:
+            return 128 + stop.received
 
         # ---- report
         line = shlex.join(["python", "-m", "fer_jax.train", *argv])
@@ -88,14 +87,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 class _StopSignal:
-    """Turns the first SIGTERM or Ctrl-C into a request to stop; a second one acts as ever."""
+    """Turns SIGTERM and the first Ctrl-C into a request to stop; a second Ctrl-C acts as ever.
 
-    received = 0
+    A second SIGTERM does not: make and timeout send it to a process and to its group.
+    """
 
-    def __enter__(self) -> Callable[[], bool]:
-        type(self).received = 0
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __enter__(self) -> _StopSignal:
         self._before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
-        return lambda: type(self).received != 0
+        return self
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
@@ -103,8 +105,9 @@ class _StopSignal:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
-        type(self).received = number
-        signal.signal(number, self._before[signal.Signals(number)])
+        self.received = number
+        if number == signal.SIGINT:
+            signal.signal(number, self._before[signal.SIGINT])
 
 
 def _define_flags(values: flags.FlagValues) -> None:
@@ -149,21 +152,23 @@ def _initial_state(
 
 def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
     what_to_do = "name another --workdir, or start over with --noresume"
-    for key in _FIXED_KEYS:
-        was, now = saved["config"][key], wanted["config"][key]
-        if was != now:
+    if saved.get("training_faces") != wanted["training_faces"]:
+        raise TrainingError(
+            f"{folder}: holds a run on other training faces; {what_to_do} "
+            "(make train ARGS=--noresume)"
+        )
+    was, now = flat(saved["config"]), flat(wanted["config"])
+    for key in sorted(was.keys() | now.keys()):
+        if was.get(key) != now.get(key) and key not in _FREE_KEYS:
             raise TrainingError(
-                f"{folder}: holds a run with config.{key}={_plain(was)}, this one has "
-                f"{_plain(now)}; {what_to_do}"
+                f"{folder}: holds a run with config.{key}={was.get(key)}, this one has "
+                f"{now.get(key)}; {what_to_do}"
             )
-    if saved["training_faces"] != wanted["training_faces"]:
-        raise TrainingError(f"{folder}: holds a run on other training faces; {what_to_do}")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}={v}" for k, v in value.items()) + "}"
-    return str(value)
+    if saved["devices"] != wanted["devices"]:
+        print(
+            f"note: the run was begun on {saved['devices']} device(s) and goes on on "
+            f"{wanted['devices']}: its last digits will differ from one that never moved"
+        )
 
 
 def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, folder: Path) -> str:
@@ -201,8 +206,11 @@ def _train(
     folder: Path,
     *,
     about: dict[str, Any],
-) -> None:
-    config = program.config
+    stop: _StopSignal,
+) -> bool:
+    """Trains to the end, or until a signal asks to stop, which returns False; all is saved."""
+    if int(state.step) < program.total_steps:
+        workdir.clear_reports(folder)
 
     def save(state: TrainState, row: dict[str, Any]) -> None:
         figures = {name: row[f"validation_{name}"] for name in ("loss", "uar", "accuracy")}
@@ -211,13 +219,28 @@ def _train(
     reporter = ProgressReporter(
         folder,
         total_steps=program.total_steps,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
+        epochs=program.config.epochs,
+        batch_size=program.config.batch_size,
     )
-    with reporter, _StopSignal() as should_stop:
-        state = loop.run(program, state, reporter=reporter, save=save, should_stop=should_stop)
+    with reporter:
+        try:
+            state = loop.run(
+                program, state, reporter=reporter, save=save, should_stop=lambda: stop.received != 0
+            )
+        except loop.RunInterrupted as interrupted:
+            checkpoints.save(interrupted.state, about=about, metrics=None)
+            checkpoints.wait()
+            step = int(interrupted.state.step)
+            reporter.say(f"stopped at step {step}, all saved in {folder}; the same command goes on")
+            return False
+        finally:
+            rows = workdir.read_rows(folder / workdir.HISTORY)
+            if rows:
+                plots.history(rows, folder / "history.png", best_epoch=None)
         if bool(state.ran_out):
             reporter.say("stopped early: the validation loss no longer improves at the lowest rate")
+        checkpoints.wait()
+    return True
 
 
 def _write_reports(

@@ -51,7 +51,7 @@ def test_a_truncated_picture_is_named_and_can_be_left_out_and_counted(tmp_path, 
     card = json.loads((tmp_path / "run/card.json").read_text())
     assert [name for name, _ in card["dataset"]["skipped"]] == ["train/fear/002.jpg"]
     assert sum(card["dataset"]["counts"]["train"].values()) == 27
-    assert card["dataset"]["name"] == "fer2013"
+    assert card["dataset"]["name"] == "folder"
 
 
 @pytest.mark.parametrize(

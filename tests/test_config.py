@@ -45,6 +45,35 @@ def test_a_configuration_file_that_is_not_there_is_named(capsys):
     assert "configs/base.py" in refused(capsys)
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("def get_config(:", "SyntaxError"),
+        ("import not_there", "not_there"),
+        ("def get_config():\n    return None", "get_config"),
+        ("def get_config():\n    raise ValueError('the reason')", "the reason"),
+    ],
+)
+def test_a_broken_configuration_file_is_named_with_what_it_should_be(
+    capsys, tmp_path, content, expected
+):
+    file = tmp_path / "mine.py"
+    file.write_text(content + "\n")
+    said = refused(capsys, f"--config={file}", f"--workdir={tmp_path / 'run'}")
+    assert str(file) in said
+    assert expected in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_lists_the_flags(capsys):
+    with pytest.raises(SystemExit) as ended:
+        train.main(["--help"])
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert "--workdir" in said
+    assert "python -m fer_jax.train --config" in said
+
+
 def test_a_key_that_a_configuration_file_invents_is_refused():
     values = default_config().to_dict()
     values["optim"]["lr"] = 0.1

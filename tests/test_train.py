@@ -26,7 +26,7 @@ SHORT = (
     "--config.batch_size=16",
     "--config.eval_batch_size=32",
     "--config.data.name=synthetic",
-    "--config.data.synthetic_train=96",
+    "--config.data.synthetic_train=90",
     "--config.data.synthetic_validation=32",
     "--config.devices=2",
 )
@@ -77,13 +77,14 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_and_a_stopped_run_end_bit_identical_to_one_never_stopped(uninterrupted, tmp_path):
     workdir = tmp_path / "broken"
     process = start(workdir)
-    until(process, "epoch   1/3")
-    process.kill()  # while the checkpoint of epoch 1 is being written
+    until(process, "epoch   2/3")
+    process.kill()  # while the checkpoint of epoch 2 is being written, after that of epoch 1
     process.communicate()
 
     process = start(workdir)
-    until(process, "epoch   2/3")
+    until(process, "resumed at step")
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)  # as make and timeout do
     said, _ = process.communicate(timeout=240)
     assert "stopped at step" in said
     assert process.returncode == 128 + signal.SIGTERM
@@ -135,6 +136,7 @@ def test_a_finished_run_started_again_trains_nothing_and_reports_the_same(uninte
         "--config.model.name=seed_cnn",
         "--config.batch_size=32",
         "--config.data.synthetic_train=64",
+        "--config.optim.learning_rate=0.5",
     ],
 )
 def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, change):
@@ -216,7 +218,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
 def test_evaluating_a_split_agrees_with_the_run_and_says_both_figures(
     uninterrupted, tmp_path, capsys
 ):
-    faces = load_synthetic(seed=0, counts={"train": 96, "validation": 32})["validation"]
+    faces = load_synthetic(seed=0, counts={"train": 90, "validation": 32})["validation"]
     for k, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
         folder = tmp_path / "data/validation" / EXPRESSIONS[label]
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.records import OnError
+from fer_jax.data.sources import NoFacesError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.errors import DataError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
@@ -22,7 +23,7 @@ from fer_jax.randomness import host_generator
 DEFAULT_DIR = "data"
 DIR_VARIABLE = "FER_DATA_DIR"
 
-# Passes over the training faces that suit the data, measured on two cores (see configs/base.py).
+# Passes over the training faces that suit the data: an hour, or a minute, on two cores.
 REAL_EPOCHS = 46
 SYNTHETIC_EPOCHS = 12
 
@@ -35,7 +36,7 @@ class Dataset:
 
     Attributes:
         name: "fer2013", "folder" or "synthetic".
-        splits: split name -> faces; always "train" and "validation".
+        splits: split name -> faces: "train" and "validation".
         suggested_epochs: passes over the training faces when the configuration names none.
         card: what the checkpoint's card tells about it, JSON-able.
     """
@@ -60,23 +61,34 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
     path = real_data_path(config)
     if path is None:
         return _synthetic(config, seed=seed)  # every face is drawn anew: nothing to audit
-    dataset = _real(path, config, seed=seed)
-    return _without_audited(dataset, path) if config.exclude_audited else dataset
+    try:
+        dataset = _real(path, config, seed=seed)
+    except NoFacesError:
+        if _named(config):
+            raise
+        return _synthetic(config, seed=seed)
+    if config.exclude_audited:
+        dataset = _without_audited(dataset, path)
+    # The audit has looked for copies of test faces; nothing else here may see them.
+    splits = {split: faces for split, faces in dataset.splits.items() if split != "test"}
+    return dataclasses.replace(dataset, splits=splits)
 
 
 def real_data_path(config: DataConfig) -> Path | None:
     """Where real faces are to be read from; None for synthetic ones.
 
     A folder that was named is taken at its word, so that a typo never trains on the wrong data; the
-    default one counts only when it exists.
+    default one counts only when it exists and holds faces.
     """
     if config.name == "synthetic":
         return None
-    named = config.dir or os.environ.get(DIR_VARIABLE, "")
-    path = Path(named or DEFAULT_DIR).expanduser()
-    if named or config.name != "auto" or path.exists():
-        return path
-    return None
+    path = Path(config.dir or os.environ.get(DIR_VARIABLE) or DEFAULT_DIR).expanduser()
+    return path if _named(config) or path.exists() else None
+
+
+def _named(config: DataConfig) -> bool:
+    """Whether a person asked for real faces, by name or by place."""
+    return bool(config.dir or os.environ.get(DIR_VARIABLE)) or config.name != "auto"
 
 
 def class_counts(splits: dict[str, Faces]) -> dict[str, dict[str, int]]:
@@ -96,7 +108,13 @@ def class_counts(splits: dict[str, Faces]) -> dict[str, dict[str, int]]:
 def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
     counts = {"train": config.synthetic_train, "validation": config.synthetic_validation}
     splits = load_synthetic(seed=seed, counts=counts)
-    card = {"name": "synthetic", "seed": seed, "counts": class_counts(splits), "skipped": []}
+    card = {
+        "name": "synthetic",
+        "seed": seed,
+        "counts": class_counts(splits),
+        "audit": {"found": {}, "excluded": {}},  # every face is drawn anew
+        "skipped": [],
+    }
     return Dataset("synthetic", splits, SYNTHETIC_EPOCHS, card)
 
 
@@ -104,7 +122,7 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
     loaded = load_faces(path, on_error=config.on_error)
     if config.name == "fer2013" and loaded.kind != "fer2013":
         raise DataError(f"{path}: holds faces other than FER2013; set config.data.name=folder")
-    splits = {s: faces for s, faces in loaded.splits.items() if s != "test"}
+    splits = dict(loaded.splits)
     if "train" not in splits:
         raise DataError(
             f"{path}: has no train split (found: {', '.join(loaded.splits)}); expected "
@@ -112,7 +130,12 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
         )
     held_out = "validation" not in splits
     if held_out:
-        splits = _hold_out(splits["train"], seed=seed)
+        splits |= _hold_out(splits["train"], seed=seed)
+    if config.soft_labels and splits["train"].votes is None:
+        raise DataError(
+            f"{path}: has no FER+ votes for config.data.soft_labels; "
+            "put fer2013new.csv beside fer2013.csv, or leave soft_labels off"
+        )
     card = {
         "name": loaded.kind,
         "form": loaded.form,

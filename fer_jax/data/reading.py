@@ -15,7 +15,7 @@ from fer_jax.data.decode import MAX_FILE_BYTES, UndecodableImageError, decode_gr
 from fer_jax.data.layout import SPLITS, place, stranger
 from fer_jax.data.members import Member
 from fer_jax.data.records import Record, Refusals, Skipped
-from fer_jax.preprocess import FACE_SIZE, grey_face
+from fer_jax.preprocess import grey_face
 
 Kind = Literal["fer2013", "folder"]
 
@@ -27,8 +27,8 @@ class Reading:
     Attributes:
         records: split name -> faces; only the splits that have some.
         skipped: the faces left out, under on_error="skip".
-        kind: "fer2013" for the csv form, for FER2013's file names, and where every picture is
-            48 x 48; "folder" for any other collection.
+        kind: "fer2013" for the csv form and where all file names say FER2013's splits; "folder" for
+            any other collection.
     """
 
     records: Mapping[str, Sequence[Record]]
@@ -49,7 +49,7 @@ def read_pictures(members: Iterable[Member], root: str, refusals: Refusals) -> R
             leaves them out.
     """
     faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}
-    all_prefixed = all_small = True
+    all_prefixed = True
     for member in members:
         where = place(member.name)
         if where is None or where.root != root:
@@ -67,10 +67,9 @@ def read_pictures(members: Iterable[Member], root: str, refusals: Refusals) -> R
             refusals.refuse(name, f"the file can not be read ({error.strerror})")
         else:
             all_prefixed &= where.prefixed
-            all_small &= pixels.shape == (FACE_SIZE, FACE_SIZE)
             faces[where.split][name] = Record(name, grey_face(pixels), where.label)
     records = {split: [found[name] for name in sorted(found)] for split, found in faces.items()}
-    return _reading(records, refusals, "fer2013" if all_prefixed or all_small else "folder")
+    return _reading(records, refusals, "fer2013" if all_prefixed else "folder")
 
 
 def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals) -> Reading:

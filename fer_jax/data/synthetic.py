@@ -7,6 +7,7 @@ writes the faces once as an array_record dataset in a cache, and from then on re
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -129,8 +130,15 @@ def load_synthetic(
     dataset = folder / SyntheticFaces.name / RENDERER_VERSION
     if not dataset.is_dir():
         _prepare(seed, counts, dataset)
-    builder = tfds.builder_from_directory(dataset)
-    return {split: _read(builder, split) for split in counts}
+    try:
+        builder = tfds.builder_from_directory(dataset)
+        return {split: _read(builder, split) for split in counts}
+    except (RuntimeError, FileNotFoundError) as error:  # array_record checks its sums
+        _LOG.warning("%s: the cached dataset is damaged (%s), drawing it again", folder, error)
+        shutil.rmtree(folder)
+        _prepare(seed, counts, dataset)
+        builder = tfds.builder_from_directory(dataset)
+        return {split: _read(builder, split) for split in counts}
 
 
 def _checked(seed: int, counts: Mapping[str, int]) -> dict[str, int]:

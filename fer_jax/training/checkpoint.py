@@ -90,7 +90,10 @@ class Checkpoints:
     def about(self, step: int) -> dict[str, Any]:
         """The description saved with `step`."""
         args = ocp.args.Composite(about=ocp.args.JsonRestore())
-        return self._manager.restore(step, args=args)["about"]
+        try:
+            return self._manager.restore(step, args=args)["about"]
+        except (OSError, ValueError, KeyError) as error:
+            raise self._damaged(step, error) from error
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """Returns the state saved at `step`.
@@ -100,13 +103,17 @@ class Checkpoints:
             like: shapes, dtypes and shardings to restore with (as `jax.eval_shape` gives them).
 
         Raises:
-            CheckpointError: the checkpoint is of another network or damaged.
+            CheckpointError: the checkpoint is damaged, or of another version of the network.
         """
         target = ocp.args.StandardRestore(like)  # pyright: ignore[reportCallIssue]
         try:
             return self._manager.restore(step, args=ocp.args.Composite(state=target))["state"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{self._manager.directory}/{step}: does not fit this configuration's network "
-                f"({first_line(error)}); use another --workdir, or --noresume to start over"
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(step, error) from error
+
+    def _damaged(self, step: int, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self._manager.directory}/{step}: can not be read, it is damaged or of another version "
+            f"({first_line(error)}); remove that folder to go on from an older checkpoint, or start "
+            "over with --noresume"
+        )

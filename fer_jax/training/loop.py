@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
 from fer_jax.data.in_memory import Batch
@@ -91,23 +92,21 @@ def _train_epoch(
 ) -> TrainState:
     first, in_flight = int(state.step), deque()
     scale = float(state.plateau.scale)
+    rates = np.asarray(jax.vmap(program.schedule)(np.arange(first, end)))
 
     def settle() -> None:
         step, value = in_flight.popleft()
         loss = float(value)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} at step {step} (epoch {epoch}): try a lower "
-                "config.optim.learning_rate, a longer config.optim.warmup_epochs or a lower "
-                "config.optim.clip_norm; the best checkpoint so far is kept"
-            )
-        rate = float(program.schedule(step)) * scale
+        _check_finite(loss, name="loss", step=step, epoch=epoch)
+        rate = float(rates[step - first]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
     batches = _ahead(lambda step: training_batch(program, step), first, end)
     for step, batch in zip(range(first, end), batches, strict=True):
         if should_stop():
             batches.close()
+            while in_flight:
+                settle()
             raise RunInterrupted(state)
         state, loss = program.train_step(state, sharding.put_batch(batch, program.mesh))
         in_flight.append((step, loss))
@@ -125,6 +124,7 @@ def _end_epoch(
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
     validated, _ = validate(program, state.evaluated, program.validation)
+    _check_finite(validated["loss"], name="validation loss", step=step, epoch=epoch)
     state = program.end_epoch(state, np.float32(validated["loss"]))
     row = {
         "epoch": epoch,
@@ -137,6 +137,15 @@ def _end_epoch(
         "ran_out": bool(state.ran_out),
     }
     return state, row
+
+
+def _check_finite(loss: float, *, name: str, step: int, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the {name} is {loss} at step {step} (epoch {epoch}): try a lower "
+            "config.optim.learning_rate, a longer config.optim.warmup_epochs or clipping "
+            "(config.optim.clip_norm=1); the checkpoints written so far are kept"
+        )
 
 
 def _ahead(make: Callable[[int], Batch], first: int, end: int) -> Generator[Batch, None, None]:

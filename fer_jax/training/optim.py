@@ -48,8 +48,9 @@ def optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTr
         step = optax.adamw(schedule, weight_decay=config.weight_decay, mask=decays)
     else:
         step = optax.chain(
+            optax.trace(config.momentum, nesterov=True),
             optax.add_decayed_weights(config.weight_decay, mask=decays),
-            optax.sgd(schedule, momentum=config.momentum, nesterov=True),
+            optax.scale_by_learning_rate(schedule),
         )
     return optax.chain(clip, step)
 
@@ -86,8 +87,3 @@ def plateau_ran_out(
     counts = jnp.asarray(before.cooldown_count) == 0
     no_better = jnp.asarray(after.best_value) >= jnp.asarray(before.best_value)
     return lowest & last_chance & counts & no_better
-
-
-def effective_rate(schedule: optax.Schedule, step: jax.Array, scale: jax.Array) -> jax.Array:
-    """The learning rate a step is taken with: the schedule's, times the plateau's scale."""
-    return jnp.asarray(schedule(step), jnp.float32) * scale

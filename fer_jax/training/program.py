@@ -30,6 +30,7 @@ class Program:
     Attributes:
         config: of the run; `config.epochs` is the real number.
         train: training faces.
+        targets: float32 [N, 7], what the loss of each training face is taken against.
         validation: validation faces.
         mesh: the devices.
         order: which faces each step sees.
@@ -42,6 +43,7 @@ class Program:
 
     config: Config
     train: Faces
+    targets: np.ndarray
     validation: Faces
     mesh: Mesh
     order: TrainingOrder
@@ -93,6 +95,7 @@ def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> 
     return Program(
         config=config,
         train=train,
+        targets=targets(train, soft=config.data.soft_labels),
         validation=validation,
         mesh=mesh,
         order=order,
@@ -116,7 +119,7 @@ def training_batch(program: Program, step: int) -> Batch:
     return Batch(
         image=augment(program.train.images[rows], generator, config=config.augment),
         label=program.train.labels[rows],
-        target=targets(program.train.take(rows), soft=config.data.soft_labels),
+        target=program.targets[rows],
         mask=np.ones(len(rows), np.float32),
     )
 

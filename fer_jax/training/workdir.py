@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,10 +19,8 @@ from fer_jax.saved_model import FOLDER
 HISTORY = "history.jsonl"
 TIMING = "timing.jsonl"
 _LOCK = "lock"
-_WRITTEN = (
-    *("config.json", "report.json", "card.json", HISTORY, TIMING),
-    *("history.png", "confusion.png"),
-)
+_REPORTS = ("report.json", "card.json", "confusion.png")
+_KEPT = ("config.json", HISTORY, TIMING, "history.png")
 
 
 @contextlib.contextmanager
@@ -34,7 +33,9 @@ def locked(workdir: Path) -> Iterator[None]:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         file = (workdir / _LOCK).open("a+")
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise TrainingError(
             f"{workdir}: can not be used as --workdir ({error.strerror})"
         ) from error
@@ -57,7 +58,14 @@ def locked(workdir: Path) -> Iterator[None]:
 def clear(workdir: Path) -> None:
     """Removes what an earlier run wrote, and nothing else."""
     shutil.rmtree(workdir / FOLDER, ignore_errors=True)
-    for name in _WRITTEN:
+    clear_reports(workdir)
+    for name in _KEPT:
+        (workdir / name).unlink(missing_ok=True)
+
+
+def clear_reports(workdir: Path) -> None:
+    """Removes what tells of a checkpoint that training is about to replace."""
+    for name in _REPORTS:
         (workdir / name).unlink(missing_ok=True)
 
 
@@ -66,19 +74,27 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except json.JSONDecodeError as error:
+        raise TrainingError(
+            f"{path}: is damaged ({error.msg}); mend it, or start over with --noresume"
+        ) from error
 
 
-def keep_rows_until(path: Path, step: int) -> list[dict[str, Any]]:
-    """Drops the rows after `step`, whose steps will be taken again, and returns the others."""
+def keep_rows_until(path: Path, step: int) -> None:
+    """Drops the rows after `step`, whose steps will be taken again."""
     rows = [row for row in read_rows(path) if row["step"] <= step]
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-    return rows
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
     """Adds `row` and waits for the disk: a checkpoint saved next must not be ahead of its history."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)  # a write does not tell what it was writing to
+        raise

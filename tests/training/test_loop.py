@@ -36,7 +36,9 @@ def finished(program):
 def ragged():
     """A finished run of two epochs, neither training nor validation a multiple of its batch."""
     program = assembled(
-        short_config(epochs=2), train=pattern_faces(45), validation=pattern_faces(23, seed=1)
+        short_config(epochs=2, optim__name="sgd", optim__learning_rate=0.05, loss__mixup=0.4),
+        train=pattern_faces(45),
+        validation=pattern_faces(23, seed=1),
     )
     return program, *finished(program)
 
@@ -63,11 +65,11 @@ def test_eight_devices_compute_what_one_does(ragged):
     wide = assembled(program.config, train=program.train, validation=program.validation, devices=8)
     state8, recorder8 = finished(wide)
     assert jax.tree.leaves(state8.variables)[0].sharding.device_set == set(jax.devices()[:8])
-    np.testing.assert_allclose(recorder8.losses, recorder.losses, rtol=2e-3)
+    np.testing.assert_allclose(recorder8.losses, recorder.losses, rtol=1e-4)
     for one, eight in zip(
         jax.tree.leaves(state.variables), jax.tree.leaves(state8.variables), strict=True
     ):
-        np.testing.assert_allclose(eight, one, atol=5e-3)
+        np.testing.assert_allclose(eight, one, atol=2e-4)
 
 
 def test_the_network_learns_32_faces_by_heart():
