@@ -1,0 +1,201 @@
+"""Where a training step of `seed_cnn` spends its time on one CPU device: a minute, small tables.
+
+Each piece is compiled and timed alone: every convolution forward and for both of its gradients; then,
+at the last of the batch sizes, what lies between convolutions, the optimiser and the whole step.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from side_fer_jax import random_program
+
+from fer_jax import command
+from fer_jax.errors import FerError
+from fer_jax.models.blocks import max_pool_2x2
+from fer_jax.training import sharding
+from fer_jax.training.optim import optimizer
+from fer_jax.training.program import Program, training_batch
+from fer_jax.training.state import TrainState
+
+
+class Layer(NamedTuple):
+    """A convolution of `seed_cnn`."""
+
+    side: int  # pixels
+    inputs: int
+    outputs: int
+    kernel: int
+
+    def __str__(self) -> str:
+        shape = f"{self.inputs}->{self.outputs}, {self.kernel}x{self.kernel}"
+        return f"{self.side}x{self.side}, {shape}"
+
+
+_LAYERS = (
+    Layer(48, 1, 64, 3),
+    Layer(24, 64, 128, 5),
+    Layer(12, 128, 512, 3),
+    Layer(6, 512, 512, 3),
+)
+_PASSES = ("forward", "d input", "d kernel")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv` and returns its exit code."""
+    parser = command.Parser(prog="conv_profile.py", description=__doc__)
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[32, 64], help="faces a step; default 32 64"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="timings to take the median of")
+    options = parser.parse_args(argv)
+    if min(*options.batch_sizes, options.repeats) < 1:
+        raise FerError("--batch-sizes and --repeats: expected 1 or more")
+    total = [_convolutions(size, repeats=options.repeats) for size in options.batch_sizes]
+    _whole(options.batch_sizes[-1], convolutions=total[-1], repeats=options.repeats)
+    return 0
+
+
+def _convolutions(batch_size: int, *, repeats: int) -> float:
+    """Prints each convolution's speed; returns the seconds of all that a step does."""
+    print(f"batch {batch_size:<12}{'GFLOP/s':>27}{'ms':>29}")
+    print(f"{'':18}" + 2 * ("".join(f"{name:>9}" for name in _PASSES) + "  "))
+    total = 0.0
+    for layer in _LAYERS:
+        taken = [_seconds(*case, repeats=repeats) for case in _convolution(layer, batch_size)]
+        total += sum(taken)
+        if layer.inputs == 1:
+            total -= taken[1]  # nobody asks for the picture's gradient
+        work = 2e-9 * batch_size * layer.side**2 * layer.kernel**2 * layer.inputs * layer.outputs
+        rates = "".join(f"{work / each:9.0f}" for each in taken)
+        milliseconds = "".join(f"{1e3 * each:9.1f}" for each in taken)
+        print(f"{layer!s:22}{rates[4:]}  {milliseconds}", flush=True)
+    print()
+    return total
+
+
+def _whole(batch_size: int, *, convolutions: float, repeats: int) -> None:
+    """Prints the parts of a step and their shares."""
+    program = random_program("seed_cnn", batch_size=batch_size, devices=1, steps=1)
+    state = program.init()
+    between = [_seconds(*_between(layer, batch_size), repeats=repeats) for layer in _LAYERS]
+    parts = {
+        "convolutions": convolutions,
+        "batch norm, ReLU, pooling, dropout": sum(between),
+        "optimiser and averaged weights": _seconds(*_update(program, state), repeats=repeats),
+    }
+    whole = _step_seconds(program, state, repeats=repeats)
+    parts["the rest: dense layers, loss, overlap"] = whole - sum(parts.values())
+    for name, part in parts.items():
+        print(f"{name:38}{1e3 * part:8.1f} ms {part / whole:5.0%}")
+    print(
+        f"{'a step of ' + str(batch_size):38}{1e3 * whole:8.1f} ms  {batch_size / whole:.1f} images/s"
+    )
+
+
+def _seconds(run: Callable[..., Any], *arguments: Any, repeats: int) -> float:
+    """Median time of `run`, compiled, on the same arguments."""
+    compiled = jax.jit(run).lower(*arguments).compile()
+    jax.block_until_ready(compiled(*arguments))
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(compiled(*arguments))
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _convolution(layer: Layer, batch_size: int) -> list[tuple[Any, ...]]:
+    """A layer's convolution forward, its input gradient and its kernel gradient, with arguments."""
+    image = _random(batch_size, layer.side, layer.side, layer.inputs)
+    kernel = _random(layer.kernel, layer.kernel, layer.inputs, layer.outputs)
+    gradient = _random(batch_size, layer.side, layer.side, layer.outputs)
+
+    def forward(image: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            image, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    def pulled_back(
+        image: jax.Array, kernel: jax.Array, gradient: jax.Array, *, wanted: int
+    ) -> jax.Array:
+        return jax.vjp(forward, image, kernel)[1](gradient)[wanted]
+
+    return [
+        (forward, image, kernel),
+        (functools.partial(pulled_back, wanted=0), image, kernel, gradient),
+        (functools.partial(pulled_back, wanted=1), image, kernel, gradient),
+    ]
+
+
+class _Between(nn.Module):
+    """What `seed_cnn` does from one convolution to the next."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.relu(nn.BatchNorm(use_running_average=False)(x))
+        return nn.Dropout(0.25, deterministic=False)(max_pool_2x2(x))
+
+
+def _between(layer: Layer, batch_size: int) -> tuple[Any, ...]:
+    """What follows a convolution, forward and backward, with arguments."""
+    x = _random(batch_size, layer.side, layer.side, layer.outputs)
+    gradient = _random(batch_size, layer.side // 2, layer.side // 2, layer.outputs)
+    key = jax.random.key(0)
+    shapes = jax.eval_shape(_Between().init, {"params": key, "dropout": key}, x)
+    variables = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes)
+
+    def forward_and_back(variables: Any, x: jax.Array, gradient: jax.Array) -> Any:
+        def forward(params: Any, x: jax.Array) -> tuple[jax.Array, Any]:
+            return _Between().apply(
+                {**variables, "params": params}, x, mutable=["batch_stats"], rngs={"dropout": key}
+            )
+
+        y, pull_back, updated = jax.vjp(forward, variables["params"], x, has_aux=True)
+        return y, pull_back(gradient), updated
+
+    return forward_and_back, variables, x, gradient
+
+
+def _update(program: Program, state: TrainState) -> tuple[Any, ...]:
+    """The optimiser's part of a step, with arguments."""
+    optimiser = optimizer(program.config.optim, program.schedule)
+    params = state.variables["params"]
+
+    def update(params: Any, opt_state: Any, averaged: Any, grads: Any) -> Any:
+        updates, opt_state = optimiser.update(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+        decay = program.config.ema_decay
+        return params, opt_state, optax.incremental_update(params, averaged, 1 - decay)
+
+    return update, params, state.opt_state, params, params
+
+
+def _step_seconds(program: Program, state: TrainState, *, repeats: int) -> float:
+    """Median time of the real step, which takes its state over from the step before."""
+    batch = sharding.put_batch(training_batch(program, 0), program.mesh)
+    state, _ = jax.block_until_ready(program.train_step(state, batch))
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(program.train_step(state, batch))
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _random(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(0).standard_normal(shape, np.float32))
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

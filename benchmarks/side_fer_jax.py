@@ -1,0 +1,117 @@
+"""One side of the throughput benchmark: the project's own training loop on random faces in memory.
+
+It is all there: shuffling, augmentation on a host thread, the compiled step with gradient clipping,
+averaged weights and the epoch's figures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+from turns import serve
+
+from fer_jax import command
+from fer_jax.config import Config, ModelConfig
+from fer_jax.data.faces import Faces
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.preprocess import FACE_SIZE
+from fer_jax.training import loop, sharding
+from fer_jax.training.program import Program, assemble, training_batch
+
+
+class Training:
+    """A run that goes on by so many steps at a time."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._state = program.init()
+        self._batches = itertools.count()
+
+    def steps(self, count: int) -> None:
+        """Trains for `count` steps and waits for the last one."""
+        asked = itertools.count()
+        try:
+            loop.run(
+                self._program,
+                self._state,
+                reporter=_Silent(),
+                save=lambda state, row: None,
+                should_stop=lambda: next(asked) == count,
+            )
+        except loop.RunInterrupted as stop:
+            self._state = jax.block_until_ready(stop.state)
+
+    def batches(self, count: int) -> None:
+        """Makes `count` training batches: the host's share of a step."""
+        for step in itertools.islice(self._batches, count):
+            training_batch(self._program, step % self._program.total_steps)
+
+
+class _Silent:
+    def step(self, *, epoch: int, step: int, loss: float, learning_rate: float) -> None:
+        del epoch, step, loss, learning_rate
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        del row
+
+
+def main(argv: Sequence[str]) -> int:
+    """Sets a run up from the arguments `argv` and serves turns of it."""
+    parser = command.Parser(prog="side_fer_jax.py", description=__doc__)
+    parser.add_argument("--model", default="seed_cnn", help="a network of fer_jax.models")
+    parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
+    parser.add_argument("--devices", type=int, default=0, help="0: one simulated device a core")
+    parser.add_argument("--most-steps", type=int, required=True, help="steps to have faces for")
+    arguments = parser.parse_args(argv)
+
+    program = random_program(
+        arguments.model,
+        batch_size=arguments.batch_size,
+        devices=arguments.devices,
+        steps=arguments.most_steps + 1,
+    )
+    training = Training(program)
+    devices = f"{program.mesh.size} {jax.default_backend()} device(s)"
+    serve(
+        {"steps": training.steps, "batches": training.batches},
+        about=f"jax {jax.__version__}, {devices}",
+    )
+    return 0
+
+
+def random_program(model: str, *, batch_size: int, devices: int, steps: int) -> Program:
+    """Returns the default run of `model` on random faces, one epoch of so many steps.
+
+    To be called before the process uses JAX.
+
+    Args:
+        model: a key of fer_jax.models.MODELS.
+        batch_size: faces a step.
+        devices: simulated CPU devices; 0: one a core.
+        steps: of the run.
+    """
+    cv2.setNumThreads(1)  # as fer_jax.train does: the cores belong to XLA
+    sharding.simulate_cpu_devices(devices)
+    config = Config(epochs=1, batch_size=batch_size, devices=devices, model=ModelConfig(name=model))
+    mesh = sharding.data_mesh(devices=devices, batch_size=batch_size)
+    faces = _random_faces(steps * batch_size)
+    return assemble(config, train=faces, validation=faces.take(np.arange(1)), mesh=mesh)
+
+
+def _random_faces(count: int) -> Faces:
+    generator = np.random.default_rng(0)
+    return Faces(
+        images=generator.integers(0, 256, (count, FACE_SIZE, FACE_SIZE), dtype=np.uint8),
+        labels=generator.integers(0, NUM_EXPRESSIONS, count, dtype=np.int32),
+        names=("",) * count,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,91 @@
+"""Taking turns: processes that work only when asked, so that one at a time has the machine.
+
+A process is asked by a line "ACTION COUNT" and answers with a line of JSON. Standard library only,
+because the two ends may run in different environments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Turn(NamedTuple):
+    """What one turn took."""
+
+    seconds: float  # by the clock
+    cpu_seconds: float  # summed over the process's threads
+
+
+class Player:
+    """A child process that has set itself up and waits to be asked."""
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        """Starts `command`, to be called `name`, and waits until it is ready.
+
+        Raises:
+            ChildProcessError: it ended instead.
+        """
+        self._name = name
+        # Kept for the day it fails: libraries have much to say at every start.
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True
+        )
+        self.about = str(self._answer()["about"])
+
+    def play(self, action: str, count: int) -> Turn:
+        """Has the process do `action` `count` times, and returns what all of them took.
+
+        Raises:
+            ChildProcessError: it ended instead.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its answer, or the lack of one, says more
+            print(action, count, file=self._process.stdin, flush=True)
+        answer = self._answer()
+        return Turn(answer["seconds"], answer["cpu_seconds"])
+
+    def close(self) -> None:
+        """Ends the process."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._said.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            self._said.seek(0)
+            last = (self._said.read().strip() or "nothing").splitlines()[-1]
+            raise ChildProcessError(f"{self._name}: ended with exit code {code}, saying: {last}")
+        return json.loads(line)
+
+
+def serve(actions: Mapping[str, Callable[[int], None]], *, about: str) -> None:
+    """Answers requests on standard input until it is closed.
+
+    Args:
+        actions: name -> function that does a thing so many times and returns when it is all done.
+        about: one line on what runs here.
+    """
+    # Libraries that print must not break the conversation: they get standard error.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    print(json.dumps({"about": about}), file=answers, flush=True)
+    for line in sys.stdin:
+        action, count = line.split()
+        start, cpu_start = time.perf_counter(), time.process_time()
+        actions[action](int(count))
+        turn = Turn(time.perf_counter() - start, time.process_time() - cpu_start)
+        print(json.dumps(turn._asdict()), file=answers, flush=True)
