@@ -1,0 +1,1 @@
+"""Finding, cutting, following and drawing faces in pictures and videos."""

