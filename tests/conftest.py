@@ -10,6 +10,7 @@ import jax
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
+assert jax.device_count() == 8  # from here on no command that a test runs can change their number
 cv2.setNumThreads(1)
 
 

@@ -7,11 +7,15 @@ checkpoint folder needs nothing beside it to be understood.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -19,6 +23,7 @@ from fer_jax.errors import CheckpointError
 from fer_jax.saved_model import FOLDER, MORE_IS_BETTER, best_saved_step, first_line, quiet
 from fer_jax.training.state import TrainState
 
+_SPARE_BYTES = 1 << 20  # for descriptions and folders beside the arrays
 _ITEMS = ("state", "model", "about")
 
 
@@ -64,10 +69,14 @@ class Checkpoints:
             state: to save; may be donated as soon as this returns.
             about: JSON-able description.
             metrics: validation figures; None inside an epoch.
+
+        Raises:
+            OSError: the disk has no room for it.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
+        self._check_room(state)
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),  # pyright: ignore[reportCallIssue]
             model=ocp.args.StandardSave(state.evaluated),  # pyright: ignore[reportCallIssue]
@@ -110,6 +119,14 @@ class Checkpoints:
             return self._manager.restore(step, args=ocp.args.Composite(state=target))["state"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(step, error) from error
+
+    def _check_room(self, state: TrainState) -> None:
+        """Refuses before the first byte: a save that fails half-way fails once per array, loudly."""
+        leaves = [*jax.tree.leaves(state), *jax.tree.leaves(state.evaluated)]
+        needed = sum(leaf.nbytes for leaf in leaves) + _SPARE_BYTES
+        folder = str(self._manager.directory)
+        if shutil.disk_usage(folder).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)
 
     def _damaged(self, step: int, error: Exception) -> CheckpointError:
         return CheckpointError(

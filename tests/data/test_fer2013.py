@@ -55,7 +55,7 @@ def test_loaded_faces_are_the_faces_of_the_source_in_their_order(
 ) -> None:
     source = find_source(data)
     loaded = load_faces(data, cache_dir=tmp_path / "cache")
-    assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "fer2013", ())
+    assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "folder", ())
     assert (loaded.path, loaded.fingerprint) == (data, source.fingerprint)
     assert list(loaded.splits) == ["train", "validation"]
     for split, records in source.read().records.items():
