@@ -1,0 +1,225 @@
+r"""Finds the faces in photos and videos and says what they express: one row per face, none lost.
+
+    python -m fer_jax.score photos/ clip.mp4 --out faces.csv
+
+An input without a face, and one that can not be read, have a row too. `--resume` goes on where an
+interrupted run stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import io
+import itertools
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, cast
+
+from fer_jax import command
+from fer_jax.errors import FerError
+from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
+from fer_jax.faces.inputs import expand_inputs
+from fer_jax.faces.media import MAX_PIXELS
+from fer_jax.predict import MAX_BATCH, Predictor
+from fer_jax.scoring.progress import ProgressReporter
+from fer_jax.scoring.run import Outcome, Settings, check, run
+
+_STDIN = "-"
+
+
+class Stopped(BaseException):
+    """The run was asked to stop, by Ctrl-C or a signal."""
+
+    def __init__(self, number: int) -> None:
+        """Was stopped by the signal `number`."""
+        super().__init__(number)
+        self.number = number
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv` and returns its exit code.
+
+    0, also with unreadable inputs; 1 with some under --strict; 130 or 143 after an interruption.
+    """
+    options = _parser().parse_args(argv)
+    settings = _settings(options)
+    _check(options.inputs, settings)
+    try:
+        with _stoppable():
+            paths = _paths(options.inputs)
+            predictor = _load(options.checkpoint, batch_size=settings.batch_size)
+            count = None
+            if _STDIN not in options.inputs:
+                count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
+            with ProgressReporter(count=count) as reporter:
+                outcome = run(paths, predictor, settings, reporter)
+    except Stopped as stop:
+        print(
+            f"stopped; what is finished is kept: the same command with --resume goes on to "
+            f"write {settings.out}",
+            file=sys.stderr,
+        )
+        return 128 + stop.number
+    print(_closing_line(outcome, settings, seconds=reporter.seconds()))
+    return 1 if options.strict and outcome.inputs["unreadable"] else 0
+
+
+def _parser() -> command.Parser:
+    parser = command.Parser(
+        prog="python -m fer_jax.score",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, pattern, or "-": a list')
+    add("--out", required=True, type=Path, help="rows go to this .csv, .jsonl or .parquet")
+    add("--checkpoint", help="a workdir or checkpoint folder; without it, the shipped one")
+    add("--detector", choices=DETECTORS, default="yunet", help='"none": inputs are face crops')
+    add(
+        "--detect-size",
+        type=_detect_size,
+        default=DETECT_SIZE,
+        metavar="N|full",
+        help=f'longer side of what the detector sees, in pixels; "full" for tiny faces '
+        f"(default {DETECT_SIZE})",
+    )
+    frames = parser.add_mutually_exclusive_group()
+    frames.add_argument("--every", type=_count, default=1, help="every N-th frame of a video")
+    frames.add_argument("--fps", type=_rate, help="at most F frames a second of a video")
+    add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
+    add("--summary", type=Path, metavar="HTML", help="write a page to look at")
+    add(
+        "--append",
+        "--resume",
+        dest="resume",
+        action="store_true",
+        help="keep the rows of an interrupted run, or of --out, and score what is missing",
+    )
+    add("--strict", action="store_true", help="exit code 1 if something was unreadable")
+    add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger pictures")
+    add("--batch-size", type=_count, default=MAX_BATCH, help="faces recognised together")
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        out=options.out,
+        resume=options.resume,
+        detector=options.detector,
+        detect_size=options.detect_size,
+        every=options.every,
+        fps=options.fps,
+        max_pixels=options.max_pixels,
+        batch_size=options.batch_size,
+        annotate=options.annotate,
+        summary=options.summary,
+    )
+
+
+def _count(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected a whole number, 1 or more")
+
+
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected frames a second, more than 0")
+
+
+def _detect_size(text: str) -> DetectSize:
+    return "full" if text == "full" else _count(text)
+
+
+def _check(inputs: Sequence[str], settings: Settings) -> None:
+    """Refuses what can not end well, before the network is loaded."""
+    check(settings)
+    summary, annotate = settings.summary, settings.annotate
+    if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
+        raise FerError(
+            f"--summary {summary}: expected the name of a file in a folder that is there"
+        )
+    if annotate is not None:
+        real = annotate.resolve()
+        for text in inputs:
+            folder = Path(text).resolve()
+            if Path(text).is_dir() and (real == folder or folder in real.parents):
+                raise FerError(
+                    f"--annotate {annotate}: lies in the input {text}, where the copies would be "
+                    "inputs themselves; name a folder outside of it"
+                )
+    if all(_matches_nothing(text) for text in inputs):
+        raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
+
+
+def _matches_nothing(text: str) -> bool:
+    pattern = any(sign in text for sign in "*?[") and not os.path.lexists(text)
+    return pattern and next(glob.iglob(text, recursive=True), None) is None
+
+
+def _paths(inputs: Sequence[str]) -> Iterator[Path]:
+    """Gives the inputs' files; there is at least one."""
+    stdin = None
+    if _STDIN in inputs:
+        # Without a buffer: a thread that still waits for a name must not hold Python's lock at exit.
+        stdin = cast(BinaryIO, io.FileIO(0, closefd=False))
+    paths = expand_inputs(inputs, stdin)
+    first = next(paths, None)
+    if first is None:
+        raise FerError(
+            f"{' '.join(inputs)}: holds no picture and no video; name one, or its folder"
+        )
+    return itertools.chain([first], paths)
+
+
+def _load(checkpoint: str | None, *, batch_size: int) -> Predictor:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        predictor = Predictor.load(checkpoint, max_batch=batch_size)
+    for warning in caught:
+        print(f"note: {warning.message}", file=sys.stderr)
+    return predictor
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Makes the first Ctrl-C or SIGTERM raise `Stopped`; a second one ends the process at once."""
+    numbers = signal.SIGINT, signal.SIGTERM
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        raise Stopped(number)
+
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _closing_line(outcome: Outcome, settings: Settings, *, seconds: float) -> str:
+    inputs = outcome.inputs
+    per_second = 1 / max(seconds, 1e-9)
+    return (
+        f"{settings.out}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
+        f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable; "
+        f"{seconds:.1f} s, {outcome.scored_now * per_second:,.1f} files/s, "
+        f"{outcome.faces_now * per_second:,.1f} faces/s"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,210 @@
+"""`--annotate DIR`: a copy of every picture and video with its faces marked.
+
+Videos become MP4, or WebM or AVI where this OpenCV can not write that; the pictures are decoded a
+second time, so that a run that annotates needs no more memory than one that does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from fer_jax.errors import FerError
+from fer_jax.faces.annotate import FaceLabel, annotate
+from fer_jax.faces.media import MediaError, read_image
+from fer_jax.faces.video import Frame, VideoReader
+from fer_jax.files import write_bytes
+from fer_jax.scoring.rows import Row
+from fer_jax.scoring.views import View
+
+# Which codec there is depends on how OpenCV was built: what opens is tried in this order. H.264 plays
+# everywhere, MPEG-4 Part 2 in most players, VP8 (slow to write) in every browser.
+_CODECS = (("avc1", ".mp4"), ("mp4v", ".mp4"), ("VP80", ".webm"), ("MJPG", ".avi"))
+
+_JPEG_QUALITY = 92
+_JPEG = frozenset({".jpg", ".jpeg"})
+_LONGEST_STILL_S = 10.0  # a gap in the time stamps is shortened to this
+
+
+class Annotator:
+    """Writes the annotated copies of a run; takes all its views in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every: int,
+        fps: float | None,
+        max_pixels: int,
+        uncertain_below: float,
+    ) -> None:
+        """Makes the folder.
+
+        Args:
+            folder: for the copies; they lie in it as the inputs lie below the root.
+            every, fps, max_pixels: as the views were made with.
+            uncertain_below: labels with less confidence have a question mark.
+
+        Raises:
+            FerError: the folder can not be made.
+        """
+        self._folder = folder
+        self._every, self._fps, self._max_pixels = every, fps, max_pixels
+        self._uncertain_below = uncertain_below
+        self._video: _AnnotatedVideo | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FerError(
+                f"--annotate {folder}: can not be made ({error.strerror}); name another folder"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._video is not None:
+            self._video.discard()
+
+    def add(self, view: View, rows: Sequence[Row]) -> None:
+        """Draws one view.
+
+        Args:
+            view: the next one.
+            rows: its own.
+        """
+        labels = [self._label(row) for row in rows if row.status == "ok"]
+        target = annotated_path(self._folder, view.path)
+        # A picture that has gone since it was scored has no copy; its rows are there all the same.
+        with contextlib.suppress(MediaError):
+            if view.frame is not None:
+                self._add_frame(view, labels, target)
+            elif not view.video and view.error is None:
+                image = read_image(view.path, max_pixels=self._max_pixels)
+                _write_picture(target, annotate(image, labels))
+        if view.ends_input and self._video is not None:
+            self._video.finish()
+            self._video = None
+
+    def _label(self, row: Row) -> FaceLabel:
+        """Of a video the smoothed probabilities: the raw ones of single frames would flicker."""
+        assert row.box is not None
+        assert row.probabilities is not None
+        shown = row.smoothed or row.probabilities
+        name = "" if row.track is None else f"#{row.track}"
+        return FaceLabel(row.box, shown, max(shown) < self._uncertain_below, name)
+
+    def _add_frame(self, view: View, labels: list[FaceLabel], target: Path) -> None:
+        if self._video is None:
+            reader = VideoReader(
+                view.path, every=self._every, fps=self._fps, max_pixels=self._max_pixels
+            )
+            rate = reader.fps / self._every
+            self._video = _AnnotatedVideo(
+                target, reader, rate=min(rate, self._fps or rate), folder=self._folder
+            )
+        if view.error is None:
+            assert view.frame is not None
+            self._video.add(view.frame.index, labels)
+
+
+class _AnnotatedVideo:
+    """One video's copy: frames are read again beside those that were scored."""
+
+    def __init__(self, target: Path, reader: VideoReader, *, rate: float, folder: Path) -> None:
+        self._target, self._reader, self._rate = target, reader, rate
+        self._frames: Iterator[Frame] = iter(reader)
+        self._start_s: float | None = None
+        self._still: np.ndarray | None = None
+        self._written = 0
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size = reader.width, reader.height
+        # Not beside the target: OpenCV takes no name that is not UTF-8.
+        self._writer, self._partial = _open_writer(folder, size=size, rate=rate)
+
+    def add(self, index: int, labels: list[FaceLabel]) -> None:
+        """Draws the frame of that number."""
+        for frame in self._frames:
+            if frame.index == index:
+                self._put(frame, labels)
+                return
+
+    def _put(self, frame: Frame, labels: list[FaceLabel]) -> None:
+        """Shows the frame before until now: the copy has a fixed frame rate, the video may not."""
+        if self._start_s is None:
+            self._start_s = frame.time_s
+        due = round((frame.time_s - self._start_s) * self._rate)
+        due = min(due, self._written + round(_LONGEST_STILL_S * self._rate))
+        while self._still is not None and self._written < due:
+            self._write(self._still)
+        drawn = annotate(frame.image, labels)
+        self._still = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+
+    def _write(self, image: np.ndarray) -> None:
+        self._writer.write(image)
+        self._written += 1
+
+    def finish(self) -> None:
+        """Gives the copy its name."""
+        if self._still is not None:
+            self._write(self._still)
+        self._writer.release()
+        self._reader.close()
+        target = self._target
+        if target.suffix.lower() != self._partial.suffix:
+            target = target.with_name(target.name + self._partial.suffix)
+        self._partial.replace(target)
+
+    def discard(self) -> None:
+        """Removes what is written of it."""
+        self._writer.release()
+        self._reader.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def annotated_path(folder: Path, path: Path) -> Path:
+    """Returns where the copy of `path` goes: a picture's ends in .jpg, a video's as its codec asks.
+
+    The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`; `../a.jpg` lies in a folder `up`.
+    """
+    parts = ["up" if part == ".." else part for part in path.parts if part != path.anchor]
+    return folder.joinpath(*parts)
+
+
+def _write_picture(target: Path, image: np.ndarray) -> None:
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    # JPEG ends at 65,500 pixels a side; few pictures go there, and PNG takes them.
+    ending = ".jpg" if max(image.shape[:2]) <= 65_500 else ".png"
+    encoded = cv2.imencode(ending, bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    if ending != ".jpg" or target.suffix.lower() not in _JPEG:
+        target = target.with_name(target.name + ending)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, encoded.tobytes())
+
+
+def _open_writer(
+    folder: Path, *, size: tuple[int, int], rate: float
+) -> tuple[cv2.VideoWriter, Path]:
+    for codec, ending in _CODECS:
+        partial = folder / f".annotated.{os.getpid()}{ending}"
+        code = cv2.VideoWriter.fourcc(*codec)
+        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, code, rate, size)
+        if writer.isOpened():
+            return writer, partial
+        partial.unlink(missing_ok=True)
+    raise FerError(
+        f"--annotate: this OpenCV writes no video of {size[0]} x {size[1]} pixels; "
+        "leave out --annotate, or the video"
+    )

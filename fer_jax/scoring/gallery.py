@@ -1,0 +1,88 @@
+"""Which faces a summary shows, chosen as they come: a few of each expression, and one for each track."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.scoring.rows import Row
+
+LEAST_CERTAIN = "least certain"
+GROUPS = (*EXPRESSIONS, LEAST_CERTAIN)
+
+FACES_PER_GROUP = 8
+
+# A track's picture is taken again when the detector is that much surer: a few times at most.
+_SURER = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Portrait:
+    """One face of the gallery: its row, and a JPEG in base64 where one was kept."""
+
+    row: Row
+    picture: str | None
+
+
+class Gallery:
+    """The most certain faces of each expression, and the least certain of all.
+
+    A video's track is there once: its frames would look all the same.
+    """
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._groups: dict[str, dict[tuple[str, int, bool], tuple[float, Portrait]]] = {
+            name: {} for name in GROUPS
+        }
+
+    def offer(self, row: Row, picture: str | None = None) -> bool:
+        """Takes a face in if it belongs here, in place of another; tells whether it did."""
+        if row.status != "ok" or row.expression is None or row.confidence is None:
+            return False
+        portrait = Portrait(row, picture)
+        best = self._admit(row.expression, row.confidence, portrait)
+        return self._admit(LEAST_CERTAIN, -row.confidence, portrait) or best
+
+    def groups(self) -> dict[str, list[Portrait]]:
+        """Returns the faces by group, the first the most certain, or the least."""
+        return {
+            name: [portrait for _, portrait in sorted(group.values(), key=lambda pair: -pair[0])]
+            for name, group in self._groups.items()
+        }
+
+    def _admit(self, name: str, worth: float, portrait: Portrait) -> bool:
+        group, row = self._groups[name], portrait.row
+        person = row.face if row.track is None else row.track
+        key = row.path, person or 0, row.track is None
+        if key not in group and len(group) >= FACES_PER_GROUP:
+            least = min(group, key=lambda known: group[known][0])
+            if group[least][0] >= worth:
+                return False
+            del group[least]
+        elif key in group and group[key][0] >= worth:
+            return False
+        group[key] = worth, portrait
+        return True
+
+
+class Portraits:
+    """Chooses, while a run goes on, of which faces a picture may be needed in the summary."""
+
+    def __init__(self) -> None:
+        """Starts before the first row."""
+        self._gallery = Gallery()
+        self._path = ""
+        self._surest: dict[int, float] = {}  # detection score by track of the video at hand
+
+    def wants(self, row: Row) -> bool:
+        """Tells whether to keep a picture of the face in this row; takes a run's rows in order."""
+        wanted = self._gallery.offer(row)
+        if row.track is not None and row.detection_score is not None:
+            if row.path != self._path:
+                self._path = row.path
+                self._surest.clear()
+            if row.detection_score > self._surest.get(row.track, -1.0) + _SURER:
+                self._surest[row.track] = row.detection_score
+                return True
+        return wanted

@@ -1,0 +1,210 @@
+"""The rows of a run that is not finished: what is in it survives being killed at any moment.
+
+`.faces.csv.partial` beside `faces.csv` holds JSON lines: the run's options, then each input's rows and
+a mark that the input is finished. What follows the last such mark is forgotten when the run goes on,
+so that no row is lost and none is there twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from fer_jax.errors import FerError
+from fer_jax.scoring.finished import FinishedInputs
+from fer_jax.scoring.rows import COLUMNS, Row, Status, path_from_text, path_text, row_of
+from fer_jax.scoring.writers import read_rows, write_rows
+
+_SYNC_S = 1.0  # the most work that a power cut takes; a killed process loses only unfinished inputs
+
+
+class Journal:
+    """One output's unfinished rows; a context manager that keeps them unless `finish` was called.
+
+    Attributes:
+        path: of the journal.
+        finished: the inputs that need no scoring any more.
+        faces: rows with a face in the journal, also those of earlier, interrupted runs.
+        inputs: how many inputs the journal holds, by their status.
+        continued: "interrupted" or "finished", after the run whose rows are kept; None for none.
+        discarded: an interrupted run's journal was there and is not continued.
+    """
+
+    def __init__(self, out: Path, options: Mapping[str, Any], *, resume: bool) -> None:
+        """Opens the journal of `out` and locks it.
+
+        Args:
+            out: the file that the rows are for.
+            options: what rows depend on, in JSON's types; a journal of other options is not continued.
+            resume: keeps an interrupted run's rows, or without one those of a finished `out`.
+
+        Raises:
+            FerError: another run is writing, or the interrupted run had other options.
+        """
+        self.path = out.with_name(f".{out.name}.partial")
+        self.faces = 0
+        self.inputs: dict[Status, int] = {"ok": 0, "no_face": 0, "unreadable": 0}
+        self.finished = FinishedInputs()
+        self.continued: Literal["interrupted", "finished"] | None = None
+        self._out = out
+        self._file = _locked(self.path)
+        try:
+            header = self._read(options) if resume else None
+            self.discarded = not resume and os.fstat(self._file.fileno()).st_size > 0
+            self._start(options, header, resume=resume)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.finished.close()
+        if not any(self.inputs.values()):
+            self.path.unlink(missing_ok=True)  # nothing in it to go on from
+        self._file.close()
+
+    def write(self, row: Row, *, picture: str | None = None) -> None:
+        """Adds a row of the input that is being scored, and a picture of its face for the summary."""
+        values: list[Any] = row.values()
+        if picture is not None:
+            values.append(picture)
+        self._add(values)
+        self.faces += row.status == "ok"
+
+    def close_input(self, path: Path, status: Status) -> None:
+        """Marks an input as finished: from here on it survives."""
+        self._add({"done": path_text(path), "status": status})
+        self.inputs[status] += 1
+        self._flush()
+        if time.monotonic() > self._synced + _SYNC_S:
+            self._sync()
+
+    def rows(self) -> Iterator[tuple[Row, str | None]]:
+        """Gives the rows of all finished inputs, first those kept from `out`, with their pictures."""
+        if self._keeps_out:
+            yield from ((row, None) for row in read_rows(self._out))
+        self._flush()
+        with self.path.open("rb") as file:
+            for line in file:
+                record = json.loads(line)
+                if isinstance(record, list):
+                    picture = record.pop() if len(record) > len(COLUMNS) else None
+                    yield row_of(record), picture
+
+    def finish(self) -> None:
+        """Replaces `out` by all the rows and removes the journal."""
+        self._sync()
+        write_rows(self._out, (row for row, _ in self.rows()))
+        self.path.unlink()
+
+    def _read(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Takes over what an interrupted run finished, and returns its first line; None without one."""
+        self._file.seek(0)
+        header = _record(self._file.readline())
+        if not isinstance(header, dict) or "options" not in header:
+            return None
+        _check_options(self._out, was=header["options"], now=options)
+        if header["keeps"] not in (None, _identity(self._out)):
+            # It was killed between replacing the output and removing the journal, or somebody else
+            # changed the output: all that counts is there.
+            return None
+        end = self._file.tell()
+        faces = 0
+        while (record := _record(self._file.readline())) is not None:
+            if isinstance(record, list):
+                faces += record[_STATUS] == "ok"
+                continue
+            self.finished.add(path_from_text(record["done"]))
+            self.inputs[record["status"]] += 1
+            self.faces, faces = self.faces + faces, 0
+            end = self._file.tell()
+        self._file.truncate(end)
+        return header
+
+    def _start(
+        self, options: Mapping[str, Any], header: dict[str, Any] | None, *, resume: bool
+    ) -> None:
+        self._synced = time.monotonic()
+        if header is not None:
+            self.continued = "interrupted"
+            self._keeps_out = header["keeps"] is not None
+        else:
+            self._keeps_out = resume and self._out.exists()
+            self.continued = "finished" if self._keeps_out else None
+            self._file.truncate(0)
+            keeps = _identity(self._out) if self._keeps_out else None
+            self._add({"options": options, "keeps": keeps})
+            self._sync()
+        if self._keeps_out:
+            paths = itertools.groupby(row.path for row in read_rows(self._out))
+            for text, _ in paths:
+                self.finished.add(path_from_text(text), always=True)
+
+    def _add(self, record: dict[str, Any] | Sequence[Any]) -> None:
+        self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+
+    def _flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # a write does not tell what it was writing to
+            raise
+
+    def _sync(self) -> None:
+        self._flush()
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+
+_STATUS = list(COLUMNS).index("status")
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Opens `path`, made if need be, for this process alone; the lock ends with the process."""
+    while True:
+        file = path.open("a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise FerError(
+                f"{path}: another run is writing this output; wait for it, or name another --out"
+            ) from None
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # the run that had it has just finished and removed it
+
+
+def _record(line: bytes) -> Any:
+    """What a line says; None for one that is cut, or that never reached the disk."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _check_options(out: Path, *, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in {**was, **now}:
+        if was.get(name) != now.get(name):
+            raise FerError(
+                f"--resume: the interrupted run of {out} had {name} {was.get(name)}, this one has "
+                f"{now.get(name)}; use the same again, or leave out --resume to start over"
+            )
+
+
+def _identity(path: Path) -> list[int] | None:
+    """Tells a file from the one that replaces it."""
+    if not path.exists():
+        return None
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns]

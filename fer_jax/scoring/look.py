@@ -1,0 +1,60 @@
+"""Looks at one view: reads its picture, finds the faces and cuts them out; then the pixels may go."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.crop import crop_face
+from fer_jax.faces.detect import Detection, Detector
+from fer_jax.faces.media import read_image
+from fer_jax.preprocess import grey_face
+from fer_jax.scoring.views import ScoredFace, View, reason
+
+_PICTURE_SIZE = 96  # pixels; of the faces in the summary
+_MOST_PICTURES = 30  # of one view: a crowd would fill the memory with them
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
+
+
+def look(view: View, detector: Detector, *, max_pixels: int, pictures: bool = False) -> None:
+    """Fills in a view's size and faces, or its error.
+
+    Args:
+        view: a picture to read, or a frame, whose image is dropped; a video's end has no faces.
+        detector: the calling thread's own.
+        max_pixels: the most that a picture may have.
+        pictures: also keep a small picture of each face.
+    """
+    if view.error is not None or (view.video and view.frame is None):
+        return
+    try:
+        image = _image(view, max_pixels=max_pixels)
+        faces = [
+            ScoredFace(found, grey_face(crop_face(image, found)))
+            for found in detector.detect(image)
+        ]
+        for face in faces[:_MOST_PICTURES] if pictures else ():
+            face.picture = _picture(image, face.detection)
+    except Exception as error:  # noqa: BLE001  whatever it is, one input must not end the run
+        view.error = reason(error)
+        return
+    view.size = image.shape[1], image.shape[0]
+    view.faces = faces
+
+
+def _image(view: View, *, max_pixels: int) -> np.ndarray:
+    if view.frame is None:
+        return read_image(view.path, max_pixels=max_pixels)
+    image = view.frame.image
+    view.frame = dataclasses.replace(view.frame, image=_NO_PIXELS)
+    return image
+
+
+def _picture(image: np.ndarray, detection: Detection) -> bytes:
+    face = crop_face(image, detection, size=_PICTURE_SIZE)
+    if max(face.shape[:2]) > _PICTURE_SIZE:
+        face = cv2.resize(face, (_PICTURE_SIZE, _PICTURE_SIZE), interpolation=cv2.INTER_AREA)
+    bgr = cv2.cvtColor(face, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

@@ -1,0 +1,221 @@
+"""One scoring run from inputs to output: the pipeline's views become rows, pictures and a summary."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from fer_jax.faces.detect import DetectSize, make_detector
+from fer_jax.files import write_bytes
+from fer_jax.predict import Predictor
+from fer_jax.scoring.accounting import Accountant
+from fer_jax.scoring.gallery import Portraits
+from fer_jax.scoring.journal import Journal
+from fer_jax.scoring.pipeline import Pipeline
+from fer_jax.scoring.progress import ProgressReporter
+from fer_jax.scoring.rows import Row, Status
+from fer_jax.scoring.stages import Stages
+from fer_jax.scoring.summary import Summary
+from fer_jax.scoring.views import View, views
+from fer_jax.scoring.writers import check_output
+
+if TYPE_CHECKING:
+    from fer_jax.scoring.annotate import Annotator
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run does.
+
+    Attributes:
+        out: the file of rows; its ending is its format.
+        resume: keep what an interrupted run, or `out`, holds and score what is missing.
+        detector: one of `faces.detect.DETECTORS`.
+        detect_size: of the longer side in pixels, or "full".
+        every, fps: which frames of a video are looked at; see `faces.video.VideoReader`.
+        max_pixels: the most that a picture may have.
+        batch_size: faces that are recognised together.
+        annotate: folder for annotated copies.
+        summary: file for the summary page.
+    """
+
+    out: Path
+    resume: bool
+    detector: str
+    detect_size: DetectSize
+    every: int
+    fps: float | None
+    max_pixels: int
+    batch_size: int
+    annotate: Path | None = None
+    summary: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run, with the interrupted ones that it continued, has done.
+
+    Attributes:
+        inputs: how many, by status.
+        faces: how many were found.
+        scored_now: inputs of this run alone.
+        faces_now: faces of this run alone.
+    """
+
+    inputs: dict[Status, int]
+    faces: int
+    scored_now: int
+    faces_now: int
+
+
+def check(settings: Settings) -> None:
+    """Checks what can be checked before the network is loaded.
+
+    Raises:
+        FerError: an output that can not be written, or a detector that is not there.
+    """
+    check_output(settings.out)
+    make_detector(
+        settings.detector, detect_size=settings.detect_size
+    )  # fails here, not in a thread
+
+
+def run(
+    paths: Iterable[Path], predictor: Predictor, settings: Settings, reporter: ProgressReporter
+) -> Outcome:
+    """Scores `paths` in order; stopped by an exception, it keeps what is finished for `resume`.
+
+    Raises:
+        FerError: an output that can not be written or resumed, or a detector that is not there.
+    """
+    check_output(settings.out)
+    make_detector(
+        settings.detector, detect_size=settings.detect_size
+    )  # fails here, not in a thread
+    cv2.setNumThreads(1)  # there is a thread for each core
+    with contextlib.ExitStack() as stack:
+        journal = stack.enter_context(
+            Journal(settings.out, _options(predictor, settings), resume=settings.resume)
+        )
+        before = sum(journal.inputs.values()), journal.faces
+        _say_what_is_kept(journal, settings, reporter)
+        todo = (path for path in paths if not journal.finished.take(path))
+        source = views(todo, every=settings.every, fps=settings.fps, max_pixels=settings.max_pixels)
+        annotator = _annotator(predictor, settings)
+        if annotator is not None:
+            stack.enter_context(annotator)
+        recorder = _Recorder(journal, settings, annotator, reporter)
+        with Pipeline(source, _stages(predictor, settings)) as pipeline:
+            for view in pipeline:
+                recorder.add(view)
+        if settings.summary is not None:
+            write_bytes(settings.summary, _summary_page(journal, settings.out).encode())
+        journal.finish()
+        scored = sum(journal.inputs.values())
+        return Outcome(
+            dict(journal.inputs), journal.faces, scored - before[0], journal.faces - before[1]
+        )
+
+
+class _Recorder:
+    """Takes the views in order and writes down what they say."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        settings: Settings,
+        annotator: Annotator | None,
+        reporter: ProgressReporter,
+    ) -> None:
+        self._journal, self._reporter = journal, reporter
+        self._already = sum(journal.inputs.values()), journal.faces
+        self._accountant = Accountant()
+        self._portraits = Portraits() if settings.summary else None
+        self._annotator = annotator
+
+    def add(self, view: View) -> None:
+        rows = self._accountant.rows(view)
+        for n, row in enumerate(rows):
+            self._journal.write(row, picture=self._picture(row, view, n))
+            if row.status == "unreadable":
+                self._reporter.note(f"unreadable: {row.path}: {row.error}")
+        if self._annotator is not None:
+            self._annotator.add(view, rows)
+        if view.ends_input:
+            self._journal.close_input(view.path, self._accountant.status)
+        self._reporter.show(
+            files=sum(self._journal.inputs.values()) - self._already[0],
+            faces=self._journal.faces - self._already[1],
+            share=0.0 if view.ends_input else view.share,
+        )
+
+    def _picture(self, row: Row, view: View, number: int) -> str | None:
+        if self._portraits is None or row.status != "ok":
+            return None
+        picture = view.faces[number].picture
+        if picture is None or not self._portraits.wants(row):
+            return None
+        return base64.b64encode(picture).decode()
+
+
+def _stages(predictor: Predictor, settings: Settings) -> Stages:
+    return Stages(
+        make_detector=lambda: make_detector(settings.detector, detect_size=settings.detect_size),
+        recognise=predictor,
+        batch_size=settings.batch_size,
+        max_pixels=settings.max_pixels,
+        pictures=settings.summary is not None,
+    )
+
+
+def _annotator(predictor: Predictor, settings: Settings) -> Annotator | None:
+    if settings.annotate is None:
+        return None
+    from fer_jax.scoring.annotate import Annotator  # its text needs matplotlib, slow to load
+
+    return Annotator(
+        settings.annotate,
+        every=settings.every,
+        fps=settings.fps,
+        max_pixels=settings.max_pixels,
+        uncertain_below=predictor.uncertain_below,
+    )
+
+
+def _options(predictor: Predictor, settings: Settings) -> dict[str, str | int | float | None]:
+    """What rows depend on: a run with others is not continued."""
+    return {
+        "checkpoint": predictor.saved.digest,
+        "detector": settings.detector,
+        "detect-size": settings.detect_size,
+        "every": settings.every,
+        "fps": settings.fps,
+        "max-pixels": settings.max_pixels,
+    }
+
+
+def _say_what_is_kept(journal: Journal, settings: Settings, reporter: ProgressReporter) -> None:
+    if journal.continued == "interrupted":
+        files = sum(journal.inputs.values())
+        reporter.say(f"{settings.out}: {files:,} files were finished before; going on")
+    elif journal.continued == "finished":
+        reporter.say(f"{settings.out}: keeping its rows; only inputs that are not in it are scored")
+    elif journal.discarded:
+        reporter.say(
+            f"{settings.out}: starting over; an interrupted run is dropped (--resume continues one)"
+        )
+
+
+def _summary_page(journal: Journal, out: Path) -> str:
+    from fer_jax.scoring.summary_page import page
+
+    summary = Summary()
+    for row, picture in journal.rows():
+        summary.add(row, picture)
+    return page(summary, title=out.name)

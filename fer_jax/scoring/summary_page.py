@@ -1,0 +1,223 @@
+"""`--summary out.html`: one page for phones and desktops, with everything in it and no script."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from fer_jax.expressions import COLOURS, EXPRESSIONS
+from fer_jax.scoring.gallery import LEAST_CERTAIN, Portrait
+from fer_jax.scoring.summary import Summary, Timeline, Track
+
+_STYLE = """
+:root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--soft:#59636e;--line:#dfe3e8;--card:#f5f6f8}
+@media(prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e6e9ed;--soft:#9aa4af;--line:#2e353d;
+--card:#1c2126}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1080px;padding:1.5rem 1rem 4rem;background:var(--paper);color:var(--ink);
+font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+h1{font-size:1.6rem;line-height:1.2;margin:.2rem 0}h2{font-size:1.25rem;margin:2.4rem 0 .6rem}
+h3{font-size:1rem;margin:1.4rem 0 .4rem}p{margin:.3rem 0;max-width:65ch}
+.soft{color:var(--soft);font-size:.875rem}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.6rem;margin:1rem 0}
+.tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem}
+.tile b{display:block;font-size:1.4rem;line-height:1.2;font-variant-numeric:tabular-nums}
+.bars{display:grid;grid-template-columns:max-content 1fr max-content;gap:.35rem .7rem;align-items:center;
+font-variant-numeric:tabular-nums;max-width:44rem}
+.bars i,.key i{display:block;height:1rem;border-radius:3px;min-width:2px;outline:1px solid #0003}
+.bars :nth-child(3n){text-align:right}
+.key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.875rem;padding:0;
+margin:.6rem 0;list-style:none}
+.key li{display:flex;align-items:center;gap:.4rem}.key i{width:.8rem;height:.8rem}
+.lane{display:grid;grid-template-columns:3.2rem 1fr;gap:.1rem .7rem;margin:.7rem 0;align-items:center}
+.lane .face,.lane .none{grid-row:span 2;width:3.2rem;height:3.2rem;border-radius:6px}
+.none{background:var(--card);border:1px solid var(--line)}
+.lane svg{display:block;width:100%;height:2.4rem;background:var(--card);border-radius:3px}
+.axis{display:flex;justify-content:space-between;margin-left:3.9rem}
+.faces{display:grid;grid-template-columns:repeat(auto-fill,minmax(6rem,1fr));gap:.7rem}
+figure{margin:0;min-width:0}.faces img{display:block;width:100%;aspect-ratio:1;object-fit:cover;
+border-radius:6px}
+figcaption{font-size:.75rem;line-height:1.35;color:var(--soft);margin-top:.2rem}
+figcaption b{color:var(--ink)}
+table{border-collapse:collapse;font-size:.875rem;width:100%}
+table{table-layout:fixed}td:first-child{width:40%}
+td{padding:.3rem .8rem .3rem 0;border-top:1px solid var(--line);vertical-align:top}
+@media(max-width:520px){.faces{grid-template-columns:repeat(4,1fr);gap:.5rem}
+figcaption .where{display:none}}
+"""
+
+
+def page(summary: Summary, *, title: str) -> str:
+    """Returns the whole page as HTML.
+
+    Args:
+        summary: after it has seen every row.
+        title: of the page, such as the output's name.
+    """
+    body = (
+        f"<h1>{html.escape(title)}</h1>",
+        _totals(summary),
+        _timelines(summary),
+        _gallery(summary),
+        _unreadable(summary),
+        "<p class='soft'>An expression is what a face shows in one picture, not what a person feels. "
+        "A question mark stands where the network is not sure.</p>",
+    )
+    return (
+        "<!doctype html><html lang='en'><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
+        f"<body>{''.join(body)}</body></html>\n"
+    )
+
+
+def _totals(summary: Summary) -> str:
+    faces = summary.faces.total()
+    tiles = (
+        (sum(summary.inputs.values()), "files"),
+        (summary.inputs["ok"], "with faces"),
+        (summary.inputs["no_face"], "without a face"),
+        (summary.inputs["unreadable"], "unreadable"),
+        (faces, "faces found"),
+        (summary.uncertain, "uncertain faces"),
+    )
+    shown = "".join(f"<div class='tile'><b>{count:,}</b>{what}</div>" for count, what in tiles)
+    most = max(summary.faces.values(), default=1)
+    bars = "".join(
+        f"<span>{name}</span><span>{_bar(name, summary.faces[name] / most)}</span>"
+        f"<span>{summary.faces[name]:,} · {summary.faces[name] / max(faces, 1):.0%}</span>"
+        for name in EXPRESSIONS
+    )
+    return (
+        f"<div class='tiles'>{shown}</div><h2>Expressions</h2>"
+        f"<p class='soft'>Faces in pictures, and in every frame that was looked at.</p>"
+        f"<div class='bars'>{bars}</div>"
+    )
+
+
+def _bar(name: str, share: float) -> str:
+    return f"<i style='width:{100 * share:.1f}%;background:{COLOURS[name]}'></i>" if share else ""
+
+
+def _timelines(summary: Summary) -> str:
+    if not summary.timelines:
+        return ""
+    key = "".join(f"<li><i style='background:{COLOURS[n]}'></i>{n}</li>" for n in EXPRESSIONS)
+    more = f"<p class='soft'>{summary.more_videos:,} more videos are in the output.</p>"
+    return (
+        "<h2>Over time</h2><p class='soft'>One band for each face that was followed. The higher a "
+        "colour, the more probable its expression; a gap is where the face was not seen.</p>"
+        f"<ul class='key'>{key}</ul>"
+        + "".join(map(_timeline, summary.timelines))
+        + (more if summary.more_videos else "")
+    )
+
+
+def _timeline(timeline: Timeline) -> str:
+    shown = timeline.longest()
+    hidden = len(timeline.tracks) + timeline.left_out - len(shown)
+    lanes = "".join(_lane(track, timeline) for track in shown)
+    more = f"<p class='soft'>{hidden:,} shorter tracks are not shown.</p>" if hidden else ""
+    return (
+        f"<h3>{html.escape(timeline.path)}</h3>{lanes}"
+        f"<div class='axis soft'><span>0:00</span><span>{_clock(timeline.end_s)}</span></div>{more}"
+    )
+
+
+def _lane(track: Track, timeline: Timeline) -> str:
+    mean = track.mean()
+    best = int(mean.argmax())
+    said = (
+        f"#{track.number} · {_clock(track.start_s)} to {_clock(track.end_s)} · "
+        f"mostly <b>{EXPRESSIONS[best]}</b>, {mean[best]:.0%}"
+    )
+    bins = int(timeline.end_s / timeline.bin_s) + 1
+    shapes = "".join(
+        f"<path fill='{COLOURS[name]}' d='{path}'/>"
+        for name, path in zip(EXPRESSIONS, _bands(track), strict=True)
+        if path
+    )
+    return (
+        f"<div class='lane'>{_face(track.portrait)}<div class='soft'>{said}</div>"
+        f"<svg viewBox='0 0 {bins} 100' preserveAspectRatio='none' role='img' "
+        f"aria-label='expressions of face {track.number} over time'>{shapes}</svg></div>"
+    )
+
+
+def _bands(track: Track) -> list[str]:
+    """One SVG path for each expression: its share of every time bin, stacked upwards."""
+    shares = {at: sums[:-1] / sums[-1] for at, sums in sorted(track.sums.items())}
+    tops = {at: 100 - 100 * np.cumsum([0.0, *values]) for at, values in shares.items()}
+    paths = [""] * len(EXPRESSIONS)
+    for run in _runs(list(shares)):
+        for n in range(len(EXPRESSIONS)):
+            if any(shares[at][n] >= 0.005 for at in run):
+                upper = "".join(f"V{tops[at][n + 1]:.0f}H{at + 1}" for at in run)
+                lower = "".join(f"V{tops[at][n]:.0f}H{at}" for at in reversed(run))
+                paths[n] += f"M{run[0]} {tops[run[0]][n]:.0f}{upper}{lower}Z"
+    return paths
+
+
+def _runs(bins: Sequence[int]) -> Iterable[list[int]]:
+    """Cuts ascending bins where one is missing."""
+    run: list[int] = []
+    for at in bins:
+        if run and at != run[-1] + 1:
+            yield run
+            run = []
+        run.append(at)
+    if run:
+        yield run
+
+
+def _gallery(summary: Summary) -> str:
+    groups = summary.gallery.groups()
+    shown = {name: [p for p in group if p.picture] for name, group in groups.items()}
+    blocks = "".join(
+        f"<h3>{name}</h3><div class='faces'>{''.join(map(_card, portraits))}</div>"
+        for name, portraits in shown.items()
+        if portraits
+    )
+    if not blocks:
+        return ""
+    return (
+        "<h2>Faces</h2><p class='soft'>The most certain ones of each expression, and at the end "
+        f"the {LEAST_CERTAIN} of all.</p>{blocks}"
+    )
+
+
+def _card(portrait: Portrait) -> str:
+    row = portrait.row
+    doubt = "?" if row.uncertain else ""
+    when = "" if row.time_s is None else f", {_clock(row.time_s)}"
+    name = row.path.rsplit("/", 1)[-1]
+    return (
+        f"<figure title='{html.escape(row.path)}{when}'>{_face(portrait)}<figcaption>"
+        f"<b>{row.expression}{doubt} {row.confidence or 0:.0%}</b>"
+        f"<span class='where'><br>{html.escape(name)}{when}</span></figcaption></figure>"
+    )
+
+
+def _face(portrait: Portrait) -> str:
+    if portrait.picture is None:
+        return "<div class='none'></div>"
+    return f"<img class='face' alt='' src='data:image/jpeg;base64,{portrait.picture}'>"
+
+
+def _unreadable(summary: Summary) -> str:
+    if not summary.reasons:
+        return ""
+    rows = "".join(
+        f"<tr><td>{html.escape(path)}<td>{html.escape(reason)}" for path, reason in summary.reasons
+    )
+    more = summary.inputs["unreadable"] - len(summary.reasons)
+    rest = f"<p class='soft'>{more:,} more are in the output.</p>" if more > 0 else ""
+    return f"<h2>Unreadable</h2><table>{rows}</table>{rest}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,101 @@
+"""Inputs -> views: one for a picture, one for each sampled frame of a video, in order, one at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.detect import Detection
+from fer_jax.faces.media import MediaError, media_kind
+from fer_jax.faces.video import MAX_FRAME_PIXELS, Frame, VideoReader
+
+
+@dataclasses.dataclass(slots=True)
+class ScoredFace:
+    """A face and, once it is recognised, what it says.
+
+    Attributes:
+        detection: where it is.
+        crop: uint8 [48, 48], what the network sees.
+        picture: a small JPEG of it, if pictures were asked for.
+        probabilities: float32 [7], in the order of `EXPRESSIONS`; empty until it is recognised.
+        confidence: the largest of them.
+        uncertain: too close to call.
+    """
+
+    detection: Detection
+    crop: np.ndarray
+    picture: bytes | None = None
+    probabilities: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
+    confidence: float = 0.0
+    uncertain: bool = True
+
+
+@dataclasses.dataclass
+class View:
+    """A picture, a frame of a video, or a video's end.
+
+    Attributes:
+        path: the input it belongs to.
+        video: whether that is a video.
+        frame: of a video, with its image until the faces are cut out; None at the video's end.
+        share: how much of the input is behind, 0 to 1.
+        ends_input: the last view of its input.
+        size: width and height in pixels, once they are known.
+        faces: what was found; recognised when the pipeline gives the view.
+        error: why the picture, or the rest of the video, can not be read.
+    """
+
+    path: Path
+    video: bool = False
+    frame: Frame | None = None
+    share: float = 1.0
+    ends_input: bool = True
+    size: tuple[int, int] | None = None
+    faces: list[ScoredFace] = dataclasses.field(default_factory=list)
+    error: str | None = None
+
+
+def views(
+    paths: Iterable[Path], *, every: int, fps: float | None, max_pixels: int
+) -> Iterator[View]:
+    """Gives the views of `paths` in order, none of them looked at yet: pictures are not even opened.
+
+    Args:
+        paths: pictures and videos; what is neither is left to the picture reader to refuse.
+        every: of a video, takes each `every`-th frame.
+        fps: of a video, takes at most this many frames a second.
+        max_pixels: the most that a frame may have; an 8K frame is the limit in any case.
+    """
+    for path in paths:
+        if media_kind(path) == "video":
+            yield from _video(path, every=every, fps=fps, max_pixels=max_pixels)
+        else:
+            yield View(path)
+
+
+def _video(path: Path, *, every: int, fps: float | None, max_pixels: int) -> Iterator[View]:
+    most = min(max_pixels, MAX_FRAME_PIXELS)
+    try:
+        with VideoReader(path, every=every, fps=fps, max_pixels=most) as reader:
+            for frame in reader:
+                share = frame.index / max(reader.frame_count, frame.index + 1)
+                yield View(path, video=True, frame=frame, share=share, ends_input=False)
+            error = reader.ended_early
+    except (MediaError, cv2.error, MemoryError, OSError) as problem:
+        error = reason(problem)
+    yield View(path, video=True, error=error)
+
+
+def reason(error: Exception) -> str:
+    """Says in one line of valid UTF-8 why an input can not be read."""
+    if isinstance(error, MediaError):
+        return error.reason
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    text = " ".join(str(error).split()) or "no reason given"
+    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()[:300]

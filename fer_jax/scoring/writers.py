@@ -1,0 +1,164 @@
+"""Rows -> `.csv`, `.jsonl` or `.parquet`, by the file's ending, and back.
+
+A file is written beside its name and takes it when it is whole, so that a reader never sees half of
+one and an older file stays until the new one is finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fer_jax.errors import FerError
+from fer_jax.scoring.rows import COLUMNS, Row, Value, row_of
+
+_BATCH = 4096  # rows in a Parquet row group and in memory
+
+
+def check_output(path: Path) -> None:
+    """Checks that rows can be written to `path`, before any work is done for it.
+
+    Raises:
+        FerError: an unknown ending, no such folder, a folder in its place, or pyarrow is missing.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise FerError(f"--out {path}: can not write that; its name has to end in {_ENDINGS}")
+    if path.is_dir():
+        raise FerError(f"--out {path}: is a folder; name a file that ends in {_ENDINGS}")
+    if not path.parent.is_dir():
+        raise FerError(f"--out {path}: the folder {path.parent} is not there; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise FerError(f"--out {path}: not permitted to write to {path.parent}; name another file")
+    if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise FerError(
+            f"--out {path}: Parquet needs pyarrow; "
+            'pip install "fer_jax[parquet]", or write .csv or .jsonl'
+        )
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Replaces `path` by a file of `rows` once all of them are on disk; memory stays bounded.
+
+    Args:
+        path: one that `check_output` accepts.
+        rows: may be read from the very file that is replaced.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    write = _FORMATS[path.suffix.lower()][0]
+    try:
+        write(partial, rows)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Gives the rows of a file that `write_rows` wrote, a few at a time.
+
+    Raises:
+        FerError: the file is of another kind or damaged.
+    """
+    read = _FORMATS[path.suffix.lower()][1]
+    try:
+        yield from map(row_of, read(path))
+    except (ValueError, KeyError, IndexError, csv.Error) as error:  # pyarrow's are ValueErrors
+        reason = " ".join(str(error).split())[:200]
+        raise FerError(
+            f"{path}: is not a file of scored faces ({reason}); "
+            "name another --out, or leave out --append to replace it"
+        ) from error
+
+
+def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_csv_cell, row.values()) for row in rows)
+
+
+def _csv_cell(value: Value) -> Value:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _read_csv(path: Path) -> Iterator[list[Value]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        _check_columns(next(reader, []))
+        for cells in reader:
+            yield [
+                parse(cell) if cell else None for parse, cell in zip(_PARSERS, cells, strict=True)
+            ]
+
+
+def _truth(cell: str) -> bool:
+    return {"true": True, "false": False}[cell]
+
+
+_PARSERS: list[Callable[[str], Value]] = [
+    _truth if kind is bool else kind for kind in COLUMNS.values()
+]
+
+
+def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            record = dict(zip(COLUMNS, row.values(), strict=True))
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _read_jsonl(path: Path) -> Iterator[list[Value]]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            record = json.loads(line)
+            _check_columns(list(record))
+            yield list(record.values())
+
+
+def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    rows = iter(rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while batch := [row.values() for row in islice(rows, _BATCH)]:
+            columns = zip(*batch, strict=True)
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def _read_parquet(path: Path) -> Iterator[list[Value]]:
+    import pyarrow.parquet as pq
+
+    with contextlib.closing(pq.ParquetFile(path)) as file:
+        _check_columns(file.schema_arrow.names)
+        for batch in file.iter_batches(_BATCH):
+            columns: list[Any] = [column.to_pylist() for column in batch.columns]
+            yield from (list(values) for values in zip(*columns, strict=True))
+
+
+def _check_columns(names: list[str]) -> None:
+    if names != list(COLUMNS):
+        raise ValueError(f"its columns are {', '.join(names)[:80] or 'none'}")
+
+
+_FORMATS: dict[
+    str, tuple[Callable[[Path, Iterable[Row]], None], Callable[[Path], Iterator[list[Value]]]]
+] = {
+    ".csv": (_write_csv, _read_csv),
+    ".jsonl": (_write_jsonl, _read_jsonl),
+    ".parquet": (_write_parquet, _read_parquet),
+}
+_ENDINGS = ", ".join(list(_FORMATS)[:-1]) + " or " + list(_FORMATS)[-1]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from sample_rows import FACE
+
+from fer_jax.errors import FerError
+from fer_jax.scoring.rows import COLUMNS, Row, path_text
+from fer_jax.scoring.writers import check_output, read_rows, write_rows
+
+FORMATS = ("csv", "jsonl", "parquet")
+NASTY = path_text(Path(os.fsdecode(b'line\nend, "quoted" \xff;\t=1+1.jpg')))
+ROWS = [
+    FACE,
+    FACE._replace(path=NASTY, track=None, frame=None, uncertain=True, smoothed=None),
+    Row(NASTY, "no_face"),
+    Row("été.png", "unreadable", error='the picture is cut, "short"'),
+]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_rows_come_back_from_every_format(tmp_path, ending):
+    out = tmp_path / f"faces.{ending}"
+    write_rows(out, ROWS)
+    assert list(read_rows(out)) == ROWS
+    write_rows(out, [])
+    assert list(read_rows(out)) == []
+
+
+def test_other_programs_read_the_formats_as_documented(tmp_path):
+    import pyarrow.parquet as pq
+
+    for ending in FORMATS:
+        write_rows(tmp_path / f"faces.{ending}", ROWS)
+    with (tmp_path / "faces.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["uncertain"] for row in table] == ["false", "true", "", ""]
+    assert table[0]["happy"] == "0.7"
+    lines = (tmp_path / "faces.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [row.path for row in ROWS]
+    assert list(json.loads(lines[0])) == list(COLUMNS)
+    frame = pq.read_table(tmp_path / "faces.parquet")
+    assert frame.column("frame").to_pylist() == [12, None, None, None]
+    assert str(frame.schema.field("uncertain").type) == "bool"
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_is_replaced_when_the_new_one_is_whole_and_not_before(tmp_path, ending):
+    out = tmp_path / f"faces.{ending}"
+    write_rows(out, ROWS)
+    before = out.read_bytes()
+
+    def failing():
+        yield from ROWS * 3000
+        assert out.read_bytes() == before
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        write_rows(out, failing())
+    assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path, ending):
+    out = tmp_path / f"mine.{ending}"
+    out.write_text("name,age\nGrace,85\n")
+    with pytest.raises(FerError, match=rf"mine\.{ending}.*--append"):
+        list(read_rows(out))
+
+
+def test_outputs_that_can_not_be_written_are_refused_with_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(FerError, match=r"\.csv, \.jsonl or \.parquet"):
+        check_output(tmp_path / "faces.xlsx")
+    with pytest.raises(FerError, match="make it first"):
+        check_output(tmp_path / "nowhere" / "faces.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(FerError, match="is a folder"):
+        check_output(tmp_path / "folder.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(FerError, match=r"fer_jax\[parquet\]"):
+        check_output(tmp_path / "faces.parquet")
