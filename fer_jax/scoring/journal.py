@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Literal
 from fer_jax.errors import FerError
 from fer_jax.scoring.finished import FinishedInputs
 from fer_jax.scoring.rows import COLUMNS, Row, Status, path_from_text, path_text, row_of
-from fer_jax.scoring.writers import read_rows, write_rows
+from fer_jax.scoring.writers import read_rows, read_values, write_values
 
 _SYNC_S = 1.0  # the most work that a power cut takes; a killed process loses only unfinished inputs
 
@@ -80,30 +80,40 @@ class Journal:
         self.faces += row.status == "ok"
 
     def close_input(self, path: Path, status: Status) -> None:
-        """Marks an input as finished: from here on it survives."""
+        """Marks an input as finished: after the next `flush` it survives."""
         self._add({"done": path_text(path), "status": status})
         self.inputs[status] += 1
-        self._flush()
+
+    def flush(self) -> None:
+        """Writes down all finished inputs: they survive when the process is killed."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # a write does not tell what it was writing to
+            raise
         if time.monotonic() > self._synced + _SYNC_S:
             self._sync()
 
     def rows(self) -> Iterator[tuple[Row, str | None]]:
         """Gives the rows of all finished inputs, first those kept from `out`, with their pictures."""
-        if self._keeps_out:
-            yield from ((row, None) for row in read_rows(self._out))
-        self._flush()
-        with self.path.open("rb") as file:
-            for line in file:
-                record = json.loads(line)
-                if isinstance(record, list):
-                    picture = record.pop() if len(record) > len(COLUMNS) else None
-                    yield row_of(record), picture
+        for record in self._records():
+            picture = record[len(COLUMNS)] if len(record) > len(COLUMNS) else None
+            yield row_of(record), picture
 
     def finish(self) -> None:
         """Replaces `out` by all the rows and removes the journal."""
-        self._sync()
-        write_rows(self._out, (row for row, _ in self.rows()))
+        write_values(self._out, (record[: len(COLUMNS)] for record in self._records()))
         self.path.unlink()
+
+    def _records(self) -> Iterator[list[Any]]:
+        """Gives the rows' values, with a picture after some."""
+        if self._keeps_out:
+            yield from read_values(self._out)
+        self.flush()
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.startswith(b"["):
+                    yield json.loads(line)
 
     def _read(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
         """Takes over what an interrupted run finished, and returns its first line; None without one."""
@@ -142,7 +152,6 @@ class Journal:
             self._file.truncate(0)
             keeps = _identity(self._out) if self._keeps_out else None
             self._add({"options": options, "keeps": keeps})
-            self._sync()
         if self._keeps_out:
             paths = itertools.groupby(row.path for row in read_rows(self._out))
             for text, _ in paths:
@@ -151,17 +160,10 @@ class Journal:
     def _add(self, record: dict[str, Any] | Sequence[Any]) -> None:
         self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
-    def _flush(self) -> None:
-        try:
-            self._file.flush()
-        except OSError as error:
-            error.filename = str(self.path)  # a write does not tell what it was writing to
-            raise
-
     def _sync(self) -> None:
-        self._flush()
-        os.fsync(self._file.fileno())
         self._synced = time.monotonic()
+        self.flush()
+        os.fsync(self._file.fileno())
 
 
 _STATUS = list(COLUMNS).index("status")

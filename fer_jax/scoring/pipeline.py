@@ -59,17 +59,18 @@ class Pipeline:
         """Prepares to look at the views of `source`; nothing starts before the context is entered."""
         self._source, self._stages = source, stages
         count = stages.threads or len(os.sched_getaffinity(0))
-        self._slots = threading.Semaphore(_VIEWS_IN_FLIGHT * stages.batch_size + count)
+        self._most_in_flight = _VIEWS_IN_FLIGHT * stages.batch_size + count
         self._source_lock = threading.Lock()
         lock = threading.Lock()
+        self._slot = threading.Condition(lock)  # for the thread that takes the next view
         self._faces_wait = threading.Condition(lock)  # for the device thread
         self._room = threading.Condition(lock)  # for threads with faces, when too many wait
         self._turn = threading.Condition(lock)  # for the reader of the results
         self._waiting: deque[_Waiting] = deque()
         self._looked: dict[int, _Looked] = {}
         self._finished: dict[int, View] = {}
-        self._begun = self._given = 0
-        self._busy = 0  # threads that may soon bring faces
+        self._taking = False  # a thread waits for the source
+        self._begun = self._handed_over = self._given = 0  # views, so far
         self._exhausted = self._stopping = False
         self._failure: BaseException | None = None
         self._threads = [
@@ -89,17 +90,17 @@ class Pipeline:
         """Ends the threads; False if one is stuck and will end with the process only."""
         with self._turn:
             self._stopping = True
-            for condition in (self._faces_wait, self._room, self._turn):
+            for condition in (self._slot, self._faces_wait, self._room, self._turn):
                 condition.notify_all()
-        self._slots.release(len(self._threads))
         end = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def __iter__(self) -> Iterator[View]:
-        """Gives each view with its faces, in the source's order."""
+    def __iter__(self) -> Iterator[list[View]]:
+        """Gives the views with their faces in the source's order, as many at a time as are ready."""
         while True:
+            ready = []
             with self._turn:
                 while self._given not in self._finished and self._failure is None:
                     if self._exhausted and self._given == self._begun:
@@ -107,10 +108,11 @@ class Pipeline:
                     self._turn.wait()
                 if self._failure is not None:
                     raise self._failure
-                view = self._finished.pop(self._given)
-                self._given += 1
-            yield view
-            self._slots.release()
+                while (view := self._finished.pop(self._given, None)) is not None:
+                    ready.append(view)
+                    self._given += 1
+                self._slot.notify()
+            yield ready
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -122,43 +124,32 @@ class Pipeline:
 
     def _look(self) -> None:
         """One thread's life: take a view, look at it, hand its faces to the device."""
-        detector = self._stages.make_detector()
-        while True:
-            self._slots.acquire()
-            with self._turn:
-                if self._stopping:
-                    return
-                self._busy += 1
-            try:
-                taken = self._take()
-                if taken is None:
-                    return
-                sequence, view = taken
-                look(
-                    view,
-                    detector,
-                    max_pixels=self._stages.max_pixels,
-                    pictures=self._stages.pictures,
-                )
-                self._hand_over(sequence, view)
-            finally:
-                with self._turn:
-                    self._busy -= 1
-                    if not self._busy:
-                        self._faces_wait.notify()
+        detector, stages = self._stages.make_detector(), self._stages
+        while (taken := self._take()) is not None:
+            sequence, view = taken
+            look(view, detector, max_pixels=stages.max_pixels, pictures=stages.pictures)
+            self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:
         """Takes the next view off the source, which is where videos are decoded; None at its end."""
         with self._source_lock:
-            view = None if self._exhausted else next(self._source, None)
-            with self._turn:
-                if view is None:
-                    self._exhausted = True
-                    self._turn.notify()
-                    self._slots.release()  # for the next thread to come here and end, too
+            with self._slot:
+                while self._begun - self._given >= self._most_in_flight and not self._stopping:
+                    self._slot.wait()
+                if self._stopping or self._exhausted:
                     return None
+                self._taking = True
+            view = next(self._source, None)
+            if view is not None:
+                # Without the lock, in the order opposite to `_none_to_come`: one of both always tells.
                 self._begun += 1
+                self._taking = False
                 return self._begun - 1, view
+            with self._turn:
+                self._exhausted, self._taking = True, False
+                self._turn.notify()
+                self._faces_wait.notify()
+                return None
 
     def _hand_over(self, sequence: int, view: View) -> None:
         with self._turn:
@@ -166,13 +157,14 @@ class Pipeline:
                 if self._stopping:
                     return
                 self._room.wait()
-            if not view.faces:
-                self._finish(sequence, view)
-                return
-            self._looked[sequence] = _Looked(view, len(view.faces))
+            self._handed_over += 1
             none_waited = not self._waiting
-            self._waiting.extend(_Waiting(sequence, face) for face in view.faces)
-            if none_waited or len(self._waiting) >= self._stages.batch_size:
+            if view.faces:
+                self._looked[sequence] = _Looked(view, len(view.faces))
+                self._waiting.extend(_Waiting(sequence, face) for face in view.faces)
+            else:
+                self._finish(sequence, view)
+            if none_waited or self._none_to_come() or self._is_full():
                 self._faces_wait.notify()
 
     def _finish(self, sequence: int, view: View) -> None:
@@ -197,15 +189,22 @@ class Pipeline:
 
     def _batch(self) -> list[_Waiting]:
         """Waits for a full batch, or what there is when no more will come soon; empty at the end."""
-        size = self._stages.batch_size
         with self._turn:
-            while not self._stopping:
-                if len(self._waiting) >= size or (self._waiting and not self._busy):
+            while not self._stopping and not self._is_full():
+                if self._waiting and self._none_to_come():
                     break
                 if not self._faces_wait.wait(_PATIENCE_S if self._waiting else None):
                     break
             if self._stopping:
                 return []
-            batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
+            count = min(self._stages.batch_size, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
             self._room.notify_all()
             return batch
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._stages.batch_size
+
+    def _none_to_come(self) -> bool:
+        """Whether every thread waits: for a slot, or at the end of the source."""
+        return not self._taking and self._handed_over == self._begun

@@ -28,12 +28,13 @@ class ProgressReporter:
         self.files = self.faces = 0
         self._share = 0.0
         self._console = Console(file=sys.stderr, highlight=False)
+        self._live = self._console.is_terminal
         self._bar = Progress(
             BarColumn(),
             TextColumn("{task.fields[said]}  left"),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not self._live,
             transient=True,
         )
         self._task = self._bar.add_task("", total=None, said="")
@@ -43,7 +44,7 @@ class ProgressReporter:
 
     def __enter__(self) -> ProgressReporter:
         self._bar.start()
-        if self._count is not None and self._console.is_terminal:
+        if self._count is not None and self._live:
             threading.Thread(target=self._set_total, args=(self._count,), daemon=True).start()
         return self
 
@@ -58,11 +59,11 @@ class ProgressReporter:
         """Tells how far the run is: inputs finished, faces found, and the share of the next input."""
         self.files, self.faces, self._share = files, faces, share
         now = time.monotonic()
-        if now < self._shown + (_LIVE_EVERY_S if self._console.is_terminal else PLAIN_EVERY_S):
+        if now < self._shown + (_LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
             return
         self._shown = now
         self._bar.update(self._task, completed=files + share, said=self._said())
-        if not self._console.is_terminal:
+        if not self._live:
             self.say(self._said())
 
     def note(self, line: str) -> None:

@@ -112,8 +112,10 @@ def run(
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
         with Pipeline(source, _stages(predictor, settings)) as pipeline:
-            for view in pipeline:
-                recorder.add(view)
+            for ready in pipeline:
+                for view in ready:
+                    recorder.add(view)
+                journal.flush()
         if settings.summary is not None:
             write_bytes(settings.summary, _summary_page(journal, settings.out).encode())
         journal.finish()

@@ -19,6 +19,8 @@ from typing import Any
 from fer_jax.errors import FerError
 from fer_jax.scoring.rows import COLUMNS, Row, Value, row_of
 
+Values = list[Value]
+
 _BATCH = 4096  # rows in a Parquet row group and in memory
 
 
@@ -44,11 +46,16 @@ def check_output(path: Path) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Replaces `path` by a file of `rows` once all of them are on disk; memory stays bounded.
+    """Replaces `path` by a file of `rows`; see `write_values`."""
+    write_values(path, (row.values() for row in rows))
+
+
+def write_values(path: Path, rows: Iterable[Values]) -> None:
+    """Replaces `path` by a file of rows once all of them are on disk; memory stays bounded.
 
     Args:
         path: one that `check_output` accepts.
-        rows: may be read from the very file that is replaced.
+        rows: each row's values by column; may be read from the very file that is replaced.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     write = _FORMATS[path.suffix.lower()][0]
@@ -57,19 +64,27 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a write does not tell what it was writing to
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Gives the rows of a file that `write_rows` wrote, a few at a time.
+    """Gives the rows of a file; see `read_values`."""
+    return map(row_of, read_values(path))
+
+
+def read_values(path: Path) -> Iterator[Values]:
+    """Gives the values of a file's rows by column, a few rows at a time.
 
     Raises:
         FerError: the file is of another kind or damaged.
     """
     read = _FORMATS[path.suffix.lower()][1]
     try:
-        yield from map(row_of, read(path))
+        yield from read(path)
     except (ValueError, KeyError, IndexError, csv.Error) as error:  # pyarrow's are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise FerError(
@@ -78,18 +93,21 @@ def read_rows(path: Path) -> Iterator[Row]:
         ) from error
 
 
-def _write_csv(path: Path, rows: Iterable[Row]) -> None:
+def _write_csv(path: Path, rows: Iterable[Values]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(map(_csv_cell, row.values()) for row in rows)
+        writer.writerows(map(_csv_cells, rows))
 
 
-def _csv_cell(value: Value) -> Value:
-    return str(value).lower() if isinstance(value, bool) else value
+def _csv_cells(values: Values) -> Values:
+    uncertain = values[_UNCERTAIN]
+    if uncertain is None:
+        return values
+    return [*values[:_UNCERTAIN], "true" if uncertain else "false", *values[_UNCERTAIN + 1 :]]
 
 
-def _read_csv(path: Path) -> Iterator[list[Value]]:
+def _read_csv(path: Path) -> Iterator[Values]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file, strict=True)
         _check_columns(next(reader, []))
@@ -103,19 +121,20 @@ def _truth(cell: str) -> bool:
     return {"true": True, "false": False}[cell]
 
 
+_UNCERTAIN = list(COLUMNS).index("uncertain")
 _PARSERS: list[Callable[[str], Value]] = [
     _truth if kind is bool else kind for kind in COLUMNS.values()
 ]
 
 
-def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+def _write_jsonl(path: Path, rows: Iterable[Values]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            record = dict(zip(COLUMNS, row.values(), strict=True))
+        for values in rows:
+            record = dict(zip(COLUMNS, values, strict=True))
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _read_jsonl(path: Path) -> Iterator[list[Value]]:
+def _read_jsonl(path: Path) -> Iterator[Values]:
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             record = json.loads(line)
@@ -123,7 +142,7 @@ def _read_jsonl(path: Path) -> Iterator[list[Value]]:
             yield list(record.values())
 
 
-def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
+def _write_parquet(path: Path, rows: Iterable[Values]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -131,7 +150,7 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
     rows = iter(rows)
     with pq.ParquetWriter(path, schema) as writer:
-        while batch := [row.values() for row in islice(rows, _BATCH)]:
+        while batch := list(islice(rows, _BATCH)):
             columns = zip(*batch, strict=True)
             arrays = [
                 pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
@@ -139,7 +158,7 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
-def _read_parquet(path: Path) -> Iterator[list[Value]]:
+def _read_parquet(path: Path) -> Iterator[Values]:
     import pyarrow.parquet as pq
 
     with contextlib.closing(pq.ParquetFile(path)) as file:
@@ -155,7 +174,7 @@ def _check_columns(names: list[str]) -> None:
 
 
 _FORMATS: dict[
-    str, tuple[Callable[[Path, Iterable[Row]], None], Callable[[Path], Iterator[list[Value]]]]
+    str, tuple[Callable[[Path, Iterable[Values]], None], Callable[[Path], Iterator[Values]]]
 ] = {
     ".csv": (_write_csv, _read_csv),
     ".jsonl": (_write_jsonl, _read_jsonl),
