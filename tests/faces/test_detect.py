@@ -12,6 +12,7 @@ from sample_media import photo, shared_media
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECTORS, Detection, DetectSize, make_detector, yunet_weights
 from fer_jax.faces.media import read_image
+from fer_jax.faces.pyramid import Tile
 
 # Where her pupils are in the photograph, read off an enlargement.
 EYES = np.array([[221, 190], [306, 187]])
@@ -53,15 +54,40 @@ def test_a_tiny_face_in_a_large_picture_needs_the_full_size() -> None:
     scene[800:900, 1230:1315] = cv2.resize(photo(), (85, 100), interpolation=cv2.INTER_AREA)
     assert make_detector("yunet").detect(scene) == []
     face = _the_one(make_detector("yunet", detect_size="full").detect(scene))
-    assert 800 < face.y < 900
+    assert (1230 < face.x < 1315, 800 < face.y < 900) == (True, True)
     assert 20 < face.height < 60
 
 
 @pytest.mark.parametrize("size", [640, "full"])
-def test_a_close_up_larger_than_the_network_can_see_is_found_once(size: DetectSize) -> None:
-    close = cv2.resize(photo()[80:330, 170:410], None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
-    face = _the_one(make_detector("yunet", detect_size=size).detect(close))
-    assert face.height > 800
+@pytest.mark.parametrize("width", [900, 1200])
+def test_a_face_that_fills_a_large_picture_is_found_once_and_so_is_a_small_one_over_it(
+    width: int, size: DetectSize
+) -> None:
+    close = photo()[130:310, 180:350]
+    scene = cv2.resize(close, (width, width * 180 // 170), interpolation=cv2.INTER_CUBIC)
+    scene[-150:, -128:] = cv2.resize(photo(), (128, 150), interpolation=cv2.INTER_AREA)
+    faces = make_detector("yunet", detect_size=size).detect(scene)
+    heights = sorted(face.height for face in faces)
+    assert len(heights) == 2
+    assert heights[0] < 70
+    assert heights[1] > width
+
+
+def test_a_small_picture_is_looked_at_enlarged_before_it_counts_as_empty() -> None:
+    scene = np.full((200, 300, 3), 90, np.uint8)
+    scene[:72, 150:211] = cv2.resize(photo(), (61, 72), interpolation=cv2.INTER_AREA)
+    face = _the_one(make_detector("yunet").detect(scene))
+    assert (150 < face.x < 211, 0 < face.y < 72) == (True, True)
+
+
+def test_a_face_at_the_inner_border_of_a_tile_is_left_to_the_next_one() -> None:
+    rows = np.zeros((2, 15), np.float32)
+    rows[:, :4] = [[0, 40, 50, 60], [90, 40, 50, 60]]
+    left, right = Tile(0, 0, 500, 400, 900, 400), Tile(400, 0, 900, 400, 900, 400)
+    kept = left.rows_in_picture(rows, (2.0, 2.0))
+    np.testing.assert_array_equal(kept[:, :4], [[0, 80, 100, 120], [180, 80, 100, 120]])
+    kept = right.rows_in_picture(rows, (2.0, 2.0))
+    np.testing.assert_array_equal(kept[:, :6], [[980, 80, 100, 120, 800, 0]])
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -34,6 +34,13 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+def cut_after_a_false_end() -> bytes:
+    """A JPEG without its end, with the bytes of an end marker in a comment between two scans."""
+    data = encoded(PICTURE, "JPEG", progressive=True)
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    return data[:second] + b"\xff\xfe\0\4\xff\xd9" + data[second:-2]
+
+
 def huge_jpeg() -> bytes:
     """118 bytes that claim 60,000 x 60,000 pixels."""
     frame = struct.pack(
@@ -104,6 +111,7 @@ def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
         (JPEG[:-200], "cut short"),
         (JPEG[:300], "cut short"),
         (encoded(PICTURE, "JPEG", progressive=True)[:-2], "cut short"),
+        (cut_after_a_false_end(), "cut short"),
         (PNG[:-6], "cut short"),
         (PNG[:900] + b"\1\2" + PNG[902:], "damaged"),
         (encoded(PICTURE.quantize(256), "GIF")[:-300], "cut short"),
@@ -226,6 +234,16 @@ def test_a_video_cut_in_the_middle_of_a_frame_gives_its_whole_frames_and_says_so
     assert str(video.ended_early).startswith("the video is cut short: it ends after frame")
 
 
+def test_a_container_that_promises_more_bytes_is_reported_even_with_all_its_frames(
+    tmp_path: Path,
+) -> None:
+    clip = write_video(tmp_path / "clip.avi", frames(12), codec="MJPG", fps=10)
+    clip.write_bytes(clip.read_bytes()[:-50])  # of the index, which lies after the frames
+    video = VideoReader(clip)
+    assert len(list(video)) == 12
+    assert "it ends after frame 12 of 12, at 1.10 s" in str(video.ended_early)
+
+
 @pytest.mark.parametrize(
     ("keep", "reason"), [(0, "empty"), (40, "no frame that can be read"), (2000, "cut short")]
 )
@@ -275,7 +293,7 @@ def test_a_folder_gives_its_media_sorted_and_links_lead_in_once(tmp_path: Path) 
 
 
 def test_named_files_patterns_and_missing_names_are_all_passed_on_in_order(tmp_path: Path) -> None:
-    for name in ("x/2.jpg", "x/1.jpg", "x/y/3.jpg", "odd[1].jpg", "notes.txt"):
+    for name in ("x/2.jpg", "x/1.jpg", "x/y/3.jpg", "odd[1].jpg", "odd1.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"text")
     inputs = ["notes.txt", "x/*.jpg", "**/3.jpg", "odd[1].jpg", "none*.jpg", "gone.jpg"]

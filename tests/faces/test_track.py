@@ -46,8 +46,8 @@ def test_two_faces_that_move_apart_keep_their_numbers_in_any_order(fps: int) -> 
 
 def test_faces_that_cross_keep_their_numbers_by_motion_or_by_looks() -> None:
     blind, seeing = Tracker(), Tracker()
-    for k in range(60):
-        boxes = [_at(100 + 10 * k), _at(700 - 10 * k, y=110)]
+    for k in range(24):  # near the middle each is closer to where the other was
+        boxes = [_at(100 + 25 * k), _at(712 - 25 * k, y=104)]
         crops = [_seen(PERSONS[0]), _seen(PERSONS[1])]
         assert blind.update(boxes, k / 30) == [1, 2]
         assert seeing.update(boxes, k / 30, crops) == [1, 2]
@@ -70,6 +70,7 @@ def test_a_face_that_jumps_is_found_again_by_its_looks_only() -> None:
         alone = blind.update([_at(x)], k * 0.4)
     assert numbers == [1]
     assert alone == [2]
+    assert tracker.update([_at(357, y=190)], 0.8, [_seen(PERSONS[1])]) == [2]
 
 
 def test_a_track_survives_a_gap_and_ends_after_a_longer_one() -> None:
