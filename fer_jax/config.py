@@ -17,6 +17,7 @@ from ml_collections import config_dict
 
 from fer_jax.errors import ConfigError
 from fer_jax.models import MODELS
+from fer_jax.preprocess import FACE_SIZE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +103,14 @@ class AugmentConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ResolutionConfig:
+    """How large training faces are; see training/resolution.py."""
+
+    start: int = FACE_SIZE  # pixels a side at the start of the run, a multiple of 8
+    grow_over: float = 0.5  # share of the run by whose end they have grown to 48
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole run."""
 
@@ -119,6 +128,7 @@ class Config:
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    resolution: ResolutionConfig = dataclasses.field(default_factory=ResolutionConfig)
 
 
 def default_config() -> config_dict.ConfigDict:
@@ -280,6 +290,18 @@ def _check_ranges(config: Config) -> None:
     if not 0 <= config.augment.erase_probability <= 1:
         raise ConfigError(
             f"config.augment.erase_probability={config.augment.erase_probability}: expected 0 to 1"
+        )
+    _check_resolution(config)
+
+
+def _check_resolution(config: Config) -> None:
+    start = config.resolution.start
+    if start not in range(24, FACE_SIZE + 1, 8):
+        raise ConfigError(f"config.resolution.start={start}: expected 24, 32, 40 or {FACE_SIZE}")
+    _require_range(config.resolution, prefix="resolution.", shares=("grow_over",))
+    if start < FACE_SIZE and config.model.name == "seed_cnn":
+        raise ConfigError(
+            f"config.resolution.start={start}: seed_cnn takes faces of {FACE_SIZE} pixels only"
         )
 
 

@@ -53,10 +53,10 @@ def standardise(faces: jax.Array | np.ndarray) -> jax.Array:
     """Returns each face with its own mean removed and its own standard deviation divided out.
 
     Args:
-        faces: uint8 or float [B, 48, 48], grey levels 0 to 255.
+        faces: uint8 or float [B, H, W], grey levels 0 to 255.
 
     Returns:
-        float32 [B, 48, 48, 1]; a constant face becomes all zeros.
+        float32 [B, H, W, 1]; a constant face becomes all zeros.
     """
     pixels = jnp.asarray(faces, jnp.float32)
     centred = pixels - jnp.mean(pixels, axis=(1, 2), keepdims=True)

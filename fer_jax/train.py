@@ -25,6 +25,7 @@ from fer_jax.config import Config, flat, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
+from fer_jax.preprocess import FACE_SIZE
 from fer_jax.saved_model import FOLDER, load_model
 from fer_jax.training import loop, plots, reports, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
@@ -214,7 +215,8 @@ def _train(
 
     def save(state: TrainState, row: dict[str, Any]) -> None:
         figures = {name: row[f"validation_{name}"] for name in ("loss", "uar", "accuracy")}
-        checkpoints.save(state, about=about, metrics=figures)
+        whole = row["face_size"] == FACE_SIZE  # on smaller faces, figures are of another network
+        checkpoints.save(state, about=about, metrics=figures if whole else None)
 
     reporter = ProgressReporter(
         folder,

@@ -31,6 +31,7 @@ def test_the_configuration_survives_the_way_through_json_like_values():
         ("--config.optim.plateau.patience=0", "expected 1 or more"),
         ("--config.optim.plateau.factor=1.5", "expected less than 1"),
         ("--config.loss.label_smoothing=1.5", "less than 1"),
+        ("--config.resolution.start=30", "expected 24, 32, 40 or 48"),
         ("--wrkdir=x", "workdir"),
         ("left over", "left over"),
     ],

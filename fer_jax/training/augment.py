@@ -19,17 +19,21 @@ _LEVELS = np.arange(256, dtype=np.float64) / 255
 
 
 def augment(
-    faces: np.ndarray, generator: np.random.Generator, *, config: AugmentConfig
+    faces: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    config: AugmentConfig,
+    size: int = FACE_SIZE,
 ) -> np.ndarray:
-    """Returns varied copies of `faces`, uint8 [B, 48, 48]; the faces themselves are left alone."""
-    matrices = warp_matrices(len(faces), generator, config=config)
+    """Returns varied copies of `faces`, uint8 [B, 48, 48], which are left alone: [B, size, size]."""
+    matrices = _shrunk(warp_matrices(len(faces), generator, config=config), size)
     tables = _gamma_tables(len(faces), generator, config=config)
-    varied = np.empty_like(faces)
+    varied = np.empty((len(faces), size, size), np.uint8)
     for k, face in enumerate(faces):
         cv2.warpAffine(
             face,
             matrices[k],
-            (FACE_SIZE, FACE_SIZE),
+            (size, size),
             dst=varied[k],
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
@@ -57,6 +61,12 @@ def warp_matrices(
     return np.concatenate([linear, offset[:, :, None]], axis=2)
 
 
+def _shrunk(matrices: np.ndarray, size: int) -> np.ndarray:
+    """The same maps into a picture of another size, pixel centres at half a pixel."""
+    scale = size / FACE_SIZE
+    return scale * matrices + np.array([0, 0, (scale - 1) / 2])
+
+
 def _symmetric(
     generator: np.random.Generator, shape: int | tuple[int, ...], most: float
 ) -> np.ndarray:
@@ -76,14 +86,15 @@ def _erase(faces: np.ndarray, generator: np.random.Generator, *, config: Augment
     """Fills a random rectangle with noise in some of the faces, in place."""
     count = len(faces)
     chosen = generator.random(count) < config.erase_probability
-    area = generator.uniform(0.02, max(config.erase_area, 0.02), count) * FACE_SIZE**2
+    side = faces.shape[1]
+    area = generator.uniform(0.02, max(config.erase_area, 0.02), count) * side**2
     aspect = np.exp(_symmetric(generator, count, math.log(3)))
     corner = generator.random((count, 2))
-    noise_seed = generator.integers(0, 256, (FACE_SIZE, FACE_SIZE), dtype=np.uint8)
-    heights = np.minimum(np.rint(np.sqrt(area * aspect)), FACE_SIZE).astype(int)
-    widths = np.minimum(np.rint(np.sqrt(area / aspect)), FACE_SIZE).astype(int)
-    tops = (corner[:, 0] * (FACE_SIZE - heights + 1)).astype(int)
-    lefts = (corner[:, 1] * (FACE_SIZE - widths + 1)).astype(int)
+    noise = generator.integers(0, 256, (side, side), dtype=np.uint8)
+    heights = np.minimum(np.rint(np.sqrt(area * aspect)), side).astype(int)
+    widths = np.minimum(np.rint(np.sqrt(area / aspect)), side).astype(int)
+    tops = (corner[:, 0] * (side - heights + 1)).astype(int)
+    lefts = (corner[:, 1] * (side - widths + 1)).astype(int)
     for k in np.flatnonzero(chosen):
         top, left, height, width = tops[k], lefts[k], heights[k], widths[k]
-        faces[k, top : top + height, left : left + width] = noise_seed[:height, :width]
+        faces[k, top : top + height, left : left + width] = noise[:height, :width]

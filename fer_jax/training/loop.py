@@ -123,12 +123,14 @@ def _end_epoch(
     step, scale = int(state.step), float(state.plateau.scale)
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
-    validated, _ = validate(program, state.evaluated, program.validation)
+    size = program.face_size(step - 1)
+    validated, _ = validate(program, state.evaluated, program.validation, size=size)
     _check_finite(validated["loss"], name="validation loss", step=step, epoch=epoch)
     state = program.end_epoch(state, np.float32(validated["loss"]))
     row = {
         "epoch": epoch,
         "step": step,
+        "face_size": size,
         "learning_rate": float(program.schedule(step - 1)) * scale,
         "plateau_scale": scale,
         "train_loss": trained["loss"],

@@ -10,7 +10,6 @@ import optax
 from fer_jax.config import LossConfig
 from fer_jax.data.in_memory import Array
 from fer_jax.expressions import NUM_EXPRESSIONS
-from fer_jax.preprocess import FACE_SIZE
 
 
 def class_weights(labels: np.ndarray, *, scheme: str) -> np.ndarray:
@@ -44,7 +43,7 @@ def mix(
 
     Args:
         key: of this step.
-        image: float32 [B, 48, 48, 1].
+        image: float32 [B, H, H, 1].
         target: float32 [B, 7].
         config: the Beta parameters.
 
@@ -57,7 +56,7 @@ def mix(
     cut = jax.random.bernoulli(coin_key) if config.mixup and config.cutmix else config.cutmix > 0
     concentration = jnp.where(cut, config.cutmix, config.mixup)
     share = jax.random.beta(share_key, concentration, concentration)
-    box = _box(box_key, share)
+    box = _box(box_key, share, size=image.shape[1])
     weight = jnp.where(cut, 1.0 - box, share)
     share = jnp.where(cut, jnp.mean(weight), share)
     return (
@@ -66,10 +65,10 @@ def mix(
     )
 
 
-def _box(key: jax.Array, share: jax.Array) -> jax.Array:
-    """1 inside a random rectangle of area 1 - share, else 0: float32 [48, 48, 1]."""
-    side = FACE_SIZE * jnp.sqrt(1 - share)
-    centre = jax.random.uniform(key, (2,), maxval=FACE_SIZE)
-    at = jnp.arange(FACE_SIZE) + 0.5
+def _box(key: jax.Array, share: jax.Array, *, size: int) -> jax.Array:
+    """1 inside a random rectangle of area 1 - share, else 0: float32 [size, size, 1]."""
+    side = size * jnp.sqrt(1 - share)
+    centre = jax.random.uniform(key, (2,), maxval=size)
+    at = jnp.arange(size) + 0.5
     inside = jnp.abs(at[None, :] - centre[:, None]) < side / 2
     return (inside[0][:, None] & inside[1][None, :]).astype(jnp.float32)[..., None]

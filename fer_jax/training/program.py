@@ -16,8 +16,9 @@ from fer_jax import models
 from fer_jax.config import Config
 from fer_jax.data.faces import Faces
 from fer_jax.data.in_memory import Batch, TrainingOrder, targets
+from fer_jax.preprocess import FACE_SIZE
 from fer_jax.randomness import host_generator
-from fer_jax.training import losses, optim, sharding, state, steps
+from fer_jax.training import losses, optim, resolution, sharding, state, steps
 from fer_jax.training.augment import augment
 from fer_jax.training.evaluation import compile_eval_step, evaluate
 from fer_jax.training.state import TrainState, Variables
@@ -36,8 +37,8 @@ class Program:
         order: which faces each step sees.
         schedule: step -> learning rate before the plateau's scale.
         init: () -> the state before the first step, replicated over the mesh.
-        train_step: state, batch -> state, loss; compiled once, donates the state.
-        eval_step: variables, sums, batch -> sums, logits; compiled once.
+        train_step: state, batch -> state, loss; compiled once a face size, donates the state.
+        eval_step: variables, sums, batch -> sums, logits; compiled once a face size.
         end_epoch: state, validation loss -> state.
     """
 
@@ -57,6 +58,11 @@ class Program:
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.order.end_of_epoch(self.config.epochs)
+
+    def face_size(self, step: int) -> int:
+        """Side in pixels of the faces that `step`, counted from 0, trains on."""
+        config = self.config.resolution
+        return resolution.face_size(step, total_steps=self.total_steps, config=config)
 
 
 def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> Program:
@@ -117,7 +123,12 @@ def training_batch(program: Program, step: int) -> Batch:
     rows = program.order.indices(step)
     generator = host_generator(config.seed, "augment", step)
     return Batch(
-        image=augment(program.train.images[rows], generator, config=config.augment),
+        image=augment(
+            program.train.images[rows],
+            generator,
+            config=config.augment,
+            size=program.face_size(step),
+        ),
         label=program.train.labels[rows],
         target=program.targets[rows],
         mask=np.ones(len(rows), np.float32),
@@ -125,9 +136,11 @@ def training_batch(program: Program, step: int) -> Batch:
 
 
 def validate(
-    program: Program, variables: Variables, faces: Faces
+    program: Program, variables: Variables, faces: Faces, *, size: int = FACE_SIZE
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """`evaluate` with a run's own step, mesh and batch size."""
+    """`evaluate` with a run's own step, mesh and batch size, on faces of `size` pixels a side."""
+    if size != FACE_SIZE:
+        faces = dataclasses.replace(faces, images=resolution.resized(faces.images, size))
     return evaluate(
         program.eval_step,
         variables,

@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 
-from fer_jax.config import AugmentConfig
+from fer_jax.config import AugmentConfig, ResolutionConfig
 from fer_jax.randomness import host_generator
 from fer_jax.training.augment import augment, warp_matrices
+from fer_jax.training.resolution import face_size, resized
 from tests.factories import pattern_faces
 
 STILL = AugmentConfig(
@@ -55,3 +57,21 @@ def test_erasing_covers_at_most_the_area_configured():
     changed = (augment(faces, generator(), config=config) != faces).mean(axis=(1, 2))
     assert changed.min() > 0.01
     assert changed.max() < 0.23
+
+
+def test_smaller_faces_are_the_same_faces_seen_from_further_away():
+    faces = np.stack([cv2.GaussianBlur(face, (0, 0), 3) for face in pattern_faces(8).images])
+    config = AugmentConfig(erase_probability=0)
+    small = augment(faces, generator(), config=config, size=32)
+    full = resized(augment(faces, generator(), config=config), 32)
+    assert small.shape == (8, 32, 32)
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    assert np.abs(small[inner].astype(int) - full[inner]).mean() < 1.5
+
+
+def test_faces_grow_in_equal_steps_and_are_whole_from_there_on():
+    config = ResolutionConfig(start=32, grow_over=0.5)
+    sizes = [face_size(step, total_steps=100, config=config) for step in range(100)]
+    assert sizes == [32] * 25 + [40] * 25 + [48] * 50
+    whole = ResolutionConfig()
+    assert {face_size(step, total_steps=100, config=whole) for step in range(100)} == {48}

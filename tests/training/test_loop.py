@@ -51,6 +51,14 @@ def test_steps_compile_once_whatever_the_tail(ragged):
         assert compiled._cache_size() == 1
 
 
+def test_steps_compile_once_for_each_size_of_faces_that_grow():
+    config = short_config(epochs=4, resolution__start=32, resolution__grow_over=0.5)
+    program = assembled(config, train=pattern_faces(16))
+    _, recorder = finished(program)
+    assert [row["face_size"] for row in recorder.rows] == [32, 40, 48, 48]
+    assert program.train_step._cache_size() == program.eval_step._cache_size() == 3
+
+
 def test_every_face_counts_once_in_the_figures_of_an_epoch(ragged):
     program, state, _ = ragged
     report, logits = validate(program, state.evaluated, program.validation)

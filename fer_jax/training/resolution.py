@@ -1,0 +1,32 @@
+"""Progressive resizing: smaller faces at the start of a run, which then gets more passes into its time.
+
+At 32 pixels a step costs less than half of what it does at 48 (Tan and Le, 2021, arXiv:2104.00298).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from fer_jax.config import ResolutionConfig
+from fer_jax.preprocess import FACE_SIZE
+
+STEP = 8  # pixels; what the networks divide a side by
+
+
+def face_size(step: int, *, total_steps: int, config: ResolutionConfig) -> int:
+    """Returns the side in pixels of the faces that `step`, counted from 0, trains on."""
+    sizes = range(config.start, FACE_SIZE, STEP)  # the ones before the full size
+    growing = config.grow_over * total_steps
+    if not sizes or step >= growing:
+        return FACE_SIZE
+    return sizes[int(step / growing * len(sizes))]
+
+
+def resized(faces: np.ndarray, size: int) -> np.ndarray:
+    """Returns uint8 [N, 48, 48] as [N, size, size], the way augmentation shrinks them."""
+    if size == FACE_SIZE:
+        return faces
+    shape = (size, size)
+    small = [cv2.resize(face, shape, interpolation=cv2.INTER_LINEAR) for face in faces]
+    return np.stack(small).astype(np.uint8, copy=False)
