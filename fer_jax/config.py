@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from ml_collections import config_dict
@@ -18,6 +17,7 @@ from ml_collections import config_dict
 from fer_jax.errors import ConfigError
 from fer_jax.models import MODELS
 from fer_jax.preprocess import FACE_SIZE
+from fer_jax.typed_config import all_keys, build, require_range, to_config_dict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,9 @@ class LossConfig:
     class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
     mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
     cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
+    # A workdir or checkpoint to learn from beside the labels; see training/distillation.py.
+    teacher: str = ""
+    teacher_share: float = 0.5  # of each target, when there is a teacher
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ class Config:
 
 def default_config() -> config_dict.ConfigDict:
     """Returns every key with its default, for a configuration file to edit."""
-    return _to_config_dict(Config())
+    return to_config_dict(Config())
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -159,19 +162,19 @@ def from_config_dict(values: Mapping[str, Any]) -> Config:
         ConfigError: a key that does not exist (the nearest is suggested), a value of the wrong type
             or out of range.
     """
-    config = _build(Config, values, prefix="")
+    config = build(Config, values, unknown=unknown_key_message)
     _check_ranges(config)
     return config
 
 
 def key_exists(key: str) -> bool:
     """Whether `key` ("optim.learning_rate", without "config.") can be set."""
-    return key in _all_keys(Config, prefix="")
+    return key in all_keys(Config)
 
 
 def unknown_key_message(key: str) -> str:
     """One line for a key that does not exist, with the nearest that does; `key` without "config."."""
-    known = _all_keys(Config, prefix="")
+    known = all_keys(Config)
     meant = {"lr": "learning_rate", "optim.lr": "optim.learning_rate"}.get(key, key)
     near = difflib.get_close_matches(meant, known, n=1, cutoff=0.5)
     if not near:
@@ -181,92 +184,29 @@ def unknown_key_message(key: str) -> str:
     return f"config.{key} does not exist: {hint}"
 
 
-def _to_config_dict(section: Any) -> config_dict.ConfigDict:
-    out = config_dict.ConfigDict()
-    hints = typing.get_type_hints(type(section))
-    for field in dataclasses.fields(section):
-        value = getattr(section, field.name)
-        if dataclasses.is_dataclass(value):
-            out[field.name] = _to_config_dict(value)
-        elif value is None:
-            out[field.name] = config_dict.placeholder(_scalar_type(hints[field.name]))
-        else:
-            out[field.name] = value
-    return out
-
-
-def _scalar_type(hint: Any) -> type:
-    return next(arg for arg in typing.get_args(hint) if arg is not type(None))
-
-
-def _build(cls: type, values: Mapping[str, Any], *, prefix: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    for key in values:
-        if key not in fields:
-            raise ConfigError(unknown_key_message(prefix + key))
-    given = {}
-    for key, value in values.items():
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            given[key] = _build(typing.cast(type, hint), value, prefix=f"{prefix}{key}.")
-        else:
-            given[key] = _checked(value, hint, key=prefix + key)
-    return cls(**given)
-
-
-def _checked(value: Any, hint: Any, *, key: str) -> Any:
-    options = typing.get_args(hint)
-    if typing.get_origin(hint) is Literal:
-        if value not in options:
-            raise ConfigError(f"config.{key}={value!r}: expected one of {', '.join(options)}")
-        return value
-    if type(None) in options:
-        if value is None:
-            return None
-        hint = _scalar_type(hint)
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise ConfigError(
-            f"config.{key}={value!r}: expected {hint.__name__}, got {type(value).__name__}"
-        )
-    return value
-
-
-def _all_keys(cls: type, *, prefix: str) -> list[str]:
-    keys = []
-    for name, hint in typing.get_type_hints(cls).items():
-        if dataclasses.is_dataclass(hint):
-            keys += _all_keys(typing.cast(type, hint), prefix=f"{prefix}{name}.")
-        else:
-            keys.append(prefix + name)
-    return keys
-
-
 def _check_ranges(config: Config) -> None:
     if config.model.name not in MODELS:
         near = difflib.get_close_matches(config.model.name, MODELS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(MODELS)}"
         raise ConfigError(f"config.model.name={config.model.name!r} is no network: {hint}")
-    _require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
-    _require_range(config, not_negative=("seed", "epochs", "devices"))
+    require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
+    require_range(config, not_negative=("seed", "epochs", "devices"))
     if config.seed >= 2**32:
         raise ConfigError(f"config.seed={config.seed}: expected less than 2**32")
-    _require_range(
+    require_range(
         config.data,
         prefix="data.",
         at_least_one=("synthetic_train", "synthetic_validation"),
     )
-    _require_range(config.model, prefix="model.", shares=("dropout",))
-    _require_range(
+    require_range(config.model, prefix="model.", shares=("dropout",))
+    require_range(
         config.optim,
         prefix="optim.",
         not_negative=("weight_decay", "clip_norm", "warmup_epochs"),
         shares=("momentum", "anneal_fraction"),
         positive=("learning_rate",),
     )
-    _require_range(
+    require_range(
         config.optim.plateau,
         prefix="optim.plateau.",
         at_least_one=("patience",),
@@ -278,10 +218,13 @@ def _check_ranges(config: Config) -> None:
         raise ConfigError(
             f"config.optim.plateau.factor={config.optim.plateau.factor}: expected less than 1"
         )
-    _require_range(
-        config.loss, prefix="loss.", shares=("label_smoothing",), not_negative=("mixup", "cutmix")
+    require_range(
+        config.loss,
+        prefix="loss.",
+        shares=("label_smoothing", "teacher_share"),
+        not_negative=("mixup", "cutmix"),
     )
-    _require_range(
+    require_range(
         config.augment,
         prefix="augment.",
         not_negative=("rotate_degrees", "gamma"),
@@ -298,30 +241,8 @@ def _check_resolution(config: Config) -> None:
     start = config.resolution.start
     if start not in range(24, FACE_SIZE + 1, 8):
         raise ConfigError(f"config.resolution.start={start}: expected 24, 32, 40 or {FACE_SIZE}")
-    _require_range(config.resolution, prefix="resolution.", shares=("grow_over",))
+    require_range(config.resolution, prefix="resolution.", shares=("grow_over",))
     if start < FACE_SIZE and config.model.name == "seed_cnn":
         raise ConfigError(
             f"config.resolution.start={start}: seed_cnn takes faces of {FACE_SIZE} pixels only"
         )
-
-
-def _require_range(
-    section: Any,
-    *,
-    prefix: str = "",
-    at_least_one: Sequence[str] = (),
-    not_negative: Sequence[str] = (),
-    positive: Sequence[str] = (),
-    shares: Sequence[str] = (),
-) -> None:
-    rules = (
-        (at_least_one, lambda v: v >= 1, "1 or more"),
-        (not_negative, lambda v: v >= 0, "0 or more"),
-        (positive, lambda v: v > 0, "more than 0"),
-        (shares, lambda v: 0 <= v < 1, "0 or more and less than 1"),
-    )
-    for keys, holds, expected in rules:
-        for key in keys:
-            value = getattr(section, key)
-            if value is not None and not holds(value):
-                raise ConfigError(f"config.{prefix}{key}={value}: expected {expected}")

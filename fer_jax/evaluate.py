@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fer_jax import command, models
-from fer_jax.config import Config, from_config_dict
+from fer_jax import command
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
-from fer_jax.errors import CheckpointError, FerError
 from fer_jax.files import make_folder, write_json
 from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import evaluation, plots, reports, sharding
@@ -51,17 +48,7 @@ def evaluate(saved: SavedModel, faces: Faces, *, split: str) -> dict[str, Any]:
     Raises:
         CheckpointError: its network is not one of this version's.
     """
-    config = _config_of(saved)
-    model = models.build(config.model.name, dtype=config.model.dtype)
-    mesh = sharding.data_mesh(devices=0, batch_size=config.eval_batch_size)
-    eval_step = evaluation.compile_eval_step(model)
-    variables = jax.device_put(saved.variables, sharding.replicated(mesh))
-    logits, flipped = (
-        evaluation.evaluate(
-            eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size
-        )[1]
-        for seen in (faces, reports.mirrored(faces))
-    )
+    logits, flipped = evaluation.saved_logits(saved, faces)
     report = reports.split_report(split=split, logits=logits, flipped=flipped, labels=faces.labels)
     return {
         **report,
@@ -69,15 +56,6 @@ def evaluate(saved: SavedModel, faces: Faces, *, split: str) -> dict[str, Any]:
         "step": saved.step,
         "digest": saved.digest,
     }
-
-
-def _config_of(saved: SavedModel) -> Config:
-    try:
-        return from_config_dict(saved.about["config"])
-    except (KeyError, FerError) as error:
-        raise CheckpointError(
-            f"{saved.path}: was not written by this version of fer_jax ({error})"
-        ) from error
 
 
 def _parser() -> command.Parser:

@@ -17,7 +17,6 @@ from typing import Any
 
 import cv2
 import jax
-import numpy as np
 from absl import flags
 
 from fer_jax import command
@@ -26,10 +25,12 @@ from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
 from fer_jax.preprocess import FACE_SIZE
-from fer_jax.saved_model import FOLDER, load_model
-from fer_jax.training import loop, plots, reports, sharding, workdir
+from fer_jax.saved_model import load_model
+from fer_jax.training import loop, plots, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
-from fer_jax.training.program import Program, assemble, validate
+from fer_jax.training.distillation import teacher_targets
+from fer_jax.training.outcome import write_outcome
+from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import ProgressReporter
 from fer_jax.training.state import TrainState, parameter_count
 
@@ -43,7 +44,7 @@ _SYNTHETIC_BANNER = """\
 
 # What may differ between a run and its continuation; anything else would make its card a lie.
 _FREE_KEYS = ("epochs", "eval_batch_size", "devices", "best_by")
-_FREE_KEYS += ("data.dir", "data.name", "data.on_error")
+_FREE_KEYS += ("data.dir", "data.name", "data.on_error", "loss.teacher")  # both by content
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,11 +63,14 @@ def main(argv: Sequence[str]) -> int:
 
     with workdir.locked(folder), _StopSignal() as stop:
         # ---- program and state
-        program = assemble(config, train=train, validation=validation, mesh=mesh)
+        teacher = load_model(Path(config.loss.teacher)) if config.loss.teacher else None
+        taught = None if teacher is None else teacher_targets(teacher, train)
+        program = assemble(config, train=train, validation=validation, mesh=mesh, taught=taught)
         about = {
             "config": to_dict(config),
             "training_faces": train.digest(),
             "devices": mesh.size,
+            "teacher": None if teacher is None else teacher.digest,
         }
         if not values["resume"].value:
             workdir.clear(folder)
@@ -83,7 +87,9 @@ def main(argv: Sequence[str]) -> int:
 
         # ---- report
         line = shlex.join(["python", "-m", "fer_jax.train", *argv])
-        _write_reports(program, folder, best=best, dataset=dataset, command_line=line)
+        write_outcome(
+            program, folder, best=best, data_card=dataset.card, command_line=line, teacher=teacher
+        )
     return 0
 
 
@@ -158,6 +164,8 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
             f"{folder}: holds a run on other training faces; {what_to_do} "
             "(make train ARGS=--noresume)"
         )
+    if saved.get("teacher") != wanted["teacher"]:
+        raise TrainingError(f"{folder}: holds a run with another teacher; {what_to_do}")
     was, now = flat(saved["config"]), flat(wanted["config"])
     for key in sorted(was.keys() | now.keys()):
         if was.get(key) != now.get(key) and key not in _FREE_KEYS:
@@ -243,56 +251,6 @@ def _train(
             reporter.say("stopped early: the validation loss no longer improves at the lowest rate")
         checkpoints.wait()
     return True
-
-
-def _write_reports(
-    program: Program,
-    folder: Path,
-    *,
-    best: int | None,
-    dataset: datasets.Dataset,
-    command_line: str,
-) -> None:
-    """Evaluates the best checkpoint on validation and writes all that a person wants to see."""
-    if best is None:
-        raise TrainingError(f"{folder}: no checkpoint was written")
-    saved = load_model(folder / FOLDER / str(best))
-    variables = jax.device_put(saved.variables, sharding.replicated(program.mesh))
-    _, logits = validate(program, variables, program.validation)
-    _, flipped = validate(program, variables, reports.mirrored(program.validation))
-    labels = program.validation.labels
-    report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
-    temperature = reports.fit_temperature(logits, labels)
-    calibrated = reports.softmax(logits / temperature)
-    rows = workdir.read_rows(folder / workdir.HISTORY)
-    epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
-    card = reports.card(
-        config=program.config,
-        dataset=dataset.card,
-        command=command_line,
-        variables=saved.variables,
-        step=best,
-        epoch=epoch,
-        report=report,
-        temperature=temperature,
-        uncertain_below=reports.confidence_threshold(calibrated),
-    )
-    write_json(folder / "report.json", report)
-    write_json(folder / "card.json", card)
-    plots.history(rows, folder / "history.png", best_epoch=epoch)
-    plots.confusion(
-        np.asarray(report["confusion"]),
-        folder / "confusion.png",
-        title=f"{dataset.name}, validation: accuracy {report['accuracy']:.1%}, "
-        f"UAR {report['uar']:.1%}",
-    )
-    low, high = report["accuracy_interval"]
-    print(
-        f"kept epoch {epoch} (best {program.config.best_by}): validation accuracy "
-        f"{report['accuracy']:.2%} ({low:.1%} to {high:.1%}), flip-averaged "
-        f"{report['flip']['accuracy']:.2%}, UAR {report['uar']:.2%}, ECE {report['ece']:.3f}"
-        f"\nsee {folder}/report.json, card.json, history.png and confusion.png"
-    )
 
 
 if __name__ == "__main__":

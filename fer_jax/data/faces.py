@@ -43,6 +43,10 @@ class Faces:
             sha.update(np.ascontiguousarray(self.votes, np.float32).tobytes())
         return sha.hexdigest()
 
+    def mirrored(self) -> Faces:
+        """Returns the same faces seen in a mirror."""
+        return dataclasses.replace(self, images=self.images[:, :, ::-1])
+
     def take(self, indices: np.ndarray) -> Faces:
         """Returns the faces at `indices` (int [M]), in that order."""
         return Faces(

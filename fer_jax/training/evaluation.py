@@ -12,8 +12,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from fer_jax import models
+from fer_jax.config import from_config_dict
 from fer_jax.data.faces import Faces
 from fer_jax.data.in_memory import evaluation_batches
+from fer_jax.errors import CheckpointError, FerError
+from fer_jax.saved_model import SavedModel
 from fer_jax.training import sharding, steps
 from fer_jax.training.metrics import Sums, figures
 from fer_jax.training.state import Variables
@@ -22,6 +26,28 @@ from fer_jax.training.state import Variables
 def compile_eval_step(model: nn.Module) -> Callable[..., tuple[Sums, jax.Array]]:
     """Returns `steps.eval_step` of `model`, jitted: variables, sums, batch -> sums, logits."""
     return jax.jit(functools.partial(steps.eval_step, model=model))
+
+
+def saved_logits(saved: SavedModel, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the logits, float32 [N, 7], of N faces and of their mirror images, on all devices.
+
+    Raises:
+        CheckpointError: the network is not one of this version's.
+    """
+    try:
+        config = from_config_dict(saved.about["config"])
+    except (KeyError, FerError) as error:
+        raise CheckpointError(
+            f"{saved.path}: was not written by this version of fer_jax ({error})"
+        ) from error
+    mesh = sharding.data_mesh(devices=0, batch_size=config.eval_batch_size)
+    eval_step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype))
+    variables = jax.device_put(saved.variables, sharding.replicated(mesh))
+    single, flipped = (
+        evaluate(eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size)[1]
+        for seen in (faces, faces.mirrored())
+    )
+    return single, flipped
 
 
 def evaluate(

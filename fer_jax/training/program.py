@@ -20,6 +20,7 @@ from fer_jax.preprocess import FACE_SIZE
 from fer_jax.randomness import host_generator
 from fer_jax.training import losses, optim, resolution, sharding, state, steps
 from fer_jax.training.augment import augment
+from fer_jax.training.distillation import blend
 from fer_jax.training.evaluation import compile_eval_step, evaluate
 from fer_jax.training.state import TrainState, Variables
 
@@ -65,7 +66,14 @@ class Program:
         return resolution.face_size(step, total_steps=self.total_steps, config=config)
 
 
-def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> Program:
+def assemble(
+    config: Config,
+    *,
+    train: Faces,
+    validation: Faces,
+    mesh: Mesh,
+    taught: np.ndarray | None = None,
+) -> Program:
     """Returns the compiled parts of a run on these faces.
 
     Args:
@@ -73,6 +81,7 @@ def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> 
         train: N >= 1 faces.
         validation: 1 or more faces.
         mesh: with the axis "data", over which a batch divides evenly.
+        taught: float32 [N, 7], a teacher's probabilities to blend into the targets.
     """
     order = TrainingOrder(
         train.labels, config.batch_size, config.seed, balanced=config.data.balanced_sampling
@@ -85,6 +94,9 @@ def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> 
     optimizer = optim.optimizer(config.optim, schedule)
     plateau = optim.plateau(config.optim.plateau)
     weights = losses.class_weights(train.labels, scheme=config.loss.class_weights)
+    goals = targets(train, soft=config.data.soft_labels)
+    if taught is not None:
+        goals = blend(goals, taught, share=config.loss.teacher_share)
     root = jax.random.key(config.seed)
     everywhere = sharding.replicated(mesh)
     create = functools.partial(
@@ -101,7 +113,7 @@ def assemble(config: Config, *, train: Faces, validation: Faces, mesh: Mesh) -> 
     return Program(
         config=config,
         train=train,
-        targets=targets(train, soft=config.data.soft_labels),
+        targets=goals,
         validation=validation,
         mesh=mesh,
         order=order,

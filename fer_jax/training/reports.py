@@ -11,7 +11,6 @@ import numpy as np
 import scipy.optimize
 
 from fer_jax.config import Config, to_dict
-from fer_jax.data.faces import Faces
 from fer_jax.saved_model import digest
 from fer_jax.training import metrics
 from fer_jax.training.state import Variables, parameter_count
@@ -44,11 +43,6 @@ def split_report(
         **metrics.report(single, labels),
         "flip": {"split": split, **metrics.report((single + mirrored) / 2, labels)},
     }
-
-
-def mirrored(faces: Faces) -> Faces:
-    """The same faces seen in a mirror."""
-    return Faces(faces.images[:, :, ::-1], faces.labels, faces.names, faces.votes)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -89,6 +83,7 @@ def card(
     report: dict[str, Any],
     temperature: float,
     uncertain_below: float,
+    teacher: str | None = None,
 ) -> dict[str, Any]:
     """Returns what a checkpoint's card tells: where it came from and what it can do.
 
@@ -102,6 +97,7 @@ def card(
         report: of the validation split.
         temperature: to divide its logits by.
         uncertain_below: the `confidence_threshold`.
+        teacher: digest of the network it learned from, if any.
     """
     figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
     return {
@@ -111,6 +107,7 @@ def card(
         "step": step,
         "epoch": epoch,
         "seed": config.seed,
+        "teacher": teacher,
         "dataset": dataset,
         "validation": {
             "count": report["count"],
