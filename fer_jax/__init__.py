@@ -6,10 +6,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_jax.explanation import Explanation
     from fer_jax.predict import Predictor
     from fer_jax.prediction import Face, Prediction
 
-__all__ = ["Face", "Prediction", "Predictor"]
+__all__ = ["Explanation", "Face", "Prediction", "Predictor"]
 
 
 def __getattr__(name: str) -> Any:

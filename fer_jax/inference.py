@@ -30,6 +30,16 @@ def inference_function(
     Raises:
         CheckpointError: the network is not one of this version's, or the weights are of another.
     """
+    model, variables = inference_parts(saved)
+    return functools.partial(_logits, model=model), variables
+
+
+def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:
+    """Returns the network, and the variables with which `apply_folded` runs it.
+
+    Raises:
+        CheckpointError: the network is not one of this version's, or the weights are of another.
+    """
     model = _model(saved)
     example = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)
     try:
@@ -41,7 +51,7 @@ def inference_function(
         ) from error
     # In bfloat16, folded weights would give other logits than the ones training measured.
     exact = saved.about["config"]["model"]["dtype"] == "float32"
-    return functools.partial(_logits, model=model), folded if exact else saved.variables
+    return model, folded if exact else saved.variables
 
 
 def calibration(saved: SavedModel) -> tuple[float, float]:

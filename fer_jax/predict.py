@@ -17,14 +17,16 @@ import numpy as np
 from fer_jax.buckets import Buckets, Device
 from fer_jax.compilation import use_private_cache
 from fer_jax.crops import Images, as_faces, as_rgb
+from fer_jax.explanation import Explanation, explained
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detector, make_detector
+from fer_jax.grad_cam import class_maps_function
 from fer_jax.inference import FACE, calibration, inference_function
 from fer_jax.prediction import Face, Prediction
 from fer_jax.saved_model import SHIPPED, SavedModel, load_model
 
-__all__ = ["MAX_BATCH", "Face", "Prediction", "Predictor"]
+__all__ = ["MAX_BATCH", "Explanation", "Face", "Prediction", "Predictor"]
 
 MAX_BATCH = 64
 
@@ -62,10 +64,11 @@ class Predictor:
         self.saved, self.labels, self._flip = saved, EXPRESSIONS, flip
         self.temperature, self.uncertain_below = calibration(saved)
         self._detector = threading.local()  # OpenCV's are not safe to share
+        self._on = devices or _devices()
         logits, variables = inference_function(saved)
-        self._buckets = Buckets(
-            logits, variables, row=FACE, max_rows=max_batch, devices=devices or _devices()
-        )
+        self._buckets = Buckets(logits, variables, row=FACE, max_rows=max_batch, devices=self._on)
+        self._explaining = threading.Lock()
+        self._map_buckets: Buckets | None = None
         self.bucket_sizes = self._buckets.sizes
 
     @classmethod
@@ -157,6 +160,36 @@ class Predictor:
             )
         ]
 
+    def explain(
+        self, images: Images, *, expression: str | Sequence[str] | None = None
+    ) -> Explanation:
+        """Returns which parts of face crops speak for an expression, by Grad-CAM.
+
+        The first call compiles what it needs.
+
+        Args:
+            images: as `__call__` takes them.
+            expression: one for all faces, or one for each; None for what each face is found to express.
+
+        Raises:
+            TypeError: not arrays.
+            ValueError: another dtype or shape, or no such expression.
+        """
+        faces = as_faces(images)
+        chosen = expression
+        if chosen is None:
+            chosen = self(faces).expressions
+        elif isinstance(chosen, str):
+            chosen = (chosen,) * len(faces)
+        if len(chosen) != len(faces) or not set(chosen) <= set(self.labels):
+            raise ValueError(
+                f"expression must be one of {', '.join(self.labels)}, or one for each of "
+                f"{len(faces)} faces, got {expression!r}"
+            )
+        maps = self._class_maps()(faces)
+        classes = [self.labels.index(name) for name in chosen]
+        return explained(maps[np.arange(len(faces)), classes], tuple(chosen))
+
     @property
     def recompiles(self) -> int:
         """Programs that calls had to compile; stays 0, for all sizes are compiled beforehand."""
@@ -165,6 +198,16 @@ class Predictor:
     def wait(self) -> None:
         """Returns when every batch size is compiled; before that, calls use the sizes there are."""
         self._buckets.wait()
+
+    def _class_maps(self) -> Buckets:
+        with self._explaining:
+            if self._map_buckets is None:
+                maps, variables = class_maps_function(self.saved)
+                size = self.bucket_sizes[-1]
+                self._map_buckets = Buckets(
+                    maps, variables, row=FACE, max_rows=size, devices=self._on
+                )
+            return self._map_buckets
 
     def _own_detector(self) -> Detector:
         if not hasattr(self._detector, "value"):

@@ -61,7 +61,7 @@ def write_workdir(
         ),
         jax.random.key(0),
     )
-    variables = random_variables(model)
+    variables = random_variables(model, seed=config.seed)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     saved = zeros.replace(step=np.int32(STEP), variables=variables)
     with Checkpoints(folder, best_by="loss") as checkpoints:
