@@ -7,7 +7,7 @@ report.json and confusion.png. Figures on the test split are for reporting once,
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.files import make_folder, write_json
 from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import evaluation, plots, reports, sharding
+from fer_jax.training.groups import group_report, read_groups
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,8 +32,11 @@ def main(argv: Sequence[str]) -> int:
     sharding.simulate_cpu_devices(0)
     saved = load_model(Path(options.checkpoint))
     faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
-    report = evaluate(saved, faces, split=options.split)
+    groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
+    report = evaluate(saved, faces, split=options.split, groups=groups)
     _print(report)
+    for column, told in report.get("groups", {}).items():
+        _print_groups(column, told)
     if options.out:
         out = Path(options.out)
         write_json(out / "report.json", report)
@@ -42,14 +46,21 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def evaluate(saved: SavedModel, faces: Faces, *, split: str) -> dict[str, Any]:
+def evaluate(
+    saved: SavedModel, faces: Faces, *, split: str, groups: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Any]:
     """Returns a checkpoint's report on a split, flip-averaged figures under "flip".
+
+    With groups (column -> str [N]) it has `groups.group_report` of the single-crop figures as well.
 
     Raises:
         CheckpointError: its network is not one of this version's.
     """
     logits, flipped = evaluation.saved_logits(saved, faces)
     report = reports.split_report(split=split, logits=logits, flipped=flipped, labels=faces.labels)
+    if groups:
+        probabilities = reports.softmax(logits)
+        report["groups"] = group_report(probabilities, faces.labels, groups)
     return {
         **report,
         "checkpoint": str(saved.path),
@@ -63,6 +74,10 @@ def _parser() -> command.Parser:
     parser.add_argument("--checkpoint", required=True, help="a workdir or a checkpoint folder")
     parser.add_argument("--data", required=True, help="a folder, csv or archive of labelled faces")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
+    parser.add_argument(
+        "--groups",
+        help="csv of names and groups (age, lighting, ...): figures for each group as well",
+    )
     parser.add_argument("--out", help="folder for report.json and confusion.png")
     parser.add_argument(
         "--on-error",
@@ -91,6 +106,26 @@ def _print(report: dict[str, Any]) -> None:
         recalls = (figures["per_class"][name]["recall"] for figures in pair)
         table.add_row(f"recall of {name}", *(f"{recall:.1%}" for recall in recalls))
     console.print(table)
+
+
+def _print_groups(column: str, told: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"by {column}")
+    for heading in ("", "faces", "accuracy", "95 % interval", "UAR"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for value, figures in told["groups"].items():
+        low, high = figures["accuracy_interval"]
+        shares = f"{figures['accuracy']:.2%}", f"{low:.1%} to {high:.1%}", f"{figures['uar']:.2%}"
+        table.add_row(value, f"{figures['count']:,}", *shares)
+    console.print(table)
+    if told["unknown"]:
+        console.print(f"{told['unknown']:,} faces have no {column}")
+    if (gap := told["largest_gap"]) is not None:
+        low, high = gap["interval"]
+        console.print(
+            f"largest gap in accuracy: {gap['from']} to {gap['to']}, {gap['accuracy']:.1%} "
+            f"(95 % interval {low:.1%} to {high:.1%})"
+        )
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ import orbax.checkpoint as ocp
 
 from fer_jax import command
 from fer_jax.errors import CheckpointError
-from fer_jax.files import write_json
+from fer_jax.files import write_bytes, write_json
 from fer_jax.inference import calibration
+from fer_jax.model_card import model_card
 from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
 
 MAX_RELEASE_BYTES = 10_000_000
 
-_REPORT = "report.json"
+_REPORT, _MODEL_CARD = "report.json", "MODEL_CARD.md"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,9 +79,11 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
     again = "run the training command again: when a run has ended it only writes its reports"
     if saved.card is None:
         raise CheckpointError(f"{workdir}: has no card of its best checkpoint; {again}")
-    missing = [name for name in ("temperature", "uncertain_below") if name not in saved.card]
+    missing = [
+        name for name in ("temperature", "uncertain_below", "calibrated") if name not in saved.card
+    ]
     if missing:
-        raise CheckpointError(f"{workdir}/{CARD}: lacks {' and '.join(missing)}; {again}")
+        raise CheckpointError(f"{workdir}/{CARD}: lacks {', '.join(missing)}; {again}")
     calibration(saved)  # refuses figures that are no numbers
     if saved.card["dataset"]["name"] == "synthetic":
         raise CheckpointError(
@@ -118,6 +121,7 @@ def _write(saved: SavedModel, card: dict[str, Any], folder: Path) -> None:
     for note in list(folder.rglob("commit_success.txt")):
         note.unlink()  # for remote storage only, and names the folder it was written in
     write_json(folder / CARD, card)
+    write_bytes(folder / _MODEL_CARD, model_card(card).encode())
 
 
 def _check_replaceable(out: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax import models
 from fer_jax.config import to_dict
+from fer_jax.expressions import EXPRESSIONS
 from fer_jax.files import write_json
 from fer_jax.training import optim, reports, state
 from fer_jax.training.checkpoint import Checkpoints
@@ -76,7 +77,13 @@ def write_workdir(
         write_json(folder / "report.json", report)
         made = reports.card(
             config=config,
-            dataset={"name": dataset},
+            dataset={
+                "name": dataset,
+                "counts": {
+                    split: dict.fromkeys(EXPRESSIONS, 9) for split in ("train", "validation")
+                },
+                "audit": {"found": {}, "excluded": {}},
+            },
             command=f"python -m fer_jax.train --config configs/base.py --workdir {folder}",
             variables=variables,
             step=STEP,
@@ -84,6 +91,9 @@ def write_workdir(
             report=report,
             temperature=1.7,
             uncertain_below=0.3,
+            calibrated=reports.calibrated_figures(
+                reports.softmax(logits[0]), labels, uncertain_below=0.3
+            ),
         )
         write_json(folder / "card.json", made)
     return folder

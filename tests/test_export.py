@@ -42,6 +42,21 @@ def test_a_release_is_the_same_network_with_its_card(workdir, released):
     assert card["report"] == json.loads((workdir / "report.json").read_text())
 
 
+def test_a_release_tells_its_figures_in_words(released):
+    card = json.loads((released / "card.json").read_text())
+    text = (released / "MODEL_CARD.md").read_text()
+    low, high = card["report"]["accuracy_interval"]
+    for expected in (
+        card["digest"],
+        f"| accuracy | {card['report']['accuracy']:.1%} | {card['report']['flip']['accuracy']:.1%} |",
+        f"{low:.1%} to {high:.1%}",
+        f"| disgust | {card['report']['per_class']['disgust']['recall']:.1%} |",
+        f"a confidence of {card['uncertain_below']:.2f} or more",
+        "can not tell what a person feels",
+    ):
+        assert expected in text
+
+
 def test_a_release_holds_little_and_names_no_folder_of_its_maker(workdir, released):
     files = [path for path in released.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 3_000_000  # 603,975 float32 parameters

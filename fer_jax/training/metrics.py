@@ -102,13 +102,29 @@ def report(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Expected calibration error: mean gap of confidence and accuracy over 15 bins of confidence."""
-    if not len(labels):
-        return 0.0
+    bins = reliability(probabilities, labels)
+    gaps = (each["count"] * abs(each["confidence"] - each["accuracy"]) for each in bins)
+    return float(sum(gaps) / max(len(labels), 1))
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
+    """Returns mean confidence, accuracy and count of the faces in each bin of confidence with any.
+
+    Args:
+        probabilities: float [N, 7], rows summing to 1.
+        labels: int [N].
+    """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * _ECE_BINS).astype(int), _ECE_BINS - 1)
-    gap = np.bincount(bins, weights=confidence - correct, minlength=_ECE_BINS)
-    return float(np.abs(gap).sum() / len(labels))
+    return [
+        {
+            "confidence": float(confidence[bins == k].mean()),
+            "accuracy": float(correct[bins == k].mean()),
+            "count": int((bins == k).sum()),
+        }
+        for k in np.unique(bins)
+    ]
 
 
 def wilson_interval(hits: int, count: int) -> tuple[float, float]:

@@ -47,6 +47,8 @@ def write_outcome(
     report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
     temperature = reports.fit_temperature(logits, labels)
     calibrated = reports.softmax(logits / temperature)
+    uncertain_below = reports.confidence_threshold(calibrated)
+    trusted = reports.calibrated_figures(calibrated, labels, uncertain_below=uncertain_below)
     rows = workdir.read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
     card = reports.card(
@@ -58,7 +60,8 @@ def write_outcome(
         epoch=epoch,
         report=report,
         temperature=temperature,
-        uncertain_below=reports.confidence_threshold(calibrated),
+        uncertain_below=uncertain_below,
+        calibrated=trusted,
         teacher=None if teacher is None else teacher.digest,
     )
     write_json(folder / "report.json", report)
@@ -70,10 +73,17 @@ def write_outcome(
         title=f"{data_card['name']}, validation: accuracy {report['accuracy']:.1%}, "
         f"UAR {report['uar']:.1%}",
     )
+    plots.reliability(
+        trusted["reliability"],
+        folder / "reliability.png",
+        title=f"{data_card['name']}, validation: calibration error {trusted['ece']:.1%}",
+    )
     low, high = report["accuracy_interval"]
     print(
         f"kept epoch {epoch} (best {program.config.best_by}): validation accuracy "
         f"{report['accuracy']:.2%} ({low:.1%} to {high:.1%}), flip-averaged "
-        f"{report['flip']['accuracy']:.2%}, UAR {report['uar']:.2%}, ECE {report['ece']:.3f}"
-        f"\nsee {folder}/report.json, card.json, history.png and confusion.png"
+        f"{report['flip']['accuracy']:.2%}, UAR {report['uar']:.2%}, ECE {report['ece']:.3f}, "
+        f"calibrated {trusted['ece']:.3f}; of the confident {trusted['confident']['share']:.0%}, "
+        f"{trusted['confident']['accuracy']:.1%} are right"
+        f"\nsee {folder}/report.json, card.json, history.png, confusion.png and reliability.png"
     )

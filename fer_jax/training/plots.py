@@ -79,6 +79,27 @@ def confusion(matrix: np.ndarray, path: Path, *, title: str) -> None:
     _save(figure, path)
 
 
+def reliability(bins: Sequence[dict[str, float]], path: Path, *, title: str) -> None:
+    """Draws `metrics.reliability` into the PNG `path`: on the diagonal, confidence is what it says."""
+    figure = Figure(figsize=(5.2, 5.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--")
+    most = max((each["count"] for each in bins), default=1)
+    axes.scatter(
+        [each["confidence"] for each in bins],
+        [each["accuracy"] for each in bins],
+        s=[20 + 280 * each["count"] / most for each in bins],
+        color=_VALIDATION,
+        alpha=0.8,
+        label="a bin of confidence; larger: more faces",
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that is right")
+    axes.set_title(title, fontsize=11)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, loc="upper left", fontsize=9, markerscale=0.5)
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)

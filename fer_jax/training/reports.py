@@ -72,6 +72,28 @@ def confidence_threshold(probabilities: np.ndarray, *, share: float = 0.8) -> fl
     return float(np.quantile(probabilities.max(axis=1), 1 - share))
 
 
+def calibrated_figures(
+    probabilities: np.ndarray, labels: np.ndarray, *, uncertain_below: float
+) -> dict[str, Any]:
+    """Returns how far calibrated probabilities, float [N, 7], can be trusted.
+
+    That is their calibration error and reliability by bin of confidence, and the share and accuracy of
+    the faces whose confidence reaches `uncertain_below`.
+    """
+    correct = probabilities.argmax(axis=1) == labels
+    confident = probabilities.max(axis=1) >= uncertain_below
+    hits, count = int((correct & confident).sum()), int(confident.sum())
+    return {
+        "ece": metrics.calibration_error(probabilities, labels),
+        "reliability": metrics.reliability(probabilities, labels),
+        "confident": {
+            "share": count / max(len(labels), 1),
+            "accuracy": hits / max(count, 1),
+            "accuracy_interval": list(metrics.wilson_interval(hits, count)),
+        },
+    }
+
+
 def card(
     *,
     config: Config,
@@ -83,6 +105,7 @@ def card(
     report: dict[str, Any],
     temperature: float,
     uncertain_below: float,
+    calibrated: dict[str, Any],
     teacher: str | None = None,
 ) -> dict[str, Any]:
     """Returns what a checkpoint's card tells: where it came from and what it can do.
@@ -97,6 +120,7 @@ def card(
         report: of the validation split.
         temperature: to divide its logits by.
         uncertain_below: the `confidence_threshold`.
+        calibrated: its `calibrated_figures` on that split.
         teacher: digest of the network it learned from, if any.
     """
     figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
@@ -116,6 +140,7 @@ def card(
         },
         "temperature": temperature,
         "uncertain_below": uncertain_below,
+        "calibrated": calibrated,
         "command": command,
         "config": to_dict(config),
         "versions": versions(),

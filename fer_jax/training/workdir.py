@@ -19,7 +19,7 @@ from fer_jax.saved_model import FOLDER
 HISTORY = "history.jsonl"
 TIMING = "timing.jsonl"
 _LOCK = "lock"
-_REPORTS = ("report.json", "card.json", "confusion.png")
+_REPORTS = ("report.json", "card.json", "confusion.png", "reliability.png")
 _KEPT = ("config.json", HISTORY, TIMING, "history.png")
 
 
