@@ -7,6 +7,7 @@ import pytest
 
 from fer_jax import Predictor, command, export
 from fer_jax.errors import CheckpointError
+from fer_jax.release import release
 from fer_jax.saved_model import SHIPPED, load_model
 from fer_jax.training import reports
 from tests.factories import pattern_faces
@@ -86,9 +87,9 @@ def test_a_release_without_its_card_or_with_other_weights_is_refused(released, t
 
 def test_a_newer_release_takes_the_place_of_the_older(copied, tmp_path):
     out = tmp_path / "package" / "pretrained"
-    export.release(copied, out=out)
+    release(copied, out=out)
     (out / "stale").touch()
-    export.release(copied, out=out)
+    release(copied, out=out)
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["about", "model"]
     assert not (out / "stale").exists()
     assert list(out.parent.iterdir()) == [out]
@@ -97,7 +98,7 @@ def test_a_newer_release_takes_the_place_of_the_older(copied, tmp_path):
 def test_only_a_release_is_ever_replaced(copied):
     before = sorted(copied.rglob("*"))
     with pytest.raises(CheckpointError, match=f"{copied}: holds something that is no release"):
-        export.release(copied, out=copied)
+        release(copied, out=copied)
     assert sorted(copied.rglob("*")) == before
 
 
@@ -131,7 +132,7 @@ def test_runs_that_may_not_ship_are_refused_in_one_line(copied, tmp_path, capsys
 
 
 def test_a_network_too_large_to_ship_is_refused(workdir, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(export, "MAX_RELEASE_BYTES", 1_000_000)
+    monkeypatch.setattr("fer_jax.release.MAX_RELEASE_BYTES", 1_000_000)
     assert "its network takes 2.3 MB, more than the 1 MB" in refusal(workdir, tmp_path, capsys)
 
 
