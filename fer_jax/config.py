@@ -67,14 +67,14 @@ class OptimConfig:
 
     name: Literal["adamw", "sgd"] = "adamw"  # sgd is with Nesterov momentum
     learning_rate: float = 2e-3  # at its peak
-    weight_decay: float = 0.05  # decoupled; convolution and dense kernels only
+    weight_decay: float = 0.2  # decoupled; convolution and dense kernels only
     momentum: float = 0.9  # of sgd
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     warmup_epochs: float = 1.0  # linear rise from zero
     # Share of the run, at its end, over which the rate falls linearly to zero whatever the plateau
     # says (Hagele et al., 2024, arXiv:2405.18392). Not used by "cosine".
-    anneal_fraction: float = 0.3
+    anneal_fraction: float = 0.5
     plateau: PlateauConfig = dataclasses.field(default_factory=PlateauConfig)
 
 
@@ -122,7 +122,7 @@ class Config:
     epochs: int = 0
     batch_size: int = 64
     eval_batch_size: int = 256
-    ema_decay: float = 0.998  # of the averaged weights that are evaluated and kept; 0: off
+    ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off
     # Devices to spread a batch over. 0: all; on a CPU, one simulated device a core.
     devices: int = 0
     best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation figure that picks the best

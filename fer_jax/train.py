@@ -166,7 +166,9 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
         )
     if saved.get("teacher") != wanted["teacher"]:
         raise TrainingError(f"{folder}: holds a run with another teacher; {what_to_do}")
-    was, now = flat(saved["config"]), flat(wanted["config"])
+    # A setting that did not exist yet when the run was begun had its default.
+    was = flat(to_dict(Config())) | flat(saved["config"])
+    now = flat(wanted["config"])
     for key in sorted(was.keys() | now.keys()):
         if was.get(key) != now.get(key) and key not in _FREE_KEYS:
             raise TrainingError(

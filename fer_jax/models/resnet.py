@@ -54,7 +54,7 @@ class ResNet(nn.Module):
         return nn.Dense(NUM_EXPRESSIONS)(x)
 
 
-resnet_small = functools.partial(ResNet, widths=(32, 64, 128), blocks=(1, 1, 2))
+resnet_small = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 1, 2), dropout=0.3)
 resnet_large = functools.partial(
     ResNet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), space_to_depth=False
 )
