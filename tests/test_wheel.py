@@ -1,0 +1,62 @@
+import csv
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from fer_jax.saved_model import CARD, SHIPPED
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*line: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(word) for word in line],
+        check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds our wheel, and finds everything else where the tests run."""
+    folder = tmp_path_factory.mktemp("wheel")
+    offline = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
+    build = ("wheel", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    run(sys.executable, "-m", "pip", *build, *offline, cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
+    python = folder / "env" / "bin" / "python"
+    (wheel,) = folder.glob("*.whl")
+    run(sys.executable, "-m", "pip", "--python", python, "install", wheel, *offline, cwd=folder)
+    (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_the_wheel_brings_all_it_needs_to_score_a_photo_from_an_empty_folder(
+    fresh_python: Path, tmp_path: Path
+) -> None:
+    if not (SHIPPED / CARD).is_file():
+        pytest.skip("no checkpoint is released into the package")
+    where = run(fresh_python, "-c", "import fer_jax; print(fer_jax.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(fresh_python.parents[1])
+    photo = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+    run(fresh_python, "-m", "fer_jax.score", photo, "--out", "faces.csv", cwd=tmp_path)
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["status"] == "ok"
+    assert float(row["confidence"]) > 0.3
+
+
+def test_the_wheel_brings_the_viewers_page(fresh_python: Path, tmp_path: Path) -> None:
+    probe = "import server, pathlib; print(*pathlib.Path(server.__file__).parent.glob('web/*'))"
+    names = {Path(name).name for name in run(fresh_python, "-c", probe, cwd=tmp_path).split()}
+    assert {"index.html", "style.css", "login.html"} <= names
