@@ -7,21 +7,15 @@ plates and coloured lines have dark edges, so that both show on light and on dar
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from fer_jax.faces.text import put_text, text_mask
 
-_INK = (245, 245, 245)
 _PLATE = (20, 23, 27)
 _PLATE_OPACITY = 0.78
 _RGB = [tuple(bytes.fromhex(COLOURS[name].removeprefix("#"))) for name in EXPRESSIONS]
@@ -44,12 +38,21 @@ class FaceLabel:
         probabilities: [7] in the order of `EXPRESSIONS`.
         uncertain: marks the label with a question mark.
         name: shown before the expression, such as "#3" for a track.
+        expression: what the face is labelled with; empty for the most probable one.
     """
 
     box: tuple[float, float, float, float]
     probabilities: Sequence[float] | np.ndarray
     uncertain: bool = False
     name: str = ""
+    expression: str = ""
+
+    @property
+    def index(self) -> int:
+        """The label's index into `EXPRESSIONS`."""
+        if self.expression:
+            return EXPRESSIONS.index(self.expression)
+        return int(np.argmax(self.probabilities))
 
 
 class _Area(NamedTuple):
@@ -95,8 +98,7 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
     labels = [_label(*known, picture) for known in zip(faces, boxes, sizes, strict=True)]
     taken = [*boxes, *(area for _, area in labels)]
     for n in reversed(range(len(faces))):
-        best = int(np.argmax(faces[n].probabilities))
-        _outline(canvas, boxes[n], _RGB[best], thickness=max(2, round(sizes[n] / 8)))
+        _outline(canvas, boxes[n], _RGB[faces[n].index], thickness=max(2, round(sizes[n] / 8)))
         if charts:
             panel = _free_panel(boxes[n], sizes[n], picture, taken)
             if panel is None:
@@ -105,7 +107,7 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
                 _chart(canvas, panel, faces[n], sizes[n])
                 taken.append(panel)
     for face, size, (text, area) in zip(faces, sizes, labels, strict=True):
-        _write_label(canvas, area, text, _RGB[int(np.argmax(face.probabilities))], size)
+        _write_label(canvas, area, text, _RGB[face.index], size)
     return canvas
 
 
@@ -122,11 +124,11 @@ def _box(face: FaceLabel) -> _Area:
 
 def _label(face: FaceLabel, box: _Area, size: int, picture: _Area) -> tuple[str, _Area]:
     """The label's text and its place: above the box, or inside its top where the picture ends."""
-    best = int(np.argmax(face.probabilities))
+    best = face.index
     doubt = "?" if face.uncertain else ""
     text = f"{face.name} {EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}".strip()
     height = round(1.5 * size)
-    width = _text(text, size).shape[1] + round(1.7 * size)
+    width = text_mask(text, size).shape[1] + round(1.7 * size)
     left = int(np.clip(box.left, 0, max(0, picture.right - width)))
     top = box.top - height if box.top >= height else max(0, box.top)
     top = min(top, max(0, picture.bottom - height))
@@ -160,7 +162,7 @@ def _chart(canvas: np.ndarray, panel: _Area, face: FaceLabel, size: int) -> None
     small = round(0.85 * size)
     for n, (name, share) in enumerate(zip(EXPRESSIONS, face.probabilities, strict=True)):
         top = panel.top + pad + round(n * _LINE * size)
-        _put(canvas, name, panel.left + pad, top, small)
+        put_text(canvas, name, panel.left + pad, top, small)
         length = max(1, round(float(share) * _BARS * size))
         bottom = top + max(2, round(0.95 * size))
         cv2.rectangle(canvas, (start, top), (start + length - 1, bottom - 1), _RGB[n], cv2.FILLED)
@@ -192,7 +194,7 @@ def _write_label(
     swatch = round(0.65 * size)
     left, top = area.left + round(0.35 * size), area.top + (area.bottom - area.top - swatch) // 2
     cv2.rectangle(canvas, (left, top), (left + swatch - 1, top + swatch - 1), colour, cv2.FILLED)
-    _put(canvas, text, area.left + round(1.35 * size), area.top + round(0.16 * size), size)
+    put_text(canvas, text, area.left + round(1.35 * size), area.top + round(0.16 * size), size)
 
 
 def _plate(canvas: np.ndarray, area: _Area) -> None:
@@ -200,38 +202,3 @@ def _plate(canvas: np.ndarray, area: _Area) -> None:
     if part.size:
         dark = np.full_like(part, _PLATE)
         cv2.addWeighted(dark, _PLATE_OPACITY, part, 1 - _PLATE_OPACITY, 0, dst=part)
-
-
-def _put(canvas: np.ndarray, text: str, left: int, top: int, size: int) -> None:
-    """Writes a line of text whose capitals and descenders lie within `size` pixels below `top`."""
-    mask = _text(text, size)
-    part = canvas[max(0, top) : max(0, top + mask.shape[0]), left : left + mask.shape[1]]
-    mask = mask[max(0, -top) :, :][: part.shape[0], : part.shape[1], None]
-    part[:] = (part * (1 - mask) + np.array(_INK) * mask).round()
-
-
-@functools.lru_cache(maxsize=4096)
-def _text(text: str, size: int) -> np.ndarray:
-    """One line in DejaVu Sans, as coverage: float32 [about 1.2 * size, width], 0 to 1."""
-    with _FONT_LOCK:  # a font is a drawing surface, too
-        font = _font()
-        font.set_size(size, 72)
-        font.set_text(text)
-        font.draw_glyphs_to_bitmap(antialiased=True)
-        drawn = np.array(font.get_image(), np.float32) / 255
-        below = round(font.get_descent() / 64)
-    # Every line has the same height, whatever letters are in it, so that baselines agree.
-    ascent, descent = math.ceil(0.8 * size) + 1, math.ceil(0.25 * size)
-    line = np.zeros((ascent + descent, drawn.shape[1]), np.float32)
-    top = ascent - (drawn.shape[0] - below)
-    kept = drawn[max(0, -top) :][: line.shape[0] - max(0, top)]
-    line[max(0, top) : max(0, top) + kept.shape[0]] = kept
-    return line
-
-
-_FONT_LOCK = threading.Lock()
-
-
-@functools.cache
-def _font() -> FT2Font:
-    return FT2Font(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"))

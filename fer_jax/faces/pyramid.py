@@ -63,7 +63,8 @@ def plan(width: int, height: int, size: int | None) -> tuple[list[Pass], list[Pa
     side = min(size, max(_SMALLEST, needed))
     if side > 2 * _SMALLEST:
         return [Pass(side / longer), Pass(_SMALLEST / longer)], []
-    return [Pass(side / longer)], [Pass(min(size, _SECOND_LOOK * side) / longer)]
+    other = min(size, _SECOND_LOOK * side)
+    return [Pass(side / longer)], [Pass(other / longer)] if other > side else []
 
 
 def scaled(image: np.ndarray, look: Pass) -> np.ndarray:
