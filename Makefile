@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test serve lint format bench clean
+.PHONY: train test serve lint format bench bench-score clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m fer_jax.train --config configs/base.py $(ARGS)
@@ -28,6 +28,10 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
+# Scores the pictures below DIR here and with the PyPI package fer, by turns.
+bench-score: $(VENV)/.installed .venv-fer/.installed
+	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
@@ -42,5 +46,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+.venv-fer/.installed: benchmarks/fer-requirements.txt
+	.venv-fer/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-fer
+	.venv-fer/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-keras build dist *.egg-info
+	rm -rf $(VENV) .venv-keras .venv-fer build dist *.egg-info
