@@ -1,0 +1,87 @@
+"""A webcam, through Video4Linux: newest frame only, MJPG asked first, size and rate read back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import cv2
+import numpy as np
+
+from server.cameras.fit import fit
+from server.cameras.sources import SourceError
+from server.cameras.wire import Order
+
+_TRIES = 3  # the first picture after power-up is often damaged
+
+
+class DeviceReader:
+    """An open webcam; see `Reader`."""
+
+    live = True
+
+    def __init__(self, order: Order) -> None:
+        """Opens `/dev/video<where>`, or the device that `where` is the path of.
+
+        Raises:
+            SourceError: not plugged in, not permitted, in use, or no camera.
+        """
+        cv2.setNumThreads(1)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self._path = device_path(order.where)
+        _check_access(self._path)
+        self._capture = cv2.VideoCapture(self._path, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise SourceError("busy", f"{self._path} is in use by another program, or no camera")
+        # The order matters: the driver picks sizes and rates of the format that is set. Uncompressed,
+        # USB 2 carries 640x480 at 30 fps and no more.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, order.width)
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, order.height)
+        self._capture.set(cv2.CAP_PROP_FPS, order.fps)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = rate if 0 < rate < 1000 else 0.0
+        if not any(self._capture.grab() for _ in range(_TRIES)):  # streaming begins here
+            self._capture.release()
+            raise SourceError("busy", f"{self._path} is in use by another program")
+
+    def grab(self) -> float:
+        """Waits for the next picture; decoding it is left to `picture`."""
+        if not self._capture.grab():
+            if not os.path.exists(self._path):
+                raise SourceError("missing", f"{self._path} was unplugged")
+            raise SourceError("reconnecting", f"{self._path} stopped giving pictures")
+        return time.monotonic()
+
+    def picture(self) -> np.ndarray | None:
+        """Decodes the grabbed picture."""
+        whole, image = self._capture.retrieve()
+        if not whole:
+            return None
+        return fit(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+
+    def close(self) -> None:
+        """Frees the webcam."""
+        self._capture.release()
+
+
+def device_path(where: str) -> str:
+    """Returns the path of a webcam written as a number or as a path."""
+    return f"/dev/video{int(where)}" if where.isdecimal() else where
+
+
+def _check_access(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    except FileNotFoundError as error:
+        raise SourceError("missing", f"{path} is not there; is a webcam plugged in?") from error
+    except PermissionError as error:
+        raise SourceError(
+            "forbidden", f"{path} may not be opened; add this user to the group video"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            raise SourceError("missing", f"{path} has no webcam behind it") from error
+        raise SourceError("busy", f"{path}: {os.strerror(error.errno or errno.EIO)}") from error

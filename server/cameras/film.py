@@ -1,0 +1,66 @@
+"""A video file as a camera: played again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.media import MediaError, printable
+from fer_jax.faces.video import Frame, VideoReader
+from server.cameras.fit import fit
+from server.cameras.sources import SourceError
+from server.cameras.wire import Order
+
+
+class FilmReader:
+    """Plays a file in a loop; see `Reader`."""
+
+    live = False
+
+    def __init__(self, order: Order) -> None:
+        """Opens the file.
+
+        Raises:
+            SourceError: missing, not permitted, or no video.
+        """
+        cv2.setNumThreads(1)
+        self._path = Path(order.where)
+        self._video = self._open()
+        self._frames: Iterator[Frame] = iter(self._video)
+        self._frame: Frame | None = None
+        self._rounds_s = 0.0  # of all the rounds before this one
+        self.fps = self._video.fps
+
+    def grab(self) -> float:
+        """Reads the next frame, after the last the first."""
+        frame = next(self._frames, None)
+        if frame is None:
+            ended_s = self._frame.time_s if self._frame is not None else 0.0
+            self._rounds_s += ended_s + 1 / self.fps
+            self._video.close()
+            self._video = self._open()
+            self._frames = iter(self._video)
+            frame = next(self._frames, None)
+            if frame is None:
+                raise SourceError("missing", "the video has no frame any more")
+        self._frame = frame
+        return self._rounds_s + frame.time_s
+
+    def picture(self) -> np.ndarray | None:
+        """Returns the grabbed frame."""
+        return None if self._frame is None else fit(self._frame.image)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._video.close()
+
+    def _open(self) -> VideoReader:
+        try:
+            return VideoReader(self._path)
+        except MediaError as error:
+            denied = error.reason == "permission denied"
+            reason = f"{printable(Path(self._path.name))}: {error.reason}"  # not the whole path
+            raise SourceError("forbidden" if denied else "missing", reason) from error

@@ -1,0 +1,20 @@
+"""Brings pictures of any camera to a size that can be moved and encoded thirty times a second."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+MAX_SIDE = (
+    1920  # pixels: a 4K frame is 25 MB, and neither detector nor page looks at more than this
+)
+
+
+def fit(image: np.ndarray) -> np.ndarray:
+    """Returns uint8 [H, W, 3] with neither side over `MAX_SIDE`; a smaller picture as it is."""
+    height, width = image.shape[:2]
+    if max(height, width) <= MAX_SIDE:
+        return image
+    scale = MAX_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

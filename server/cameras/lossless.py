@@ -1,0 +1,49 @@
+"""A slot that nothing is lost in: whoever puts a frame waits until the one before was taken."""
+
+from __future__ import annotations
+
+import threading
+
+from server.frames import Frame, FrameSlot
+
+
+class LosslessSlot(FrameSlot):
+    """A `FrameSlot` whose `put` waits for room, for a film that is to be analysed frame by frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = threading.Condition()
+        self._held = False
+        self._shut = False
+
+    @property
+    def held(self) -> bool:
+        """Whether a frame waits to be taken."""
+        return self._held
+
+    def put(self, frame: Frame) -> None:
+        """Waits until the slot is empty, then stores a frame; drops it when the slot is shut."""
+        with self._room:
+            self._room.wait_for(lambda: self._shut or not self._held)
+            if self._held:
+                return
+            self._held = True
+            super().put(frame)
+
+    async def get(self) -> Frame:
+        """Waits for a frame and takes it out; one task at a time."""
+        frame = await super().get()
+        with self._room:  # never held for longer than it takes to set a flag
+            self._held = False
+            self._room.notify()
+        return frame
+
+    def newer(self, frame: Frame) -> Frame:
+        """Returns the same frame: the next one is to be looked at, too."""
+        return frame
+
+    def shut(self, shut: bool) -> None:
+        """Lets nobody wait any more, or again; the frame inside stays."""
+        with self._room:
+            self._shut = shut
+            self._room.notify_all()

@@ -1,0 +1,52 @@
+"""How long a camera may take before it counts as stalled, is started again, and again."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import signal
+
+from server.settings import SourceKind
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds, all of them.
+
+    Attributes:
+        stall_s: without a picture, before the camera is called stalled; two intervals if that is more.
+        restart_s: without a picture, before its capture process is killed.
+        start_s: from the start of a process to its first picture; a webcam takes up to three, a camera
+            that waits for its next key frame ten.
+        waits_s: between attempts, one after the other; the last one repeats.
+        jitter: share by which a wait is randomly longer or shorter, so that cameras behind one switch
+            do not come back all at once.
+        steady_s: pictures for so long begin the waits anew.
+    """
+
+    stall_s: float = 2.0
+    restart_s: float = 5.0
+    start_s: float = 20.0
+    waits_s: tuple[float, ...] = (1.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+    jitter: float = 0.2
+    steady_s: float = 2.0
+
+    def wait_s(self, failures: int) -> float:
+        """Returns how long to wait after so many failures in a row, from 0."""
+        wait_s = self.waits_s[min(failures, len(self.waits_s) - 1)]
+        return wait_s * random.uniform(1 - self.jitter, 1 + self.jitter)
+
+
+def patience_for(kind: SourceKind) -> Patience:
+    """Returns the usual patience with a kind of source: networks pause, webcams do not."""
+    return Patience(restart_s=20.0, start_s=30.0) if kind == "network" else Patience()
+
+
+def how_it_ended(code: int) -> str:
+    """Says in words how a process ended, from its exit code as `subprocess` gives it."""
+    if code >= 0:
+        return f"the capture process ended with code {code}"
+    try:
+        return f"the capture process was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"the capture process was ended by signal {-code}"

@@ -1,0 +1,188 @@
+"""What a capture process and the server say to each other, over two pipes: no shared memory to leak.
+
+Up (the child's standard output): a header, then a picture's raw RGB bytes or a report as JSON. Down (its
+standard input): lines of JSON, first what to open, then what is asked of it. A closed pipe ends both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import struct
+from typing import Any, Literal
+
+import numpy as np
+
+Trouble = Literal["missing", "busy", "forbidden", "reconnecting"]
+
+# Magic, kind, width, height (of a picture) or 0 and the report's bytes, captured_s, wall_s.
+_HEADER = struct.Struct("<4scxxxIIdd")
+_MAGIC = b"fjx1"
+_PICTURE, _REPORT = b"P", b"R"
+
+_MAX_SIDE = 16384  # pixels; a header beyond it is no header of ours
+_MAX_REPORT = 65536  # bytes
+_PIPE_BYTES = (
+    1 << 20
+)  # what Linux grants anybody; a whole 640x480 picture, so that neither end waits
+
+# The same in every libc of Linux; Python's fcntl names it from 3.10 on, on Linux only.
+_F_SETPIPE_SZ = 1031
+
+
+class WireError(ValueError):
+    """Bytes that are none of ours: the other end is broken."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a capture process is to open; its first line.
+
+    Attributes:
+        kind, where: as in `server.settings.Source`; `where` may hold credentials, which is why it
+            travels here and not in the arguments that `ps` shows.
+        masked: how `where` is called in a report.
+        width, height, fps: asked of webcams and of the demo.
+        unpaced: a film's every frame, as fast as they are taken.
+        parent: the server's process id.
+    """
+
+    kind: str
+    where: str
+    masked: str
+    width: int
+    height: int
+    fps: float
+    unpaced: bool
+    parent: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What is asked of a capture process at the moment.
+
+    Attributes:
+        fps: at most so many frames a second; None for all.
+        paused: no frames at all; the source stays open.
+    """
+
+    fps: float | None = None
+    paused: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture as it crossed: uint8 [H, W, 3] RGB, and when the source had handed it over."""
+
+    image: np.ndarray
+    captured_s: float
+    wall_s: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """A capture process's news: it has opened its source, or what is wrong.
+
+    Attributes:
+        trouble: None when the source is open; else the process ends after this.
+        reason: one line for people, without credentials.
+        fps: frames a second that the open source declares; 0 where it does not say.
+    """
+
+    trouble: Trouble | None = None
+    reason: str = ""
+    fps: float = 0.0
+
+
+def line(message: Order | Demand) -> bytes:
+    """Returns a message down as one line of JSON."""
+    return json.dumps(dataclasses.asdict(message)).encode() + b"\n"
+
+
+def parse_order(text: bytes) -> Order:
+    """Reads the first line down."""
+    return Order(**json.loads(text))
+
+
+def parse_demand(text: bytes) -> Demand:
+    """Reads any further line down."""
+    return Demand(**json.loads(text))
+
+
+def send_picture(pipe: int, picture: Picture) -> None:
+    """Writes a picture up; blocks while the server does not read.
+
+    Raises:
+        BrokenPipeError: the server is gone.
+    """
+    image = np.ascontiguousarray(picture.image)
+    height, width = image.shape[:2]
+    header = _HEADER.pack(_MAGIC, _PICTURE, width, height, picture.captured_s, picture.wall_s)
+    _write(pipe, header)
+    _write(pipe, image.reshape(-1).data)
+
+
+def send_report(pipe: int, report: Report) -> None:
+    """Writes a report up."""
+    data = json.dumps(dataclasses.asdict(report)).encode()
+    _write(pipe, _HEADER.pack(_MAGIC, _REPORT, 0, len(data), 0.0, 0.0) + data)
+
+
+def receive(pipe: io.FileIO) -> Picture | Report | None:
+    """Returns the next message up, pictures in memory of their own; None after the last.
+
+    Args:
+        pipe: unbuffered.
+
+    Raises:
+        WireError: bytes that are none of ours.
+    """
+    header = bytearray(_HEADER.size)
+    if not _fill(pipe, memoryview(header)):
+        return None
+    magic, kind, width, height, captured_s, wall_s = _HEADER.unpack(header)
+    if magic == _MAGIC and kind == _REPORT and height <= _MAX_REPORT:
+        data = bytearray(height)
+        return Report(**_loads(data)) if _fill(pipe, memoryview(data)) else None
+    if magic == _MAGIC and kind == _PICTURE and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+        image = np.empty((height, width, 3), np.uint8)
+        if not _fill(pipe, image.reshape(-1).data):
+            return None
+        return Picture(image=image, captured_s=captured_s, wall_s=wall_s)
+    raise WireError("the capture process sent something that is no picture")
+
+
+def widen(pipe: int) -> None:
+    """Lets a pipe hold a whole picture, where the system allows it."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except (ImportError, OSError):
+        return  # it works with the usual 64 KiB, too, in more turns
+
+
+def _loads(data: bytearray) -> dict[str, Any]:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise WireError("the capture process sent a report that can not be read") from error
+
+
+def _fill(pipe: io.FileIO, view: memoryview) -> bool:
+    """Reads until `view` is full; False where the pipe ended before."""
+    at = 0
+    while at < len(view):
+        count = pipe.readinto(view[at:])
+        if not count:
+            return False
+        at += count
+    return True
+
+
+def _write(pipe: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(pipe, view) :]

@@ -1,0 +1,87 @@
+"""The server's settings: typed and frozen, made from flags and environment, known by no other file.
+
+A source is written `NAME=WHERE` or `WHERE`: a webcam's number, a video file, an rtsp:// or http://
+camera, `demo`, or `browser` for the visitor's own camera.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+SourceKind = Literal["device", "file", "network", "demo", "browser"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a camera's frames come from.
+
+    Attributes:
+        name: the camera's name in every URL; letters, digits, "-" and "_".
+        kind: which reader serves it.
+        where: the device's number, a path or a URL as it was written; may hold credentials: only ever
+            show `masked`.
+        masked: the same, fit for logs and pages.
+    """
+
+    name: str
+    kind: SourceKind
+    where: str
+    masked: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much the server takes before it says no. Seconds, bytes, pixels, counts."""
+
+    viewers: int = 256
+    viewers_per_address: int = 16
+    stuck_viewer_s: float = 10.0  # a socket that takes nothing for so long is closed
+    queued_crops: int = 256  # more: 429 with Retry-After
+    images_per_request: int = 32
+    image_bytes: int = 8 * 2**20
+    image_pixels: int = 25_000_000
+    image_upload_s: float = 20.0  # one image's bytes have to be here by then; later: 408
+    uploads: int = 16  # requests with images under way at a time; more: 429 with Retry-After
+    uploads_per_address: int = 8
+    request_deadline_s: float = 1.0  # of REST scoring, for each image; later: 504
+    json_bytes: int = 16 * 2**10  # of a request's JSON
+    login_attempts_per_minute: int = 10
+    connections: int = 1024
+    connections_per_address: int = 128
+    idle_connection_s: float = 30.0  # also the time a client has to send its request's header
+    shutdown_s: float = 5.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A whole server.
+
+    Attributes:
+        sources: the cameras, in the order the page shows them.
+        host, port: where to listen; port 0 takes a free one.
+        token: what visitors must know; empty on loopback only.
+        allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
+        checkpoint: a workdir or checkpoint folder; None for the shipped one.
+        width, height, fps: asked of webcams and of the demo; a camera may answer with others.
+        unpaced: play video files as fast as they are analysed, every frame of them.
+        detect_size: longer side in pixels that faces are looked for at.
+        jpeg_quality: 1 to 100.
+        smoothing_s: time constant of the probabilities, seconds; 0 smooths nothing.
+        limits: see there.
+    """
+
+    sources: tuple[Source, ...]
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    checkpoint: str | None = None
+    width: int = 640
+    height: int = 480
+    fps: float = 30.0
+    unpaced: bool = False
+    detect_size: int = 320
+    jpeg_quality: int = 80
+    smoothing_s: float = 0.5
+    limits: Limits = dataclasses.field(default_factory=Limits)

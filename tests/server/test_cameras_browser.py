@@ -1,0 +1,171 @@
+"""A visitor's own camera: one picture at a time, one visitor at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_jax.faces.image_header import BadImageError
+from server.cameras import browser
+from server.cameras.camera import BrowserCamera, CameraBusyError
+from server.settings import Limits, Source
+
+WITHIN_S = 20.0
+
+
+def jpeg(width: int = 64, height: int = 48, grey: int = 128) -> bytes:
+    picture = np.full((height, width, 3), grey, np.uint8)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+@asynccontextmanager
+async def opened(limits: Limits | None = None) -> AsyncIterator[BrowserCamera]:
+    camera = BrowserCamera(Source("me", "browser", "browser", "browser"), limits=limits)
+    await camera.start()
+    try:
+        yield camera
+    finally:
+        await camera.close()
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(story(), WITHIN_S))  # type: ignore[arg-type]
+
+
+def test_a_picture_is_acknowledged_when_it_has_been_taken() -> None:
+    async def story() -> None:
+        async with opened() as camera:
+            assert camera.state.status == "missing"
+            with camera.visit() as visit:
+                offer = asyncio.create_task(visit.offer(jpeg(grey=200)))
+                while camera.state.frames == 0:  # noqa: ASYNC110 - single frames tell nobody
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(0.05)
+                assert not offer.done()
+                frame = await camera.slot.get()
+                assert await offer == frame.number == 1
+                assert frame.image.shape == (48, 64, 3)
+                assert abs(int(frame.image.mean()) - 200) <= 2
+                assert camera.state.status == "live"
+            assert camera.state.status == "missing"
+            assert "no visitor" in camera.state.reason
+
+    run(story)
+
+
+def test_a_picture_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(browser, "_TAKEN_WITHIN_S", 0.05)
+
+    async def story() -> None:
+        async with opened() as camera:
+            with camera.visit() as visit:
+                assert [await visit.offer(jpeg()) for _ in range(3)] == [1, 2, 3]
+            assert (await camera.slot.get()).number == 3
+            assert camera.state.drops == 2
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"\xff\xd8 nothing more", "damaged"),
+        (jpeg()[:-20], "cut short"),
+        (cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes(), "sends JPEG"),
+        (jpeg(300, 200), "pixels"),
+        (jpeg() + bytes(9000), "bytes"),
+    ],
+)
+def test_what_is_no_fit_picture_is_refused_and_the_next_one_taken(data: bytes, reason: str) -> None:
+    async def story() -> None:
+        limits = Limits(image_bytes=9000, image_pixels=10_000)
+        async with opened(limits) as camera:
+            with camera.visit() as visit:
+                with pytest.raises(BadImageError, match=reason):
+                    await visit.offer(data)
+                offer = asyncio.create_task(visit.offer(jpeg()))
+                assert (await camera.slot.get()).number == 1
+                await offer
+
+    run(story)
+
+
+def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        async with opened() as camera:
+            first = camera.visit()
+            with pytest.raises(CameraBusyError, match="another visitor"):
+                camera.visit()
+            first.leave()
+            second = camera.visit()
+            monkeypatch.setattr(browser, "_YIELDS_S", 0.0)
+            third = camera.visit()
+            with pytest.raises(CameraBusyError, match="taken over"):
+                await second.offer(jpeg())
+            second.leave()  # is no longer the third one's business
+            offer = asyncio.create_task(third.offer(jpeg()))
+            await camera.slot.get()
+            await offer
+            assert camera.state.status == "live"
+
+    run(story)
+
+
+def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(browser, "_STALLED_S", 0.1)
+
+    async def story() -> None:
+        async with opened() as camera:
+            with camera.visit() as visit:
+                version = camera.version
+                while camera.state.status != "stalled":
+                    version = await camera.wait_changed(version)
+                offer = asyncio.create_task(visit.offer(jpeg()))
+                await camera.slot.get()
+                await offer
+                assert camera.state.status == "live"
+
+    run(story)
+
+
+def test_pictures_are_acknowledged_and_dropped_while_paused() -> None:
+    async def story() -> None:
+        async with opened() as camera:
+            camera.set_paused(True)
+            with camera.visit() as visit:
+                assert camera.state.status == "paused"
+                await visit.offer(jpeg())
+                assert camera.state.frames == 0
+                camera.set_paused(False)
+                offer = asyncio.create_task(visit.offer(jpeg()))
+                assert (await camera.slot.get()).number == 1
+                await offer
+
+    run(story)
+
+
+def test_a_closed_camera_takes_no_visitor_and_no_picture() -> None:
+    async def story() -> None:
+        async with opened() as camera:
+            visit = camera.visit()
+            await camera.close()
+            with pytest.raises(CameraBusyError):
+                await visit.offer(jpeg())
+            visit.leave()
+            with pytest.raises(CameraBusyError, match="closed"):
+                camera.visit()
+            assert camera.state.status == "ended"
+
+    run(story)
