@@ -1,0 +1,28 @@
+"""What visitors may change about a camera."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+Privacy = Literal["none", "pixelate", "no_picture"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Controls:
+    """One camera's controls; replaced as a whole.
+
+    Attributes:
+        mirror: show the picture as a mirror would; text stays readable, boxes in results stay the
+            camera's.
+        paused: take no frames.
+        smoothing_s: time constant of the probabilities in seconds; 0 smooths nothing.
+        threshold: confidence under which a face is uncertain; None for the checkpoint's own.
+        privacy: "pixelate" hides faces, "no_picture" sends results only.
+    """
+
+    mirror: bool = False
+    paused: bool = False
+    smoothing_s: float = 0.5
+    threshold: float | None = None
+    privacy: Privacy = "none"

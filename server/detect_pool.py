@@ -1,0 +1,127 @@
+"""Threads that do OpenCV's work for the event loop: find faces, cut them out, draw, decode, encode."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.crop import crop_face
+from fer_jax.faces.detect import Detection, Detector, make_detector
+from fer_jax.preprocess import grey_face
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """The faces of one picture.
+
+    Attributes:
+        detections: N faces, the most certain first.
+        crops: uint8 [48, 48] grey of each, as the network takes them.
+        started_s: when a thread began to look, monotonic seconds.
+        seconds: how long it looked.
+    """
+
+    detections: Sequence[Detection]
+    crops: Sequence[np.ndarray]
+    started_s: float
+    seconds: float
+
+
+class DetectPool:
+    """A few threads with a face detector each; cameras and uploads should have a pool of their own."""
+
+    def __init__(self, *, detect_size: int, threads: int | None = None, niceness: int = 0) -> None:
+        """Makes no detector yet; see `warm_up`.
+
+        OpenCV's own threads are switched off for the whole process: pictures side by side give more
+        than parts of a picture side by side.
+
+        Args:
+            detect_size: longer side in pixels of the copy that faces are looked for in.
+            threads: None for one per core, from 2 to 8.
+            niceness: 1 to 19 lets other threads of the process go first (Linux only).
+        """
+        cv2.setNumThreads(1)
+        self._size, self._niceness = detect_size, niceness
+        self._local = threading.local()
+        self.threads = threads or min(8, max(2, os.cpu_count() or 2))
+        self._places = asyncio.Semaphore(self.threads)
+        # Drawing a frame that is nearly done goes before looking at the next.
+        self._aside = concurrent.futures.ThreadPoolExecutor(
+            self.threads, thread_name_prefix="draw", initializer=self._enter_thread
+        )
+        self._executor = concurrent.futures.ThreadPoolExecutor(
+            self.threads, thread_name_prefix="detect", initializer=self._enter_thread
+        )
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns what `function` returns, called by one of the threads."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+    async def run_aside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same by other threads, so that it does not wait behind detections; no `find_now`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._aside, lambda: function(*args, **kwargs))
+
+    async def place(self) -> None:
+        """Waits until a thread is free for a `find`, which has to follow and gives it back.
+
+        Who calls it before choosing the picture chooses the newest. Callers get places in turn.
+        """
+        await self._places.acquire()
+
+    async def find(self, image: np.ndarray) -> Found:
+        """Returns the faces of uint8 [H, W, 3] RGB; the caller has a `place`."""
+        try:
+            return await self.run(self.find_now, image)
+        finally:
+            self._places.release()
+
+    def find_now(self, image: np.ndarray) -> Found:
+        """The same, in the calling thread, which has to be one of the pool's (see `run`)."""
+        started_s = time.monotonic()
+        detections = self._detector().detect(image)
+        crops = [grey_face(crop_face(image, found)) for found in detections]
+        seconds = time.monotonic() - started_s
+        return Found(detections=detections, crops=crops, started_s=started_s, seconds=seconds)
+
+    async def warm_up(self) -> None:
+        """Makes every thread's detector, so that no camera's first frame waits for it.
+
+        Raises:
+            FerError: YuNet's weights are not installed.
+        """
+        barrier = threading.Barrier(self.threads)
+
+        def make() -> None:
+            barrier.wait(timeout=10)  # else one thread would make them all
+            self._detector()
+
+        await asyncio.gather(*(self.run(make) for _ in range(self.threads)))
+
+    async def close(self) -> None:
+        """Ends the threads after the work they have."""
+        for executor in (self._executor, self._aside):
+            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+
+    def _enter_thread(self) -> None:
+        if self._niceness and hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+
+    def _detector(self) -> Detector:
+        if not hasattr(self._local, "detector"):
+            self._local.detector = make_detector("yunet", detect_size=self._size)
+        return self._local.detector

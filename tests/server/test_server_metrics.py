@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.batcher import BatchReport
+from server.cameras.base import CameraState
+from server.frames import Frame
+from server.lateness import Lateness
+from server.metrics import Metrics
+from server.readings import CAMERA_STATUSES
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
+    """All figures by name and label values, read as Prometheus does."""
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for sample in family.samples
+    }
+
+
+def test_what_is_read_is_read_at_the_moment_of_asking():
+    metrics = Metrics()
+    state, queued = CameraState(), 0
+    metrics.watch_camera("desk", lambda: state)
+    metrics.watch_viewers("desk", "pictures", lambda: 3)
+    metrics.watch_device(queued=lambda: queued, recompiles=lambda: 0, sizes=(1, 2, 4))
+    state, queued = CameraState(status="missing", drops=5, reconnects=2, frames=90), 7
+    read = samples(metrics)
+    assert {status: read["fer_camera_status", ("desk", status)] for status in CAMERA_STATUSES} == {
+        status: float(status == "missing") for status in CAMERA_STATUSES
+    }
+    assert read["fer_camera_reconnects_total", ("desk",)] == 2
+    assert read["fer_frames_replaced_total", ("desk",)] == 5
+    assert read["fer_frames_captured_total", ("desk",)] == 90
+    assert read["fer_viewers", ("desk", "pictures")] == 3
+    assert read["fer_queue_depth", ()] == 7
+    assert read["fer_recompiles_total", ()] == 0
+
+
+def test_padding_is_what_the_compiled_sizes_leave_empty():
+    metrics = Metrics()
+    metrics.watch_device(queued=lambda: 0, recompiles=lambda: 0, sizes=(1, 2, 4, 8))
+    for rows in (1, 3, 5):
+        metrics.batch_done(BatchReport(rows=rows, clients=1, left=0, seconds=0.01))
+    assert samples(metrics)["fer_batch_padding_rows_total", ()] == 0 + 1 + 3
+
+
+def test_frames_at_a_socket_requests_and_refusals_are_counted():
+    metrics = Metrics()
+    metrics.frame_sent("desk", age_s=0.03)
+    metrics.frame_sent("desk", age_s=0.5, skipped=4)
+    metrics.rejected("queue_full")
+    metrics.request_done(route="/healthz", method="GET", status=200, seconds=0.001)
+    read = samples(metrics)
+    assert read["fer_frame_age_seconds_bucket", ("desk", "0.04")] == 1
+    assert read["fer_frame_age_seconds_count", ("desk",)] == 2
+    assert read["fer_frames_skipped_total", ("desk",)] == 4
+    assert read["fer_rejections_total", ("queue_full",)] == 1
+    assert read["fer_http_request_seconds_count", ("GET", "/healthz", "200")] == 1
+
+
+def test_a_blocked_event_loop_shows_as_lag():
+    async def blocked() -> Metrics:
+        metrics = Metrics()
+        watching = asyncio.create_task(metrics.watch_loop())
+        await asyncio.sleep(0.01)
+        time.sleep(0.4)  # noqa: ASYNC251 - the very mistake that is measured
+        await asyncio.sleep(0.01)
+        watching.cancel()
+        return metrics
+
+    read = samples(asyncio.run(blocked()))
+    assert read["fer_loop_lag_seconds_count", ()] == 1
+    assert read["fer_loop_lag_seconds_sum", ()] > 0.1
+
+
+def test_a_frame_is_late_after_two_intervals_at_the_rate_at_which_frames_get_through():
+    def frame(captured_s: float) -> Frame:
+        image = np.zeros((1, 1, 3), np.uint8)
+        return Frame(number=1, image=image, captured_s=captured_s, wall_s=0.0, read_s=0.01)
+
+    quick = Lateness(0.0)
+    for k in range(1, 31):
+        quick.frame_done(k / 30)
+    assert abs(quick.deadline_s(frame(1.0), interval_s=1 / 30, now_s=1.01) - (1.01 + 2 / 30)) < 1e-3
+    slow = Lateness(0.0)
+    for k in range(1, 31):
+        slow.frame_done(k / 5)
+    assert abs(slow.deadline_s(frame(6.0), interval_s=1 / 30, now_s=6.0) - (6.01 + 2 / 5)) < 1e-2
+    # Nothing got through for a second: what has a second's age is not late.
+    assert slow.deadline_s(frame(6.0), interval_s=1 / 30, now_s=7.0) == 8.01
