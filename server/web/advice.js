@@ -1,0 +1,45 @@
+// What to tell about a camera and what to offer, from its state alone. Offers: "visitor" is this browser's
+// camera, "demo" the demo.
+
+const OFF = ["missing", "busy", "forbidden", "ended"];
+const WAITING = ["stalled", "reconnecting"];
+
+/** What is to be said about a camera: { text, offers, calm }; calm when nothing is wrong. */
+export function adviceFor(camera, cameras, visitor) {
+  const own = camera.kind === "browser";
+  const has = (kind) => cameras.some((other) => other.kind === kind && other !== camera);
+  const offers = has("browser") && visitor.state === "off" ? ["visitor"] : [];
+  if (own && visitor.reason) return { text: visitor.reason, offers: [] };
+  if (camera.controls.paused) {
+    return { text: "Paused, for everybody who watches this camera", offers: [], calm: true };
+  }
+  if (own && camera.status === "missing") return { text: "", offers: [] };
+  if (OFF.includes(camera.status)) {
+    const text = camera.reason || "This camera can not be used";
+    return { text, offers: has("demo") ? [...offers, "demo"] : offers };
+  }
+  if (WAITING.includes(camera.status)) {
+    return { text: camera.reason || "The camera sends no pictures", offers: [] };
+  }
+  const real = cameras.some(({ kind }) => !["demo", "browser"].includes(kind));
+  if (camera.kind === "demo" && !real) {
+    return { text: "There is no webcam on the server's machine; this is a demo", offers, calm: true };
+  }
+  return { text: "", offers: [] };
+}
+
+/** What lies over the picture: { title, text, offer }, or null where the picture is to be seen. */
+export function coverFor(camera, visitor) {
+  if (camera.controls.privacy === "no_picture") {
+    return { title: "No picture", text: "Results only: the server sends no picture of this camera." };
+  }
+  if (camera.kind !== "browser") return null;
+  if (visitor.state === "asking") {
+    return { title: "Your own camera", text: "Allow the camera when the browser asks." };
+  }
+  if (visitor.state === "off" && camera.status === "missing") {
+    const text = "Its pictures go to this server only, and are not kept.";
+    return { title: "Your own camera", text, offer: "visitor" };
+  }
+  return null;
+}

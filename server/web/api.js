@@ -1,0 +1,96 @@
+// The server's HTTP interface as the page uses it: JSON in, JSON out, one kind of error.
+
+const PATIENCE_MS = 8000;
+
+/** A refusal or a failure; `message` is one line for people, `code` is stable, "offline" without an answer. */
+export class ApiError extends Error {
+  constructor(message, { code, status = 0, retryAfter = null }) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** All cameras, the seven labels in order and their colours. */
+export function getCameras() {
+  return send("/api/cameras").then((response) => response.json());
+}
+
+/** Changes some of a camera's controls; resolves to the camera as it then is. */
+export async function control(camera, changes) {
+  const response = await send(`/api/cameras/${encodeURIComponent(camera)}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(changes),
+  });
+  return response.json();
+}
+
+/** A fresh picture of a camera as a Blob. */
+export function getSnapshot(address) {
+  return send(address).then((response) => response.blob());
+}
+
+/** Scores one picture; resolves to its faces, with boxes in the picture's pixels. */
+export async function score(picture) {
+  const response = await send("/api/score", upload(picture));
+  return (await response.json()).images[0];
+}
+
+/** The same picture with its faces marked, as a Blob. */
+export function annotate(picture) {
+  return send("/api/score?annotate=1", upload(picture)).then((response) => response.blob());
+}
+
+/** Where a WebSocket of this server lives. */
+export function socketAddress(path) {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
+}
+
+function upload(picture) {
+  return {
+    method: "POST",
+    headers: { "Content-Type": picture.type || "application/octet-stream" },
+    body: picture,
+  };
+}
+
+async function send(address, options = {}) {
+  let response;
+  try {
+    response = await fetch(address, { ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
+  } catch (error) {
+    const slow = error.name === "TimeoutError";
+    throw new ApiError(slow ? "The server takes too long." : "The server does not answer.", {
+      code: "offline",
+    });
+  }
+  if (response.status === 401) signIn();
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+function signIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/login?next=${encodeURIComponent(here)}`);
+}
+
+async function refusal(response) {
+  const retryAfter = Number(response.headers.get("Retry-After")) || null;
+  const known = { status: response.status, retryAfter };
+  try {
+    const { error } = await response.json();
+    return new ApiError(sentence(error.message), { ...known, code: error.code });
+  } catch {
+    const message = `The server answered ${response.status}.`;
+    return new ApiError(message, { ...known, code: "unknown" });
+  }
+}
+
+/** "the queue is full" -> "The queue is full." */
+export function sentence(text) {
+  if (!text) return "";
+  const first = text[0].toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}

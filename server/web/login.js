@@ -1,0 +1,44 @@
+// The login form, sent without leaving the page so that a refusal can be told beside the field.
+// Without JavaScript the form posts itself, and the server comes back with ?error=CODE.
+
+const WRONG = "That is not the token.";
+const form = document.getElementById("login");
+const error = document.getElementById("login-error");
+const field = document.getElementById("token");
+
+if (new URLSearchParams(location.search).has("error")) error.textContent = WRONG;
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  error.textContent = "";
+  try {
+    const body = new URLSearchParams({ token: field.value });
+    const response = await fetch("/login", { method: "POST", body });
+    if (response.ok) location.replace(target());
+    else refuse(await reason(response));
+  } catch {
+    refuse("The server does not answer.");
+  }
+});
+
+/** The page that asked for the login, if it is one of this server's. */
+function target() {
+  const next = new URLSearchParams(location.search).get("next") ?? "/";
+  const url = new URL(next, location.origin);
+  return url.origin === location.origin ? url.pathname + url.search : "/";
+}
+
+async function reason(response) {
+  const wait = response.headers.get("Retry-After");
+  if (response.status === 429) return `Too many attempts. Try again in ${wait ?? "60"} seconds.`;
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return WRONG;
+  }
+}
+
+function refuse(message) {
+  error.textContent = message;
+  field.select();
+}

@@ -1,0 +1,109 @@
+// How the expressions look: names, colours and order come from the server; the patterns are ours, one by
+// place in that order, so that they can be told apart without colour vision. style.css draws the same.
+
+const SIZE = 8;
+
+// Strokes over one tile of SIZE x SIZE pixels: [x1, y1, x2, y2], or [x, y] for a dot.
+const TILES = [
+  [[-2, 10, 10, -2]],
+  [[2, 2], [6, 6]],
+  [[-2, -2, 10, 10]],
+  [[-2, 10, 10, -2], [-2, -2, 10, 10]],
+  [],
+  [[0, 2, 8, 2], [0, 6, 8, 6]],
+  [[2, 0, 2, 8], [6, 0, 6, 8]],
+];
+
+/** Names, colours and canvas patterns of the expressions, in the server's order. */
+export class Looks {
+  constructor(labels, colours) {
+    this.labels = labels;
+    this.colours = colours;
+    this.patterns = new Map();
+    labels.forEach((label, index) => {
+      document.documentElement.style.setProperty(`--expression-${index}`, colours[label]);
+    });
+  }
+
+  /** Place of an expression in the order; its look is the CSS class `look-N`. */
+  index(label) {
+    return this.labels.indexOf(label);
+  }
+
+  /** A canvas fill for an expression, sharp on this screen. */
+  pattern(context, label) {
+    if (!this.patterns.has(label)) {
+      const tile = drawTile(this.colours[label], TILES[this.index(label)] ?? []);
+      const pattern = context.createPattern(tile, "repeat");
+      pattern.setTransform(new DOMMatrix().scale(0.5));
+      this.patterns.set(label, pattern);
+    }
+    return this.patterns.get(label);
+  }
+}
+
+/** Seven rows of name, bar and per cent; `update` moves them. */
+export class Bars {
+  constructor(looks) {
+    this.element = document.createElement("ul");
+    this.element.className = "bars";
+    this.rows = looks.labels.map((label, index) => {
+      const row = make("li", "");
+      const name = make("span", "bar-name", label);
+      const track = make("span", "bar-track");
+      const fill = make("span", `bar-fill look-${index}`);
+      const value = make("span", "bar-value");
+      track.setAttribute("aria-hidden", "true");
+      track.append(fill);
+      row.append(name, track, value);
+      this.element.append(row);
+      return { label, row, fill, value };
+    });
+  }
+
+  update(probabilities, winner) {
+    for (const { label, row, fill, value } of this.rows) {
+      const share = probabilities[label] ?? 0;
+      fill.style.setProperty("--share", `${(100 * share).toFixed(1)}%`);
+      const text = percent(share);
+      if (value.textContent !== text) value.textContent = text;
+      row.classList.toggle("winner", label === winner);
+    }
+  }
+}
+
+/** 0.873 -> "87 %" with a narrow no-break space. */
+export function percent(share) {
+  return `${Math.round(100 * share)}\u202f%`;
+}
+
+/** An element of a class with a text. */
+export function make(tag, className, text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+function drawTile(colour, strokes) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 2 * SIZE;
+  const context = tile.getContext("2d");
+  context.scale(2, 2);
+  context.fillStyle = colour;
+  context.fillRect(0, 0, SIZE, SIZE);
+  context.strokeStyle = context.fillStyle = "rgb(0 0 0 / 45%)";
+  context.lineWidth = 1.4;
+  for (const stroke of strokes) {
+    context.beginPath();
+    if (stroke.length === 2) {
+      context.arc(stroke[0], stroke[1], 1.3, 0, 2 * Math.PI);
+      context.fill();
+    } else {
+      context.moveTo(stroke[0], stroke[1]);
+      context.lineTo(stroke[2], stroke[3]);
+      context.stroke();
+    }
+  }
+  return tile;
+}

@@ -1,0 +1,147 @@
+// What the visitor is told: the quiet status line, the notice below the picture, the veil over it, toasts.
+
+import { sentence } from "./api.js";
+import { make } from "./looks.js";
+
+const SAYINGS = {
+  starting: "Starting",
+  live: "Live",
+  stalled: "Stalled",
+  reconnecting: "Reconnecting",
+  missing: "Missing",
+  busy: "Busy",
+  forbidden: "No permission",
+  ended: "Ended",
+  paused: "Paused",
+};
+const REFRESH_MS = 500;
+const TOAST_MS = 4500;
+
+/** How a camera is doing, in a word or two. */
+export function saying(camera) {
+  if (camera.controls.paused) return SAYINGS.paused;
+  if (camera.kind === "browser" && camera.status === "missing") return "Off";
+  return SAYINGS[camera.status] ?? camera.status;
+}
+
+/** The status line: state, frame rate, latency, size, viewers; and the times of the stages. */
+export class StatusLine {
+  constructor({ state, text, figures, stages }) {
+    Object.assign(this, { state, text, figures, stages });
+    this.latency = null;
+    this.shownAt = 0;
+  }
+
+  /** Tells the camera's state, or that the server can not be asked. */
+  camera(camera, { lost = false } = {}) {
+    const known = camera && !lost;
+    const waits = known && camera.retry_in_s > 0 && camera.status !== "live";
+    const text = known ? saying(camera) : "Connection lost";
+    const told = waits ? `${text}, next try in ${Math.ceil(camera.retry_in_s)} s` : text;
+    if (this.text.textContent !== told) this.text.textContent = told;
+    this.state.dataset.status = !known ? "lost" : camera.controls.paused ? "paused" : camera.status;
+    if (!known || camera.status !== "live" || camera.controls.paused) this.clear();
+  }
+
+  /** Takes the figures away, which are of another moment. */
+  clear() {
+    this.latency = null;
+    this.figures.replaceChildren();
+  }
+
+  /** Tells the figures of an analysed frame, twice a second at most. */
+  analysis(message, now = performance.now()) {
+    const age = 1000 * message.age_s;
+    this.latency = this.latency === null ? age : 0.9 * this.latency + 0.1 * age;
+    if (now - this.shownAt < REFRESH_MS) return;
+    this.shownAt = now;
+    const { viewers, width, height, fps } = message;
+    this.figures.replaceChildren(
+      figure(`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`, "Frames a second from the camera"),
+      figure(`${Math.round(this.latency)} ms`, "Latency: from capture until the result was sent"),
+      figure(`${width}\u2009\u00d7\u2009${height}`, "Size of the picture in pixels"),
+      figure(`${viewers} ${viewers === 1 ? "viewer" : "viewers"}`, "Who watches this camera now"),
+    );
+    this.#times(message.stages);
+  }
+
+  #times(stages) {
+    const rows = Object.entries(stages).flatMap(([name, seconds]) => [
+      make("dt", "", name),
+      make("dd", "", `${(1000 * seconds).toFixed(1)} ms`),
+    ]);
+    this.stages.replaceChildren(...rows);
+  }
+}
+
+/** The line below the picture that says what is up and offers what to do; empty when all is well. */
+export class Notice {
+  constructor(element) {
+    this.element = element;
+    this.said = "";
+  }
+
+  /** Says something; `actions` is a list of [label, function]. Saying the same again changes nothing. */
+  say(text, { actions = [], calm = false } = {}) {
+    this.element.classList.toggle("calm", calm);
+    const key = [text, ...actions.map(([label]) => label)].join("|");
+    if (key === this.said) return;
+    this.said = key;
+    const buttons = actions.map(([label, act]) => {
+      const button = make("button", "link", label);
+      button.type = "button";
+      button.addEventListener("click", act);
+      return button;
+    });
+    this.element.replaceChildren(...(text ? [make("span", "", sentence(text)), ...buttons] : []));
+  }
+}
+
+/** A sheet over the picture for when there is none to show. */
+export class Veil {
+  constructor({ veil, title, text, action }) {
+    Object.assign(this, { veil, title, text, button: action });
+    this.act = null;
+    action.addEventListener("click", () => this.act?.());
+  }
+
+  /** Covers the picture. */
+  show(title, text = "", { label = "", act = null } = {}) {
+    this.title.textContent = title;
+    this.text.textContent = text;
+    this.button.textContent = label;
+    this.button.hidden = !act;
+    this.act = act;
+    this.veil.hidden = false;
+  }
+
+  /** Uncovers it. */
+  hide() {
+    this.veil.hidden = true;
+  }
+}
+
+/** A line that goes away by itself. */
+export class Toast {
+  constructor(element) {
+    this.element = element;
+    this.timer = 0;
+  }
+
+  /** Shows a sentence. */
+  say(text) {
+    clearTimeout(this.timer);
+    this.element.textContent = text;
+    this.element.classList.add("shown");
+    this.timer = setTimeout(() => {
+      this.element.classList.remove("shown");
+      this.element.textContent = "";
+    }, TOAST_MS);
+  }
+}
+
+function figure(text, title) {
+  const element = make("span", "figure", text);
+  element.title = title;
+  return element;
+}

@@ -1,0 +1,54 @@
+// One radio button per camera, with its state beside its name.
+
+import { make } from "./looks.js";
+import { saying } from "./status.js";
+
+/** Fires "pick" (detail: the camera's name). */
+export class Switcher extends EventTarget {
+  constructor(fieldset) {
+    super();
+    this.fieldset = fieldset;
+    this.chips = new Map();
+  }
+
+  /** Shows these cameras, keeping what is there; `current` is marked. */
+  show(cameras, current) {
+    const names = new Set(cameras.map(({ name }) => name));
+    for (const [name, chip] of this.chips) {
+      if (names.has(name)) continue;
+      chip.label.remove();
+      this.chips.delete(name);
+    }
+    for (const camera of cameras) this.#chip(camera.name).update(camera, camera.name === current);
+  }
+
+  #chip(name) {
+    if (!this.chips.has(name)) {
+      const chip = new Chip(name, () => this.dispatchEvent(new CustomEvent("pick", { detail: name })));
+      this.chips.set(name, chip);
+      this.fieldset.append(chip.label);
+    }
+    return this.chips.get(name);
+  }
+}
+
+class Chip {
+  constructor(name, pick) {
+    this.label = make("label", "chip");
+    this.input = make("input", "");
+    Object.assign(this.input, { type: "radio", name: "camera", value: name });
+    this.input.addEventListener("change", pick);
+    this.dot = make("span", "dot");
+    this.dot.setAttribute("aria-hidden", "true");
+    this.status = make("span", "hidden");
+    this.label.append(this.input, this.dot, make("span", "chip-name", name), this.status);
+  }
+
+  update(camera, current) {
+    this.label.dataset.status = camera.controls.paused ? "paused" : camera.status;
+    this.label.title = [camera.source, saying(camera), camera.reason].filter(Boolean).join(" \u2013 ");
+    const text = `, ${saying(camera)}`;
+    if (this.status.textContent !== text) this.status.textContent = text;
+    if (this.input.checked !== current) this.input.checked = current;
+  }
+}

@@ -1,0 +1,206 @@
+// The last minute, one lane per face: colour, pattern and name say the expression, height the confidence.
+
+const MINUTE_S = 60;
+const STEP_S = 0.1; // finer than a pixel of the lane needs no sample
+const GAP_S = 1; // a face unseen for longer was away
+const MOST_LANES = 6;
+const [LANES_HEIGHT, LEAST_LANE, MOST_LANE] = [136, 30, 80]; // pixels
+const [LANE_GAP, AXIS, GUTTER] = [8, 22, 34];
+const LOWEST = 0.12; // of a lane's height, so that a face without any confidence still shows
+const REDRAW_MS = 100;
+const TELL_MS = 5000; // the text for screen readers, which is not a live region
+const MARKS_S = [60, 50, 40, 30, 20, 10, 0];
+
+/** Draws itself while anything has been seen within the last minute. */
+export class Timeline {
+  constructor({ canvas, count }, looks) {
+    this.canvas = canvas;
+    this.count = count;
+    this.context = canvas.getContext("2d");
+    this.looks = looks;
+    this.tracks = new Map();
+    this.drawnAt = this.toldAt = -Infinity;
+    this.clear();
+    new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
+    setInterval(() => this.draw(), 250); // the minute passes also without frames
+  }
+
+  /** Notes the faces of one frame. */
+  add(faces, now = performance.now()) {
+    for (const face of faces) this.#note(face, now / 1000);
+    if (now - this.drawnAt >= REDRAW_MS) this.draw(now);
+  }
+
+  /** Forgets everything, as for another camera. */
+  clear() {
+    this.tracks.clear();
+    this.draw();
+  }
+
+  /** Draws the minute that ends now. */
+  draw(now = performance.now()) {
+    if (document.hidden) return;
+    this.drawnAt = now;
+    this.#forget(now / 1000 - MINUTE_S);
+    const lanes = this.#lanes(now / 1000);
+    const width = this.canvas.parentElement.clientWidth;
+    const count = Math.max(lanes.length, 1);
+    const share = Math.floor(LANES_HEIGHT / count) - LANE_GAP;
+    this.lane = Math.min(MOST_LANE, Math.max(LEAST_LANE, share));
+    this.#resize(width, count * (this.lane + LANE_GAP) + AXIS);
+    const style = getComputedStyle(this.canvas);
+    const theme = { ink: style.color, line: style.borderTopColor, plate: style.outlineColor };
+    const scale = (width - GUTTER) / MINUTE_S;
+    const x = (time) => GUTTER + (time - now / 1000 + MINUTE_S) * scale;
+    this.context.font = `11px ${style.fontFamily}`;
+    this.#axis(width, x, now / 1000, theme);
+    lanes.forEach((track, n) => this.#lane(track, n * (this.lane + LANE_GAP), x, theme, width));
+    if (now - this.toldAt > TELL_MS) this.#describe(lanes, now);
+  }
+
+  /** Numbers of the faces to show: those in view first, then those that were longest. */
+  #lanes(now) {
+    const weight = (samples) => (now - samples.at(-1).to < GAP_S ? MINUTE_S : 0) + seen(samples);
+    const tracks = [...this.tracks].map(([track, samples]) => [track, weight(samples)]);
+    tracks.sort((a, b) => b[1] - a[1]);
+    const text = tracks.length > MOST_LANES ? `${MOST_LANES} of ${tracks.length} faces` : "";
+    if (this.count.textContent !== text) this.count.textContent = text;
+    return tracks
+      .slice(0, MOST_LANES)
+      .map(([track]) => track)
+      .sort((a, b) => a - b);
+  }
+
+  #note(face, time) {
+    const samples = this.tracks.get(face.track) ?? [];
+    if (!samples.length) this.tracks.set(face.track, samples);
+    const { expression, confidence, uncertain } = face;
+    const last = samples.at(-1);
+    const same = last && last.expression === expression && last.uncertain === uncertain;
+    if (same && time - last.from < STEP_S) last.to = time;
+    else {
+      if (last && time - last.to < GAP_S) last.to = time;
+      samples.push({ from: time, to: time, expression, confidence, uncertain });
+    }
+  }
+
+  #forget(before) {
+    for (const [track, samples] of this.tracks) {
+      const kept = samples.findIndex((sample) => sample.to > before);
+      if (kept > 0) samples.splice(0, kept);
+      if (kept < 0) this.tracks.delete(track);
+    }
+  }
+
+  #resize(width, height) {
+    const ratio = devicePixelRatio || 1;
+    const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== wide || this.canvas.height !== high) {
+      [this.canvas.width, this.canvas.height] = [wide, high];
+      this.canvas.style.setProperty("height", `${height}px`);
+    }
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.context.clearRect(0, 0, width, height);
+    this.height = height;
+  }
+
+  #axis(width, x, now, { ink, line }) {
+    const context = this.context;
+    context.textBaseline = "alphabetic";
+    for (const ago of MARKS_S) {
+      const at = Math.round(x(now - ago)) - (ago ? 0 : 1);
+      context.fillStyle = line;
+      context.fillRect(at, 0, 1, this.height - AXIS);
+      if (width < 420 && ago % 20) continue;
+      context.fillStyle = ink;
+      context.textAlign = ago === 0 ? "right" : "center";
+      context.fillText(ago ? `${ago} s` : "now", ago ? at : width, this.height - 5);
+    }
+  }
+
+  #lane(track, top, x, theme, width) {
+    const context = this.context;
+    context.fillStyle = theme.ink;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(`#${track}`, 0, top + this.lane / 2);
+    context.save();
+    context.beginPath();
+    context.rect(GUTTER, top, width - GUTTER, this.lane);
+    context.clip();
+    context.fillStyle = theme.line;
+    context.fillRect(GUTTER, top + this.lane - 1, width - GUTTER, 1);
+    const samples = this.tracks.get(track);
+    for (const run of runs(samples, ["expression", "uncertain"])) this.#run(run, top + this.lane, x);
+    for (const run of runs(samples, ["expression"])) this.#name(run, top + this.lane, x, theme);
+    context.restore();
+  }
+
+  #run(run, floor, x) {
+    const context = this.context;
+    const [left, right] = [x(run[0].from), x(run.at(-1).to)];
+    context.beginPath();
+    context.moveTo(left, floor);
+    for (const sample of run) {
+      const y = floor - Math.max(LOWEST, sample.confidence) * this.lane;
+      context.lineTo(x(sample.from), y);
+      context.lineTo(x(sample.to), y);
+    }
+    context.lineTo(right, floor);
+    context.closePath();
+    context.globalAlpha = run[0].uncertain ? 0.4 : 1;
+    context.fillStyle = this.looks.pattern(context, run[0].expression);
+    context.fill();
+    context.globalAlpha = 1;
+  }
+
+  #name(run, floor, x, { ink, plate }) {
+    const context = this.context;
+    const { expression } = run[0];
+    const [left, right] = [Math.max(x(run[0].from), GUTTER), x(run.at(-1).to)];
+    const wide = context.measureText(expression).width;
+    if (right - left < wide + 14) return;
+    context.fillStyle = plate;
+    context.beginPath();
+    context.roundRect(left + 3, floor - 19, wide + 8, 16, 4);
+    context.fill();
+    context.fillStyle = ink;
+    context.textAlign = "left";
+    context.fillText(expression, left + 7, floor - 10.5);
+  }
+
+  #describe(lanes, now) {
+    this.toldAt = now;
+    const told = lanes.map((track) => `face ${track} ${share(this.tracks.get(track))}`);
+    const text = told.length ? `The last minute: ${told.join("; ")}` : "No face in the last minute";
+    this.canvas.setAttribute("aria-label", text);
+  }
+}
+
+/** Splits samples into stretches without a gap in which what `keys` name stays the same. */
+function runs(samples, keys) {
+  const found = [];
+  for (const sample of samples) {
+    const last = found.at(-1)?.at(-1);
+    const alike = last && keys.every((key) => last[key] === sample[key]);
+    if (alike && sample.from - last.to < GAP_S) found.at(-1).push(sample);
+    else found.push([sample]);
+  }
+  return found;
+}
+
+function seen(samples) {
+  return samples.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/** "happy 40 s, neutral 12 s" */
+function share(samples) {
+  const seconds = new Map();
+  for (const { expression, from, to } of samples) {
+    seconds.set(expression, (seconds.get(expression) ?? 0) + to - from);
+  }
+  return [...seconds]
+    .sort((a, b) => b[1] - a[1])
+    .map(([expression, sum]) => `${expression} ${Math.round(sum)} s`)
+    .join(", ");
+}

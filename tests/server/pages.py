@@ -1,0 +1,94 @@
+"""What the tests of the viewer read off the page, and what they hand to it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from playwright.sync_api import Page, expect
+
+PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+PATIENCE_MS = 20_000  # of one expectation, on a machine whose cores are all busy
+
+# What is on the screen, as text: the picture's pixels, thinned out, and the timeline's.
+PICTURE = """() => {
+  const image = document.querySelector("#pictures img:last-child");
+  if (!image?.naturalWidth) return "";
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [48, 36];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0, 48, 36);
+  return context.getImageData(0, 0, 48, 36).data.join();
+}"""
+TIMELINE = "() => document.querySelector('#timeline-canvas').toDataURL()"
+GROUND = "() => getComputedStyle(document.body).backgroundColor"
+
+
+def eventually(look: Callable[[], bool], what: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
+    """Waits until something is so; the page's own policy forbids the browser to evaluate text."""
+    until = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def expect_changes(page: Page, script: str, what: str) -> None:
+    """Waits until what a script reads has had three values; "" is none."""
+    seen: set[str] = set()
+
+    def look() -> bool:
+        seen.update(filter(None, [page.evaluate(script)]))
+        return len(seen) >= 3
+
+    eventually(look, f"{what} changes and goes on changing")
+
+
+def drop(page: Page, name: str, data: bytes) -> None:
+    """Drops a file onto the page, as from a file manager."""
+    transfer = page.evaluate_handle(
+        """([name, data]) => {
+          const transfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+          return transfer;
+        }""",
+        [name, base64.b64encode(data).decode()],
+    )
+    page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
+    expect(page.locator("#drop")).to_be_visible()
+    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+    expect(page.locator("#drop")).to_be_hidden()
+
+
+def write_face_film(path: Path) -> None:
+    """Writes a second of a real face, moving, in the format that Chromium's fake camera reads."""
+    photo = cv2.imread(str(PHOTO))
+    assert photo is not None
+    width, height = 320, 240
+    with path.open("wb") as film:
+        film.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
+        for n in range(15):
+            shift = np.array([[0.4, 0, 60 + n], [0, 0.4, 0]])
+            frame = cv2.warpAffine(photo, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+            film.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+
+
+@contextlib.contextmanager
+def own_server(checkpoint: str, port: int) -> Iterator[int]:
+    """`python -m server` as a process, which can be frozen and killed like any other; gives its id."""
+    command = [sys.executable, "-m", "server", "--checkpoint", checkpoint, "--port", str(port)]
+    with subprocess.Popen([*command, "--source", "demo"], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert b"watch demo" in process.stdout.readline()
+            yield process.pid
+        finally:
+            process.kill()

@@ -1,0 +1,369 @@
+"""The viewer in a real browser: Debian's Chromium, driven by Playwright, against a real server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from fer_jax.expressions import COLOURS, EXPRESSIONS
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright: pip install playwright"
+)
+from playwright.sync_api import Browser, Page, expect  # noqa: E402
+
+from tests.server.live_server import LiveServer, settings_of  # noqa: E402
+from tests.server.pages import (  # noqa: E402
+    GROUND,
+    PATIENCE_MS,
+    PHOTO,
+    PICTURE,
+    TIMELINE,
+    drop,
+    eventually,
+    expect_changes,
+    own_server,
+    write_face_film,
+)
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs a Chromium: apt-get install chromium"
+)
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def face_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of a real face, moving, in the format that Chromium's fake camera reads."""
+    path = tmp_path_factory.mktemp("film") / "face.y4m"
+    write_face_film(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(face_film: Path) -> Iterator[Browser]:
+    """One browser for all pages; its camera shows `face_film`."""
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-video-capture={face_film}",
+            ],
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages, and fails when one had an error or asked another site for anything."""
+    contexts, problems = [], []
+
+    def note(message: Any) -> None:
+        refused = "Failed to load resource" in message.text or "net::ERR" in message.text
+        if message.type == "error" and not refused:
+            problems.append(message.text)
+
+    def opened(url: str, *, size: tuple[int, int] = (1280, 800), **options: Any) -> Page:
+        viewport: Any = dict(zip(("width", "height"), size, strict=True))
+        context = browser.new_context(viewport=viewport, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: note_foreign(request.url, url))
+        page.goto(url)
+        return page
+
+    def note_foreign(address: str, url: str) -> None:
+        home = "/".join(url.split("/")[:3])
+        if not address.startswith((home, home.replace("http", "ws", 1), "blob:", "data:")):
+            problems.append(f"asked {address}")
+
+    expect.set_options(timeout=PATIENCE_MS)
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture(scope="module")
+def url(live: LiveServer) -> str:
+    return f"http://127.0.0.1:{live.port}/"
+
+
+def camera_of(server: LiveServer, name: str) -> dict[str, Any]:
+    cameras = server.get("/api/cameras").json["cameras"]
+    return next(camera for camera in cameras if camera["name"] == name)
+
+
+def test_a_page_shows_frames_that_change_a_card_per_face_and_a_timeline_that_moves(
+    open_page: OpenPage, url: str
+):
+    page = open_page(url)
+    expect(page.locator("#pictures img")).to_be_visible()
+    expect_changes(page, PICTURE, "the picture")
+    card = page.locator("#cards .card").first
+    expect(card).to_be_visible()
+    assert card.locator(".bar-name").all_inner_texts() == [name.title() for name in EXPRESSIONS]
+    values = [int(re.sub(r"\D", "", text)) for text in card.locator(".bar-value").all_inner_texts()]
+    assert 95 <= sum(values) <= 105
+    assert card.locator(".card-label").inner_text().lower() in EXPRESSIONS
+    assert card.locator(".card-head").inner_text().count("%") == 1
+    expect_changes(page, TIMELINE, "the timeline")
+    expect(page.locator("#timeline-canvas")).to_have_attribute(
+        "aria-label", re.compile(rf"face \d+ ({'|'.join(EXPRESSIONS)}) \d+ s")
+    )
+    figures = page.locator("#figures")
+    for pattern in (r"\d fps", r"\d ms", r"320\W+240", r"1 viewer"):
+        expect(figures).to_contain_text(re.compile(pattern))
+    expect(page.locator("#state-text")).to_have_text("Live")
+    expect(page.locator(".foot")).to_contain_text("Nothing is stored")
+    expect(page.locator("#notice")).to_contain_text("no webcam")
+
+
+def test_expressions_differ_by_pattern_and_not_by_colour_alone(open_page: OpenPage, url: str):
+    page = open_page(url)
+    expect(page.locator("#cards .card").first).to_be_visible()
+    looks = page.evaluate(
+        """() => [...document.querySelector(".bars").querySelectorAll(".bar-fill")].map((bar) => {
+          const { backgroundImage, backgroundSize, backgroundColor } = getComputedStyle(bar);
+          return [backgroundImage + backgroundSize, backgroundColor];
+        })"""
+    )
+    patterns, colours = zip(*looks, strict=True)
+    assert len(set(patterns)) == len(EXPRESSIONS)
+    served = [tuple(bytes.fromhex(COLOURS[name][1:])) for name in EXPRESSIONS]
+    assert [tuple(map(int, re.findall(r"\d+", colour))) for colour in colours] == served
+
+
+def test_the_theme_follows_the_system_until_the_visitor_switches_and_is_remembered(
+    open_page: OpenPage, url: str
+):
+    page = open_page(url, color_scheme="dark")
+    dark = page.evaluate(GROUND)
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(GROUND)
+    assert dark != light
+    switch = page.get_by_role("button", name="Dark theme")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate(GROUND) == dark
+    page.reload()
+    assert page.evaluate(GROUND) == dark
+    page.get_by_role("button", name="Dark theme").click()
+    assert page.evaluate(GROUND) == light
+
+
+def test_mirror_pause_and_privacy_act_on_the_server(
+    open_page: OpenPage, url: str, live: LiveServer
+):
+    page = open_page(url + "?camera=demo")
+    expect(page.locator("#state-text")).to_have_text("Live")
+    for name, control in (("Mirror", "mirror"), ("Pause", "paused")):
+        button = page.get_by_role("button", name=name)
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        assert camera_of(live, "demo")["controls"][control] is True
+        if control == "paused":
+            expect(page.locator("#state-text")).to_have_text("Paused")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "false")
+        assert camera_of(live, "demo")["controls"][control] is False
+    privacy = page.get_by_label("Privacy")
+    privacy.select_option("no_picture")
+    expect(page.locator("#veil")).to_contain_text("No picture")
+    expect(page.locator("#pictures img")).to_have_count(0)
+    eventually(lambda: camera_of(live, "demo")["viewers"] == 0, "the stream is closed")
+    expect(page.locator("#cards .card").first).to_be_visible()  # results go on
+    privacy.select_option("none")
+    expect(page.locator("#veil")).to_be_hidden()
+    expect_changes(page, PICTURE, "the picture")
+
+
+def test_a_setting_is_sent_when_a_slider_was_moved(open_page: OpenPage, url: str, live: LiveServer):
+    page = open_page(url + "?camera=demo")
+    page.get_by_role("button", name="Settings and timing").click()
+    page.get_by_label("Uncertain below").fill("80")
+    eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] == 0.8, "it is sent")
+    expect(page.locator(".card-uncertain").first).to_be_visible()
+    page.get_by_role("button", name="Use the model's own threshold").click()
+    eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] is None, "it is taken back")
+    expect(page.locator("#stages")).to_contain_text(re.compile(r"detect\s*[\d.]+ ms", re.I))
+
+
+def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: OpenPage, url: str):
+    page = open_page(url + "?camera=demo")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save a snapshot").click()
+    assert re.fullmatch(r"demo-[\d-]{19}\.jpg", download.value.suggested_filename)
+    picture = cv2.imread(str(download.value.path()))
+    assert picture is not None
+    assert picture.shape == (240, 320, 3)
+
+    expect(page.get_by_role("button", name="Export CSV")).to_be_enabled()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export CSV").click()
+    assert download.value.suggested_filename.endswith(".csv")
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+    assert rows
+    for row in rows:
+        assert row["camera"] == "demo"
+        assert row["expression"] in EXPRESSIONS
+        for prefix in ("", "raw_"):
+            assert sum(float(row[prefix + name]) for name in EXPRESSIONS) == pytest.approx(
+                1, abs=1e-3
+            )
+    frames = [int(row["frame"]) for row in rows]
+    assert frames == sorted(frames)
+
+
+def test_this_browsers_camera_is_sent_and_its_face_gets_a_card(
+    open_page: OpenPage, url: str, live: LiveServer
+):
+    page = open_page(url + "?camera=browser", permissions=["camera"])
+    expect(page.locator("#veil")).to_contain_text("Your own camera")
+    page.get_by_role("banner").get_by_role("button", name="Use this browser's camera").click()
+    expect(page.locator("#veil")).to_be_hidden()
+    expect(page.locator("#state-text")).to_have_text("Live")
+    expect(page.locator("#cards .card").first).to_be_visible()
+    expect_changes(page, PICTURE, "the picture")
+    frames = camera_of(live, "browser")["frames"]
+    eventually(lambda: camera_of(live, "browser")["frames"] > frames + 10, "frames go on coming")
+    page.get_by_role("button", name="Stop my camera").click()
+    expect(page.locator("#state-text")).to_have_text("Off")
+    expect(page.locator("#veil")).to_contain_text("Your own camera")
+    expect(page.locator("#cards .card")).to_have_count(0)
+
+
+def test_a_dropped_photo_is_scored_and_what_is_none_is_refused(open_page: OpenPage, url: str):
+    page = open_page(url)
+    expect(page.locator("#cards .card").first).to_be_visible()
+    drop(page, PHOTO.name, PHOTO.read_bytes())
+    photo = page.get_by_role("dialog").locator(".photo").first
+    expect(photo.locator(".photo-faces .card")).to_have_count(1)
+    expect(photo.locator(".photo-summary")).to_contain_text("1 face")
+    assert photo.locator("canvas").evaluate("canvas => [canvas.width, canvas.height]") == [512, 600]
+    drop(page, "broken.jpg", b"\xff\xd8\xff no picture")
+    refused = page.get_by_role("dialog").locator(".photo.failed")
+    expect(refused).to_contain_text("broken.jpg")
+    expect(refused.locator(".photo-summary")).to_have_text(re.compile(r"^[A-Z].{10,}\.$"))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "size", [(360, 800), (768, 1024), (1920, 1080)], ids=lambda size: str(size[0])
+)
+def test_everything_fits_and_can_be_hit_at_any_width(
+    open_page: OpenPage, url: str, size: tuple[int, int]
+):
+    page = open_page(url, size=size)
+    expect(page.locator("#cards .card").first).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth") == size[0]
+    boxes = {}
+    for selector in ("#stage", "#theme", "#choose-photo", "#mirror", "#fullscreen", "#privacy"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None, selector
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= size[0] + 0.5, selector
+        assert box["height"] >= 40, selector
+        boxes[selector] = box
+    assert boxes["#stage"]["width"] >= 0.55 * size[0]
+    assert boxes["#mirror"]["y"] + 40 <= size[1]  # the tools are in sight without scrolling
+    if size[0] == 1920:
+        assert page.evaluate("() => document.documentElement.scrollHeight") == size[1]
+
+
+def test_a_keyboard_reaches_everything_and_everything_has_a_name(open_page: OpenPage, url: str):
+    page = open_page(url + "?camera=demo")
+    expect(page.locator("#export")).to_be_enabled()
+    expect(page.locator("#visitor")).to_be_visible()
+    focused = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        name = page.evaluate("() => document.activeElement.id || document.activeElement.value")
+        if name in focused:
+            break
+        focused.append(name)
+    wanted = {"demo", "visitor", "choose-photo", "theme", "privacy", "mirror", "pause", "snapshot"}
+    assert wanted | {"tune", "fullscreen", "export"} <= set(focused)
+    for role in ("button", "radio", "combobox"):
+        for element in page.get_by_role(role).all():
+            snapshot = element.aria_snapshot()
+            assert re.match(rf'- {role} "[^"]+"', snapshot), snapshot
+    page.locator("input[value=demo]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#veil")).to_contain_text("Your own camera")
+    assert "camera=browser" in page.url
+
+
+def test_an_embedded_page_is_the_bare_picture(open_page: OpenPage, url: str):
+    page = open_page(url + "?camera=demo&embed=1", size=(400, 300))
+    expect_changes(page, PICTURE, "the picture")
+    assert page.locator("#stage").bounding_box() == {"x": 0, "y": 0, "width": 400, "height": 300}
+    for selector in (".top", ".side", ".bar", ".foot", "#notice"):
+        expect(page.locator(selector)).to_be_hidden()
+
+
+def test_a_camera_that_is_not_there_is_told_with_what_can_be_done(
+    open_page: OpenPage, checkpoint: str
+):
+    settings = settings_of(checkpoint, "desk=97", "demo", "browser", token="open sesame")
+    with LiveServer(settings) as server:
+        page = open_page(f"http://127.0.0.1:{server.port}/?camera=desk")
+        assert page.url.endswith("/login")
+        page.get_by_label("Access token").fill("open says me")
+        page.get_by_role("button", name="Watch").click()
+        expect(page.get_by_role("alert")).to_have_text(re.compile("wrong|not the token", re.I))
+        page.get_by_label("Access token").fill("open sesame")
+        page.get_by_role("button", name="Watch").click()
+        expect(page.locator("#state-text")).to_have_text("Live")  # of a camera that is there
+        page.get_by_role("radio", name=re.compile("desk")).check()
+        expect(page.locator("#state-text")).to_have_text(re.compile("^Missing"))
+        notice = page.locator("#notice")
+        expect(notice.get_by_role("button", name="Use this browser's camera")).to_be_visible()
+        notice.get_by_role("button", name="Watch the demo").click()
+        expect(page.locator("#state-text")).to_have_text("Live")
+
+
+def test_a_page_comes_back_by_itself_after_frozen_frames_and_after_a_restart(
+    open_page: OpenPage, checkpoint: str
+):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with own_server(checkpoint, port) as pid:
+        page = open_page(f"http://127.0.0.1:{port}/")
+        expect_changes(page, PICTURE, "the picture")
+        os.kill(pid, signal.SIGSTOP)
+        expect(page.locator("#notice")).to_contain_text("Frames have grown old")
+        expect(page.locator("#state-text")).to_have_text("Connection lost")
+        os.kill(pid, signal.SIGCONT)
+        expect(page.locator("#state-text")).to_have_text("Live")
+        expect_changes(page, PICTURE, "the picture")
+    expect(page.locator("#veil")).to_contain_text("The server does not answer")
+    expect(page.locator("#notice")).to_contain_text("reconnecting by itself")
+    with own_server(checkpoint, port):
+        expect(page.locator("#toast")).to_have_text("Connected again.")
+        expect(page.locator("#veil")).to_be_hidden()
+        expect(page.locator("#state-text")).to_have_text("Live")
+        expect_changes(page, PICTURE, "the picture")
+        expect(page.locator("#cards .card").first).to_be_visible()
