@@ -1,18 +1,51 @@
-"""Starts the live server; this version of the project does not have it yet and says so."""
+"""Starts the live server: `python -m server`, then open the address it prints."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from fer_jax import command
-from fer_jax.errors import FerError
+if TYPE_CHECKING:
+    from server.settings import Settings
 
 
-def main(argv: list[str]) -> int:
-    """Refuses to start."""
-    del argv
-    raise FerError("this version trains and evaluates; the live server comes with a later one")
+def main(argv: Sequence[str]) -> int:
+    """Serves until SIGINT or SIGTERM comes, and returns 0."""
+    from server.flags import from_arguments
+
+    settings = from_arguments(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    from server.listen import listening  # imports JAX, which no mistake in a flag should wait for
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with listening(settings) as url:
+        names = ", ".join(source.name for source in settings.sources)
+        print(f"watch {names} at {url}", flush=True)
+        if not any(source.kind == "device" for source in settings.sources):
+            print("no webcam is asked for or found; a page can send its own", flush=True)
+        await stop.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+
+
+def _command() -> int:
+    # Imports take seconds: until there is a loop to end, Ctrl-C just ends them, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from fer_jax import command
+
+    return command.run(main)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(lambda argv: main(list(argv))))
+    sys.exit(_command())

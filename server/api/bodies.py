@@ -1,0 +1,80 @@
+"""Reads what visitors send, no more bytes and no longer than they may take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import BadHttpMessage
+
+from server.api.errors import ApiError
+
+_JSON_S = 10.0
+
+
+async def read_body(request: web.Request, *, most: int, seconds: float) -> bytes:
+    """Returns the whole body.
+
+    Raises:
+        ApiError: 413 it has more than `most` bytes, 408 it took longer, 415 it is compressed.
+    """
+    refuse_compressed(request)
+    if request.content_length is not None and request.content_length > most:
+        raise too_large(most)
+    return await collect(request.content.iter_any(), most=most, seconds=seconds)
+
+
+async def collect(chunks: AsyncIterator[bytes], *, most: int, seconds: float) -> bytes:
+    """Returns the chunks as one, within limits; raises as `read_body` does."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > most:
+                    raise too_large(most)
+    except TimeoutError:
+        raise ApiError(
+            408,
+            "too_slow",
+            f"the body did not come within {seconds:g} s",
+            headers={hdrs.CONNECTION: "close"},
+        ) from None
+    except BadHttpMessage:
+        raise ApiError(400, "bad_request", "the request's body is broken") from None
+    return bytes(body)
+
+
+async def read_json(request: web.Request, *, most: int) -> Any:
+    """Returns the body's JSON.
+
+    Raises:
+        ApiError: as `read_body`; 415 another type; 400 no JSON.
+    """
+    if request.content_type != "application/json":
+        raise ApiError(415, "unsupported_media_type", "expected application/json")
+    body = await read_body(request, most=most, seconds=_JSON_S)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "bad_json", "the body is no JSON") from None
+
+
+def refuse_compressed(request: web.Request) -> None:
+    """Pictures are compressed already; a compressed body would only hide how large it is.
+
+    Raises:
+        ApiError: 415, the body says that it is compressed.
+    """
+    coding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower()
+    if coding not in ("identity", ""):
+        raise ApiError(415, "unsupported_media_type", "send the body without Content-Encoding")
+
+
+def too_large(most: int) -> ApiError:
+    """Returns the refusal of a body of more than `most` bytes."""
+    size = f"{most >> 20} MiB" if most >= 2**20 else f"{most} bytes"
+    return ApiError(413, "too_large", f"expected no more than {size}")

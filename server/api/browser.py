@@ -1,0 +1,101 @@
+"""WS /ws/camera: a visitor's own camera; JPEG pictures come up, what is found in them goes down.
+
+Each picture is acknowledged when the pipeline has taken it, and only then should the next one be sent,
+so that nothing queues on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+
+from fer_jax.faces.image_header import BadImageError
+from server.api.cameras import find_pipeline
+from server.api.errors import ApiError
+from server.api.results import analysis_json
+from server.cameras.browser import BrowserCamera, CameraBusyError, Visit
+from server.keys import EVENTS, LIFECYCLE, SETTINGS, SOCKETS
+from server.pipeline import Pipeline
+from server.security import client_address
+from server.sockets import buffer_little
+
+_HEARTBEAT_S = 10.0
+_CLOSE_S = 2.0  # a visitor who does not answer our farewell is not waited for any longer
+
+
+async def camera_socket(request: web.Request) -> web.StreamResponse:
+    """Takes a visitor's pictures for the camera `?camera=NAME`, which is "browser" by default."""
+    pipeline = find_pipeline(request, request.query.get("camera", "browser"))
+    camera = pipeline.camera
+    if not isinstance(camera, BrowserCamera):
+        raise ApiError(409, "not_a_browser_camera", "this camera takes no visitor's pictures")
+    limits = request.app[SETTINGS].limits
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=limits.image_bytes
+    )
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        raise ApiError(426, "upgrade_required", "this address is a WebSocket's", headers=headers)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(request.app[EVENTS].admit(client_address(request)))
+        try:
+            visit = stack.enter_context(camera.visit())
+        except CameraBusyError as error:
+            raise ApiError(409, "camera_busy", str(error), retry_after_s=5) from None
+        await socket.prepare(request)
+        if request.transport is not None:
+            buffer_little(request.transport)
+            stack.enter_context(request.app[SOCKETS].watch(request.transport))
+        await _serve(request, socket, pipeline, visit)
+    return socket
+
+
+async def _serve(
+    request: web.Request, socket: web.WebSocketResponse, pipeline: Pipeline, visit: Visit
+) -> None:
+    stopping = request.app[LIFECYCLE].stopping
+    async with asyncio.TaskGroup() as tasks:
+        others = [
+            tasks.create_task(_send_results(socket, pipeline)),
+            tasks.create_task(_close_at_end(socket, stopping)),
+        ]
+        with contextlib.suppress(ConnectionError):  # the visitor has gone
+            await _take_pictures(socket, visit)
+        for other in others:
+            other.cancel()
+
+
+async def _take_pictures(socket: web.WebSocketResponse, visit: Visit) -> None:
+    async for message in socket:
+        if message.type is not WSMsgType.BINARY:
+            await _refuse(socket, "bad_message", "expected JPEG pictures as binary messages")
+            return
+        try:
+            number = await visit.offer(message.data)
+        except BadImageError as error:
+            await _refuse(socket, "bad_image", str(error))
+            return
+        except CameraBusyError as error:
+            await _refuse(socket, "camera_busy", str(error))
+            return
+        await socket.send_json({"type": "ack", "number": number})
+
+
+async def _send_results(socket: web.WebSocketResponse, pipeline: Pipeline) -> None:
+    with pipeline.results.subscribe(replay=False) as viewer, contextlib.suppress(ConnectionError):
+        async for analysis in viewer:
+            found: dict[str, Any] = analysis_json(analysis, pipeline=pipeline)
+            await socket.send_json({"type": "analysis", **found})
+
+
+async def _close_at_end(socket: web.WebSocketResponse, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server is stopping")
+
+
+async def _refuse(socket: web.WebSocketResponse, code: str, message: str) -> None:
+    await socket.send_json({"type": "error", "code": code, "message": message})
+    await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=code.encode())

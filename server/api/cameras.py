@@ -1,0 +1,126 @@
+"""GET /api/cameras, POST /api/cameras/{camera} and GET /snapshot/{camera}.jpg."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from fer_jax.expressions import COLOURS, EXPRESSIONS
+from server.api.bodies import read_json
+from server.api.errors import ApiError
+from server.keys import PIPELINES, PREDICTOR, SETTINGS
+from server.pipeline import Controls, Pipeline
+from server.security import signed_path
+
+PRIVACY = ("none", "pixelate", "no_picture")
+MOST_SMOOTHING_S = 60.0
+
+
+def pipeline_of(request: web.Request) -> Pipeline:
+    """Returns the pipeline of the camera in the address.
+
+    Raises:
+        ApiError: 404, there is none of that name.
+    """
+    return find_pipeline(request, request.match_info["camera"])
+
+
+def find_pipeline(request: web.Request, name: str) -> Pipeline:
+    """Returns a camera's pipeline; raises as `pipeline_of` does."""
+    pipeline = request.app[PIPELINES].get(name)
+    if pipeline is None:
+        raise ApiError(404, "unknown_camera", "there is no such camera; see /api/cameras")
+    return pipeline
+
+
+async def cameras(request: web.Request) -> web.Response:
+    """All cameras, and what the labels mean."""
+    return web.json_response(
+        {
+            "cameras": [camera_json(request, one) for one in request.app[PIPELINES].values()],
+            "labels": EXPRESSIONS,
+            "colours": dict(COLOURS),
+            "uncertain_below": request.app[PREDICTOR].uncertain_below,
+        }
+    )
+
+
+async def control(request: web.Request) -> web.Response:
+    """Changes a camera's controls; answers with the camera as it then is."""
+    pipeline = pipeline_of(request)
+    body = await read_json(request, most=request.app[SETTINGS].limits.json_bytes)
+    changes = checked_controls(body)
+    pipeline.set_controls(dataclasses.replace(pipeline.controls, **changes))
+    return web.json_response(camera_json(request, pipeline))
+
+
+async def snapshot(request: web.Request) -> web.Response:
+    """A picture captured after the request came."""
+    pipeline = pipeline_of(request)
+    part = await pipeline.snapshot()
+    headers = {"X-Timestamp": f"{part.wall_s:.6f}", "X-Frame": str(part.number)}
+    return web.Response(body=part.jpeg, content_type="image/jpeg", headers=headers)
+
+
+def camera_json(request: web.Request, pipeline: Pipeline) -> dict[str, Any]:
+    """Returns a camera as the page sees it; its address without secrets."""
+    camera = pipeline.camera
+    state = camera.state
+    return {
+        "name": camera.name,
+        "kind": camera.source.kind,
+        "source": camera.source.masked,
+        "status": state.status,
+        "reason": state.reason,
+        "retry_in_s": None if state.retry_in_s is None else round(state.retry_in_s, 1),
+        "width": state.width,
+        "height": state.height,
+        "fps": round(state.fps, 1),
+        "frames": state.frames,
+        "drops": state.drops,
+        "reconnects": state.reconnects,
+        "viewers": pipeline.pictures.viewers,
+        "controls": dataclasses.asdict(pipeline.controls),
+        "stream": signed_path(request, f"/stream/{camera.name}.mjpg"),
+        "snapshot": signed_path(request, f"/snapshot/{camera.name}.jpg"),
+    }
+
+
+def checked_controls(body: Any) -> Mapping[str, Any]:
+    """Returns the changes a request asks for.
+
+    Raises:
+        ApiError: 400, no object, an unknown key or a value that can not be.
+    """
+    if not isinstance(body, dict):
+        raise _bad("the body", "an object")
+    for key, value in body.items():
+        if key in ("mirror", "paused"):
+            good, expected = isinstance(value, bool), "true or false"
+        elif key == "smoothing_s":
+            good = _is_number(value, 0, MOST_SMOOTHING_S)
+            expected = f"seconds from 0 to {MOST_SMOOTHING_S:g}"
+        elif key == "threshold":
+            good = value is None or _is_number(value, 0, 1)
+            expected = "null or a number from 0 to 1"
+        elif key == "privacy":
+            good, expected = value in PRIVACY, f"one of {', '.join(PRIVACY)}"
+        else:
+            known = ", ".join(field.name for field in dataclasses.fields(Controls))
+            raise _bad("a key", f"one of {known}")
+        if not good:
+            raise _bad(key, expected)
+    return body
+
+
+def _is_number(value: object, least: float, most: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and least <= value <= most  # type: ignore[arg-type]
+
+
+def _bad(what: str, expected: str) -> ApiError:
+    return ApiError(400, "bad_value", f"{what}: expected {expected}")

@@ -1,0 +1,30 @@
+"""GET /healthz, /readyz and /metrics: for those who run the server."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.api.errors import ApiError
+from server.keys import LIFECYCLE, METRICS
+from server.metrics import CONTENT_TYPE
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The event loop turns."""
+    del request
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Every batch size is compiled and the server is not about to end; else 503."""
+    waits_for = request.app[LIFECYCLE].waits_for
+    if waits_for:
+        raise ApiError(503, "not_ready", waits_for, retry_after_s=1)
+    return web.json_response({"status": "ready"})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """All figures, in Prometheus' text format."""
+    return web.Response(
+        body=request.app[METRICS].exposition(), headers={"Content-Type": CONTENT_TYPE}
+    )

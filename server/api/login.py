@@ -1,0 +1,77 @@
+"""GET and POST /login, POST /logout: a page for the token, and a cookie for who knows it."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from aiohttp import hdrs, web
+
+from server.api.bodies import read_body
+from server.api.errors import ApiError
+from server.api.pages import page
+from server.keys import TOKENS
+from server.security import SESSION_COOKIE, check_token, is_secure
+from server.tokens import SESSION_S
+
+_FORM = "application/x-www-form-urlencoded"
+_FORM_BYTES = 4096
+_FORM_S = 10.0
+
+
+async def login_page(request: web.Request) -> web.StreamResponse:
+    """The form; `?error=CODE` tells it what went wrong."""
+    if not request.app[TOKENS].required:
+        raise web.HTTPSeeOther("/")
+    return page(request, "login.html")
+
+
+async def login(request: web.Request) -> web.StreamResponse:
+    """Gives a session's cookie for the form field `token`.
+
+    A browser is sent on to the viewer, or back to the form with the refusal's code.
+    """
+    wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    try:
+        given = await _form_token(request)
+        if request.app[TOKENS].required:
+            check_token(request, given)
+    except ApiError as refusal:
+        if not wants_page or refusal.status not in (401, 429):
+            raise
+        raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
+    answer = _to("/") if wants_page else web.json_response({"status": "ok"})
+    answer.set_cookie(
+        SESSION_COOKIE,
+        request.app[TOKENS].session(),
+        max_age=int(SESSION_S),
+        path="/",
+        httponly=True,
+        samesite="Lax",  # Strict would ask whoever follows a link from a message for the token again
+        secure=is_secure(request),
+    )
+    return answer
+
+
+async def logout(request: web.Request) -> web.StreamResponse:
+    """Forgets this browser's session."""
+    wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    answer = _to("/login") if wants_page else web.json_response({"status": "ok"})
+    answer.del_cookie(SESSION_COOKIE, path="/")
+    return answer
+
+
+async def _form_token(request: web.Request) -> str:
+    if request.content_type != _FORM:
+        raise ApiError(415, "unsupported_media_type", f"expected a form as {_FORM}")
+    body = await read_body(request, most=_FORM_BYTES, seconds=_FORM_S)
+    try:
+        text = body.decode("utf-8", "replace")
+        fields = urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=16)
+        (token,) = fields.get("token", [])
+    except ValueError:
+        raise ApiError(400, "bad_form", "expected a form with one field, token") from None
+    return token
+
+
+def _to(path: str) -> web.Response:
+    return web.Response(status=303, headers={hdrs.LOCATION: path})

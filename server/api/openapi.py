@@ -1,0 +1,231 @@
+"""GET /api/openapi.json: every address of the server, what it takes, answers and refuses."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from server.api.schemas import SCHEMAS, reference
+from server.keys import PIPELINES, SETTINGS
+from server.settings import Limits
+
+_REASONS = {
+    400: "The request is not as it has to be.",
+    401: "The token is missing or wrong.",
+    403: "Asked by another web site, or under another server's name.",
+    404: "There is no such camera.",
+    408: "The body came too slowly.",
+    409: "The camera takes no visitor's pictures now.",
+    413: "More bytes, pixels or images than are taken.",
+    415: "A body of another type.",
+    422: "A damaged picture.",
+    426: "Not a WebSocket's opening handshake.",
+    429: "Too much at a time, or too many wrong tokens.",
+    503: "Not now: starting, stopping, or too many viewers.",
+    504: "The answer took too long.",
+}
+_ALWAYS = (400, 403)  # a Host header that is missing or of another server; another web site
+_GUARDED = (401, 429)
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """The document."""
+    settings = request.app[SETTINGS]
+    text = document(
+        cameras=tuple(request.app[PIPELINES]), limits=settings.limits, token=bool(settings.token)
+    )
+    return web.Response(text=text, content_type="application/json")
+
+
+@functools.lru_cache(maxsize=1)
+def document(*, cameras: tuple[str, ...], limits: Limits, token: bool) -> str:
+    """Returns the OpenAPI 3.1 document of a server with these cameras, as JSON."""
+    guarded = [{"token": []}, {"session": []}] if token else []
+    return json.dumps(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "fer_jax live server",
+                "version": "1",
+                "description": "Cameras, the faces in them, and what these express. "
+                'Errors are {"error": {"code", "message"}}; codes stay the same.',
+            },
+            "paths": _paths(cameras, limits),
+            "components": {
+                "schemas": SCHEMAS,
+                "securitySchemes": {
+                    "token": {"type": "http", "scheme": "bearer"},
+                    "session": {"type": "apiKey", "in": "cookie", "name": "fer_session"},
+                },
+            },
+            "security": guarded,
+        }
+    )
+
+
+def _paths(cameras: tuple[str, ...], limits: Limits) -> dict[str, Any]:
+    return {**_pages(), **_cameras(cameras), "/api/score": {"post": _score(limits)}, **_operators()}
+
+
+def _pages() -> dict[str, Any]:
+    page = _content("text/html")
+    return {
+        "/": {"get": _operation("The viewer.", page)},
+        "/static/{path}": {
+            "get": _operation(
+                "A file of the viewer's.",
+                _content("*/*"),
+                [{"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}],
+                refusals=(404,),
+                open_to_all=True,
+            )
+        },
+        "/login": {
+            "get": _operation("A form for the token.", page, refusals=(303,), open_to_all=True),
+            "post": _operation(
+                "Starts a session: a cookie for who knows the token.",
+                _json("Status"),
+                body={
+                    "application/x-www-form-urlencoded": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {"token": {"type": "string"}},
+                            "required": ["token"],
+                        }
+                    }
+                },
+                refusals=(303, 401, 408, 413, 415, 429),
+                open_to_all=True,
+            ),
+        },
+        "/logout": {"post": _operation("Ends the session.", _json("Status"), refusals=(303,))},
+    }
+
+
+def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
+    names = {"type": "string", "enum": list(cameras)}
+    camera = {"name": "camera", "in": "path", "required": True, "schema": names}
+    which = {"name": "camera", "in": "query", "schema": names}
+    return {
+        "/stream/{camera}.mjpg": {
+            "get": _operation(
+                "The annotated picture, live, as multipart/x-mixed-replace.",
+                _content("multipart/x-mixed-replace"),
+                [camera, _flag("timing", "Tell in headers of each part where its time went.")],
+                refusals=(404, 503),
+            )
+        },
+        "/snapshot/{camera}.jpg": {
+            "get": _operation("A fresh picture.", _content("image/jpeg"), [camera], refusals=(404,))
+        },
+        "/api/cameras": {"get": _operation("All cameras.", _json("Cameras"))},
+        "/api/cameras/{camera}": {
+            "post": _operation(
+                "Changes how a camera is shown.",
+                _json("Camera"),
+                [camera],
+                body={"application/json": {"schema": reference("ControlChanges")}},
+                refusals=(404, 408, 413, 415),
+            )
+        },
+        "/api/events": {
+            "get": _operation(
+                "Server-sent events: `analysis` for each frame, `camera` for each change.",
+                {"text/event-stream": {"schema": {"type": "string"}}},
+                [which],
+                refusals=(404, 503),
+            )
+        },
+        "/ws/camera": {
+            "get": _operation(
+                "A WebSocket: JPEG pictures up, acknowledgements and `analysis` objects down.",
+                None,
+                [which],
+                refusals=(404, 409, 426, 503),
+            )
+        },
+    }
+
+
+def _operators() -> dict[str, Any]:
+    return {
+        "/healthz": {
+            "get": _operation("The server runs.", _json("Status"), open_to_all=True),
+        },
+        "/readyz": {
+            "get": _operation(
+                "The server is ready.", _json("Status"), refusals=(503,), open_to_all=True
+            )
+        },
+        "/metrics": {"get": _operation("Prometheus' figures.", _content("text/plain"))},
+        "/api/openapi.json": {
+            "get": _operation(
+                "This document.", {"application/json": {"schema": {"type": "object"}}}
+            )
+        },
+    }
+
+
+def _score(limits: Limits) -> dict[str, Any]:
+    image = {"type": "string", "contentMediaType": "application/octet-stream"}
+    form = {
+        "type": "object",
+        "properties": {"image": {"type": "array", "items": image}},
+        "required": ["image"],
+    }
+    return _operation(
+        f"Scores up to {limits.images_per_request} images; the body is one, or a form of several.",
+        {**_json("Scores"), **_content("image/jpeg")},
+        [_flag("annotate", "Answer one image with itself, its faces marked.")],
+        body={
+            "image/jpeg": {"schema": image},
+            "image/png": {"schema": image},
+            "application/octet-stream": {"schema": image},
+            "multipart/form-data": {"schema": form},
+        },
+        refusals=(408, 413, 415, 422, 429, 503, 504),
+    )
+
+
+def _operation(
+    summary: str,
+    content: Mapping[str, Any] | None,
+    parameters: list[dict[str, Any]] | None = None,
+    *,
+    body: Mapping[str, Any] | None = None,
+    refusals: tuple[int, ...] = (),
+    open_to_all: bool = False,
+) -> dict[str, Any]:
+    """One operation; `content` is of a 200, None for a WebSocket's 101."""
+    good = {"200": {"description": "Done.", "content": content}} if content else {}
+    responses: dict[str, Any] = good or {"101": {"description": "The WebSocket is open."}}
+    statuses = {*refusals, *_ALWAYS, *(() if open_to_all else _GUARDED)}
+    for status in sorted(statuses - {303}):
+        responses[str(status)] = {"description": _REASONS[status], "content": _json("Error")}
+    if 303 in statuses or (not open_to_all and content == _content("text/html")):
+        responses["303"] = {"description": "A browser is sent elsewhere."}
+    operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = parameters
+    if body:
+        operation["requestBody"] = {"required": True, "content": body}
+    if open_to_all:
+        operation["security"] = []
+    return operation
+
+
+def _content(kind: str) -> dict[str, Any]:
+    return {kind: {}}
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": reference(name)}}
+
+
+def _flag(name: str, description: str) -> dict[str, Any]:
+    schema = {"type": "integer", "enum": [0, 1], "default": 0}
+    return {"name": name, "in": "query", "schema": schema, "description": description}

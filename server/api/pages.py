@@ -1,0 +1,71 @@
+"""GET / and /static/...: the viewer's files, read once when the server starts.
+
+Only these names are known, so that no path can lead anywhere else.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from aiohttp import web
+
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+_TEXT = ("text/", "image/svg+xml", "application/manifest+json")
+
+FILES: web.AppKey[Mapping[str, tuple[bytes, str]]] = web.AppKey("files", Mapping)
+
+
+def read_files() -> dict[str, tuple[bytes, str]]:
+    """Returns (bytes, Content-Type) of every file of server/web by its path there."""
+    found: dict[str, tuple[bytes, str]] = {}
+    _collect(resources.files("server") / "web", "", found)
+    return found
+
+
+async def index(request: web.Request) -> web.Response:
+    """The viewer."""
+    return page(request, "index.html")
+
+
+async def static(request: web.Request) -> web.Response:
+    """A file of the viewer's."""
+    return page(request, request.match_info["path"])
+
+
+def page(request: web.Request, path: str) -> web.Response:
+    """Answers with one of the viewer's files.
+
+    Raises:
+        HTTPNotFound: there is none of that name.
+    """
+    found = request.app[FILES].get(path)
+    if found is None:
+        raise web.HTTPNotFound
+    body, content_type = found
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _collect(folder: Traversable, prefix: str, found: dict[str, tuple[bytes, str]]) -> None:
+    for entry in folder.iterdir():
+        name = f"{prefix}{entry.name}"
+        if entry.name.startswith((".", "__")):
+            continue
+        if entry.is_dir():
+            _collect(entry, f"{name}/", found)
+        else:
+            found[name] = entry.read_bytes(), _content_type(entry.name)
+
+
+def _content_type(name: str) -> str:
+    suffix = name[name.rfind(".") :].lower()
+    kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith(_TEXT) else kind

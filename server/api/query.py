@@ -1,0 +1,19 @@
+"""Reads the query of an address."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.api.errors import ApiError
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """Returns whether `?name=1` was asked for; absent and 0 are no.
+
+    Raises:
+        ApiError: 400, another value.
+    """
+    value = request.query.get(name, "0")
+    if value not in ("0", "1"):
+        raise ApiError(400, "bad_value", f"{name}: expected 0 or 1")
+    return value == "1"

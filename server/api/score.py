@@ -1,0 +1,107 @@
+"""POST /api/score: photographs in, the expressions of their faces out, as JSON or drawn in the picture.
+
+Cameras go first: uploads have threads of their own, at a lower priority, and share the batcher in turns.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import cv2
+import numpy as np
+from aiohttp import web
+
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.annotate import FaceLabel, annotate
+from server.api.errors import ApiError
+from server.api.query import flag
+from server.api.results import box_json, probabilities_json
+from server.api.uploads import Upload, decode, uploads
+from server.batcher import DeadlinePassed
+from server.detect_pool import DetectPool, Found
+from server.keys import BATCHER, PREDICTOR, SETTINGS, UPLOAD_PACE, UPLOAD_POOL, UPLOADS
+from server.security import client_address
+from server.settings import Limits
+
+
+async def score(request: web.Request) -> web.Response:
+    """Scores the images of a request; `?annotate=1` answers one image with itself, its faces marked."""
+    drawn = flag(request, "annotate")
+    limits, address = request.app[SETTINGS].limits, client_address(request)
+    images: list[dict[str, Any]] = []
+    picture = b""
+    with request.app[UPLOADS].admit(address):
+        async for upload in uploads(request, limits):
+            if drawn and images:
+                raise ApiError(400, "one_image_only", "annotate=1 takes one image")
+            deadline_s = time.monotonic() + limits.request_deadline_s
+            pool = request.app[UPLOAD_POOL]
+            with request.app[UPLOAD_PACE].work():
+                image, found = await pool.run(_look, pool, upload, limits, deadline_s)
+            probabilities = await request.app[BATCHER].predict(
+                found.crops, client=f"upload {address}", deadline_s=deadline_s
+            )
+            threshold = request.app[PREDICTOR].uncertain_below
+            uncertain = probabilities.max(axis=1, initial=0) < threshold
+            if drawn:
+                quality = request.app[SETTINGS].jpeg_quality
+                picture = await pool.run(_draw, image, found, probabilities, uncertain, quality)
+            images.append(_image_json(upload.name, image.shape, found, probabilities, uncertain))
+    if drawn:
+        return web.Response(body=picture, content_type="image/jpeg")
+    return web.json_response({"images": images, "labels": EXPRESSIONS})
+
+
+def _look(
+    pool: DetectPool, upload: Upload, limits: Limits, deadline_s: float
+) -> tuple[np.ndarray, Found]:
+    """Decodes an image and finds its faces; in a thread of the pool."""
+    if time.monotonic() > deadline_s:
+        raise DeadlinePassed  # it waited too long for a thread: nobody wants the answer any more
+    image = decode(upload, most_pixels=limits.image_pixels)
+    return image, pool.find_now(image)
+
+
+def _draw(
+    image: np.ndarray,
+    found: Found,
+    probabilities: np.ndarray,
+    uncertain: np.ndarray,
+    quality: int,
+) -> bytes:
+    labels = [
+        FaceLabel(box=_box(found, n), probabilities=row, uncertain=bool(uncertain[n]))
+        for n, row in enumerate(probabilities)
+    ]
+    drawn = cv2.cvtColor(annotate(image, labels), cv2.COLOR_RGB2BGR)
+    done, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ApiError(422, "bad_image", "the picture can not be written as a JPEG")
+    return jpeg.tobytes()
+
+
+def _image_json(
+    name: str,
+    shape: tuple[int, ...],
+    found: Found,
+    probabilities: np.ndarray,
+    uncertain: np.ndarray,
+) -> dict[str, Any]:
+    faces = [
+        {
+            "box": box_json(_box(found, n)),
+            "detection_score": round(found.detections[n].score, 4),
+            "expression": EXPRESSIONS[int(row.argmax())],
+            "confidence": round(float(row.max()), 4),
+            "uncertain": bool(uncertain[n]),
+            "probabilities": probabilities_json(row),
+        }
+        for n, row in enumerate(probabilities)
+    ]
+    return {"name": name, "width": shape[1], "height": shape[0], "faces": faces}
+
+
+def _box(found: Found, n: int) -> tuple[float, float, float, float]:
+    face = found.detections[n]
+    return face.x, face.y, face.width, face.height

@@ -1,0 +1,61 @@
+"""GET /stream/{camera}.mjpg: the annotated picture, live, as one multipart answer that never ends.
+
+A viewer gets the newest picture whenever its socket has taken the one before; what it is too slow for
+it never sees. HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
+"""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from server.api.cameras import pipeline_of
+from server.api.parts import CONTENT_TYPE, OPENING
+from server.api.query import flag
+from server.keys import METRICS, PARTS, SOCKETS, STREAMS
+from server.pipeline import Pipeline
+from server.security import client_address
+from server.sockets import buffer_little
+
+_HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "X-Accel-Buffering": "no",  # nginx would collect pictures
+    "Pragma": "no-cache",
+    "Age": "0",
+}
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Sends pictures until the viewer or the server goes."""
+    pipeline = pipeline_of(request)
+    timing = flag(request, "timing")
+    with request.app[STREAMS].admit(client_address(request)):
+        response = web.StreamResponse(headers=_HEADERS)
+        response.force_close()
+        await response.prepare(request)
+        transport = request.transport
+        if request.method == "HEAD" or transport is None:
+            return response
+        buffer_little(transport)
+        with request.app[SOCKETS].watch(transport):
+            await _send_pictures(request, response, pipeline, timing=timing)
+    return response
+
+
+async def _send_pictures(
+    request: web.Request, response: web.StreamResponse, pipeline: Pipeline, *, timing: bool
+) -> None:
+    metrics, name = request.app[METRICS], pipeline.camera.name
+    encoded = request.app[PARTS][name, timing]
+    last = 0
+    await response.write(OPENING)
+    with pipeline.pictures.subscribe() as viewer:
+        async for part in viewer:
+            await response.write(encoded.of(part))
+            await request.writer.drain()
+            if part.analysis is not None and part.number != last:
+                skipped = part.number - last - 1 if last else 0
+                age_s = time.monotonic() - part.captured_s
+                metrics.frame_sent(name, age_s=age_s, skipped=max(0, skipped))
+                last = part.number

@@ -1,0 +1,38 @@
+"""Measures how long answers take, by address pattern; the outermost middleware."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from server.keys import METRICS
+
+# They last as long as somebody watches.
+_STREAMS = frozenset({"/stream/{camera}.mjpg", "/api/events", "/ws/camera"})
+# Strangers invent others; each would be a time series.
+_METHODS = frozenset({"GET", "HEAD", "POST"})
+
+
+@web.middleware
+async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tells the metrics of every answer but streams'."""
+    started_s = time.monotonic()
+    try:
+        response = await handler(request)
+    except web.HTTPException as redirect:
+        _tell(request, status=redirect.status, seconds=time.monotonic() - started_s)
+        raise
+    _tell(request, status=response.status, seconds=time.monotonic() - started_s)
+    return response
+
+
+def _tell(request: web.Request, *, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = "unknown" if resource is None else resource.canonical
+    method = request.method if request.method in _METHODS else "other"
+    if route not in _STREAMS or status >= 400:
+        request.app[METRICS].request_done(
+            route=route, method=method, status=status, seconds=seconds
+        )

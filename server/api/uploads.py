@@ -1,0 +1,128 @@
+"""The images of a request, one after the other, each checked before a single pixel is decoded.
+
+Only one image's bytes are held at a time, however many a request has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+import numpy as np
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from fer_jax.faces.image_header import BadImageError, read_header
+from fer_jax.faces.media import decode_image
+from server.api.bodies import collect, read_body, refuse_compressed
+from server.api.errors import ApiError
+from server.settings import Limits
+
+# TIFF is a container of many codecs, which strangers have no need of.
+FORMATS = ("jpeg", "png", "webp", "gif", "bmp")
+
+_FORM = "multipart/form-data"
+_NAME_LENGTH = 200
+# A progressive JPEG has about ten scans. Each costs a pass over all its pixels, so that a file of eight
+# megabytes made of tiny scans would keep a core busy for minutes.
+_JPEG_SCAN, _MOST_SCANS = b"\xff\xda", 64
+_BROKEN = (ValueError, AssertionError, HttpProcessingError)  # what aiohttp's reader of forms raises
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Upload:
+    """One image as it came: a name for people, and its bytes."""
+
+    name: str
+    data: bytes
+
+
+async def uploads(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
+    """Yields the images of a body that is one image, or a form of several.
+
+    Raises:
+        ApiError: 400 a broken form or no image, 408 too slow, 413 too many or too large, 415 another
+            type.
+    """
+    refuse_compressed(request)
+    if request.content_type == _FORM:
+        async for upload in _form_images(request, limits):
+            yield upload
+    elif request.content_type.startswith("image/") or request.content_type == (
+        "application/octet-stream"
+    ):
+        data = await read_body(request, most=limits.image_bytes, seconds=limits.image_upload_s)
+        yield Upload("image", data)
+    else:
+        message = f"expected an image as the body, or {_FORM} with images"
+        raise ApiError(415, "unsupported_media_type", message)
+
+
+def decode(upload: Upload, *, most_pixels: int) -> np.ndarray:
+    """Returns an image as uint8 [H, W, 3] RGB.
+
+    Raises:
+        ApiError: 413 too many pixels, 415 another format, 422 damaged; the message names the image.
+    """
+    try:
+        if not upload.data:
+            raise BadImageError("the image is empty")
+        header = read_header(upload.data)
+        if header.format not in FORMATS:
+            message = f"{upload.name}: expected one of {', '.join(FORMATS)}, not {header.format}"
+            raise ApiError(415, "unsupported_image", message)
+        if header.width * header.height > most_pixels:
+            message = f"{upload.name}: expected no more than {most_pixels / 1e6:g} megapixels"
+            raise ApiError(413, "too_many_pixels", message)
+        if header.format == "jpeg" and upload.data.count(_JPEG_SCAN) > _MOST_SCANS:
+            raise BadImageError("the JPEG picture has too many scans")
+        return decode_image(upload.data, max_pixels=most_pixels)
+    except BadImageError as error:
+        raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None
+
+
+async def _form_images(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
+    try:
+        reader = await request.multipart()
+    except _BROKEN:
+        raise _broken_form() from None
+    count = 0
+    while (part := await _next_part(reader, limits)) is not None:
+        count += 1
+        if count > limits.images_per_request:
+            message = f"expected no more than {limits.images_per_request} images"
+            raise ApiError(413, "too_many_images", message)
+        name = (part.filename or part.name or f"image {count}")[:_NAME_LENGTH]
+        name = "".join(c if c.isprintable() else "?" for c in name)
+        yield Upload(name, await _read(part, limits))
+    if not count:
+        raise ApiError(400, "no_image", "the form holds no image")
+
+
+async def _next_part(reader: MultipartReader, limits: Limits) -> BodyPartReader | None:
+    try:
+        async with asyncio.timeout(limits.image_upload_s):
+            part = await reader.next()
+    except _BROKEN:
+        raise _broken_form() from None
+    except TimeoutError:
+        raise ApiError(408, "too_slow", "the form did not come in time") from None
+    if isinstance(part, MultipartReader):
+        raise _broken_form()
+    return part
+
+
+async def _read(part: BodyPartReader, limits: Limits) -> bytes:
+    async def chunks() -> AsyncIterator[bytes]:
+        while chunk := await part.read_chunk(1 << 16):
+            yield chunk
+
+    try:
+        return await collect(chunks(), most=limits.image_bytes, seconds=limits.image_upload_s)
+    except _BROKEN:
+        raise _broken_form() from None
+
+
+def _broken_form() -> ApiError:
+    return ApiError(400, "bad_form", "the multipart form is broken")

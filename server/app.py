@@ -1,0 +1,108 @@
+"""The application: what is at which address, who guards it, and how it ends.
+
+The live parts behind it, which start before the server listens, are in `server.live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from server import keys, live
+from server.api import browser, cameras, events, health, login, openapi, pages, score, stream
+from server.api.errors import json_errors
+from server.api.timing import timed
+from server.doors import Doors
+from server.metrics import Metrics
+from server.security import (
+    add_headers,
+    known_hosts_only,
+    same_site_only,
+    token_holders_only,
+)
+from server.settings import Settings
+from server.sockets import StuckSockets
+from server.tokens import Attempts, Tokens
+
+_FAREWELL_S = 1.0  # for streams to send their last bytes
+
+
+def make_app(settings: Settings) -> web.Application:
+    """Returns the whole server but for its socket; nothing starts before it is run."""
+    app = web.Application(
+        middlewares=[
+            timed,
+            json_errors,
+            known_hosts_only(settings),
+            same_site_only,
+            token_holders_only,
+        ]
+    )
+    limits = settings.limits
+    app[keys.SETTINGS] = settings
+    app[keys.METRICS] = Metrics()
+    app[keys.TOKENS] = Tokens(settings.token)
+    app[keys.ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
+    app[keys.SOCKETS] = StuckSockets(stuck_s=limits.stuck_viewer_s)
+    app[keys.STREAMS] = _viewer_doors("viewers", settings)
+    app[keys.EVENTS] = _viewer_doors("listeners", settings)
+    app[keys.UPLOADS] = Doors(
+        "requests with images",
+        most=limits.uploads,
+        most_per_address=limits.uploads_per_address,
+        status=429,
+        code="overloaded",
+    )
+    app[pages.FILES] = pages.read_files()
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.extend(live.PARTS)
+    _add_routes(app)
+    return app
+
+
+def _viewer_doors(what: str, settings: Settings) -> Doors:
+    limits = settings.limits
+    return Doors(
+        what,
+        most=limits.viewers,
+        most_per_address=limits.viewers_per_address,
+        status=503,
+        code="too_many_viewers",
+    )
+
+
+def _add_routes(app: web.Application) -> None:
+    app.add_routes(
+        [
+            web.get("/", pages.index),
+            web.get("/static/{path:.+}", pages.static),
+            web.get("/login", login.login_page),
+            web.post("/login", login.login),
+            web.post("/logout", login.logout),
+            web.get("/stream/{camera}.mjpg", stream.stream),
+            web.get("/snapshot/{camera}.jpg", cameras.snapshot),
+            web.get("/api/cameras", cameras.cameras),
+            web.post("/api/cameras/{camera}", cameras.control),
+            web.get("/api/events", events.events),
+            web.post("/api/score", score.score),
+            web.get("/api/openapi.json", openapi.openapi),
+            web.get("/ws/camera", browser.camera_socket, allow_head=False),
+            web.get("/healthz", health.healthz),
+            web.get("/readyz", health.readyz),
+            web.get("/metrics", health.metrics),
+        ]
+    )
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Lets every stream send its last bytes, then closes the sockets that do not take them."""
+    app[keys.LIFECYCLE].stopping.set()
+    await live.close_pipelines(app)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FAREWELL_S):
+            await app[keys.STREAMS].wait_empty()
+            await app[keys.EVENTS].wait_empty()
+    app[keys.SOCKETS].close_stuck()

@@ -1,0 +1,220 @@
+"""The command line and environment of the server, read into `Settings`.
+
+Camera addresses come from here only. `@FILE` stands for further arguments, one a line, so that a
+camera's password need not show in the list of processes; the token is best given as $FER_TOKEN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from fer_jax import command
+from fer_jax.errors import FerError
+from fer_jax.faces.media import printable
+from server.settings import Settings, Source, SourceKind
+from server.source_names import default_name, masked
+
+_NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
+_DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_TOKEN_LENGTH = 8
+_FIRST_WEBCAM = Path("/dev/video0")
+
+
+def from_arguments(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] = os.environ,
+    webcam: Path = _FIRST_WEBCAM,
+) -> Settings:
+    """Returns the checked settings of a command line.
+
+    Args:
+        argv: arguments after the program's name.
+        environment: holds FER_TOKEN, if anything does.
+        webcam: the file whose presence means that there is a webcam.
+
+    Raises:
+        FerError: a flag or value that can not be used, or an address open to others without a token.
+        SystemExit: `--help` was asked for.
+    """
+    line = _parser().parse_args(argv)
+    host = _host(line.host)
+    token = line.token if line.token is not None else environment.get("FER_TOKEN", "")
+    _check_token(token, host=host)
+    return Settings(
+        sources=_sources(line.source, webcam=webcam),
+        host=host,
+        port=line.port,
+        token=token,
+        allowed_hosts=tuple(_host(name).lower() for name in line.allowed_host),
+        checkpoint=line.checkpoint,
+        unpaced=line.unpaced,
+        detect_size=line.detect_size,
+        jpeg_quality=line.jpeg_quality,
+        smoothing_s=line.smoothing,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def parse_source(text: str) -> Source:
+    """Returns what one `--source` asks for; without a name it gets one of its kind.
+
+    Raises:
+        FerError: a missing file, an unknown kind of address, or nothing at all.
+    """
+    named = _NAMED.fullmatch(text)
+    name, where = named.groups() if named else ("", text)
+    kind, where = _kind(where)
+    return Source(
+        name=name or default_name(kind, where), kind=kind, where=where, masked=masked(where)
+    )
+
+
+class _Parser(command.Parser):
+    """Reads `@FILE` too: blank lines and lines that begin with # are left out."""
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        argument = arg_line.strip()
+        return [argument] if argument and not argument.startswith("#") else []
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("argument @") or "No such file" in message:
+            message = f"{message}; @FILE names a file of further arguments, one a line"
+        super().error(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m server",
+        description=__doc__,
+        fromfile_prefix_chars="@",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--source",
+        action="append",
+        default=[],
+        metavar="[NAME=]WHERE",
+        help="a camera, may be repeated: a webcam's number, a video file, an rtsp:// or http:// "
+        "address, demo, or browser (the visitor's own); default: the first webcam, demo and browser",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
+    add("--port", type=_number(int, 0, 65535), default=8080, help="0 takes a free one; %(default)s")
+    add("--token", help="what visitors must know; better given as $FER_TOKEN")
+    add(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
+    )
+    add("--checkpoint", help="a workdir of fer_jax.train or a checkpoint; default: the shipped one")
+    add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
+    add(
+        "--detect-size",
+        type=_number(int, 64, 4096),
+        default=320,
+        help="longer side in pixels of the copy that faces are looked for in; %(default)s",
+    )
+    add("--jpeg-quality", type=_number(int, 1, 100), default=80, help="1 to 100; %(default)s")
+    add(
+        "--smoothing",
+        type=_number(float, 0, 60),
+        default=0.5,
+        metavar="SECONDS",
+        help="time constant of the probabilities; 0 smooths nothing; %(default)s",
+    )
+    return parser
+
+
+def _number(
+    kind: type[int] | type[float], least: float, most: float
+) -> Callable[[str], int | float]:
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {what} from {least} to {most}")
+        return value
+
+    return read
+
+
+def _host(text: str) -> str:
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not _HOST.fullmatch(host):
+        raise FerError(f"{printable(Path(text))}: not a host; expected a name or an address")
+    return host
+
+
+def _check_token(token: str, *, host: str) -> None:
+    if token and (len(token) < _TOKEN_LENGTH or not token.isascii() or not token.isprintable()):
+        raise FerError(
+            f"the token: expected {_TOKEN_LENGTH} printable ASCII characters or more; "
+            'make one with python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    if not token and not is_loopback(host):
+        raise FerError(
+            f"--host {host}: others could see the cameras; give a token with $FER_TOKEN or --token, "
+            "or listen on 127.0.0.1"
+        )
+
+
+def _sources(texts: Sequence[str], *, webcam: Path) -> tuple[Source, ...]:
+    """The sources asked for; a webcam, which may be missing, brings the demo and the browser along."""
+    sources: dict[str, Source] = {}
+    for text in texts or (["0"] if webcam.exists() else []):
+        source = parse_source(text)
+        if source.name in sources:
+            raise FerError(
+                f"--source {source.masked}: there is a camera named {source.name} already; "
+                "write NAME=WHERE with another name"
+            )
+        sources[source.name] = source
+    if not sources or any(source.kind == "device" for source in sources.values()):
+        there = {source.kind for source in sources.values()}
+        for kind in ("demo", "browser"):
+            if kind not in there:
+                sources.setdefault(kind, parse_source(kind))
+    return tuple(sources.values())
+
+
+def _kind(where: str) -> tuple[SourceKind, str]:
+    if where in ("demo", "browser"):
+        return ("demo" if where == "demo" else "browser"), where
+    if device := _DEVICE.fullmatch(where):
+        return "device", device.group(1)
+    if scheme := _SCHEME.match(where):
+        if scheme.group(1).lower() not in _NETWORK_SCHEMES:
+            raise FerError(
+                f"--source {masked(where)}: expected an address of "
+                f"{', '.join(_NETWORK_SCHEMES)}, a video file, a webcam's number, demo or browser"
+            )
+        return "network", where
+    path = Path(where).expanduser()
+    if not where or not path.is_file():
+        raise FerError(
+            f"--source {printable(path) if where else where!r}: no such file; expected a video file, "
+            "a webcam's number, an rtsp:// or http:// address, demo or browser"
+        )
+    return "file", str(path)

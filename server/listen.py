@@ -1,0 +1,172 @@
+"""The server's socket: bound before anything slow starts, guarded against too many and too slow clients.
+
+Also what aiohttp answers by itself, such as to broken HTTP, becomes JSON here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from fer_jax.errors import FerError
+from server.api.errors import ApiError, from_http
+from server.app import make_app
+from server.doors import Doors, Full
+from server.security import HEADERS
+from server.settings import Settings
+
+# aiohttp waits this long for answers under way, and as long again after cancelling them.
+_LAST_ANSWERS_S = 1.2
+_LINGER_S = 2.0  # for a refused upload's rest, so that the client reads the refusal
+_BACKLOG = 256
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[str]:
+    """Runs a server for as long as the context lasts, and gives its URL.
+
+    Leaving the context ends it within `Limits.shutdown_s`.
+
+    Raises:
+        FerError: the address can not be listened on, or a part can not start.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(_bind(settings)) as bound:
+        runner = web.AppRunner(
+            make_app(settings),
+            access_log=None,
+            shutdown_timeout=_LAST_ANSWERS_S,
+            handler_cancellation=True,
+        )
+        try:
+            await runner.setup()
+            assert runner.server is not None
+            doors = _connection_doors(settings)
+            accepting = await loop.create_server(
+                functools.partial(Connection, runner.server, doors, settings, loop=loop),
+                sock=bound,
+                backlog=_BACKLOG,
+            )
+            try:
+                yield _url(settings, port=bound.getsockname()[1])
+            finally:
+                accepting.close()
+        finally:
+            await runner.cleanup()
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_doors", "_network")
+
+    def __init__(
+        self,
+        server: web.Server,
+        doors: Doors,
+        settings: Settings,
+        *,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Made for each client by the loop."""
+        # A header, too, has to come within the keep-alive time: until then the connection is idle.
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=settings.limits.idle_connection_s,
+            lingering_time=_LINGER_S,
+            access_log=None,  # pyright: ignore[reportArgumentType] - as documented
+            auto_decompress=False,
+        )
+        self._doors, self._network = doors, None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hangs up where there are too many."""
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        try:
+            self._network = self._doors.enter(address)
+        except Full:
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+            return
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Counts the client out."""
+        if self._network is not None:
+            self._doors.leave(self._network)
+            self._network = None
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers what never came to a handler: mostly broken HTTP, which no log has to hear of."""
+        if status >= 500:
+            _LOG.error("a request failed", exc_info=exc)
+        if request.writer.output_size:
+            raise ConnectionResetError("the answer had begun")
+        code = "bad_http" if status < 500 else "internal_error"
+        text = "this is no HTTP" if status < 500 else "the server failed; its log says why"
+        return self._last_words(ApiError(status, code, text))
+
+    async def finish_response(self, request: web.BaseRequest, resp: Any, start_time: Any) -> Any:
+        """Puts refusals of aiohttp's that passed no middleware, such as 417, into our form."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = self._last_words(from_http(resp))
+        return await super().finish_response(request, resp, start_time)
+
+    def _last_words(self, refusal: ApiError) -> web.Response:
+        response = refusal.response()
+        response.headers.update(HEADERS)
+        response.force_close()
+        return response
+
+
+def _connection_doors(settings: Settings) -> Doors:
+    limits = settings.limits
+    return Doors(
+        "connections",
+        most=limits.connections,
+        most_per_address=limits.connections_per_address,
+        status=503,
+        code="too_many_connections",
+    )
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Returns a socket that has the address, IPv4 where a name has both, and does not listen yet."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = sorted(found, key=lambda one: one[0] != socket.AF_INET)[0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"{where}: can not listen there ({reason}); choose another --host or --port"
+        raise FerError(message) from error
+    return bound
+
+
+def _url(settings: Settings, *, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"

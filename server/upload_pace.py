@@ -1,0 +1,50 @@
+"""Refuses work that would wait longer than anybody wants to, before it is begun.
+
+A limit on how many wait is either too low for a machine that is idle or too high for one that is busy:
+what counts is how long each takes at the moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from server.batcher import QueueFull
+
+_NEWEST = 0.2  # weight of the last piece of work in the mean
+
+
+class UploadPace:
+    """Watches one queue of work; belongs to the event loop's thread."""
+
+    def __init__(self, *, most_s: float, threads: int) -> None:
+        """Has seen no work yet.
+
+        Args:
+            most_s: how long a piece of work may be expected to wait and take.
+            threads: that work at a time.
+        """
+        self._most_s, self._threads = most_s, threads
+        self._under_way = 0
+        self._mean_s = 0.0
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[None]:
+        """Counts one piece of work in, and out with the time it took.
+
+        Raises:
+            QueueFull: with what is under way it would take too long.
+        """
+        waits = self._under_way // self._threads
+        if waits and (waits + 1) * self._mean_s > self._most_s:
+            raise QueueFull(waits * self._mean_s)
+        self._under_way += 1
+        begun_s = time.monotonic()
+        try:
+            yield
+            # It shared the threads with those before it.
+            took_s = (time.monotonic() - begun_s) / (waits + 1)
+            self._mean_s += _NEWEST * (took_s - self._mean_s)
+        finally:
+            self._under_way -= 1

@@ -1,0 +1,110 @@
+"""What a capture process reads from: the demo, films, webcams and network cameras."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_jax.faces.detect import YuNetDetector
+from server.cameras.demo import DemoReader
+from server.cameras.device import DeviceReader
+from server.cameras.film import FilmReader
+from server.cameras.fit import MAX_SIDE, fit
+from server.cameras.network import NetworkReader
+from server.cameras.sources import SourceError
+from tests.server.mjpeg_camera import MjpegCamera
+from tests.server.orders import order, write_film
+
+
+def test_the_demo_shows_one_moving_face_and_always_the_same_film() -> None:
+    reader = DemoReader(order(width=640, height=480))
+    again = DemoReader(order(width=640, height=480))
+    detector = YuNetDetector(detect_size=320)
+    boxes = []
+    for number in range(0, 3000, 250):
+        image = reader.at(number)
+        assert (image.shape, image.dtype) == ((480, 640, 3), np.uint8)
+        np.testing.assert_array_equal(image, again.at(number))
+        (face,) = detector.detect(image)
+        boxes.append((face.x, face.y, face.width))
+    assert np.ptp(np.array(boxes), axis=0).min() > 20  # pixels: it sways and comes closer
+    assert not np.array_equal(reader.at(0), reader.at(1))
+
+
+def test_a_film_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
+    reader = FilmReader(order("file", str(write_film(tmp_path / "film.avi", 5))))
+    times, greys = [], []
+    for _ in range(12):
+        times.append(reader.grab())
+        image = reader.picture()
+        assert image is not None
+        greys.append(round(float(image.mean()), -1))
+    reader.close()
+    np.testing.assert_allclose(np.diff(times), 1 / 25, atol=2e-3)
+    assert greys == [0, 10, 20, 30, 40] * 2 + [0, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "no such file"), (b"", "is empty"), (b"text", "not a video")]
+)
+def test_a_film_that_can_not_be_played_says_why(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "film.mp4").write_bytes(content)
+    with pytest.raises(SourceError, match=reason) as caught:
+        FilmReader(order("file", str(tmp_path / "film.mp4")))
+    assert caught.value.trouble == "missing"
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_webcam_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="plugged in") as caught:
+        DeviceReader(order("device", str(tmp_path / "video9")))
+    assert caught.value.trouble == "missing"
+    (tmp_path / "video9").write_bytes(b"no camera")
+    with pytest.raises(SourceError, match="no camera") as caught:
+        DeviceReader(order("device", str(tmp_path / "video9")))
+    assert caught.value.trouble == "busy"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_webcam_that_may_not_be_opened_is_forbidden(tmp_path: Path) -> None:
+    (tmp_path / "video9").touch(mode=0)
+    with pytest.raises(SourceError, match="group video") as caught:
+        DeviceReader(order("device", str(tmp_path / "video9")))
+    assert caught.value.trouble == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"), [(401, "forbidden"), (404, "missing"), (503, "busy"), (500, None)]
+)
+def test_a_network_camera_that_refuses_says_why_and_no_password(
+    status: int, trouble: str | None
+) -> None:
+    camera = MjpegCamera(status=status)
+    try:
+        with pytest.raises(SourceError) as caught:
+            NetworkReader(order("network", camera.where))
+    finally:
+        camera.unplug()
+    assert caught.value.trouble == (trouble or "reconnecting")
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).startswith("masked")
+
+
+def test_a_network_camera_where_nobody_listens_is_missing() -> None:
+    camera = MjpegCamera()
+    camera.unplug()
+    with pytest.raises(SourceError, match="nothing listens") as caught:
+        NetworkReader(order("network", camera.where))
+    assert caught.value.trouble == "missing"
+
+
+def test_pictures_larger_than_anybody_looks_at_are_made_smaller() -> None:
+    assert fit(np.zeros((2160, 3840, 3), np.uint8)).shape == (1080, MAX_SIDE, 3)
+    small = np.zeros((48, 64, 3), np.uint8)
+    assert fit(small) is small

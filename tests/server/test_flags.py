@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fer_jax.errors import FerError
+from server.flags import from_arguments, is_loopback, parse_source
+from server.source_names import masked
+
+NO_WEBCAM = Path("/nowhere/video0")
+TOKEN = "a-long-enough-token"
+
+
+def settings(*argv: str, **environment: str):
+    return from_arguments(argv, environment=environment, webcam=NO_WEBCAM)
+
+
+def names(*argv: str) -> list[str]:
+    return [source.name for source in settings(*argv).sources]
+
+
+def test_without_a_webcam_there_are_the_demo_and_the_browsers_camera():
+    assert names() == ["demo", "browser"]
+
+
+def test_a_webcam_that_is_there_comes_first(tmp_path: Path):
+    (tmp_path / "video0").touch()
+    found = from_arguments([], environment={}, webcam=tmp_path / "video0").sources
+    assert [(source.name, source.kind, source.where) for source in found] == [
+        ("webcam", "device", "0"),
+        ("demo", "demo", "demo"),
+        ("browser", "browser", "browser"),
+    ]
+
+
+def test_a_webcam_that_is_asked_for_brings_the_demo_and_the_browser_along():
+    assert names("--source", "desk=/dev/video2") == ["desk", "demo", "browser"]
+
+
+def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
+    clip = tmp_path / "my film.mp4"
+    clip.touch()
+    argv = [
+        "--source",
+        "door=rtsp://camera/1",
+        "--source",
+        str(clip),
+        "--source",
+        "http://c.local/v",
+    ]
+    assert names(*argv) == ["door", "my-film", "c-local"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "where"),
+    [
+        ("0", "device", "0"),
+        ("/dev/video3", "device", "3"),
+        ("demo", "demo", "demo"),
+        ("x=browser", "browser", "browser"),
+        ("door=rtsp://u:p@cam/1?a=b", "network", "rtsp://u:p@cam/1?a=b"),
+        ("https://cam/video.mjpg?key=1", "network", "https://cam/video.mjpg?key=1"),
+    ],
+)
+def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
+    source = parse_source(text)
+    assert (source.kind, source.where) == (kind, where)
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("rtsp://user:secret@cam:554/live", "rtsp://***@cam:554/live"),
+        ("rtsp://user:se/cr@et@cam/live", "rtsp://***@cam/live"),
+        ("http://cam/video?password=secret", "http://cam/video?***"),
+        ("http://cam/video#secret", "http://cam/video?***"),
+        ("rtsp://cam/1", "rtsp://cam/1"),
+        ("film\n.mp4", "film\\n.mp4"),
+    ],
+)
+def test_what_may_be_secret_in_an_address_is_masked(where: str, shown: str):
+    assert masked(where) == shown
+
+
+def test_no_refusal_shows_a_cameras_password():
+    for argv in (
+        ["--source", "ftp://user:secret@cam/1"],
+        ["--source", "a=rtsp://user:secret@cam/1", "--source", "a=rtsp://user:secret@cam/1"],
+    ):
+        with pytest.raises(FerError) as refusal:
+            settings(*argv)
+        assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--source", "nothing.mp4"], "no such file"),
+        (["--source", "ftp://camera/1"], "rtsp"),
+        (["--source", "a=demo", "--source", "a=browser"], "already"),
+        (["--port", "65536"], "0 to 65535"),
+        (["--port", "http"], "a whole number"),
+        (["--jpeg-quality", "0"], "1 to 100"),
+        (["--smoothing", "nan"], "a number"),
+        (["--host", "a b"], "not a host"),
+        (["--token", "short"], "8 printable"),
+        (["--token", "not printable \n"], "8 printable"),
+        (["--sauce", "demo"], "--sauce"),
+        (["@nothing.txt"], "one a line"),
+    ],
+)
+def test_what_can_not_be_used_is_refused_in_one_line(argv: list[str], told: str):
+    with pytest.raises(FerError) as refusal:
+        settings(*argv)
+    assert told in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "studio.local"])
+def test_an_address_open_to_others_needs_a_token(host: str):
+    with pytest.raises(FerError, match=r"--host .*token"):
+        settings("--host", host)
+    assert settings("--host", host, "--token", TOKEN).token == TOKEN
+    assert settings("--host", host, FER_TOKEN=TOKEN).token == TOKEN
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "[::1]"])
+def test_loopback_needs_none(host: str):
+    assert settings("--host", host).token == ""
+    assert is_loopback(host.strip("[]"))
+
+
+def test_a_token_on_the_line_goes_before_the_environments():
+    assert settings("--token", TOKEN, FER_TOKEN="another-token").token == TOKEN
+
+
+def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
+    file = tmp_path / "cameras.txt"
+    file.write_text("# the door\n--source=door=rtsp://user:secret@cam/1\n\n--port=0\n")
+    found = settings(f"@{file}")
+    assert found.port == 0
+    assert found.sources[0].where == "rtsp://user:secret@cam/1"

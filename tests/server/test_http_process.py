@@ -1,0 +1,125 @@
+"""The server as a process of its own, as people start it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.server.live_server import read_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextlib.contextmanager
+def started(*argv: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The process and its port, once it listens; killed in the end."""
+    line = [sys.executable, "-m", "server", "--port", "0", *argv]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        port = re.search(r":(\d+)$", first.strip())
+        assert port, f"it said {first!r}"
+        yield process, int(port[1])
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def connect(port: int, path: str) -> socket.socket:
+    bare = socket.create_connection(("127.0.0.1", port), timeout=60)
+    bare.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+    return bare
+
+
+def wait_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive, "a capture process outlived the server"
+
+
+def refusal(*argv: str, **environment: str) -> str:
+    """What the server says when it does not start because of a mistake."""
+    line = [sys.executable, "-m", "server", *argv]
+    ended = subprocess.run(
+        line,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr
+
+
+def test_sigterm_ends_all_streams_and_processes_within_5_seconds(checkpoint: str):
+    with (
+        started("--source", "demo", "--source", "browser", "--checkpoint", checkpoint) as (
+            process,
+            port,
+        ),
+        contextlib.ExitStack() as stack,
+    ):
+        watching = [
+            stack.enter_context(contextlib.closing(connect(port, path)))
+            for path in ["/stream/demo.mjpg"] * 8 + ["/api/events"] * 4
+        ]
+        for bare in watching[:4]:  # the others never read
+            read_until(bare, b"\r\n\r\n")
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        started_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert time.monotonic() - started_s < 5
+        wait_gone(children)
+
+
+def test_sigkill_leaves_no_capture_process(checkpoint: str):
+    with started("--source", "demo", "--checkpoint", checkpoint) as (process, _):
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.kill()
+        wait_gone(children)
+
+
+def test_a_mistake_ends_in_one_line_and_code_2(tmp_path: Path):
+    assert "token" in refusal("--host", "0.0.0.0", FER_TOKEN="")
+    assert "no such file" in refusal("--source", str(tmp_path / "film.mp4"))
+    assert str(tmp_path) in refusal("--checkpoint", str(tmp_path), "--source", "demo")
+
+
+def test_a_port_that_is_taken_is_a_mistake(checkpoint: str):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = refusal("--port", str(port), "--source", "browser", "--checkpoint", checkpoint)
+    assert str(port) in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_is_no_accident(checkpoint: str, number: signal.Signals):
+    line = [sys.executable, "-m", "server", "--port", "0", "--checkpoint", checkpoint]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1.5)  # somewhere in the imports, or at the network
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+        assert "Traceback" not in told
+        assert process.returncode in (0, 128 + number, -number)

@@ -1,0 +1,57 @@
+"""Schemathesis makes requests of the OpenAPI document, those it allows and those it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from server.api.openapi import document
+from server.settings import Limits
+from tests.server.live_server import LiveServer, settings_of
+
+# They end when the visitor goes, and are tested by themselves.
+ENDLESS = ["/stream/{camera}.mjpg", "/api/events", "/ws/camera"]
+TOKEN = "a token of a test"
+CAMERAS = ("demo", "browser")
+
+
+def schema(*, token: bool) -> schemathesis.schemas.BaseSchema:
+    return schemathesis.openapi.from_dict(
+        json.loads(document(cameras=CAMERAS, limits=Limits(), token=token))
+    )
+
+
+@pytest.fixture(scope="module")
+def guarded(checkpoint: str) -> Iterator[LiveServer]:
+    with LiveServer(settings_of(checkpoint, token=TOKEN)) as server:
+        yield server
+
+
+quick = settings(
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+
+
+def test_the_server_hands_out_this_document(live: LiveServer):
+    assert live.get("/api/openapi.json").json == schema(token=False).raw_schema
+
+
+@schema(token=False).exclude(path=ENDLESS).parametrize()
+@quick
+def test_every_operation_keeps_to_the_document(case: schemathesis.Case, live: LiveServer):
+    # Bytes of an image's type are seldom an image.
+    excluded = [positive_data_acceptance] if case.path == "/api/score" else []
+    url = f"http://127.0.0.1:{live.port}"
+    case.call_and_validate(base_url=url, excluded_checks=excluded, timeout=60)
+
+
+@schema(token=True).include(path=["/api/cameras", "/api/cameras/{camera}"]).parametrize()
+@quick
+def test_a_guarded_operation_does_too(case: schemathesis.Case, guarded: LiveServer):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    case.call_and_validate(base_url=f"http://127.0.0.1:{guarded.port}", headers=headers, timeout=60)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.server.live_server import LiveServer
+from tests.server.upload_samples import photo_jpeg, post, saved
+
+
+def png_bomb(side: int) -> bytes:
+    """A valid PNG of a single colour: little to send, much to decode."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = zlib.compressobj(9)
+    data = b"".join(rows.compress(bytes(1 + side)) for _ in range(side)) + rows.flush()
+    signature = b"\x89PNG\r\n\x1a\n"
+    return signature + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def scan_bomb() -> bytes:
+    """A progressive JPEG whose last scan is there thousands of times."""
+    data = saved("JPEG", progressive=True)
+    at = data.rindex(b"\xff\xda")
+    return data[:at] + data[at:-2] * 5000 + data[-2:]
+
+
+def with_exif_thumbnail() -> bytes:
+    """A JPEG that carries another whole JPEG in its header."""
+    thumbnail, data = saved("JPEG", size=(16, 16)), saved("JPEG")
+    segment = b"Exif\0\0" + thumbnail
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        (saved("PNG", mode="L"), (64, 48)),
+        (saved("PNG", mode="RGBA"), (64, 48)),
+        (saved("JPEG", mode="CMYK"), (64, 48)),
+        (saved("JPEG", progressive=True), (64, 48)),
+        (saved("WEBP"), (64, 48)),
+        (saved("GIF"), (64, 48)),
+        (saved("BMP"), (64, 48)),
+        (with_exif_thumbnail(), (64, 48)),
+        (saved("JPEG") + saved("JPEG", size=(32, 32)), (64, 48)),
+        (saved("JPEG", size=(1, 1)), (1, 1)),
+    ],
+    ids=[
+        "grey",
+        "rgba",
+        "cmyk",
+        "progressive",
+        "webp",
+        "gif",
+        "bmp",
+        "exif",
+        "two-images",
+        "one-pixel",
+    ],
+)
+def test_unusual_pictures_are_taken(live: LiveServer, image: bytes, size: tuple[int, int]):
+    (found,) = post(live, image).json["images"]
+    assert (found["width"], found["height"]) == size
+
+
+@pytest.mark.parametrize(
+    ("image", "status", "code"),
+    [
+        (b"", 422, "bad_image"),
+        (b"\0" * 1000, 422, "bad_image"),
+        (b"no picture at all", 422, "bad_image"),
+        (b"\xff\xd8\xff\xd8\xff\xd9", 422, "bad_image"),
+        (b"\xff\xd8", 422, "bad_image"),
+        (photo_jpeg()[:20_000], 422, "bad_image"),
+        (b"\xff\xd8" + photo_jpeg(), 422, "bad_image"),
+        (saved("PNG")[:-20], 422, "bad_image"),
+        (scan_bomb(), 422, "bad_image"),
+        (saved("TIFF"), 415, "unsupported_image"),
+        (png_bomb(20_000), 413, "too_many_pixels"),
+        (b"\0" * (8 * 2**20 + 1), 413, "too_large"),
+    ],
+    ids=[
+        "empty",
+        "zeros",
+        "text",
+        "two-starts",
+        "start",
+        "cut",
+        "start-start",
+        "cut-png",
+        "scan-bomb",
+        "tiff",
+        "png-bomb",
+        "bytes",
+    ],
+)
+def test_hostile_pictures_are_refused_quickly(
+    live: LiveServer, image: bytes, status: int, code: str
+):
+    started_s = time.monotonic()
+    refused = post(live, image)
+    assert (refused.status, refused.code) == (status, code)
+    assert time.monotonic() - started_s < 5
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), kind=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP"]))
+def test_flipped_bytes_give_an_answer_or_a_refusal_and_never_a_failure(
+    live: LiveServer, data: st.DataObject, kind: str
+):
+    image = bytearray(saved(kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        image[data.draw(st.integers(0, len(image) - 1))] = data.draw(st.integers(0, 255))
+    answer = post(live, bytes(image))
+    if answer.status != 200:
+        assert answer.status in (413, 415, 422)
+        assert answer.code in ("bad_image", "too_many_pixels", "unsupported_image")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from server.doors import Doors, Full
+from server.security import HostNames
+from server.settings import Settings
+from server.tokens import SESSION_S, SIGNED_S, Attempts, Tokens
+
+TOKEN = "correct horse battery"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_session_ends_and_is_no_good_for_another_token():
+    clock = Clock()
+    tokens = Tokens(TOKEN, now=clock)
+    session = tokens.session()
+    assert tokens.is_session(session)
+    assert Tokens(TOKEN, now=clock).is_session(session), "a restarted server knows it"
+    assert not Tokens("another token", now=clock).is_session(session)
+    clock.now += SESSION_S
+    assert not tokens.is_session(session)
+
+
+def test_a_signature_is_of_one_path_and_for_a_while():
+    clock = Clock()
+    tokens = Tokens(TOKEN, now=clock)
+    signature = tokens.signature("/stream/desk.mjpg")
+    assert tokens.is_signature("/stream/desk.mjpg", signature)
+    assert not tokens.is_signature("/stream/door.mjpg", signature)
+    assert not tokens.is_session(signature)
+    clock.now += SIGNED_S
+    assert not tokens.is_signature("/stream/desk.mjpg", signature)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", ".", "1", "9" * 400 + ".x", "99999999999.", "99999999999.é", "²3.a", "-1.a", "nan.a"],
+)
+def test_what_is_no_signature_is_no_session(value: str):
+    assert not Tokens(TOKEN).is_session(value)
+
+
+def test_a_longer_life_can_not_be_written_into_a_session():
+    tokens = Tokens(TOKEN)
+    until, _, mac = tokens.session().partition(".")
+    assert not tokens.is_session(f"{int(until) + 1}.{mac}")
+
+
+def test_without_a_token_no_proof_is_made_of_nothing():
+    tokens = Tokens("")
+    assert not tokens.required
+    assert not tokens.is_token("")
+    assert not tokens.is_session(tokens.session())
+
+
+def test_wrong_tokens_are_limited_by_address_and_forgotten_after_a_minute():
+    clock = Clock()
+    attempts = Attempts(3, now=clock)
+    for _ in range(3):
+        assert attempts.wait_s("10.0.0.1") == 0
+        attempts.failed("10.0.0.1")
+        clock.now += 1
+    assert attempts.wait_s("10.0.0.1") == pytest.approx(57)
+    assert attempts.wait_s("10.0.0.2") == 0
+    clock.now += 57
+    assert attempts.wait_s("10.0.0.1") == 0
+
+
+def test_all_addresses_of_an_ipv6_network_are_one_visitor():
+    attempts = Attempts(1, now=Clock())
+    attempts.failed("2001:db8::1")
+    assert attempts.wait_s("2001:db8::ffff:2") > 0
+    assert attempts.wait_s("2001:db8:0:1::1") == 0
+    attempts.failed("::ffff:10.0.0.1")
+    assert attempts.wait_s("10.0.0.1") > 0
+
+
+def test_doors_let_in_so_many_and_so_many_of_one_address():
+    doors = Doors("guests", most=3, most_per_address=2, status=503, code="full")
+    with doors.admit("10.0.0.1"), doors.admit("10.0.0.1"):
+        with pytest.raises(Full, match="from this address"), doors.admit("10.0.0.1"):
+            pass
+        with doors.admit("10.0.0.2"), pytest.raises(Full) as refusal, doors.admit("10.0.0.3"):
+            pass
+        assert (refusal.value.status, refusal.value.code) == (503, "full")
+    assert doors.inside == 0
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "allowed"),
+    [
+        ("127.0.0.1", "127.0.0.1:8080", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "LocalHost.:80", True),
+        ("127.0.0.1", "[::1]:8080", True),
+        ("127.0.0.1", "127.9.9.9", True),
+        ("127.0.0.1", "viewer.example:443", True),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "192.168.1.7", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "localhost:80:80", False),
+        ("127.0.0.1", "user@localhost", False),
+        ("0.0.0.0", "192.168.1.7:8080", True),
+        ("0.0.0.0", "[2001:db8::7]", True),
+        ("0.0.0.0", "evil.example", False),
+        ("studio.local", "studio.local:8080", True),
+    ],
+)
+def test_only_known_names_are_answered_to(bound: str, host: str, allowed: bool):
+    settings = Settings(sources=(), host=bound, allowed_hosts=("viewer.example",))
+    assert HostNames(settings).allows(host) is allowed

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+
+from server.batcher import QueueFull
+from server.upload_pace import UploadPace
+
+
+def test_work_is_refused_when_what_is_under_way_takes_too_long():
+    pace = UploadPace(most_s=0.05, threads=1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(pace.work())  # nothing is known of its time yet
+        time.sleep(0.3)
+    with pace.work(), pytest.raises(QueueFull) as refusal, pace.work():
+        pass
+    assert 0 < refusal.value.retry_after_s < 1
+
+
+def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took():
+    pace = UploadPace(most_s=0.01, threads=1)
+    for _ in range(3):
+        with pace.work():
+            time.sleep(0.05)
+
+
+def test_quick_work_may_queue():
+    pace = UploadPace(most_s=10.0, threads=1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(pace.work())
+
+
+def test_work_that_fails_does_not_count_as_under_way():
+    pace = UploadPace(most_s=0.0, threads=1)
+    with pace.work():
+        time.sleep(0.01)
+    for _ in range(5):
+        with pytest.raises(ValueError, match="failed"), pace.work():
+            raise ValueError("failed")
