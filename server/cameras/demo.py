@@ -18,9 +18,9 @@ from server.cameras.wire import Order
 
 _PHOTOGRAPH = Path("mpl-data", "sample_data", "grace_hopper.jpg")
 # Where the camera looks on average, in pixels of the 512 x 600 photograph: the face fills half the
-# height, and the view never reaches far over the photograph's border, where there is nothing to see.
+# height, and the view never reaches far over the photograph's border, where it is mirrored.
 _MIDDLE = 258.0, 258.0
-_HEIGHT = 350.0
+_HEIGHT = 335.0
 _SWAY = 17.0  # a tenth of the face's height
 
 _NOISES = 8
@@ -69,7 +69,7 @@ class DemoReader:
             _view(time_s, *self._size),
             self._size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+            borderMode=cv2.BORDER_REFLECT,
         )
         # A room gets lighter and darker, and light from a window on one side comes and goes.
         gain = 0.9 + 0.1 * math.sin(0.31 * time_s)
@@ -90,9 +90,9 @@ def _view(time_s: float, width: int, height: int) -> np.ndarray:
     Periods without a common measure, so that it never looks like a loop; a person before a webcam sways
     by about a tenth of a face, in some seconds.
     """
-    scale = _HEIGHT / height * (1 + 0.12 * math.sin(0.41 * time_s))
+    scale = _HEIGHT / height * (1 + 0.1 * math.sin(0.41 * time_s))
     angle = math.radians(5) * math.sin(0.53 * time_s + 0.7)
-    x = _MIDDLE[0] + 1.2 * _SWAY * (math.sin(0.67 * time_s) + 0.4 * math.sin(1.9 * time_s))
+    x = _MIDDLE[0] + 1.1 * _SWAY * (math.sin(0.67 * time_s) + 0.4 * math.sin(1.9 * time_s))
     y = _MIDDLE[1] + _SWAY * (math.sin(0.47 * time_s + 2) + 0.3 * math.sin(1.7 * time_s))
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
     return np.array(
