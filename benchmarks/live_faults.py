@@ -2,7 +2,7 @@
 
     python benchmarks/live_faults.py --times 50
 
-The usual times of patience hold: a frozen process is given up after 5 s, so that 50 of each take 13
+The usual times of patience hold: a frozen process is given up after 5 s, so that 50 of each take 14
 minutes; --hurried shortens them for a quick look. Needs no webcam: an unplugged one is played by
 tests/server/fake_webcam.py, in place of the driver only. Ends with 1 if anything did not come back.
 """
