@@ -82,6 +82,9 @@ def _stranger(data: bytes) -> str:
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
+# A progressive picture has about ten. Each costs a pass over all its pixels: a file of eight megabytes
+# made of tiny scans would keep a core busy for minutes.
+_JPEG_MOST_SCANS = 64
 
 
 def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
@@ -112,10 +115,13 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 def _jpeg_whole(data: bytes) -> None:
     """A thumbnail's end marker lies inside a segment and is stepped over; ours follows a scan."""
-    at, marker = 2, 0
+    at, marker, scans = 2, 0, 0
     while marker != _JPEG_EOI:
         marker, _, at = _jpeg_segment(data, at)
         if marker == _JPEG_SOS:
+            scans += 1
+            if scans > _JPEG_MOST_SCANS:
+                raise BadImageError(f"the picture has more than {_JPEG_MOST_SCANS} scans")
             end = _JPEG_SCAN_END.search(data, at)
             if end is None:
                 raise BadImageError(_TRUNCATED)

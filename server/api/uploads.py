@@ -24,9 +24,6 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp")
 
 _FORM = "multipart/form-data"
 _NAME_LENGTH = 200
-# A progressive JPEG has about ten scans. Each costs a pass over all its pixels, so that a file of eight
-# megabytes made of tiny scans would keep a core busy for minutes.
-_JPEG_SCAN, _MOST_SCANS = b"\xff\xda", 64
 _BROKEN = (ValueError, AssertionError, HttpProcessingError)  # what aiohttp's reader of forms raises
 
 
@@ -75,8 +72,6 @@ def decode(upload: Upload, *, most_pixels: int) -> np.ndarray:
         if header.width * header.height > most_pixels:
             message = f"{upload.name}: expected no more than {most_pixels / 1e6:g} megapixels"
             raise ApiError(413, "too_many_pixels", message)
-        if header.format == "jpeg" and upload.data.count(_JPEG_SCAN) > _MOST_SCANS:
-            raise BadImageError("the JPEG picture has too many scans")
         return decode_image(upload.data, max_pixels=most_pixels)
     except BadImageError as error:
         raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None

@@ -9,7 +9,7 @@ import time
 import cv2
 import numpy as np
 
-from server.cameras.fit import fit
+from server.cameras.fit import retrieved
 from server.cameras.sources import SourceError
 from server.cameras.wire import Order
 
@@ -57,10 +57,7 @@ class DeviceReader:
 
     def picture(self) -> np.ndarray | None:
         """Decodes the grabbed picture."""
-        whole, image = self._capture.retrieve()
-        if not whole:
-            return None
-        return fit(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+        return retrieved(self._capture)
 
     def close(self) -> None:
         """Frees the webcam."""

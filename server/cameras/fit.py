@@ -5,9 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-MAX_SIDE = (
-    1920  # pixels: a 4K frame is 25 MB, and neither detector nor page looks at more than this
-)
+# Pixels. A 4K frame is 25 MB, and neither detector nor page looks at more than this.
+MAX_SIDE = 1920
 
 
 def fit(image: np.ndarray) -> np.ndarray:
@@ -18,3 +17,11 @@ def fit(image: np.ndarray) -> np.ndarray:
     scale = MAX_SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def retrieved(capture: cv2.VideoCapture) -> np.ndarray | None:
+    """Returns the picture a capture has grabbed, fitted, uint8 [H, W, 3] RGB; None for a damaged one."""
+    whole, image = capture.retrieve()
+    if not whole:
+        return None
+    return fit(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))

@@ -13,7 +13,7 @@ import urllib.parse
 import cv2
 import numpy as np
 
-from server.cameras.fit import fit
+from server.cameras.fit import retrieved
 from server.cameras.sources import SourceError
 from server.cameras.wire import Order
 
@@ -67,10 +67,7 @@ class NetworkReader:
 
     def picture(self) -> np.ndarray | None:
         """Returns the grabbed picture."""
-        whole, image = self._capture.retrieve()
-        if not whole:
-            return None
-        return fit(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+        return retrieved(self._capture)
 
     def close(self) -> None:
         """Hangs up."""

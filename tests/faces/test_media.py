@@ -41,6 +41,13 @@ def cut_after_a_false_end() -> bytes:
     return data[:second] + b"\xff\xfe\0\4\xff\xd9" + data[second:-2]
 
 
+def many_scans() -> bytes:
+    """A whole progressive JPEG whose last scan comes a hundred times."""
+    data = encoded(PICTURE, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + 100 * data[last:-2] + data[-2:]
+
+
 def huge_jpeg() -> bytes:
     """118 bytes that claim 60,000 x 60,000 pixels."""
     frame = struct.pack(
@@ -112,6 +119,7 @@ def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
         (JPEG[:300], "cut short"),
         (encoded(PICTURE, "JPEG", progressive=True)[:-2], "cut short"),
         (cut_after_a_false_end(), "cut short"),
+        (many_scans(), "more than 64 scans"),
         (PNG[:-6], "cut short"),
         (PNG[:900] + b"\1\2" + PNG[902:], "damaged"),
         (encoded(PICTURE.quantize(256), "GIF")[:-300], "cut short"),
