@@ -111,7 +111,7 @@ def test_a_run_leaves_all_that_a_person_wants_to_see(uninterrupted):
     assert (report["split"], report["count"]) == ("validation", 32)
     card = json.loads((uninterrupted / "card.json").read_text())
     assert card["dataset"]["name"] == "synthetic"
-    assert card["parameters"] == 603_975
+    assert card["parameters"] == 1_356_007
     assert "python -m fer_jax.train" in card["command"]
     best = load_model(uninterrupted)
     assert card["digest"] == digest(best.variables)
@@ -119,7 +119,7 @@ def test_a_run_leaves_all_that_a_person_wants_to_see(uninterrupted):
     losses = [row["validation_loss"] for row in rows]
     assert best.step == rows[int(np.argmin(losses))]["step"]
     assert report["loss"] == pytest.approx(min(losses), rel=1e-4)
-    for name in ("history.png", "confusion.png"):
+    for name in ("history.png", "confusion.png", "reliability.png"):
         assert (uninterrupted / name).read_bytes().startswith(b"\x89PNG")
 
 
