@@ -3,8 +3,8 @@
     python -m fer_jax.train --config configs/base.py --config.data.dir=FER2013
 
 FER2013, audited (26,436 faces), seed 0, two CPU cores: 32 epochs, 126 minutes of CPU time, 64.6 % of
-PublicTest single-crop (63.0 to 66.1), 65.3 % flip-averaged, UAR 57.0 %; digest 19a939d676b0. Lengthened to
-38 epochs it reaches the same 64.6 %.
+PublicTest single-crop (63.0 to 66.1), 65.3 % flip-averaged, UAR 57.0 %; digest 19a939d676b0.
+Lengthened to 38 epochs it reaches the same 64.6 %.
 """
 
 from ml_collections import config_dict
