@@ -59,7 +59,7 @@ async def _serve(
     stopping = request.app[LIFECYCLE].stopping
     async with asyncio.TaskGroup() as tasks:
         others = [
-            tasks.create_task(_send_results(socket, pipeline)),
+            tasks.create_task(_send_results(socket, pipeline, visit)),
             tasks.create_task(_close_at_end(socket, stopping)),
         ]
         with contextlib.suppress(ConnectionError):  # the visitor has gone
@@ -84,9 +84,11 @@ async def _take_pictures(socket: web.WebSocketResponse, visit: Visit) -> None:
         await socket.send_json({"type": "ack", "number": number})
 
 
-async def _send_results(socket: web.WebSocketResponse, pipeline: Pipeline) -> None:
+async def _send_results(socket: web.WebSocketResponse, pipeline: Pipeline, visit: Visit) -> None:
     with pipeline.results.subscribe(replay=False) as viewer, contextlib.suppress(ConnectionError):
         async for analysis in viewer:
+            if analysis.captured_s < visit.since_s:
+                continue  # what the visitor before showed is not for this one
             found: dict[str, Any] = analysis_json(analysis, pipeline=pipeline)
             await socket.send_json({"type": "analysis", **found})
 

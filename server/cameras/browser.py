@@ -156,12 +156,13 @@ class Visit:
     """One visitor's connection to a `BrowserCamera`.
 
     Attributes:
-        heard_s: when the last picture came, monotonic seconds.
+        since_s: when the visitor came, monotonic seconds.
+        heard_s: when the last picture came, likewise.
     """
 
     def __init__(self, camera: BrowserCamera) -> None:
         self._camera = camera
-        self.heard_s = time.monotonic()
+        self.since_s = self.heard_s = time.monotonic()
 
     async def offer(self, jpeg: bytes) -> int:
         """Hands in one picture; returns its frame number when the visitor may send the next one.

@@ -66,6 +66,18 @@ def test_a_visitor_who_sends_no_picture_is_told_so_and_let_go(
     assert end is aiohttp.WSMsgType.CLOSE
 
 
+def test_a_visitor_hears_nothing_of_what_the_one_before_showed(live: LiveServer):
+    async def show(up: aiohttp.ClientWebSocketResponse, *, until: str) -> dict[str, Any]:
+        await up.send_bytes(a_jpeg())
+        while (message := await up.receive_json())["type"] != until:
+            pass
+        return message
+
+    before = visit(live, lambda up: show(up, until="ack"))  # and left before it was analysed
+    heard = visit(live, lambda up: show(up, until="analysis"))
+    assert heard["number"] > before["number"]
+
+
 def test_a_second_visitor_finds_the_camera_busy(live: LiveServer):
     async def talk(up: aiohttp.ClientWebSocketResponse) -> Any:
         await up.send_bytes(a_jpeg())
