@@ -9,8 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import concurrent.futures
+import contextlib
+import itertools
 import os
 import signal
+import statistics
 import sys
 import threading
 import time
@@ -20,13 +23,14 @@ from pathlib import Path
 
 import matplotlib
 import psutil
-from live_clients import Crowd, Seen, Server, cores, every, percentile
+from live_clients import Crowd, Seen, Server, Uploader, cores, every, percentile
 
 from fer_jax import command
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace
 _SETTLE_S = 3.0
+_ROUNDS = 3  # of what is compared
 
 
 def main(argv: Sequence[str]) -> int:
@@ -102,16 +106,25 @@ def cameras(options: Options) -> None:
 
 
 def overload(options: Options) -> None:
-    """REST at 4 x its capacity beside one viewer: 429, throughput flat, the viewer's ages in bounds."""
-    photo = PHOTO.read_bytes()
+    """REST at 4 x its capacity beside one viewer: 429, throughput flat, the viewer's ages in bounds.
+
+    Both in turn, three times, for a machine's own speed varies by as much as is looked for.
+    """
+    photo, ratios = PHOTO.read_bytes(), list[float]()
     with _server(options, "--source", "demo") as server:
-        before, alone = _score_at(server, photo, options.seconds, a_second=None)
-        _print_viewer("demo beside full use", alone, options.seconds)
-        capacity = before[200] / options.seconds
-        print(f"  capacity {capacity:.1f} photographs a second")
-        after, live = _score_at(server, photo, options.seconds, a_second=4 * capacity)
-        _print_viewer("demo beside overload", live, options.seconds)
-        print(f"  at 4 x: {after[200] / options.seconds:.1f} a second; answers {dict(after)}")
+        for _ in range(_ROUNDS):
+            before, alone = _score_at(server, photo, options.seconds, a_second=None)
+            capacity = before[200] / options.seconds
+            print(f"  capacity {capacity:.1f} photographs a second")
+            _print_viewer("demo beside full use", alone, options.seconds)
+            after, live = _score_at(server, photo, options.seconds, a_second=4 * capacity)
+            print(f"  at 4 x: {after[200] / options.seconds:.1f} a second; answers {dict(after)}")
+            _print_viewer("demo beside overload", live, options.seconds)
+            ratios.append(after[200] / before[200])
+    print(
+        f"  at 4 x its capacity it answers {statistics.median(ratios):.2f} of it "
+        f"({min(ratios):.2f}-{max(ratios):.2f})"
+    )
 
 
 def farewell(options: Options) -> None:
@@ -191,27 +204,38 @@ def _score_at(
     Those who ask give way to server and viewer: elsewhere they would have a machine of their own.
     """
     answers: Counter[int] = Counter()
+    own = threading.local()
+    numbers, uploaders = itertools.count(), list[Uploader]()
     until_s = time.monotonic() + _SETTLE_S + seconds
+
+    def enter_thread() -> None:
+        os.nice(10)
+        address = f"127.0.2.{1 + next(numbers) % 8}"
+        own.uploader = Uploader(server.port, photo, address=address)
+        uploaders.append(own.uploader)
+
     with (
-        concurrent.futures.ThreadPoolExecutor(64, initializer=os.nice, initargs=(10,)) as pool,
+        contextlib.ExitStack() as at_end,
+        concurrent.futures.ThreadPoolExecutor(64, initializer=enter_thread) as pool,
         concurrent.futures.ThreadPoolExecutor(1) as watching,
     ):
+        at_end.callback(lambda: [one.close() for one in uploaders])
         watched = watching.submit(_watch, server, ["demo"], seconds)
         time.sleep(_SETTLE_S)
 
-        def one(number: int) -> None:
-            answers[_score(server, photo, number)] += 1
+        def one() -> None:
+            answers[own.uploader.post()] += 1
 
-        def many(number: int) -> None:
+        def many() -> None:
             while time.monotonic() < until_s:
-                one(number)
+                one()
 
         if a_second is None:
-            list(pool.map(many, range(4)))
+            concurrent.futures.wait([pool.submit(many) for _ in range(4)])
         else:
-            for number, due_s in enumerate(every(1 / a_second, until_s=until_s)):
+            for due_s in every(1 / a_second, until_s=until_s):
                 time.sleep(max(0.0, due_s - time.monotonic()))
-                pool.submit(one, number)
+                pool.submit(one)
         (seen,) = watched.result()
     return answers, seen
 

@@ -29,16 +29,25 @@ class UploadPace:
         self._under_way = 0
         self._mean_s = 0.0
 
+    def check(self) -> None:
+        """Asks without beginning anything, so that a body that would be refused need not be read.
+
+        Raises:
+            QueueFull: with what is under way a piece of work would take too long.
+        """
+        waits = self._waits()
+        if waits and (waits + 1) * self._mean_s > self._most_s:
+            raise QueueFull(waits * self._mean_s)
+
     @contextlib.contextmanager
     def work(self) -> Iterator[None]:
         """Counts one piece of work in, and out with the time it took.
 
         Raises:
-            QueueFull: with what is under way it would take too long.
+            QueueFull: as `check` does.
         """
-        waits = self._under_way // self._threads
-        if waits and (waits + 1) * self._mean_s > self._most_s:
-            raise QueueFull(waits * self._mean_s)
+        self.check()
+        waits = self._waits()
         self._under_way += 1
         begun_s = time.monotonic()
         try:
@@ -48,3 +57,7 @@ class UploadPace:
             self._mean_s += _NEWEST * (took_s - self._mean_s)
         finally:
             self._under_way -= 1
+
+    def _waits(self) -> int:
+        """How many would go before a new piece of work on its thread."""
+        return self._under_way // self._threads

@@ -32,6 +32,7 @@ async def score(request: web.Request) -> web.Response:
     images: list[dict[str, Any]] = []
     picture = b""
     with request.app[UPLOADS].admit(address):
+        request.app[UPLOAD_PACE].check()
         async for upload in uploads(request, limits):
             if drawn and images:
                 raise ApiError(400, "one_image_only", "annotate=1 takes one image")

@@ -20,6 +20,16 @@ def test_work_is_refused_when_what_is_under_way_takes_too_long():
     assert 0 < refusal.value.retry_after_s < 1
 
 
+def test_who_would_be_refused_is_told_so_before_the_work_begins():
+    pace = UploadPace(most_s=0.01, threads=1)
+    with pace.work():
+        pace.check()  # nothing is known of its time yet
+        time.sleep(0.05)
+    pace.check()  # nothing is under way
+    with pace.work(), pytest.raises(QueueFull):
+        pace.check()
+
+
 def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took():
     pace = UploadPace(most_s=0.01, threads=1)
     for _ in range(3):
