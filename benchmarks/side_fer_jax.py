@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 from turns import serve
@@ -22,6 +21,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.preprocess import FACE_SIZE
 from fer_jax.training import loop, sharding
+from fer_jax.training.host import set_up_host
 from fer_jax.training.program import Program, assemble, training_batch
 
 
@@ -96,8 +96,7 @@ def random_program(model: str, *, batch_size: int, devices: int, steps: int) -> 
         devices: simulated CPU devices; 0: one a core.
         steps: of the run.
     """
-    cv2.setNumThreads(1)  # as fer_jax.train does: the cores belong to XLA
-    sharding.simulate_cpu_devices(devices)
+    set_up_host(devices=devices)
     config = Config(epochs=1, batch_size=batch_size, devices=devices, model=ModelConfig(name=model))
     mesh = sharding.data_mesh(devices=devices, batch_size=batch_size)
     faces = _random_faces(steps * batch_size)

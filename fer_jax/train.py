@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import cv2
 import jax
 from absl import flags
 
@@ -29,6 +28,7 @@ from fer_jax.saved_model import load_model
 from fer_jax.training import loop, plots, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.distillation import teacher_targets
+from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import ProgressReporter
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     config, file, values = command.read_config(argv, define=_define_flags, usage=__doc__)
     folder = Path(values["workdir"].value or Path("runs") / Path(file).stem)
-    _set_up_devices(config)
+    set_up_host(devices=config.devices)
     mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
 
     # ---- data
@@ -130,11 +130,6 @@ def _define_flags(values: flags.FlagValues) -> None:
         "Go on with the run in the workdir, if there is one; --noresume removes it and starts over.",
         flag_values=values,
     )
-
-
-def _set_up_devices(config: Config) -> None:
-    cv2.setNumThreads(1)  # the augmentation thread must not take the cores from XLA
-    sharding.simulate_cpu_devices(config.devices)
 
 
 def _initial_state(
