@@ -169,7 +169,7 @@ def _between(layer: Layer, batch_size: int) -> tuple[Any, ...]:
 
 def _update(program: Program, state: TrainState) -> tuple[Any, ...]:
     """The optimiser's part of a step, with arguments."""
-    optimiser = optimizer(program.config.optim, program.schedule)
+    optimiser = optimizer(program.config.optim, lambda step: program.config.optim.learning_rate)
     params = state.variables["params"]
 
     def update(params: Any, opt_state: Any, averaged: Any, grads: Any) -> Any:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 
 from fer_jax.data.in_memory import Batch
@@ -92,13 +91,12 @@ def _train_epoch(
 ) -> TrainState:
     first, in_flight = int(state.step), deque()
     scale = float(state.plateau.scale)
-    rates = np.asarray(jax.vmap(program.schedule)(np.arange(first, end)))
 
     def settle() -> None:
         step, value = in_flight.popleft()
         loss = float(value)
         _check_finite(loss, name="loss", step=step, epoch=epoch)
-        rate = float(rates[step - first]) * scale
+        rate = float(program.learning_rates[step]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
     batches = _ahead(lambda step: training_batch(program, step), first, end)
@@ -131,7 +129,7 @@ def _end_epoch(
         "epoch": epoch,
         "step": step,
         "face_size": size,
-        "learning_rate": float(program.schedule(step - 1)) * scale,
+        "learning_rate": float(program.learning_rates[step - 1]) * scale,
         "plateau_scale": scale,
         "train_loss": trained["loss"],
         "train_accuracy": trained["accuracy"],

@@ -36,7 +36,7 @@ class Program:
         validation: validation faces.
         mesh: the devices.
         order: which faces each step sees.
-        schedule: step -> learning rate before the plateau's scale.
+        learning_rates: float32 [total_steps], of each step before the plateau's scale.
         init: () -> the state before the first step, replicated over the mesh.
         train_step: state, batch -> state, loss; compiled once a face size, donates the state.
         eval_step: variables, sums, batch -> sums, logits; compiled once a face size.
@@ -49,7 +49,7 @@ class Program:
     validation: Faces
     mesh: Mesh
     order: TrainingOrder
-    schedule: Callable[[Any], Any]
+    learning_rates: np.ndarray
     init: Callable[[], TrainState]
     train_step: Callable[..., Any]
     eval_step: Callable[..., Any]
@@ -117,7 +117,7 @@ def assemble(
         validation=validation,
         mesh=mesh,
         order=order,
-        schedule=schedule,
+        learning_rates=np.asarray(jax.vmap(schedule)(np.arange(total))),
         init=functools.partial(jax.jit(create, out_shardings=everywhere), root),
         train_step=jax.jit(train_step, donate_argnums=0, out_shardings=everywhere),
         eval_step=compile_eval_step(model),
