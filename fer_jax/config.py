@@ -65,9 +65,11 @@ class PlateauConfig:
 class OptimConfig:
     """How parameters move."""
 
-    name: Literal["adamw", "sgd"] = "adamw"  # sgd is with Nesterov momentum
+    # sgd is with Nesterov momentum; muon acts on convolutions, what else there is follows Adam
+    # (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
+    name: Literal["adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = 2e-3  # at its peak
-    weight_decay: float = 0.2  # decoupled; convolution and dense kernels only
+    weight_decay: float = 0.2  # decoupled; convolution and dense kernels only (muon: convolutions)
     momentum: float = 0.9  # of sgd
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"

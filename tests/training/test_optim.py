@@ -100,3 +100,36 @@ def test_gradients_are_clipped_to_the_configured_norm():
     params = {"w": jnp.zeros((2, 2))}
     updates, _ = chain.update({"w": jnp.full((2, 2), 50.0)}, chain.init(params), params)
     assert float(jnp.linalg.norm(updates["w"])) == pytest.approx(1.0)
+
+
+def test_muon_moves_convolutions_alike_in_all_directions_and_the_rest_as_nadam_does():
+    config = OptimConfig(name="muon", learning_rate=0.01, weight_decay=0.0, clip_norm=0.0)
+    rates = optax.constant_schedule(0.01)
+    generator = np.random.default_rng(0)
+    params = {"kernel": jnp.zeros((3, 3, 8, 16)), "dense": jnp.zeros((16, 7)), "bias": jnp.zeros(7)}
+    # Gradients of nearly one direction: those of a network's convolutions are.
+    strong = np.outer(generator.normal(size=72), generator.normal(size=16))
+    gradient = strong + 0.1 * generator.normal(size=(72, 16))
+    grads = {
+        "kernel": jnp.asarray(gradient.reshape(3, 3, 8, 16), jnp.float32),
+        "dense": jnp.full((16, 7), 3.0),
+        "bias": jnp.full(7, -0.5),
+    }
+    chain = optim.optimizer(config, rates)
+    updates, _ = chain.update(grads, chain.init(params), params)
+    sizes = np.linalg.svd(np.asarray(updates["kernel"]).reshape(72, 16), compute_uv=False)
+    assert sizes.max() < 2 * sizes.min()
+    adam = optax.nadam(rates)
+    adams, _ = adam.update(grads, adam.init(params), params)
+    for name in ("dense", "bias"):
+        np.testing.assert_allclose(updates[name], adams[name], rtol=1e-4)
+
+
+def test_muons_decay_shrinks_convolutions():
+    config = OptimConfig(name="muon", learning_rate=0.1, weight_decay=0.5)
+    params = {"kernel": jnp.ones((3, 3, 4, 4)), "bias": jnp.ones(4)}
+    chain = optim.optimizer(config, optax.constant_schedule(0.1))
+    still = {key: jnp.zeros_like(value) for key, value in params.items()}
+    updates, _ = chain.update(still, chain.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], -0.05, rtol=1e-5)
+    assert not np.asarray(updates["bias"]).any()
