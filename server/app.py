@@ -11,7 +11,7 @@ import contextlib
 from aiohttp import web
 
 from server import keys, live
-from server.api import browser, cameras, events, health, login, openapi, pages, score, stream
+from server.api import browser, cameras, events, health, login, openapi, pages, score, stream, why
 from server.api.errors import json_errors
 from server.api.timing import timed
 from server.doors import Doors
@@ -55,6 +55,13 @@ def make_app(settings: Settings) -> web.Application:
         status=429,
         code="overloaded",
     )
+    app[keys.EXPLANATIONS] = Doors(
+        "explanations under way",
+        most=limits.explanations,
+        most_per_address=limits.explanations_per_address,
+        status=429,
+        code="overloaded",
+    )
     app[pages.FILES] = pages.read_files()
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
@@ -86,6 +93,7 @@ def _add_routes(app: web.Application) -> None:
             web.get("/snapshot/{camera}.jpg", cameras.snapshot),
             web.get("/api/cameras", cameras.cameras),
             web.post("/api/cameras/{camera}", cameras.control),
+            web.get("/api/cameras/{camera}/why", why.why),
             web.get("/api/events", events.events),
             web.post("/api/score", score.score),
             web.get("/api/openapi.json", openapi.openapi),

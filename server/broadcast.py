@@ -38,6 +38,19 @@ class Part:
     stages: Mapping[str, float]
     analysis: Analysis | None
 
+    @classmethod
+    def of_frame(cls, jpeg: bytes, analysis: Analysis, *, published_s: float) -> Self:
+        """Returns the picture of an analysed frame."""
+        return cls(
+            jpeg=jpeg,
+            number=analysis.number,
+            captured_s=analysis.captured_s,
+            wall_s=analysis.wall_s,
+            published_s=published_s,
+            stages=analysis.stages,
+            analysis=analysis,
+        )
+
 
 T = TypeVar("T")
 

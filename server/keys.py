@@ -12,6 +12,7 @@ from server.batcher import Batcher
 from server.cameras.base import Camera
 from server.detect_pool import DetectPool
 from server.doors import Doors
+from server.explainer import Explainer
 from server.lifecycle import Lifecycle
 from server.metrics import Metrics
 from server.pipeline import Pipeline
@@ -28,6 +29,7 @@ ATTEMPTS = web.AppKey("attempts", Attempts)
 
 PREDICTOR = web.AppKey("predictor", Predictor)
 BATCHER = web.AppKey("batcher", Batcher)
+EXPLAINER = web.AppKey("explainer", Explainer)
 DETECT_POOL = web.AppKey("detect_pool", DetectPool)
 UPLOAD_POOL = web.AppKey("upload_pool", DetectPool)
 CAMERAS: web.AppKey[Mapping[str, Camera]] = web.AppKey("cameras", Mapping)
@@ -38,4 +40,5 @@ STREAMS = web.AppKey("streams", Doors)  # who watches pictures
 EVENTS = web.AppKey("events", Doors)  # who listens to results, WebSockets included
 UPLOAD_PACE = web.AppKey("upload_pace", UploadPace)
 UPLOADS = web.AppKey("uploads", Doors)  # requests with images
+EXPLANATIONS = web.AppKey("explanations", Doors)  # who asks why
 SOCKETS = web.AppKey("sockets", StuckSockets)

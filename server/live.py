@@ -21,6 +21,7 @@ from server.api.parts import PartBytes
 from server.batcher import Batcher
 from server.cameras.camera import open_cameras
 from server.detect_pool import DetectPool
+from server.explainer import Explainer
 from server.lifecycle import Lifecycle
 from server.pipeline import Pipeline
 from server.upload_pace import UploadPace
@@ -61,6 +62,7 @@ async def network(app: web.Application) -> AsyncIterator[None]:
         sizes=predictor.bucket_sizes,
     )
     app[keys.PREDICTOR], app[keys.BATCHER] = predictor, batcher
+    app[keys.EXPLAINER] = Explainer(predictor.saved)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from server.cameras.base import Camera
 from server.controls import Controls, Privacy
 from server.detect_pool import DetectPool
 from server.frames import Analysis, Frame
+from server.last_faces import LastFaces
 from server.lateness import Lateness
 from server.marker import Marked, Marker
 from server.metrics import Metrics
@@ -45,6 +47,7 @@ class Pipeline:
         pictures: encoded frames; only while it has viewers is anything drawn and encoded.
         results: what was found in each frame.
         latest: the newest result, None before the first.
+        faces: those of the newest result, while faces may be seen.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Pipeline:
         )
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
         self.latest: Analysis | None = None
+        self.faces = LastFaces()
         self._pool, self._batcher, self._metrics = detect_pool, batcher, metrics
         self._controls = Controls(smoothing_s=settings.smoothing_s)
         self._marker = Marker(
@@ -105,6 +109,7 @@ class Pipeline:
         before, self._controls = self._controls, controls
         if controls.privacy != before.privacy:
             self._forget_pictures()
+            self.faces.forget()
         if controls.paused != before.paused:
             self.camera.set_paused(controls.paused)
         self._notices.look()
@@ -152,7 +157,10 @@ class Pipeline:
         del count
         if not self.pictures.viewers:
             self._forget_pictures()  # who comes next shall not see how it was then
-        self.camera.set_demand(self.pictures.viewers + self.results.viewers > 0)
+        watched = self.pictures.viewers + self.results.viewers > 0
+        if not watched:
+            self.faces.forget()
+        self.camera.set_demand(watched)
         self._notices.look()
 
     def _forget_pictures(self) -> None:
@@ -216,13 +224,13 @@ class Pipeline:
             watched=self._wants_picture(),
             since_s=answered_s,
         )
-        self._publish(marked, controls)
+        self._publish(marked, found.crops, controls)
 
     def _wants_picture(self) -> bool:
         pause_s = _FILM_PICTURE_S if self.camera.lossless else 0.0
         return self.pictures.viewers > 0 and time.monotonic() - self._pictured_s >= pause_s
 
-    def _publish(self, marked: Marked, controls: Controls) -> None:
+    def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
         analysis = marked.analysis
         now_s = time.monotonic()
         self._lateness.frame_done(now_s)
@@ -232,18 +240,10 @@ class Pipeline:
         if marked.canvas is not None:
             self._metrics.frame_encoded(self.camera.name)
         new = self._controls
+        if new.privacy == controls.privacy == "none":
+            self.faces.replace(analysis.faces, crops)
         outdated = new.paused or new.privacy != controls.privacy or not self.pictures.viewers
         if marked.jpeg is None or outdated:
             return
         self._canvas, self._pictured_s = marked.canvas, now_s
-        self.pictures.publish(
-            Part(
-                jpeg=marked.jpeg,
-                number=analysis.number,
-                captured_s=analysis.captured_s,
-                wall_s=analysis.wall_s,
-                published_s=now_s,
-                stages=analysis.stages,
-                analysis=analysis,
-            )
-        )
+        self.pictures.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))

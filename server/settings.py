@@ -44,6 +44,8 @@ class Limits:
     image_upload_s: float = 20.0  # one image's bytes have to be here by then; later: 408
     uploads: int = 16  # requests with images under way at a time; more: 429 with Retry-After
     uploads_per_address: int = 8
+    explanations: int = 8  # asked for and not there yet; more: 429 with Retry-After
+    explanations_per_address: int = 4
     request_deadline_s: float = 1.0  # of REST scoring, for each image; later: 504
     json_bytes: int = 16 * 2**10  # of a request's JSON
     login_attempts_per_minute: int = 10

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from server.api import why
 from server.api.schemas import SCHEMAS, reference
 from server.keys import PIPELINES, SETTINGS
 from server.settings import Limits
@@ -17,9 +18,9 @@ _REASONS = {
     400: "The request is not as it has to be.",
     401: "The token is missing or wrong.",
     403: "Asked by another web site, or under another server's name.",
-    404: "There is no such camera.",
+    404: "There is no such camera, file or face.",
     408: "The body came too slowly.",
-    409: "The camera takes no visitor's pictures now.",
+    409: "Not while the camera is as it is.",
     413: "More bytes, pixels or images than are taken.",
     415: "A body of another type.",
     422: "A damaged picture.",
@@ -130,6 +131,14 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
                 [camera],
                 body={"application/json": {"schema": reference("ControlChanges")}},
                 refusals=(404, 408, 413, 415),
+            )
+        },
+        "/api/cameras/{camera}/why": {
+            "get": _operation(
+                "What of a paused camera's face speaks for its expression, by Grad-CAM.",
+                _content("image/jpeg"),
+                [camera, *why.parameters()],
+                refusals=(404, 409, 429, 503),
             )
         },
         "/api/events": {

@@ -1,6 +1,7 @@
 // The server's HTTP interface as the page uses it: JSON in, JSON out, one kind of error.
 
 const PATIENCE_MS = 8000;
+const COMPILING_MS = 60000; // what nobody has asked before may have to be compiled first
 
 /** A refusal or a failure; `message` is one line for people, `code` is stable, "offline" without an answer. */
 export class ApiError extends Error {
@@ -32,6 +33,15 @@ export function getSnapshot(address) {
   return send(address).then((response) => response.blob());
 }
 
+/** What of a paused camera's face speaks for an expression; `evidence` is false where nothing does. */
+export async function getWhy(camera, track, expression) {
+  const query = new URLSearchParams({ track, expression });
+  const address = `/api/cameras/${encodeURIComponent(camera)}/why?${query}`;
+  const response = await send(address, {}, COMPILING_MS);
+  const evidence = response.headers.get("X-Evidence") !== "none";
+  return { picture: await response.blob(), evidence };
+}
+
 /** Scores one picture; resolves to its faces, with boxes in the picture's pixels. */
 export async function score(picture) {
   const response = await send("/api/score", upload(picture));
@@ -56,10 +66,10 @@ function upload(picture) {
   };
 }
 
-async function send(address, options = {}) {
+async function send(address, options = {}, patienceMs = PATIENCE_MS) {
   let response;
   try {
-    response = await fetch(address, { ...options, signal: AbortSignal.timeout(PATIENCE_MS) });
+    response = await fetch(address, { ...options, signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     const slow = error.name === "TimeoutError";
     throw new ApiError(slow ? "The server takes too long." : "The server does not answer.", {

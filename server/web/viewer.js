@@ -86,6 +86,7 @@ function show() {
   if (!camera) return;
   document.title = `${camera.name} \u2013 fer_jax live`;
   controls.show(camera);
+  cards.follow(camera);
   showPicture(camera);
   statusLine.camera(camera, { lost });
   if (lost) return;

@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from server.flags import parse_source
@@ -128,6 +128,18 @@ def settings_of(checkpoint: str, *sources: str, **changes: Any) -> Settings:
     return Settings(sources=made, checkpoint=checkpoint, **{**usual, **changes})
 
 
+def events(server: LiveServer, path: str = "/api/events") -> Generator[tuple[str, Any]]:
+    """(event, data) of a stream of server-sent events."""
+    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+    with server.raw(request) as bare:
+        assert b"text/event-stream" in read_until(bare, b"\r\n\r\n")
+        while True:
+            lines = read_until(bare, b"\n\n").decode().strip().split("\n")
+            fields = dict(line.split(": ", 1) for line in lines)
+            if "event" in fields:
+                yield fields["event"], json.loads(fields["data"])
+
+
 def read_until(bare: socket.socket, end: bytes, *, most: int = 1 << 20) -> bytes:
     """Reads up to `end`, and fails when the connection ends before."""
     data = b""
@@ -160,6 +172,7 @@ __all__ = [
     "Answer",
     "Limits",
     "LiveServer",
+    "events",
     "read_all",
     "read_exactly",
     "read_until",

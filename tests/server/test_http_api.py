@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -14,19 +13,7 @@ import pytest
 from fer_jax.expressions import EXPRESSIONS
 from server.app import make_app
 from server.settings import Limits
-from tests.server.live_server import LiveServer, read_all, read_until, settings_of
-
-
-def events(server: LiveServer, path: str = "/api/events") -> Iterator[tuple[str, Any]]:
-    """(event, data) of a stream of server-sent events."""
-    request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
-    with server.raw(request) as bare:
-        assert b"text/event-stream" in read_until(bare, b"\r\n\r\n")
-        while True:
-            lines = read_until(bare, b"\n\n").decode().strip().split("\n")
-            fields = dict(line.split(": ", 1) for line in lines)
-            if "event" in fields:
-                yield fields["event"], json.loads(fields["data"])
+from tests.server.live_server import LiveServer, events, read_all, settings_of
 
 
 def test_the_cameras_tell_how_they_are(live: LiveServer):

@@ -213,6 +213,43 @@ def test_a_hundred_viewers_cost_one_encoding_a_frame(play, photo):
     play(test)
 
 
+def test_a_frames_faces_are_kept_until_the_next_frame_or_until_everybody_has_gone(play, photo):
+    async def test(stage: Stage) -> None:
+        pipeline = stage.pipeline
+        with pipeline.pictures.subscribe() as pictures, pipeline.results.subscribe() as results:
+            stage.camera.show(photo)
+            (face,) = (await anext(results)).faces
+            kept = pipeline.faces.find(face.track)
+            assert kept is not None
+            assert kept.expression == face.expression
+            assert (kept.crop.shape, kept.crop.base) == ((48, 48), None)  # no view keeps the frame
+            pictures.close()
+            assert pipeline.faces.find(face.track) is kept
+        assert pipeline.faces.find(face.track) is None
+        with pipeline.results.subscribe(replay=False) as results:
+            stage.camera.show(photo)
+            await anext(results)
+            assert pipeline.faces.find(face.track) is not None
+            stage.camera.show(np.zeros_like(photo))
+            await anext(results)
+            assert pipeline.faces.find(face.track) is None
+
+    play(test)
+
+
+@pytest.mark.parametrize("privacy", ["pixelate", "no_picture"])
+def test_a_face_that_is_hidden_is_not_kept(play, photo, privacy):
+    async def test(stage: Stage) -> None:
+        stage.pipeline.set_controls(Controls(privacy=privacy))
+        with stage.pipeline.results.subscribe() as results:
+            stage.camera.show(photo)
+            (face,) = (await anext(results)).faces
+            stage.pipeline.set_controls(Controls())
+            assert stage.pipeline.faces.find(face.track) is None
+
+    play(test)
+
+
 def test_a_snapshot_is_a_picture_captured_after_it_was_asked_for(play, photo):
     async def test(stage: Stage) -> None:
         with stage.pipeline.pictures.subscribe() as viewer:

@@ -237,6 +237,41 @@ def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: 
     assert frames == sorted(frames)
 
 
+def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
+    open_page: OpenPage, url: str, live: LiveServer
+):
+    page = open_page(url + "?camera=demo")
+    card = page.locator("#cards .card").first
+    expect(card).to_be_visible()
+    ask = card.get_by_role("button", name="Why?")
+    expect(ask).to_have_count(0)
+    try:
+        page.get_by_role("button", name="Pause").click()
+        expect(ask).to_have_attribute("aria-expanded", "false")
+        ask.focus()
+        page.keyboard.press("Enter")
+        expect(ask).to_have_attribute("aria-expanded", "true")
+        image = card.locator(".why-picture img")
+        expect(image).to_be_visible(timeout=90_000)  # it may have to be compiled
+        assert image.evaluate("image => image.naturalWidth") == 192
+        label = card.locator(".card-label").inner_text().lower()
+        saying = card.get_by_role("status")
+        expect(saying).to_contain_text(label)
+        other = "fear" if label != "fear" else "happy"
+        card.get_by_label("Another expression").select_option(other)
+        expect(saying).to_contain_text(other)
+        expect(image).to_have_attribute("alt", re.compile(other))
+        live.post_json("/api/cameras/demo", {"privacy": "pixelate"})
+        expect(image).to_have_count(0)
+        live.post_json("/api/cameras/demo", {"privacy": "none"})
+        ask.click()
+        expect(saying).to_contain_text("That face is not remembered")
+        page.get_by_role("button", name="Pause").click()
+        expect(ask).to_have_count(0)
+    finally:
+        live.post_json("/api/cameras/demo", {"paused": False, "privacy": "none"})
+
+
 def test_this_browsers_camera_is_sent_and_its_face_gets_a_card(
     open_page: OpenPage, url: str, live: LiveServer
 ):

@@ -30,6 +30,7 @@ def test_without_the_token_nothing_is_shown(guarded: LiveServer):
         "/stream/demo.mjpg",
         "/snapshot/demo.jpg",
         "/api/cameras",
+        "/api/cameras/demo/why?track=1",
         "/api/events",
         "/ws/camera",
         "/metrics",

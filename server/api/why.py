@@ -1,0 +1,111 @@
+"""GET /api/cameras/{camera}/why: what of a paused camera's face speaks for its expression, as a picture.
+
+Only a paused camera is asked: in a live one the face has changed by the time the answer is there. And
+only where faces may be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from fer_jax.expressions import EXPRESSIONS
+from server import picture
+from server.api.cameras import pipeline_of
+from server.api.errors import ApiError
+from server.explainer import Explainer
+from server.keys import EXPLAINER, EXPLANATIONS, LIFECYCLE, SETTINGS, UPLOAD_POOL
+from server.last_faces import LastFace
+from server.pipeline import Pipeline
+from server.security import client_address
+
+MOST_TRACK = 999_999_999
+
+_TRACK = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+
+async def why(request: web.Request) -> web.Response:
+    """A face with Grad-CAM's map over it; X-Expression says of which expression.
+
+    X-Evidence is "none" where nothing in the face speaks for it, else "some".
+    """
+    pipeline = pipeline_of(request)
+    track, asked = _asked_track(request), _asked_expression(request)
+    waits_for = request.app[LIFECYCLE].waits_for
+    if waits_for:
+        raise ApiError(503, "not_ready", waits_for, retry_after_s=1)
+    face = _paused_face(pipeline, track)
+    expression = asked or face.expression
+    with request.app[EXPLANATIONS].admit(client_address(request)):
+        jpeg, evidence = await request.app[UPLOAD_POOL].run_aside(
+            _draw,
+            request.app[EXPLAINER],
+            face,
+            expression,
+            quality=request.app[SETTINGS].jpeg_quality,
+        )
+    _paused_face(pipeline, track)  # the privacy may have changed meanwhile
+    headers = {"X-Expression": expression, "X-Evidence": "some" if evidence else "none"}
+    return web.Response(body=jpeg, content_type="image/jpeg", headers=headers)
+
+
+def parameters() -> list[dict[str, Any]]:
+    """Returns what the query holds, for the OpenAPI document."""
+    return [
+        {
+            "name": "track",
+            "in": "query",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_TRACK},
+            "description": "The face's number in the results.",
+        },
+        {
+            "name": "expression",
+            "in": "query",
+            "schema": {"type": "string", "enum": list(EXPRESSIONS)},
+            "description": "What to ask about; without it, what the face is labelled with.",
+        },
+    ]
+
+
+def _asked_track(request: web.Request) -> int:
+    given = request.query.getall("track", [])
+    if len(given) != 1 or _TRACK.fullmatch(given[0]) is None:
+        raise ApiError(400, "bad_value", f"track: expected a face's number, 1 to {MOST_TRACK}")
+    return int(given[0])
+
+
+def _asked_expression(request: web.Request) -> str | None:
+    given = request.query.getall("expression", [])
+    if not given:
+        return None
+    if len(given) != 1 or given[0] not in EXPRESSIONS:
+        raise ApiError(400, "bad_value", f"expression: expected one of {', '.join(EXPRESSIONS)}")
+    return given[0]
+
+
+def _paused_face(pipeline: Pipeline, track: int) -> LastFace:
+    """Returns the face to explain.
+
+    Raises:
+        ApiError: 409 the camera runs or its faces are hidden, 404 the face is not there.
+    """
+    if pipeline.controls.privacy != "none":
+        message = "this camera's faces are hidden; set its privacy to none to see one explained"
+        raise ApiError(409, "private", message)
+    if not pipeline.controls.paused:
+        raise ApiError(409, "not_paused", "the camera runs; pause it to have a face explained")
+    face = pipeline.faces.find(track)
+    if face is None:
+        message = "that face is not remembered; let the camera go on, and pause when it is in view"
+        raise ApiError(404, "unknown_face", message)
+    return face
+
+
+def _draw(
+    explainer: Explainer, face: LastFace, expression: str, *, quality: int
+) -> tuple[bytes, bool]:
+    drawn = explainer.draw(face.crop, expression=expression)
+    return picture.encode(drawn.picture, quality), drawn.evidence
