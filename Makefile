@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test serve lint format bench bench-score clean
+.PHONY: train test serve lint format bench bench-score bench-model clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m fer_jax.train --config configs/base.py $(ARGS)
@@ -32,6 +32,11 @@ bench: $(VENV)/.installed .venv-keras/.installed
 bench-score: $(VENV)/.installed .venv-fer/.installed
 	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
 
+# Times the shipped network beside those of fer and PyTorch; without a PyTorch that installs, beside fer's.
+bench-model: $(VENV)/.installed .venv-fer/.installed
+	-@$(MAKE) --no-print-directory .venv-torch/.installed
+	$(BIN)/python benchmarks/model_speed.py --fer-python .venv-fer/bin/python --torch-python .venv-torch/bin/python $(ARGS)
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
@@ -51,5 +56,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	.venv-fer/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+.venv-torch/.installed: benchmarks/torch-requirements.txt
+	.venv-torch/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-keras .venv-fer build dist *.egg-info
+	rm -rf $(VENV) .venv-keras .venv-fer .venv-torch build dist *.egg-info

@@ -16,16 +16,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+Action = Callable[[int], Sequence[float] | None]  # does a thing so many times
+
 
 class Turn(NamedTuple):
     """What one turn took."""
 
     seconds: float  # by the clock
     cpu_seconds: float  # summed over the process's threads
+    each: Sequence[float] = ()  # seconds of each time, from actions that tell
 
 
 class Player:
-    """A child process that has set itself up and waits to be asked."""
+    """A child process that has set itself up and waits to be asked.
+
+    Attributes:
+        about: what it says of itself, in one line.
+        facts: what else it says of itself.
+    """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         """Starts `command`, to be called `name`, and waits until it is ready.
@@ -39,7 +47,8 @@ class Player:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True
         )
-        self.about = str(self._answer()["about"])
+        ready = self._answer()
+        self.about, self.facts = str(ready["about"]), dict(ready["facts"])
 
     def play(self, action: str, count: int) -> Turn:
         """Has the process do `action` `count` times, and returns what all of them took.
@@ -51,7 +60,7 @@ class Player:
         with contextlib.suppress(BrokenPipeError):  # its answer, or the lack of one, says more
             print(action, count, file=self._process.stdin, flush=True)
         answer = self._answer()
-        return Turn(answer["seconds"], answer["cpu_seconds"])
+        return Turn(**answer)
 
     def close(self) -> None:
         """Ends the process."""
@@ -72,20 +81,37 @@ class Player:
         return json.loads(line)
 
 
-def serve(actions: Mapping[str, Callable[[int], None]], *, about: str) -> None:
+def serve(
+    actions: Mapping[str, Action], *, about: str, facts: Mapping[str, Any] | None = None
+) -> None:
     """Answers requests on standard input until it is closed.
 
     Args:
         actions: name -> function that does a thing so many times and returns when it is all done.
         about: one line on what runs here.
+        facts: more on it for the other end, JSON-able.
     """
     # Libraries that print must not break the conversation: they get standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    print(json.dumps({"about": about}), file=answers, flush=True)
+    print(json.dumps({"about": about, "facts": facts or {}}), file=answers, flush=True)
     for line in sys.stdin:
         action, count = line.split()
         start, cpu_start = time.perf_counter(), time.process_time()
-        actions[action](int(count))
-        turn = Turn(time.perf_counter() - start, time.process_time() - cpu_start)
+        each = actions[action](int(count)) or ()
+        turn = Turn(time.perf_counter() - start, time.process_time() - cpu_start, each)
         print(json.dumps(turn._asdict()), file=answers, flush=True)
+
+
+def timed(call: Callable[[], object]) -> Action:
+    """Returns the action that calls `call` so many times and tells the seconds of each."""
+
+    def action(count: int) -> list[float]:
+        each = []
+        for _ in range(count):
+            start = time.perf_counter()
+            call()
+            each.append(time.perf_counter() - start)
+        return each
+
+    return action

@@ -34,7 +34,8 @@ people at work and in education, but for medical or safety reasons (Regulation (
 
 def model_card(card: Mapping[str, Any]) -> str:
     """Returns the Markdown of a released checkpoint's card (`fer_jax.export release`)."""
-    return "\n".join((_head(card), _data(card), _figures(card), _trust(card), _USE))
+    speed = [_speed(card["speed"])] if "speed" in card else []  # older releases were not timed
+    return "\n".join((_head(card), _data(card), _figures(card), _trust(card), *speed, _USE))
 
 
 def _head(card: Mapping[str, Any]) -> str:
@@ -125,4 +126,21 @@ def _trust(card: Mapping[str, Any]) -> str:
 Logits are divided by a temperature of {temperature:.3f}, fitted on validation; the expected calibration
 error is then {error} (15 bins). Of the {share} of faces with a confidence of {threshold:.2f} or more,
 {confident["accuracy"]:.1%} are right ({low:.1%} to {high:.1%}); the others are marked `uncertain`.
+"""
+
+
+def _speed(speed: Mapping[str, Any]) -> str:
+    cores = f"{speed['cores']} core{'s' if speed['cores'] > 1 else ''}"
+    where = cores if speed["platform"] == "cpu" else f"one device beside {cores}"
+    one, many = (
+        f"{speed['milliseconds_one_face']:.2f} ms",
+        f"{speed['faces_per_second']:,.0f} faces",
+    )
+    return f"""\
+## Speed and size
+
+On {speed["processor"]}, {where}: one face takes {one} (median); batches of {speed["batch_size"]} make
+{many} a second (jax {speed["jax"]}, {speed["platform"]}). That is from faces in memory, cut out already,
+to logits; a detector's time comes on top. The weights, {speed["parameters"]:,} parameters, take
+{speed["checkpoint_bytes"] / 1e6:.1f} MB.
 """

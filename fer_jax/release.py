@@ -1,6 +1,6 @@
 """What ships inside the package: a finished run's best weights with their card.
 
-The card tells where they came from, how good they are, how to calibrate them, and their digest.
+The card tells where they came from, how good and how fast they are, how to calibrate them, their digest.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fer_jax.files import write_bytes, write_json
 from fer_jax.inference import calibration
 from fer_jax.model_card import model_card
 from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
+from fer_jax.speed import measure_speed
 
 MAX_RELEASE_BYTES = 10_000_000
 
@@ -42,12 +43,14 @@ def release(workdir: Path, *, out: Path = SHIPPED) -> Path:
     card = _released_card(saved, workdir)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        _write(saved, card, partial)
+        _write_weights(saved, partial)
         if (taken := size(partial)) > MAX_RELEASE_BYTES:
             raise CheckpointError(
                 f"{workdir}: its network takes {taken / 1e6:.1f} MB, more than the "
                 f"{MAX_RELEASE_BYTES / 1e6:.0f} MB a release may have; train a smaller one"
             )
+        speed = measure_speed(saved, checkpoint_bytes=size(partial / "model"))
+        _write_card({**card, "speed": speed}, partial)
         load_model(partial)  # what can not be read back is not put in place
         _replace(out, by=partial)
     finally:
@@ -91,7 +94,7 @@ def _without_folders(value: Any) -> Any:
     return before + equals + PurePath(path).name if PurePath(path).is_absolute() else value
 
 
-def _write(saved: SavedModel, card: dict[str, Any], folder: Path) -> None:
+def _write_weights(saved: SavedModel, folder: Path) -> None:
     about = {**_without_folders(saved.about), "step": saved.step}
     items = ocp.args.Composite(
         model=ocp.args.StandardSave(saved.variables),  # pyright: ignore[reportCallIssue]
@@ -101,6 +104,9 @@ def _write(saved: SavedModel, card: dict[str, Any], folder: Path) -> None:
         writer.save(folder, args=items)
     for note in list(folder.rglob("commit_success.txt")):
         note.unlink()  # for remote storage only, and names the folder it was written in
+
+
+def _write_card(card: dict[str, Any], folder: Path) -> None:
     write_json(folder / CARD, card)
     write_bytes(folder / _MODEL_CARD, model_card(card).encode())
 

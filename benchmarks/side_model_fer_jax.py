@@ -1,0 +1,52 @@
+"""Our side of the network benchmark: a checkpoint through `Predictor`'s compiled network."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from turns import serve, timed
+
+from fer_jax import command
+from fer_jax.predict import Predictor
+from fer_jax.preprocess import FACE_SIZE
+from fer_jax.release import size
+from fer_jax.saved_model import SHIPPED, load_model
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compiles the checkpoint named in `argv` and serves turns of it."""
+    parser = command.Parser(prog="side_model_fer_jax.py", description=__doc__)
+    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
+    arguments: argparse.Namespace = parser.parse_args(argv)
+    warnings.simplefilter("ignore")  # that a checkpoint has no card yet does not matter here
+
+    saved = load_model(Path(arguments.checkpoint) if arguments.checkpoint else SHIPPED)
+    # Not through Predictor.load: programs it has kept may have been compiled for more cores.
+    predictor = Predictor(saved, max_batch=arguments.batch_size)
+    predictor.wait()
+    shape = (arguments.batch_size, FACE_SIZE, FACE_SIZE)
+    faces = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    serve(
+        {
+            "face": timed(lambda: predictor.logits(faces[:1])),
+            "batch": timed(lambda: predictor.logits(faces)),
+        },
+        about=f"jax {jax.__version__}, {len(os.sched_getaffinity(0))} core(s)",
+        facts={
+            "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(saved.variables["params"])),
+            "bytes": size(saved.path / "model"),
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

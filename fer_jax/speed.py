@@ -1,0 +1,99 @@
+"""How fast a network answers on this machine: what a released checkpoint's card tells of its speed.
+
+What is timed is what `Predictor` runs: faces in host memory in, logits in host memory out.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.inference import FACE, inference_function
+from fer_jax.predict import MAX_BATCH
+from fer_jax.saved_model import SavedModel
+
+_SECONDS = 0.6  # of calls of each batch size: some hundred of one face, a dozen of the largest
+_FEWEST = 5  # calls, however slow they are
+_WARM_UP = 2
+
+
+def measure_speed(
+    saved: SavedModel,
+    *,
+    checkpoint_bytes: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Any]:
+    """Compiles a network for one device and times it: a few seconds. Returns the figures, JSON-able.
+
+    Args:
+        saved: the network.
+        checkpoint_bytes: that its weights take on disk.
+        clock: tells seconds.
+
+    Returns:
+        parameters, checkpoint_bytes, `milliseconds_one_face` (median of calls with one face),
+        `batch_size` and `faces_per_second` (median of calls with that many faces); and what they were
+        measured on: `processor`, `platform`, `cores` that this process may use, `jax` (its version).
+
+    Raises:
+        CheckpointError: the network is not one of this version's.
+    """
+    logits, variables = inference_function(saved)
+    device = jax.local_devices()[0]
+    placed = jax.device_put(variables, device)
+    one, many = (_median_seconds(logits, placed, rows=rows, clock=clock) for rows in (1, MAX_BATCH))
+    return {
+        "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(saved.variables["params"])),
+        "checkpoint_bytes": checkpoint_bytes,
+        "milliseconds_one_face": 1e3 * one,
+        "batch_size": MAX_BATCH,
+        "faces_per_second": MAX_BATCH / many,
+        "processor": cpu_name() if device.platform == "cpu" else device.device_kind,
+        "platform": device.platform,
+        "cores": _cores(),
+        "jax": jax.__version__,
+    }
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """Returns what the processor calls itself ("AMD EPYC 7763"), or else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(filter(None, names), platform.machine())
+
+
+def _median_seconds(
+    logits: Callable[[Any, jax.Array], jax.Array],
+    variables: Any,
+    *,
+    rows: int,
+    clock: Callable[[], float],
+) -> float:
+    faces = np.random.default_rng(0).integers(0, 256, (rows, *FACE.shape), dtype=FACE.dtype)
+    compiled = jax.jit(logits).lower(variables, faces).compile()
+    for _ in range(_WARM_UP):
+        np.asarray(compiled(variables, faces))
+    taken: list[float] = []
+    while len(taken) < _FEWEST or sum(taken) < _SECONDS:
+        start = clock()
+        np.asarray(compiled(variables, faces))
+        taken.append(clock() - start)
+    return statistics.median(taken)

@@ -1,0 +1,81 @@
+import json
+import re
+
+import pytest
+
+from fer_jax.model_card import model_card
+from fer_jax.release import release, size
+from fer_jax.saved_model import load_model
+from fer_jax.speed import cpu_name, measure_speed
+from tests.small_checkpoint import write_workdir
+
+FIGURES = {
+    "parameters": 1_356_007,
+    "checkpoint_bytes": 5_045_000,
+    "milliseconds_one_face": 1.236,
+    "batch_size": 64,
+    "faces_per_second": 1234.4,
+    "processor": "Example 9000",
+    "platform": "cpu",
+    "cores": 2,
+    "jax": "0.10.2",
+}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return write_workdir(tmp_path_factory.mktemp("run") / "small")
+
+
+@pytest.fixture
+def card(workdir):
+    report = json.loads((workdir / "report.json").read_text())
+    return {**json.loads((workdir / "card.json").read_text()), "report": report}
+
+
+def in_one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_a_card_tells_how_fast_the_network_is_and_on_what(card):
+    text = in_one_line(model_card({**card, "speed": FIGURES}))
+    assert "On Example 9000, 2 cores: one face takes 1.24 ms (median)" in text
+    assert "batches of 64 make 1,234 faces a second (jax 0.10.2, cpu)" in text
+    assert "1,356,007 parameters, take 5.0 MB" in text
+    lent = {**FIGURES, "processor": "Example GPU", "platform": "gpu", "cores": 1}
+    assert "On Example GPU, one device beside 1 core: " in in_one_line(
+        model_card({**card, "speed": lent})
+    )
+
+
+def test_a_card_of_before_speed_was_measured_differs_by_that_section_only(card):
+    before, after = model_card(card), model_card({**card, "speed": FIGURES})
+    (added,) = re.findall(r"(?s)## Speed and size.*?(?=## )", after)
+    assert before == after.replace(added, "")
+
+
+def test_a_release_measures_its_speed_and_shows_it(workdir, tmp_path):
+    out = release(workdir, out=tmp_path / "pretrained")
+    card = json.loads((out / "card.json").read_text())
+    speed = card["speed"]
+    assert speed.keys() == FIGURES.keys()  # and so neither hosts nor folders
+    assert speed["parameters"] == card["parameters"]
+    assert speed["checkpoint_bytes"] == size(out / "model")
+    assert speed["processor"] == cpu_name()
+    assert speed["faces_per_second"] > 0
+    assert speed["milliseconds_one_face"] > 0
+    assert (out / "MODEL_CARD.md").read_text() == model_card(card)
+
+
+def test_speed_is_the_median_of_what_calls_took(workdir):
+    ticks = [0.0]
+    steps = iter((5.0, 0.1, 0.2, 0.3, 0.4, 1.0, 1.0, 3.0, 2.0, 9.0))  # five of one face, five of 64
+
+    def clock() -> float:
+        ticks.append(ticks[-1] + (next(steps) if len(ticks) % 2 == 0 else 0.0))
+        return ticks[-1]
+
+    speed = measure_speed(load_model(workdir), checkpoint_bytes=1, clock=clock)
+    assert speed["milliseconds_one_face"] == pytest.approx(300)
+    assert speed["faces_per_second"] == pytest.approx(64 / 2)
+    assert next(steps, None) is None
