@@ -1,7 +1,7 @@
 """Takes a trained network out of its run.
 
 python -m fer_jax.export release --workdir RUN [--out DIR]     what ships inside the package
-python -m fer_jax.export --format stablehlo --out FILE         one file that runs without Flax
+python -m fer_jax.export --format stablehlo|onnx --out FILE    one file that runs without Flax
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fer_jax import command
+from fer_jax.errors import FerError
 from fer_jax.files import make_folder, write_bytes
-from fer_jax.portable import stablehlo
+from fer_jax.inference import FACE
+from fer_jax.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
 from fer_jax.release import release, size
-from fer_jax.saved_model import CARD, SHIPPED, load_model
+from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
+
+_CHECKED_FACES = 5
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,10 +49,26 @@ def _portable(options: argparse.Namespace) -> int:
     out = Path(options.out)
     make_folder(out.parent)
     saved = load_model(SHIPPED if options.checkpoint is None else Path(options.checkpoint))
-    content = stablehlo(saved)
+    content = stablehlo(saved) if options.format == "stablehlo" else onnx_model(saved)
+    checked = "" if options.format == "stablehlo" else f"\n{_checked_onnx(content, saved)}"
     write_bytes(out, content)
-    print(f"{out}: {options.format}, {len(content) / 1e6:.1f} MB, of {saved.path}")
+    print(f"{out}: {options.format}, {len(content) / 1e6:.1f} MB, of {saved.path}{checked}")
     return 0
+
+
+def _checked_onnx(content: bytes, saved: SavedModel) -> str:
+    """Runs a model on a few faces before it may replace an older file, and tells the outcome."""
+    shape = (_CHECKED_FACES, *FACE.shape)
+    faces = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    difference = onnx_difference(content, saved, faces)
+    if difference is None:
+        return "not checked, for that needs the package onnxruntime: pip install onnxruntime"
+    if not difference <= TOLERANCE:  # nan as well
+        raise FerError(
+            f"{saved.path}: ONNX Runtime's probabilities are off by {difference:.1g}, more than "
+            f"{TOLERANCE:g}, so nothing was written; export with --format stablehlo"
+        )
+    return f"checked: ONNX Runtime's probabilities differ by at most {difference:.1g}"
 
 
 def _release_parser() -> command.Parser:
@@ -65,7 +87,7 @@ def _portable_parser() -> command.Parser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--format", required=True, choices=("stablehlo",))
+    parser.add_argument("--format", required=True, choices=("stablehlo", "onnx"))
     parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
     parser.add_argument("--out", required=True, help="the file to write")
     return parser

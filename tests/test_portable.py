@@ -1,13 +1,19 @@
+import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, export
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.portable import stablehlo
+from fer_jax.saved_model import load_model
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -32,6 +38,14 @@ def workdir(tmp_path_factory):
     return write_workdir(tmp_path_factory.mktemp("run") / "small")
 
 
+def test_a_network_with_layers_of_one_size_only_takes_any_batch_in_stablehlo(tmp_path):
+    saved = load_model(write_workdir(tmp_path / "seed", model__name="seed_cnn"))
+    with zipfile.ZipFile(io.BytesIO(stablehlo(saved))) as file:
+        network = jax.export.deserialize(bytearray(file.read("model.stablehlo")))
+    assert network.in_avals[0].shape[1:] == (48, 48)
+    assert not isinstance(network.in_avals[0].shape[0], int)
+
+
 def test_a_stablehlo_file_gives_the_same_probabilities_without_flax(workdir, tmp_path):
     out = tmp_path / "small.zip"
     line = ["--format", "stablehlo", "--checkpoint", str(workdir), "--out", str(out)]
@@ -42,7 +56,7 @@ def test_a_stablehlo_file_gives_the_same_probabilities_without_flax(workdir, tmp
     assert told["labels"] == list(EXPRESSIONS)
     assert told["platforms"] == ["cpu", "cuda", "tpu"]
     assert (told["temperature"], told["uncertain_below"]) == (1.7, 0.3)
-    assert told["digest"] == predictor.saved.digest
+    assert (told["digest"], told["dataset"]) == (predictor.saved.digest, "folder")
 
     faces = pattern_faces(6).images
     np.save(tmp_path / "faces.npy", faces)
@@ -54,5 +68,29 @@ def test_a_stablehlo_file_gives_the_same_probabilities_without_flax(workdir, tmp
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path, capsys):
     assert command.run(export.main, ["--format", "tflite", "--out", str(tmp_path / "x")]) == 2
-    assert "stablehlo" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "stablehlo" in said
+    assert "onnx" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_examples_of_the_readme_run_as_they_are_printed(workdir, tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (section,) = re.findall(
+        r"^## Take a network elsewhere\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE
+    )
+    examples = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    written = re.findall(r"--format (\S+) --out (\S+)", section)
+    assert [chosen for chosen, _ in written] == ["stablehlo", "onnx"]
+    for (chosen, out), example in zip(written, examples, strict=True):
+        line = ["--format", chosen, "--checkpoint", str(workdir), "--out", str(tmp_path / out)]
+        assert command.run(export.main, line) == 0
+        ran = subprocess.run(
+            [sys.executable, "-c", example],
+            check=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert ran.stdout.startswith(str(list(EXPRESSIONS)))
+        assert len(re.findall(r"\d\.\d+", ran.stdout)) == 3 * len(EXPRESSIONS)

@@ -27,7 +27,7 @@ class SeedCNN(nn.Module):
         for features, size in ((64, 3), (128, 5), (512, 3), (512, 3)):
             x = nn.Conv(features, (size, size), dtype=self.dtype)(x)
             x = drop()(max_pool_2x2(nn.relu(norm()(x))))
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)  # no len: exports take any batch
         for features in (256, 512):
             x = drop()(nn.relu(norm()(nn.Dense(features, dtype=self.dtype)(x))))
         return nn.Dense(NUM_EXPRESSIONS)(x.astype(jnp.float32))
