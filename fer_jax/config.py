@@ -246,5 +246,6 @@ def _check_resolution(config: Config) -> None:
     require_range(config.resolution, prefix="resolution.", shares=("grow_over",))
     if start < FACE_SIZE and config.model.name == "seed_cnn":
         raise ConfigError(
-            f"config.resolution.start={start}: seed_cnn takes faces of {FACE_SIZE} pixels only"
+            f"config.resolution.start={start}: seed_cnn takes faces of {FACE_SIZE} pixels only; "
+            f"add --config.resolution.start={FACE_SIZE}"
         )

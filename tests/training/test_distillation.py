@@ -10,7 +10,7 @@ from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
 SHORT = ("epochs=1", "batch_size=32", "data.name=synthetic", "data.synthetic_train=96")
-SHORT += ("data.synthetic_validation=32", "loss.label_smoothing=0")
+SHORT += ("data.synthetic_validation=32", "loss.label_smoothing=0", "resolution.start=48")
 
 
 @pytest.fixture(scope="module")
