@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.errors
@@ -15,22 +15,29 @@ import numpy as np
 
 from fer_jax import models
 from fer_jax.errors import CheckpointError
-from fer_jax.models.folding import apply_folded, fold_batch_norm
+from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
 from fer_jax.preprocess import FACE_SIZE, standardise
 from fer_jax.saved_model import SavedModel, first_line
 
 FACE = jax.ShapeDtypeStruct((FACE_SIZE, FACE_SIZE), np.uint8)  # what the function takes a batch of
+_EXAMPLE = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)  # of the network's input
 
 
 def inference_function(
-    saved: SavedModel,
+    saved: SavedModel, *, devices: Sequence[Any] = ()
 ) -> tuple[Callable[[Any, jax.Array], jax.Array], dict[str, Any]]:
     """Returns variables, uint8 [B, 48, 48] -> float32 logits [B, 7], and the variables to call it with.
+
+    Args:
+        saved: the network.
+        devices: on which it is to run fast, if that is known.
 
     Raises:
         CheckpointError: the network is not one of this version's, or the weights are of another.
     """
     model, variables = inference_parts(saved)
+    if [device.platform for device in devices] == ["cpu"]:
+        variables = with_winograd(model, variables, example=_EXAMPLE)
     return functools.partial(_logits, model=model), variables
 
 
@@ -41,9 +48,8 @@ def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:
         CheckpointError: the network is not one of this version's, or the weights are of another.
     """
     model = _model(saved)
-    example = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)
     try:
-        folded = fold_batch_norm(model, saved.variables, example=example)
+        folded = fold_batch_norm(model, saved.variables, example=_EXAMPLE)
     except flax.errors.FlaxError as error:
         raise CheckpointError(
             f"{saved.path}: its weights do not fit its network ({first_line(error)}); "

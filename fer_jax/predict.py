@@ -65,7 +65,7 @@ class Predictor:
         self.temperature, self.uncertain_below = calibration(saved)
         self._detector = threading.local()  # OpenCV's are not safe to share
         self._on = devices or _devices()
-        logits, variables = inference_function(saved)
+        logits, variables = inference_function(saved, devices=self._on)
         self._buckets = Buckets(logits, variables, row=FACE, max_rows=max_batch, devices=self._on)
         self._explaining = threading.Lock()
         self._map_buckets: Buckets | None = None

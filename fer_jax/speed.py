@@ -46,8 +46,8 @@ def measure_speed(
     Raises:
         CheckpointError: the network is not one of this version's.
     """
-    logits, variables = inference_function(saved)
     device = jax.local_devices()[0]
+    logits, variables = inference_function(saved, devices=[device])
     placed = jax.device_put(variables, device)
     one, many = (_median_seconds(logits, placed, rows=rows, clock=clock) for rows in (1, MAX_BATCH))
     return {

@@ -1,8 +1,9 @@
-"""Batch norm folded into the layer before it, for inference.
+"""What inference makes of trained weights: batch norm folded into layers, kernels transformed.
 
 A trained norm multiplies and shifts each channel by constants. The factor goes into the weights of the
 convolution or dense layer whose output it norms, the rest becomes a bias. On two cores `resnet_small`
-then takes 16 % less time a face and compiles in half the time.
+then takes 16 % less time a face and compiles in half the time. On a CPU, 3x3 kernels are transformed for
+`winograd`, which convolves small batches with them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from fer_jax.models import winograd
+
 _Path = tuple[str, ...]
+_PLACES = "winograd_places"  # of a kernel, where `winograd` is to convolve
 
 
 def fold_batch_norm(
@@ -47,21 +52,68 @@ def fold_batch_norm(
 def apply_folded(model: nn.Module, variables: Mapping[str, Any], x: jax.Array) -> jax.Array:
     """`model.apply` in inference with folded variables, or with ones that never were; for use in jit."""
 
-    def shift_only(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+    def as_folded(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
         module = context.module
-        folded = isinstance(module, nn.BatchNorm) and not module.has_variable("params", "scale")
-        if folded and context.method_name == "__call__":
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if isinstance(module, nn.BatchNorm) and not module.has_variable("params", "scale"):
             return args[0] + module.get_variable("params", "bias")
+        if (
+            isinstance(module, nn.Conv)
+            and module.has_variable("params", _PLACES)
+            and args[0].shape[0] <= winograd.MAX_BATCH
+        ):
+            return winograd.convolve(args[0], module.get_variable("params", _PLACES))
         return call(*args, **kwargs)
 
-    with nn.intercept_methods(shift_only):
+    with nn.intercept_methods(as_folded):
         return cast(jax.Array, model.apply(variables, x, train=False))
+
+
+def _suits_winograd(layer: nn.Conv, kernel: tuple[int, ...]) -> bool:
+    """Whether kernel and strides tell all that a convolution does, and `winograd` does it faster."""
+    dilated = any(
+        value not in (None, 1, (1, 1)) for value in (layer.input_dilation, layer.kernel_dilation)
+    )
+    plain = not (layer.use_bias or dilated) and layer.feature_group_count == 1
+    plain = plain and layer.padding == "SAME" and layer.dtype in (None, jnp.float32)
+    return plain and winograd.suits(kernel, layer.strides)
 
 
 class _Fold(NamedTuple):
     layer: _Path  # of the convolution or dense layer
     norm: _Path  # of the batch norm that is given its output
     epsilon: float
+
+
+def with_winograd(
+    model: nn.Module, variables: Mapping[str, Any], *, example: jax.ShapeDtypeStruct
+) -> dict[str, Any]:
+    """Returns variables with which `apply_folded` convolves by `winograd` where that is faster.
+
+    Args:
+        model: as `fold_batch_norm` takes it.
+        variables: folded ones.
+        example: shape and dtype of x.
+    """
+    params: dict[_Path, Any] = dict(flatten_dict(variables["params"]))
+    found: list[_Path] = []
+
+    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        module = context.module
+        if (
+            context.method_name == "__call__"
+            and isinstance(module, nn.Conv)
+            and _suits_winograd(module, params[*module.path, "kernel"].shape)
+        ):
+            found.append(module.path)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(watch):
+        jax.eval_shape(lambda x: apply_folded(model, variables, x), example)
+    for layer in found:
+        params[*layer, _PLACES] = winograd.transform_kernel(params[*layer, "kernel"])
+    return {**variables, "params": unflatten_dict(params)}
 
 
 def _folds(
