@@ -88,9 +88,10 @@ class LossConfig:
     class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
     mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
     cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
-    # A workdir or checkpoint to learn from beside the labels; see training/distillation.py.
+    # Workdirs or checkpoints to learn from beside the labels, commas between them; what they see in a
+    # face is averaged. See training/distillation.py.
     teacher: str = ""
-    teacher_share: float = 0.5  # of each target, when there is a teacher
+    teacher_share: float = 0.5  # of each target, when there are teachers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,8 @@ class Config:
     seed: int = 0
     # Passes over the training faces; 0: what was measured to suit the data (see data/datasets.py).
     epochs: int = 0
+    # A workdir or checkpoint of the same network to begin from; empty: random weights.
+    start: str = ""
     batch_size: int = 64
     eval_batch_size: int = 256
     ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off

@@ -53,6 +53,16 @@ with {", ".join(f"{name} {version}" for name, version in card["versions"].items(
 """
 
 
+def _lineage(card: Mapping[str, Any]) -> str:
+    lines = []
+    if start := card.get("start"):
+        lines.append(f"It began with the weights of the network `{start[:12]}`.")
+    if teacher := card.get("teacher"):
+        names = ", ".join(f"`{digest[:12]}`" for digest in teacher.split(","))
+        lines.append(f"Beside the labels it learned from what {names} saw in the training faces.")
+    return "".join(f" {line}" for line in lines)
+
+
 def _data(card: Mapping[str, Any]) -> str:
     dataset = card["dataset"]
     used = dataset.get("counts_used", dataset["counts"])
@@ -61,14 +71,13 @@ def _data(card: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {used['train'][name]:,} | {used['validation'][name]:,} |")
     excluded = dataset["audit"]["excluded"].get("train", 0)
     faces = sum(used["train"].values())
-    teacher = f" It also learned from the network `{card['teacher']}`." if card["teacher"] else ""
     return f"""\
 ## Data and protocol
 
 Trained on {dataset["name"]}, {faces:,} faces; the audit left out {excluded:,} copies, blanks and
 contradictions, among them all copies of faces in another split. The epoch, and every setting, was
 chosen on validation, which the figures below are of; they are the higher for it. The test split was not
-used to choose anything.{teacher}
+used to choose anything.{_lineage(card)}
 
 {chr(10).join(lines)}
 """

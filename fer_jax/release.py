@@ -83,15 +83,17 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
 
 
 def _without_folders(value: Any) -> Any:
-    """The same JSON with absolute paths cut to their last part, after a "=" as well."""
+    """The same JSON with absolute paths cut to their last part, after a "=" and a "," as well."""
     if isinstance(value, dict):
         return {key: _without_folders(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_folders(item) for item in value]
     if not isinstance(value, str):
         return value
-    before, equals, path = value.rpartition("=")
-    return before + equals + PurePath(path).name if PurePath(path).is_absolute() else value
+    before, equals, paths = value.rpartition("=")
+    if not PurePath(paths).is_absolute():
+        return value
+    return before + equals + ",".join(PurePath(path).name for path in paths.split(","))
 
 
 def _write_weights(saved: SavedModel, folder: Path) -> None:

@@ -24,10 +24,10 @@ from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
 from fer_jax.preprocess import FACE_SIZE
-from fer_jax.saved_model import load_model
+from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import loop, plots, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
-from fer_jax.training.distillation import teacher_targets
+from fer_jax.training.distillation import load_teachers, teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
@@ -44,7 +44,7 @@ _SYNTHETIC_BANNER = """\
 
 # What may differ between a run and its continuation; anything else would make its card a lie.
 _FREE_KEYS = ("epochs", "eval_batch_size", "devices", "best_by")
-_FREE_KEYS += ("data.dir", "data.name", "data.on_error", "loss.teacher")  # both by content
+_FREE_KEYS += ("data.dir", "data.name", "data.on_error", "loss.teacher", "start")  # by content
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,14 +63,25 @@ def main(argv: Sequence[str]) -> int:
 
     with workdir.locked(folder), _StopSignal() as stop:
         # ---- program and state
-        teacher = load_model(Path(config.loss.teacher)) if config.loss.teacher else None
-        taught = None if teacher is None else teacher_targets(teacher, train)
-        program = assemble(config, train=train, validation=validation, mesh=mesh, taught=taught)
+        teachers = load_teachers(config.loss.teacher)
+        start = _start(config)
+        lineage = {
+            "start": None if start is None else start.digest,
+            "teacher": ",".join(sorted(network.digest for network in teachers)) or None,
+        }
+        program = assemble(
+            config,
+            train=train,
+            validation=validation,
+            mesh=mesh,
+            taught=teacher_targets(teachers, train) if teachers else None,
+            start=None if start is None else start.variables,
+        )
         about = {
             "config": to_dict(config),
             "training_faces": train.digest(),
             "devices": mesh.size,
-            "teacher": None if teacher is None else teacher.digest,
+            **lineage,
         }
         if not values["resume"].value:
             workdir.clear(folder)
@@ -88,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
         # ---- report
         line = shlex.join(["python", "-m", "fer_jax.train", *argv])
         write_outcome(
-            program, folder, best=best, data_card=dataset.card, command_line=line, teacher=teacher
+            program, folder, best=best, data_card=dataset.card, command_line=line, lineage=lineage
         )
     return 0
 
@@ -161,6 +172,8 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
         )
     if saved.get("teacher") != wanted["teacher"]:
         raise TrainingError(f"{folder}: holds a run with another teacher; {what_to_do}")
+    if saved.get("start") != wanted["start"]:
+        raise TrainingError(f"{folder}: holds a run that started elsewhere; {what_to_do}")
     # A setting that did not exist yet when the run was begun had its default.
     was = flat(to_dict(Config())) | flat(saved["config"])
     now = flat(wanted["config"])
@@ -175,6 +188,19 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
             f"note: the run was begun on {saved['devices']} device(s) and goes on on "
             f"{wanted['devices']}: its last digits will differ from one that never moved"
         )
+
+
+def _start(config: Config) -> SavedModel | None:
+    """The network to begin from, if one is named."""
+    if not config.start:
+        return None
+    saved = load_model(Path(config.start))
+    name = saved.about["config"]["model"]["name"]
+    if name != config.model.name:
+        raise TrainingError(
+            f"config.start={config.start}: is a {name}, the run trains a {config.model.name}"
+        )
+    return saved
 
 
 def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, folder: Path) -> str:

@@ -16,7 +16,11 @@ from tests.small_checkpoint import STEP, write_workdir
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
-    return write_workdir(tmp_path_factory.mktemp("run") / "small", data__dir="/somewhere/faces")
+    return write_workdir(
+        tmp_path_factory.mktemp("run") / "small",
+        data__dir="/somewhere/faces",
+        loss__teacher="/somewhere/one,/somewhere/two",
+    )
 
 
 @pytest.fixture
@@ -67,6 +71,7 @@ def test_a_release_holds_little_and_names_no_folder_of_its_maker(workdir, releas
     card = json.loads((released / "card.json").read_text())
     assert card["command"] == "python -m fer_jax.train --config configs/base.py --workdir small"
     assert card["config"]["data"]["dir"] == "faces"
+    assert card["config"]["loss"]["teacher"] == "one,two"
     assert list(released.parent.iterdir()) == [released]
 
 

@@ -79,3 +79,11 @@ def test_speed_is_the_median_of_what_calls_took(workdir):
     assert speed["milliseconds_one_face"] == pytest.approx(300)
     assert speed["faces_per_second"] == pytest.approx(64 / 2)
     assert next(steps, None) is None
+
+
+def test_a_card_tells_what_a_network_began_with_and_learned_from(card):
+    assert "began with" not in model_card(card)
+    lineage = {"start": "0" * 64, "teacher": f"{'1' * 64},{'2' * 64}"}
+    text = in_one_line(model_card({**card, **lineage}))
+    assert "It began with the weights of the network `000000000000`." in text
+    assert "it learned from what `111111111111`, `222222222222` saw in the training faces" in text

@@ -1,4 +1,4 @@
-"""Learning from another network: what a teacher sees in each training face, as part of its target.
+"""Learning from other networks: what teachers see in each training face, as part of its target.
 
 FER2013's labels are noisy: people agree with about two in three. A teacher that has not learned them by
 heart spreads a label over what the face may also show (Furlanello et al., 2018, arXiv:1805.04770).
@@ -6,24 +6,34 @@ heart spreads a label over what the face may also show (Furlanello et al., 2018,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.inference import calibration
-from fer_jax.saved_model import SavedModel
+from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training.evaluation import saved_logits
 from fer_jax.training.reports import softmax
 
 
-def teacher_targets(teacher: SavedModel, faces: Faces) -> np.ndarray:
-    """Returns what the teacher sees in each face: calibrated, flip-averaged, float32 [N, 7].
+def load_teachers(names: str) -> list[SavedModel]:
+    """Returns the networks of `config.loss.teacher`: workdirs or checkpoints, commas between them."""
+    return [load_model(Path(name.strip())) for name in names.split(",") if name.strip()]
+
+
+def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:
+    """Returns what the teachers see in each face, calibrated, flip-averaged, their mean: float32 [N, 7].
 
     Raises:
-        CheckpointError: its network is not one of this version's.
+        CheckpointError: a network is not one of this version's.
     """
-    temperature, _ = calibration(teacher)
-    single, flipped = (softmax(logits / temperature) for logits in saved_logits(teacher, faces))
-    return ((single + flipped) / 2).astype(np.float32)
+    views = []
+    for teacher in teachers:
+        temperature, _ = calibration(teacher)
+        views += [softmax(logits / temperature) for logits in saved_logits(teacher, faces)]
+    return np.mean(np.stack(views), axis=0).astype(np.float32)
 
 
 def blend(targets: np.ndarray, taught: np.ndarray, *, share: float) -> np.ndarray:

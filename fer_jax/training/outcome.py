@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
-from fer_jax.saved_model import FOLDER, SavedModel, load_model
+from fer_jax.saved_model import FOLDER, load_model
 from fer_jax.training import plots, reports, sharding, workdir
 from fer_jax.training.program import Program, validate
 
@@ -22,7 +23,7 @@ def write_outcome(
     best: int | None,
     data_card: dict[str, Any],
     command_line: str,
-    teacher: SavedModel | None,
+    lineage: Mapping[str, str | None],
 ) -> None:
     """Evaluates the best checkpoint on validation and writes all that a person wants to see.
 
@@ -32,7 +33,7 @@ def write_outcome(
         best: step of the checkpoint to keep.
         data_card: what the card tells about the data.
         command_line: that made it.
-        teacher: it learned from, if any.
+        lineage: as `reports.card` takes it.
 
     Raises:
         TrainingError: there is no checkpoint.
@@ -62,7 +63,7 @@ def write_outcome(
         temperature=temperature,
         uncertain_below=uncertain_below,
         calibrated=trusted,
-        teacher=None if teacher is None else teacher.digest,
+        lineage=lineage,
     )
     write_json(folder / "report.json", report)
     write_json(folder / "card.json", card)

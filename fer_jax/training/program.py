@@ -73,6 +73,7 @@ def assemble(
     validation: Faces,
     mesh: Mesh,
     taught: np.ndarray | None = None,
+    start: Variables | None = None,
 ) -> Program:
     """Returns the compiled parts of a run on these faces.
 
@@ -81,7 +82,8 @@ def assemble(
         train: N >= 1 faces.
         validation: 1 or more faces.
         mesh: with the axis "data", over which a batch divides evenly.
-        taught: float32 [N, 7], a teacher's probabilities to blend into the targets.
+        taught: float32 [N, 7], teachers' probabilities to blend into the targets.
+        start: variables of the same network to begin from; None: random ones.
     """
     order = TrainingOrder(
         train.labels, config.batch_size, config.seed, balanced=config.data.balanced_sampling
@@ -118,7 +120,7 @@ def assemble(
         mesh=mesh,
         order=order,
         learning_rates=np.asarray(jax.vmap(schedule)(np.arange(total))),
-        init=functools.partial(jax.jit(create, out_shardings=everywhere), root),
+        init=functools.partial(jax.jit(create, out_shardings=everywhere), root, start=start),
         train_step=jax.jit(train_step, donate_argnums=0, out_shardings=everywhere),
         eval_step=compile_eval_step(model),
         end_epoch=jax.jit(

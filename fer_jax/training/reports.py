@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -106,7 +107,7 @@ def card(
     temperature: float,
     uncertain_below: float,
     calibrated: dict[str, Any],
-    teacher: str | None = None,
+    lineage: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Returns what a checkpoint's card tells: where it came from and what it can do.
 
@@ -121,7 +122,7 @@ def card(
         temperature: to divide its logits by.
         uncertain_below: the `confidence_threshold`.
         calibrated: its `calibrated_figures` on that split.
-        teacher: digest of the network it learned from, if any.
+        lineage: digests of the network it began with, `start`, and those it learned from, `teacher`.
     """
     figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
     return {
@@ -131,7 +132,7 @@ def card(
         "step": step,
         "epoch": epoch,
         "seed": config.seed,
-        "teacher": teacher,
+        **{name: (lineage or {}).get(name) for name in ("start", "teacher")},
         "dataset": dataset,
         "validation": {
             "count": report["count"],

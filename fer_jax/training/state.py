@@ -49,10 +49,17 @@ def create(
     optimizer: optax.GradientTransformation,
     plateau: optax.GradientTransformationExtraArgs,
     ema: bool,
+    start: Variables | None = None,
 ) -> TrainState:
-    """Returns the state before the first step. Pure: `jax.eval_shape` gives its shapes."""
-    faces = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1), jnp.float32)
-    variables = dict(model.init(key, faces, train=False))
+    """Returns the state before the first step. Pure: `jax.eval_shape` gives its shapes.
+
+    `start` holds the variables to begin from in place of random ones.
+    """
+    if start is None:
+        faces = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1), jnp.float32)
+        variables = dict(model.init(key, faces, train=False))
+    else:
+        variables = dict(start)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,

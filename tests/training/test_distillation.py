@@ -1,11 +1,12 @@
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, train
 from fer_jax.saved_model import load_model
-from fer_jax.training.distillation import blend, teacher_targets
+from fer_jax.training.distillation import blend, load_teachers, teacher_targets
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -18,16 +19,31 @@ def teacher(tmp_path_factory):
     return write_workdir(tmp_path_factory.mktemp("teacher") / "run")
 
 
+def short_run(folder, *settings):
+    line = ["--config=configs/base.py", f"--workdir={folder}"]
+    return command.run(
+        train.main, [*line, *(f"--config.{setting}" for setting in SHORT + settings)]
+    )
+
+
 def taught_run(folder, teacher):
-    line = ["--config=configs/base.py", f"--workdir={folder}", f"--config.loss.teacher={teacher}"]
-    return command.run(train.main, [*line, *(f"--config.{setting}" for setting in SHORT)])
+    return short_run(folder, f"loss.teacher={teacher}")
 
 
 def test_a_teacher_says_of_a_face_what_its_predictor_says(teacher):
     faces = pattern_faces(20)
-    taught = teacher_targets(load_model(teacher), faces)
+    taught = teacher_targets([load_model(teacher)], faces)
     answers = Predictor.load(teacher, max_batch=4)(faces.images, flip=True)
     np.testing.assert_allclose(taught, answers.probabilities, atol=1e-5)
+
+
+def test_several_teachers_are_averaged(teacher, tmp_path):
+    other = write_workdir(tmp_path / "other", seed=1)
+    faces = pattern_faces(5)
+    teachers = load_teachers(f"{teacher}, {other}")
+    assert [network.path.parents[1] for network in teachers] == [teacher, other]
+    one, two = (teacher_targets([network], faces) for network in teachers)
+    np.testing.assert_allclose(teacher_targets(teachers, faces), (one + two) / 2, atol=1e-6)
 
 
 def test_targets_are_blended_by_share():
@@ -42,3 +58,19 @@ def test_a_run_tells_which_teacher_it_had_and_goes_on_with_no_other(teacher, tmp
     assert json.loads((folder / "card.json").read_text())["teacher"] == load_model(teacher).digest
     assert taught_run(folder, folder) == 2
     assert "another teacher" in capsys.readouterr().err
+
+
+def test_a_run_begins_with_the_weights_it_is_given(teacher, tmp_path, capsys):
+    folder = tmp_path / "run"
+    still = (f"start={teacher}", "optim.learning_rate=1e-12", "ema_decay=0")
+    assert short_run(folder, *still) == 0
+    was, now = load_model(teacher).variables["params"], load_model(folder).variables["params"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), was, now)
+    assert short_run(folder, *still[1:]) == 2
+    assert "started elsewhere" in capsys.readouterr().err
+
+
+def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsys):
+    other = write_workdir(tmp_path / "other", model__name="seed_cnn")
+    assert short_run(tmp_path / "run", f"start={other}") == 2
+    assert "is a seed_cnn, the run trains a resnet_small" in capsys.readouterr().err
