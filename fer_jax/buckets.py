@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from fer_jax.compilation import CompileCounter
+from fer_jax.compilation import CompileCounter, compile_inference
 
 Device = Any  # jax.Device, which is no type to a type checker
 
@@ -49,12 +49,15 @@ class Buckets:
         """
         self.sizes = bucket_sizes(max_rows, devices=len(devices))
         self._function, self._row = function, row
+        self._platform = devices[0].platform
         self._layouts = _Layouts(constants, devices)
         self._counter = CompileCounter()
         self._failure: Exception | None = None
         lowered = self._lower(self.sizes[0])
         self._out = jax.ShapeDtypeStruct(lowered.out_info.shape[1:], lowered.out_info.dtype)
-        self._ready: dict[int, Any] = {self.sizes[0]: lowered.compile()}
+        self._ready: dict[int, Any] = {
+            self.sizes[0]: compile_inference(lowered, platform=self._platform)
+        }
         self._thread = threading.Thread(target=self._compile_others, name="compile buckets")
         self._thread.start()
 
@@ -109,7 +112,8 @@ class Buckets:
                 return  # the process is about to end, and waits for this thread
             try:
                 if size not in self._ready:
-                    self._ready = {**self._ready, size: self._lower(size).compile()}
+                    compiled = compile_inference(self._lower(size), platform=self._platform)
+                    self._ready = {**self._ready, size: compiled}
             except Exception as error:  # noqa: BLE001 - told to whoever calls next
                 self._failure = error
                 return

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fer_jax.compilation import compile_inference
 from fer_jax.inference import FACE, inference_function
 from fer_jax.predict import MAX_BATCH
 from fer_jax.saved_model import SavedModel
@@ -88,7 +89,8 @@ def _median_seconds(
     clock: Callable[[], float],
 ) -> float:
     faces = np.random.default_rng(0).integers(0, 256, (rows, *FACE.shape), dtype=FACE.dtype)
-    compiled = jax.jit(logits).lower(variables, faces).compile()
+    lowered = jax.jit(logits).lower(variables, faces)
+    compiled = compile_inference(lowered, platform=jax.local_devices()[0].platform)
     for _ in range(_WARM_UP):
         np.asarray(compiled(variables, faces))
     taken: list[float] = []

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_jax import Predictor, models
+from fer_jax import Predictor, compilation, models
 from fer_jax.buckets import Buckets, bucket_sizes, next_size
-from fer_jax.compilation import CompileCounter, use_private_cache
+from fer_jax.compilation import CompileCounter, compile_inference, use_private_cache
 from fer_jax.crops import as_faces
 from fer_jax.errors import CheckpointError
 from fer_jax.expressions import EXPRESSIONS
@@ -380,3 +380,13 @@ def test_compiled_programs_are_kept_in_a_private_folder(tmp_path, monkeypatch):
             jax.config.update(name, value)
     assert folder == tmp_path / "xla"
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unknown_option_of_the_compiler_is_left_out(monkeypatch):
+    lowered = jax.jit(lambda x: x + 1).lower(np.float32(1))
+    assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
+    monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_nonsense": ""})
+    assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
+    monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_multi_thread_eigen": "maybe"})
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        compile_inference(lowered, platform="cpu")
