@@ -5,7 +5,6 @@ What is timed is what `Predictor` runs: faces in host memory in, logits in host 
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.compilation import compile_inference
+from fer_jax.compilation import compile_inference, cores
 from fer_jax.inference import FACE, inference_function
 from fer_jax.predict import MAX_BATCH
 from fer_jax.saved_model import SavedModel
@@ -59,16 +58,9 @@ def measure_speed(
         "faces_per_second": MAX_BATCH / many,
         "processor": cpu_name() if device.platform == "cpu" else device.device_kind,
         "platform": device.platform,
-        "cores": _cores(),
+        "cores": cores(),
         "jax": jax.__version__,
     }
-
-
-def _cores() -> int:
-    """That this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_name() -> str:

@@ -24,8 +24,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    from server.listen import listening  # imports JAX, which no mistake in a flag should wait for
+    # These import JAX, which no mistake in a flag should wait for.
+    from fer_jax.compilation import leave_cores_for_others
+    from server.listen import listening
 
+    leave_cores_for_others()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
