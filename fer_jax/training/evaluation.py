@@ -73,6 +73,8 @@ def evaluate(
         faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size
     ):
         total, logits = eval_step(variables, total, sharding.put_batch(batch, mesh))
-        rows.append(logits)
-    logits = np.concatenate([np.asarray(part) for part in rows])[: len(faces)]
+        # Fetched at once: with a hundred steps waiting, simulated devices were seen to wait for each
+        # other without end, their threads all taken.
+        rows.append(np.asarray(logits))
+    logits = np.concatenate(rows)[: len(faces)]
     return figures(np.asarray(total.confusion), loss=float(total.loss) / len(faces)), logits
