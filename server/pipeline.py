@@ -32,7 +32,7 @@ __all__ = ["Controls", "Pipeline", "Privacy"]
 SNAPSHOT_S = 2.0  # how long to wait for a fresh picture
 
 _LIVE_DEPTH = 2
-_FILM_DEPTH = 4  # nobody waits for a single frame of an unpaced film: larger batches
+_FILM_DEPTH = 8  # nobody waits for a single frame of an unpaced film: larger batches
 _FILM_PICTURE_S = 1 / 30  # an unpaced film outruns the eye; its time is better spent analysing
 _LOG_EVERY_S = 10.0
 
