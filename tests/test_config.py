@@ -1,8 +1,14 @@
+import importlib
+import re
+from pathlib import Path
+
 import pytest
 
 from fer_jax import command, train
 from fer_jax.config import default_config, from_config_dict, to_dict
 from fer_jax.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def refused(capsys, *argv: str) -> str:
@@ -39,6 +45,14 @@ def test_the_configuration_survives_the_way_through_json_like_values():
 def test_a_bad_argument_ends_in_one_line_that_says_what_to_do(capsys, argument, expected):
     line = refused(capsys, "--config", "configs/base.py", argument)
     assert expected in line
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_recipe_is_a_whole_configuration_and_tells_its_command(path):
+    recipe = importlib.import_module(f"configs.{path.stem}")
+    from_config_dict(recipe.get_config())
+    assert f"python -m fer_jax.train --config configs/{path.name}" in recipe.__doc__
+    assert re.search(r"digest [0-9a-f]{12}", recipe.__doc__)
 
 
 def test_a_configuration_file_that_is_not_there_is_named(capsys):
