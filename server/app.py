@@ -48,19 +48,11 @@ def make_app(settings: Settings) -> web.Application:
     app[keys.SOCKETS] = StuckSockets(stuck_s=limits.stuck_viewer_s)
     app[keys.STREAMS] = _viewer_doors("viewers", settings)
     app[keys.EVENTS] = _viewer_doors("listeners", settings)
-    app[keys.UPLOADS] = Doors(
-        "requests with images",
-        most=limits.uploads,
-        most_per_address=limits.uploads_per_address,
-        status=429,
-        code="overloaded",
+    app[keys.UPLOADS] = _work_doors(
+        "requests with images", most=limits.uploads, each=limits.uploads_per_address
     )
-    app[keys.EXPLANATIONS] = Doors(
-        "explanations under way",
-        most=limits.explanations,
-        most_per_address=limits.explanations_per_address,
-        status=429,
-        code="overloaded",
+    app[keys.EXPLANATIONS] = _work_doors(
+        "explanations under way", most=limits.explanations, each=limits.explanations_per_address
     )
     app[pages.FILES] = pages.read_files()
     app.on_response_prepare.append(add_headers)
@@ -68,6 +60,10 @@ def make_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend(live.PARTS)
     _add_routes(app)
     return app
+
+
+def _work_doors(what: str, *, most: int, each: int) -> Doors:
+    return Doors(what, most=most, most_per_address=each, status=429, code="overloaded")
 
 
 def _viewer_doors(what: str, settings: Settings) -> Doors:
