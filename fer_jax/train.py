@@ -23,6 +23,7 @@ from fer_jax.config import Config, flat, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
+from fer_jax.inference import inference_parts
 from fer_jax.preprocess import FACE_SIZE
 from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import loop, plots, sharding, workdir
@@ -195,6 +196,7 @@ def _start(config: Config) -> SavedModel | None:
     if not config.start:
         return None
     saved = load_model(Path(config.start))
+    inference_parts(saved)  # refuses a network, or weights, that are none of this version's
     name = saved.about["config"]["model"]["name"]
     if name != config.model.name:
         raise TrainingError(

@@ -8,7 +8,7 @@ from fer_jax import Predictor, command, train
 from fer_jax.saved_model import load_model
 from fer_jax.training.distillation import blend, load_teachers, teacher_targets
 from tests.factories import pattern_faces
-from tests.small_checkpoint import write_workdir
+from tests.small_checkpoint import STEP, write_workdir
 
 SHORT = ("epochs=1", "batch_size=32", "data.name=synthetic", "data.synthetic_train=96")
 SHORT += ("data.synthetic_validation=32", "loss.label_smoothing=0", "resolution.start=48")
@@ -74,3 +74,7 @@ def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsy
     other = write_workdir(tmp_path / "other", model__name="seed_cnn")
     assert short_run(tmp_path / "run", f"start={other}") == 2
     assert "is a seed_cnn, the run trains a resnet_small" in capsys.readouterr().err
+    nameless = write_workdir(tmp_path / "nameless") / "checkpoints" / str(STEP)
+    (nameless / "about" / "metadata").write_text("{}")
+    assert short_run(tmp_path / "run", f"start={nameless}") == 2
+    assert "does not tell its network" in capsys.readouterr().err
