@@ -51,11 +51,6 @@ class Look:
         small = cv2.resize(grey_face(crop), side, interpolation=cv2.INTER_AREA).astype(float)
         return cls(_normalised(small.ravel()), math.log(small.mean() + _DARK))
 
-    def likeness(self, other: Look) -> float:
-        """1 for the same look, about 0.5 for two persons lit alike, less for more differences."""
-        apart = max(0.0, abs(self.brightness - other.brightness) - _BRIGHTNESS_FREE)
-        return float(self.pattern @ other.pattern) - _BRIGHTNESS_SHARE * apart
-
     def towards(self, other: Look, share: float) -> Look:
         """The look that has come this share of the way to another."""
         pattern = self.pattern + share * (other.pattern - self.pattern)
@@ -63,12 +58,26 @@ class Look:
         return Look(_normalised(pattern), brightness)
 
 
+_UNSEEN = Look(np.zeros(_LOOK_SIDE**2), math.nan)
+
+
+def likeness(ones: Sequence[Look], others: Sequence[Look]) -> np.ndarray:
+    """Returns how alike each of M looks is each of N others, float [M, N].
+
+    1 for the same look, about 0.5 for two persons lit alike, less for more differences.
+    """
+    patterns, other_patterns = (np.stack([look.pattern for look in side]) for side in (ones, others))
+    brightness, other = (np.array([look.brightness for look in side]) for side in (ones, others))
+    apart = np.maximum(0, np.abs(brightness[:, None] - other) - _BRIGHTNESS_FREE)
+    return patterns @ other_patterns.T - _BRIGHTNESS_SHARE * apart
+
+
 def _normalised(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean()
     return centred / max(float(np.linalg.norm(centred)), 1e-9)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class _Track:
     """One face's recent past: `box` is float [4], centre x, y and log width, height, in log pixels."""
 
@@ -130,9 +139,11 @@ class Tracker:
         boxes = [_log_box(detection) for detection in detections]
         looks = [None] * len(boxes) if crops is None else [Look.of(crop) for crop in crops]
         owners: dict[int, _Track] = {}
-        for _, k, track in self._pairs(boxes, looks, time_s):
-            if k not in owners and track not in owners.values():
+        taken = set[int]()
+        for k, track in self._pairs(boxes, looks, time_s):
+            if k not in owners and track.number not in taken:
                 owners[k] = track
+                taken.add(track.number)
                 track.follow(boxes[k], looks[k], time_s)
         for k, (box, look) in enumerate(zip(boxes, looks, strict=True)):
             if k not in owners:
@@ -143,43 +154,54 @@ class Tracker:
 
     def _pairs(
         self, boxes: Sequence[np.ndarray], looks: Sequence[Look | None], time_s: float
-    ) -> list[tuple[float, int, _Track]]:
+    ) -> list[tuple[int, _Track]]:
         """The possible pairs of a detection and a track, the most certain first."""
-        pairs = []
-        for track in self._tracks:
-            expected = track.expected(time_s)
-            stranger = _STRANGER * math.exp((track.time_s - time_s) / _STRANGER_MEMORY_S)
-            for k, (box, look) in enumerate(zip(boxes, looks, strict=True)):
-                if look is None or track.look is None:
-                    affinity = _overlap(expected, box)
-                    possible = affinity >= _MIN_OVERLAP
-                else:
-                    likeness = look.likeness(track.look)
-                    affinity, possible = _affinity(expected, box, likeness, stranger=stranger)
-                if possible:
-                    pairs.append((affinity, k, track))
-        return sorted(pairs, key=lambda pair: pair[0], reverse=True)
+        if not boxes or not self._tracks:
+            return []
+        expected = np.stack([track.expected(time_s) for track in self._tracks])
+        gaps = np.array([track.time_s - time_s for track in self._tracks])
+        affinity = _affinity(
+            expected,
+            np.stack(boxes),
+            likeness(
+                [track.look or _UNSEEN for track in self._tracks],
+                [look or _UNSEEN for look in looks],
+            ),
+            stranger=_STRANGER * np.exp(gaps[:, None] / _STRANGER_MEMORY_S),
+        )
+        order = np.argsort(-affinity, axis=None, kind="stable")
+        pairs = (divmod(int(at), len(boxes)) for at in order if affinity.flat[at] > -math.inf)
+        return [(k, self._tracks[row]) for row, k in pairs]
 
 
 def _affinity(
-    expected: np.ndarray, box: np.ndarray, likeness: float, *, stranger: float
-) -> tuple[float, bool]:
-    """How sure it is that a box is the face that was expected, and whether it can be at all."""
-    overlap = _overlap(expected, box)
-    if overlap >= _MIN_OVERLAP:
-        return overlap + likeness, likeness >= stranger
-    size = math.exp((expected[2:].sum() + box[2:].sum()) / 4)
-    jump = float(np.hypot(*(box[:2] - expected[:2]))) / size
-    return likeness - jump, likeness >= _ALIKE and jump <= _MAX_JUMP
+    expected: np.ndarray, boxes: np.ndarray, alike: np.ndarray, *, stranger: np.ndarray
+) -> np.ndarray:
+    """How sure it is that a box is the face that was expected, float [M, N]; -inf where it can not be.
+
+    Args:
+        expected: log boxes, float [M, 4].
+        boxes: log boxes, float [N, 4].
+        alike: `likeness`, float [M, N]; nan where a look is missing, and the boxes have to do.
+        stranger: with less likeness it is somebody else, float [M, 1].
+    """
+    overlap = _overlap(expected[:, None], boxes)
+    near = overlap >= _MIN_OVERLAP
+    size = np.exp((expected[:, None, 2:].sum(axis=-1) + boxes[:, 2:].sum(axis=-1)) / 4)
+    jump = np.linalg.norm(boxes[:, :2] - expected[:, None, :2], axis=-1) / size
+    stayed = np.where(alike >= stranger, overlap + alike, -np.inf)
+    jumped = np.where((alike >= _ALIKE) & (jump <= _MAX_JUMP), alike - jump, -np.inf)
+    unseen = np.where(near, overlap, -np.inf)
+    return np.where(np.isnan(alike), unseen, np.where(near, stayed, jumped))
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two log boxes."""
-    size_a, size_b = np.exp(a[2:]), np.exp(b[2:])
-    low = np.maximum(a[:2] - size_a / 2, b[:2] - size_b / 2)
-    high = np.minimum(a[:2] + size_a / 2, b[:2] + size_b / 2)
-    both = float(np.prod(np.maximum(high - low, 0)))
-    return both / (float(size_a.prod() + size_b.prod()) - both)
+def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of log boxes, float [..., 4] each."""
+    size_a, size_b = np.exp(a[..., 2:]), np.exp(b[..., 2:])
+    low = np.maximum(a[..., :2] - size_a / 2, b[..., :2] - size_b / 2)
+    high = np.minimum(a[..., :2] + size_a / 2, b[..., :2] + size_b / 2)
+    both = np.maximum(high - low, 0).prod(axis=-1)
+    return both / (size_a.prod(axis=-1) + size_b.prod(axis=-1) - both)
 
 
 def _log_box(detection: Detection) -> np.ndarray:

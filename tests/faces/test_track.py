@@ -11,7 +11,7 @@ from sample_media import photo, shared_media
 
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.faces.track import Look, Tracker, smooth
+from fer_jax.faces.track import Look, Tracker, likeness, smooth
 from fer_jax.faces.video import VideoReader
 
 RNG = np.random.default_rng(0)
@@ -109,11 +109,11 @@ def test_a_number_of_crops_other_than_of_faces_is_refused() -> None:
 def test_a_face_is_more_like_itself_in_other_light_than_like_another() -> None:
     faces = [Look.of(_seen(person)) for person in PERSONS]
     again = [Look.of(_seen(person)) for person in PERSONS]
-    likeness = np.array([[one.likeness(other) for other in again] for one in faces])
-    assert likeness.diagonal().min() > 0.8
-    assert likeness[~np.eye(3, dtype=bool)].max() < 0.5
+    alike = likeness(faces, again)
+    assert alike.diagonal().min() > 0.8
+    assert alike[~np.eye(3, dtype=bool)].max() < 0.5
     dark = Look.of((PERSONS[0] // 6).astype(np.uint8))
-    assert dark.likeness(faces[0]) < likeness[0, 0] - 0.3
+    assert likeness([dark], faces)[0, 0] < alike[0, 0] - 0.3
 
 
 @given(first=st.floats(0, 3), second=st.floats(0, 3))
