@@ -11,10 +11,13 @@ from typing import Any
 import flax.errors
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fer_jax import models
+from fer_jax.compilation import cores
 from fer_jax.errors import CheckpointError
+from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
 from fer_jax.preprocess import FACE_SIZE, standardise
 from fer_jax.saved_model import SavedModel, first_line
@@ -38,6 +41,8 @@ def inference_function(
     model, variables = inference_parts(saved)
     if [device.platform for device in devices] == ["cpu"]:
         variables = with_winograd(model, variables, example=_EXAMPLE)
+        piece = winograd.piece(cores())
+        return functools.partial(_logits_by_pieces, model=model, piece=piece), variables
     return functools.partial(_logits, model=model), variables
 
 
@@ -87,6 +92,20 @@ def calibration(saved: SavedModel) -> tuple[float, float]:
 
 def _logits(variables: Any, faces: jax.Array, *, model: nn.Module) -> jax.Array:
     return apply_folded(model, variables, standardise(faces))
+
+
+def _logits_by_pieces(
+    variables: Any, faces: jax.Array, *, model: nn.Module, piece: int
+) -> jax.Array:
+    """The same, of `piece` faces at a time, one piece after the other."""
+    logits = functools.partial(_logits, variables, model=model)
+    whole = len(faces) // piece
+    if len(faces) <= piece:
+        return logits(faces)
+    pieces = faces[: whole * piece].reshape(whole, piece, *faces.shape[1:])
+    first = jax.lax.map(logits, pieces).reshape(whole * piece, -1)
+    rest = faces[whole * piece :]
+    return jnp.concatenate([first, logits(rest)]) if len(rest) else first
 
 
 def _model(saved: SavedModel) -> nn.Module:

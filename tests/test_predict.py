@@ -199,12 +199,16 @@ def test_bucket_sizes_reach_the_largest_batch_by_doubling_at_most(max_rows, devi
     assert all(size % devices == 0 for size in sizes if size > devices)
 
 
-@given(st.integers(1, 200), st.sets(st.sampled_from(bucket_sizes(64)[1:])))
-def test_no_batch_is_half_padding_and_none_is_left_out(rows, ready):
-    size = next_size(rows, [1, *ready])
+@given(
+    st.integers(1, 200),
+    st.sets(st.sampled_from(bucket_sizes(64)[1:])),
+    st.sampled_from([0.5, 0.15]),
+)
+def test_no_batch_is_padded_too_much_and_none_is_left_out(rows, ready, padding):
+    size = next_size(rows, [1, *ready], padding=padding)
     assert size in {1, *ready}
-    assert size < 2 * rows
-    if len(ready) == 6:
+    assert size - rows < padding * size
+    if len(ready) == 6 and padding == 0.5:
         assert size >= min(rows, 64)
 
 

@@ -1,13 +1,17 @@
 """Winograd's convolution against the direct one: alone, and in a whole network."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
 
 from fer_jax import models
+from fer_jax.inference import inference_function
 from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
-from tests.small_checkpoint import random_variables
+from fer_jax.saved_model import load_model
+from tests.small_checkpoint import random_variables, write_workdir
 
 EXAMPLE = jax.ShapeDtypeStruct((1, 48, 48, 1), np.float32)
 
@@ -33,29 +37,32 @@ def test_it_is_for_dense_3x3_kernels_of_many_channels_only():
 
 
 @pytest.mark.parametrize("name", ["resnet_small", "seed_cnn"])
-def test_a_network_answers_the_same_with_it_at_every_batch_size(name):
+def test_a_network_answers_the_same_with_it(name):
     model = models.build(name)
     folded = fold_batch_norm(model, random_variables(model), example=EXAMPLE)
     transformed = with_winograd(model, folded, example=EXAMPLE)
-    faces = np.random.default_rng(1).normal(size=(winograd.MAX_BATCH + 1, 48, 48, 1))
-    faces = faces.astype(np.float32)
-    for batch in (1, winograd.MAX_BATCH, winograd.MAX_BATCH + 1):
-        expected = apply_folded(model, folded, faces[:batch])
-        found = apply_folded(model, transformed, faces[:batch])
+    faces = np.random.default_rng(1).normal(size=(3, 48, 48, 1)).astype(np.float32)
+    expected = apply_folded(model, folded, faces)
+    found = apply_folded(model, transformed, faces)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_on_a_cpu_batches_go_through_in_pieces_that_suit_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_jax.inference.cores", lambda: 1)
+    saved = load_model(write_workdir(tmp_path))
+    plain, plain_variables = inference_function(saved)
+    pieces, variables = inference_function(saved, devices=jax.devices("cpu")[:1])
+    piece = winograd.piece(1)
+    faces = np.random.default_rng(1).integers(0, 256, (2 * piece + 1, 48, 48), np.uint8)
+    for batch in (1, piece, piece + 1, 2 * piece, 2 * piece + 1):
+        expected = np.asarray(jax.jit(plain)(plain_variables, faces[:batch]))
+        found = np.asarray(jax.jit(pieces)(variables, faces[:batch]))
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+        program = str(jax.make_jaxpr(pieces)(variables, faces[:batch]))
+        convolved = re.findall(r"f32\[(\d+),[\d,]+\] = conv_general_dilated", program)
+        assert max(map(int, convolved)) == min(batch, piece)
 
 
-def test_only_small_batches_multiply_by_places():
-    model = models.build("resnet_small")
-    folded = fold_batch_norm(model, random_variables(model), example=EXAMPLE)
-    transformed = with_winograd(model, folded, example=EXAMPLE)
-
-    def convolutions(batch):
-        x = np.zeros((batch, 48, 48, 1), np.float32)
-        return str(jax.make_jaxpr(lambda x: apply_folded(model, transformed, x))(x)).count(
-            "conv_general_dilated["
-        )
-
-    # The stem's, two strided ones and the shortcuts' 1x1 stay direct; six others do not.
-    assert convolutions(winograd.MAX_BATCH) == 5
-    assert convolutions(winograd.MAX_BATCH + 1) == 11
+def test_a_piece_keeps_every_core_busy():
+    assert winograd.piece(1) == winograd.piece(2) == 8
+    assert winograd.piece(16) == 64

@@ -66,7 +66,9 @@ def likeness(ones: Sequence[Look], others: Sequence[Look]) -> np.ndarray:
 
     1 for the same look, about 0.5 for two persons lit alike, less for more differences.
     """
-    patterns, other_patterns = (np.stack([look.pattern for look in side]) for side in (ones, others))
+    patterns, other_patterns = (
+        np.stack([look.pattern for look in side]) for side in (ones, others)
+    )
     brightness, other = (np.array([look.brightness for look in side]) for side in (ones, others))
     apart = np.maximum(0, np.abs(brightness[:, None] - other) - _BRIGHTNESS_FREE)
     return patterns @ other_patterns.T - _BRIGHTNESS_SHARE * apart

@@ -3,7 +3,7 @@
 A trained norm multiplies and shifts each channel by constants. The factor goes into the weights of the
 convolution or dense layer whose output it norms, the rest becomes a bias. On two cores `resnet_small`
 then takes 16 % less time a face and compiles in half the time. On a CPU, 3x3 kernels are transformed for
-`winograd`, which convolves small batches with them.
+`winograd`, which convolves with them.
 """
 
 from __future__ import annotations
@@ -58,11 +58,7 @@ def apply_folded(model: nn.Module, variables: Mapping[str, Any], x: jax.Array) -
             return call(*args, **kwargs)
         if isinstance(module, nn.BatchNorm) and not module.has_variable("params", "scale"):
             return args[0] + module.get_variable("params", "bias")
-        if (
-            isinstance(module, nn.Conv)
-            and module.has_variable("params", _PLACES)
-            and args[0].shape[0] <= winograd.MAX_BATCH
-        ):
+        if isinstance(module, nn.Conv) and module.has_variable("params", _PLACES):
             return winograd.convolve(args[0], module.get_variable("params", _PLACES))
         return call(*args, **kwargs)
 
@@ -90,6 +86,8 @@ def with_winograd(
     model: nn.Module, variables: Mapping[str, Any], *, example: jax.ShapeDtypeStruct
 ) -> dict[str, Any]:
     """Returns variables with which `apply_folded` convolves by `winograd` where that is faster.
+
+    Faster it is for a few faces at a time; see `winograd.piece`.
 
     Args:
         model: as `fold_batch_norm` takes it.
