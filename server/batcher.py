@@ -19,7 +19,7 @@ from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.preprocess import FACE_SIZE
 from server.turns import Request, Share, Turns
 
-# While a camera is served, a batch is kept short enough for its next face not to wait long.
+# While a camera with deadlines is served, a batch is kept short for its next face not to wait long.
 _LIVE_BATCH_S = 0.02
 _LIVE_MEMORY_S = 1.0
 _RATE_MEMORY = 0.9  # of the past in the estimate of seconds per row, batch by batch
@@ -159,7 +159,7 @@ class Batcher:
             raise QueueFull(queued * self._row_s())
         if deadline_s is not None and deadline_s <= now:
             raise DeadlinePassed("the deadline had passed already")
-        if live:
+        if live and deadline_s is not None:
             self._last_live_s = now
         waiter = _Waiter(self._loop.create_future(), probabilities)
         request = Request(client, crops, now, waiter)

@@ -1,9 +1,10 @@
-"""The last step of a frame: its faces get their names, and, if somebody watches, the picture is made."""
+"""The last steps of a frame: its faces get their names, and the picture is made if somebody watches."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from server import picture
 from server.batcher import Answer
 from server.controls import Controls
 from server.detect_pool import Found
-from server.frames import Analysis, Frame, TrackedFace
-from server.labels import Labels
+from server.frames import Analysis, Frame
+from server.labels import Box, Labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,12 +27,12 @@ class Marked:
     """
 
     analysis: Analysis
-    canvas: np.ndarray | None
-    jpeg: bytes | None
+    canvas: np.ndarray | None = None
+    jpeg: bytes | None = None
 
 
 class Marker:
-    """One camera's; takes its frames in order, one at a time, by any thread."""
+    """One camera's; labels its frames in order, one at a time."""
 
     def __init__(self, camera: str, *, jpeg_quality: int, uncertain_below: float) -> None:
         """Starts without tracks.
@@ -45,25 +46,20 @@ class Marker:
         self._uncertain_below = uncertain_below
         self._labels = Labels()
 
-    def mark(
-        self,
-        frame: Frame,
-        found: Found,
-        answer: Answer,
-        *,
-        controls: Controls,
-        watched: bool,
-        since_s: float,
-    ) -> Marked:
-        """Labels the faces and makes the picture.
+    def label(
+        self, frame: Frame, found: Found, answer: Answer, *, controls: Controls, since_s: float
+    ) -> tuple[Analysis, tuple[Box, ...]]:
+        """Names the next frame's faces; 0.1 ms a face: the event loop may call it.
 
         Args:
             frame: the next one.
             found: its faces.
             answer: what they express.
             controls: in force.
-            watched: whether a picture is wanted.
             since_s: when the answer had come, monotonic seconds; waiting counts as annotating.
+
+        Returns:
+            What was found, and where faces were a moment ago (`Labels.lost`).
         """
         threshold = controls.threshold
         faces = self._labels.update(
@@ -74,43 +70,16 @@ class Marker:
             smoothing_s=controls.smoothing_s,
             uncertain_below=self._uncertain_below if threshold is None else threshold,
         )
-        canvas = self._draw(frame, faces, controls) if watched else None
-        drawn_s = time.monotonic()
-        jpeg = self._encode(frame, canvas) if watched else None
         stages = {
             "read": frame.read_s,
             "wait": max(0.0, found.started_s - frame.captured_s - frame.read_s),
             "detect": found.seconds,
-            "annotate": drawn_s - since_s,
+            "annotate": time.monotonic() - since_s,
         }
         if found.crops:
             stages |= {"queue": answer.queue_s, "predict": answer.predict_s}
-        if canvas is not None:
-            stages["encode"] = time.monotonic() - drawn_s
-        return Marked(analysis=self._analysis(frame, faces, stages), canvas=canvas, jpeg=jpeg)
-
-    def _draw(
-        self, frame: Frame, faces: tuple[TrackedFace, ...], controls: Controls
-    ) -> np.ndarray | None:
-        if controls.privacy == "no_picture":
-            return None
-        pixelate = controls.privacy == "pixelate"
-        lost = self._labels.lost(frame.captured_s) if pixelate else ()
-        return picture.draw(
-            frame.image, faces, mirror=controls.mirror, pixelate=pixelate, lost=lost
-        )
-
-    def _encode(self, frame: Frame, canvas: np.ndarray | None) -> bytes:
-        if canvas is not None:
-            return picture.encode(canvas, self._quality)
         height, width = frame.image.shape[:2]
-        return picture.withheld(self._camera, width=width, height=height, quality=self._quality)
-
-    def _analysis(
-        self, frame: Frame, faces: tuple[TrackedFace, ...], stages: dict[str, float]
-    ) -> Analysis:
-        height, width = frame.image.shape[:2]
-        return Analysis(
+        analysis = Analysis(
             camera=self._camera,
             number=frame.number,
             captured_s=frame.captured_s,
@@ -120,3 +89,44 @@ class Marker:
             faces=faces,
             stages=stages,
         )
+        return analysis, self._labels.lost(frame.captured_s)
+
+    def picture(
+        self,
+        frame: Frame,
+        analysis: Analysis,
+        *,
+        lost: Sequence[Box],
+        controls: Controls,
+        since_s: float,
+    ) -> Marked:
+        """Draws and encodes; any thread may, several at a time.
+
+        Args:
+            frame: any.
+            analysis: of it; the result's tells the times of drawing and encoding as well.
+            lost: what `label` returned with it.
+            controls: in force when it was labelled.
+            since_s: as `label` was told.
+        """
+        canvas = None
+        if controls.privacy != "no_picture":
+            pixelate = controls.privacy == "pixelate"
+            canvas = picture.draw(
+                frame.image,
+                analysis.faces,
+                mirror=controls.mirror,
+                pixelate=pixelate,
+                lost=lost if pixelate else (),
+            )
+        drawn_s = time.monotonic()
+        stages = {**analysis.stages, "annotate": drawn_s - since_s}
+        if canvas is None:
+            jpeg = picture.withheld(
+                self._camera, width=analysis.width, height=analysis.height, quality=self._quality
+            )
+        else:
+            jpeg = picture.encode(canvas, self._quality)
+            stages["encode"] = time.monotonic() - drawn_s
+        analysis = dataclasses.replace(analysis, stages=stages)
+        return Marked(analysis=analysis, canvas=canvas, jpeg=jpeg)

@@ -1,7 +1,7 @@
 """A camera's frames on their way: detect, batch, track, annotate, encode, broadcast; one per camera.
 
 Two frames are under way at a time, so that one is looked at while the one before is predicted and drawn;
-they come out in order. A frame is worth nothing once it is old: see `server.lateness`.
+they are labelled and come out in order. A frame is worth nothing once it is old: see `server.lateness`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,19 @@ _FILM_PICTURE_S = 1 / 30  # an unpaced film outruns the eye; its time is better 
 _LOG_EVERY_S = 10.0
 
 _log = logging.getLogger(__name__)
+
+
+class _Turn:
+    """How far a frame is, for the next one to wait for."""
+
+    def __init__(self) -> None:
+        self.labelled, self.done = asyncio.Event(), asyncio.Event()
+
+    def end(self, task: asyncio.Task[None]) -> None:
+        """The frame's task has ended, whatever became of it."""
+        del task
+        self.labelled.set()
+        self.done.set()
 
 
 class Pipeline:
@@ -168,7 +181,9 @@ class Pipeline:
         self.pictures.forget()
 
     async def _take_frames(self, group: asyncio.TaskGroup) -> None:
-        before: asyncio.Task[None] | None = None
+        before = _Turn()
+        before.labelled.set()
+        before.done.set()
         while True:
             await self._room.acquire()
             frame = await self.camera.slot.get()
@@ -178,12 +193,14 @@ class Pipeline:
             await self._pool.place()
             if not self.camera.lossless:
                 frame = self.camera.slot.newer(frame)
-            before = group.create_task(self._process(frame, before))
+            turn = _Turn()
+            group.create_task(self._process(frame, turn, before)).add_done_callback(turn.end)
+            before = turn
 
-    async def _process(self, frame: Frame, before: asyncio.Task[None] | None) -> None:
+    async def _process(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
         """Takes one frame all the way; what goes wrong costs this frame only."""
         try:
-            await self._carry(frame, before)
+            await self._carry(frame, turn, before)
         except BatcherClosed:
             return
         except DeadlinePassed:
@@ -196,10 +213,11 @@ class Pipeline:
                 _log.exception("camera %s: a frame failed", self.camera.name)
         finally:
             self._room.release()
-            if before is not None:  # the next frame only waits for this one
-                await asyncio.wait((before,))
+            await before.labelled.wait()  # the next frame only waits for this one
+            turn.labelled.set()
+            await before.done.wait()
 
-    async def _carry(self, frame: Frame, before: asyncio.Task[None] | None) -> None:
+    async def _carry(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
         found = await self._pool.find(frame.image)
         now_s, deadline_s = time.monotonic(), None
         if not self.camera.lossless:
@@ -212,23 +230,31 @@ class Pipeline:
             found.crops, client=self.camera.name, deadline_s=deadline_s, live=True
         )
         answered_s = time.monotonic()
-        if before is not None:
-            await asyncio.wait((before,))
+        await before.labelled.wait()
         controls = self._controls
-        marked = await self._pool.run_aside(
-            self._marker.mark,
-            frame,
-            found,
-            answer,
-            controls=controls,
-            watched=self._wants_picture(),
-            since_s=answered_s,
+        analysis, lost = self._marker.label(
+            frame, found, answer, controls=controls, since_s=answered_s
         )
+        turn.labelled.set()
+        marked = Marked(analysis=analysis)
+        if self._wants_picture():
+            marked = await self._pool.run_aside(
+                self._marker.picture,
+                frame,
+                analysis,
+                lost=lost,
+                controls=controls,
+                since_s=answered_s,
+            )
+        await before.done.wait()
         self._publish(marked, found.crops, controls)
 
     def _wants_picture(self) -> bool:
-        pause_s = _FILM_PICTURE_S if self.camera.lossless else 0.0
-        return self.pictures.viewers > 0 and time.monotonic() - self._pictured_s >= pause_s
+        now_s, pause_s = time.monotonic(), _FILM_PICTURE_S if self.camera.lossless else 0.0
+        if not self.pictures.viewers or now_s - self._pictured_s < pause_s:
+            return False
+        self._pictured_s = now_s
+        return True
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
         analysis = marked.analysis
@@ -245,5 +271,5 @@ class Pipeline:
         outdated = new.paused or new.privacy != controls.privacy or not self.pictures.viewers
         if marked.jpeg is None or outdated:
             return
-        self._canvas, self._pictured_s = marked.canvas, now_s
+        self._canvas = marked.canvas
         self.pictures.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))

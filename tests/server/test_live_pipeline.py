@@ -365,28 +365,34 @@ def test_a_frame_that_can_not_be_analysed_costs_nothing_but_itself(play, photo, 
 
 def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
-        pipeline, marked, gate = stage.pipeline, list[int](), threading.Event()
-        mark = pipeline._marker.mark
+        pipeline, drawn, gate = stage.pipeline, list[int](), threading.Event()
+        picture, publish, published = pipeline._marker.picture, pipeline._publish, list[int]()
 
-        def slow(frame, *rest, **options):
-            marked.append(frame.number)
-            assert gate.wait(20)
-            return mark(frame, *rest, **options)
+        def slow_at_first(frame, *rest, **options):
+            if frame.number == 1:
+                assert gate.wait(20)
+            marked = picture(frame, *rest, **options)
+            drawn.append(frame.number)
+            return marked
 
-        monkeypatch.setattr(pipeline._marker, "mark", slow)
-        first = stage.camera.show(photo)
-        await until(lambda: marked == [first])
-        stage.camera.show(np.zeros((0, 10, 3), np.uint8))
-        await until(
-            lambda: stage.figure("fer_frames_dropped_total", camera="desk", reason="error") == 1
-        )
-        third = stage.camera.show(photo)
-        await until(lambda: stage.figure("fer_batch_rows_count") == 2)
-        await asyncio.sleep(0.05)
-        assert marked == [first]
-        gate.set()
-        await until(lambda: stage.figure("fer_frames_analyzed_total", camera="desk") == 2)
-        assert marked == [first, third]
+        def noted(marked, *rest):
+            published.append(marked.analysis.number)
+            publish(marked, *rest)
+
+        monkeypatch.setattr(pipeline._marker, "picture", slow_at_first)
+        monkeypatch.setattr(pipeline, "_publish", noted)
+        with pipeline.pictures.subscribe():
+            assert stage.camera.show(photo) == 1
+            await until(lambda: stage.figure("fer_batch_rows_count") == 1)
+            stage.camera.show(np.zeros((0, 10, 3), np.uint8))
+            await until(
+                lambda: stage.figure("fer_frames_dropped_total", camera="desk", reason="error") == 1
+            )
+            third = stage.camera.show(photo)
+            await until(lambda: drawn == [third])
+            assert published == []
+            gate.set()
+            await until(lambda: published == [1, third])
 
     play(test)
 
@@ -444,18 +450,18 @@ def test_privacy_acts_on_the_very_next_picture_and_forgets_the_ones_before(play,
 def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, loop = stage.pipeline, asyncio.get_running_loop()
-        mark = pipeline._marker.mark
+        picture = pipeline._marker.picture
 
         async def ask_for_privacy() -> None:
             pipeline.set_controls(Controls(privacy="pixelate"))
 
         def interrupted(*frame, **options):
-            marked = mark(*frame, **options)
+            marked = picture(*frame, **options)
             asyncio.run_coroutine_threadsafe(ask_for_privacy(), loop).result(10)
             return marked
 
         with pipeline.pictures.subscribe(), pipeline.results.subscribe() as results:
-            monkeypatch.setattr(pipeline._marker, "mark", interrupted)
+            monkeypatch.setattr(pipeline._marker, "picture", interrupted)
             stage.camera.show(photo)
             await anext(results)
             assert stage.figure("fer_frames_encoded_total", camera="desk") == 1
