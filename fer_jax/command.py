@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -31,20 +33,41 @@ class Parser(argparse.ArgumentParser):
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Returns the exit code of `main` on `argv` (default: the process's own arguments).
 
-    A `FerError` and a full disk become one line on standard error and exit code 2.
+    A `FerError` and a full disk become one line on standard error and exit code 2. Where nobody reads
+    the output any more, as after `| head`, it ends as silently as other programs do.
     """
     try:
-        return main(sys.argv[1:] if argv is None else argv)
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
     except FerError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        _say_nothing_more()
+        return 128 + signal.SIGPIPE
     except Exception as error:
         where = full_disk(error)
         if where is None:
             raise
         return _refuse(f"{where}: the disk is full; free some room and run the same command again")
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end is closed."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+    return bool(output.poll(0))
+
+
+def _say_nothing_more() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def full_disk(error: BaseException | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from server.batcher import QueueFull
 
@@ -18,14 +18,17 @@ _NEWEST = 0.2  # weight of the last piece of work in the mean
 class UploadPace:
     """Watches one queue of work; belongs to the event loop's thread."""
 
-    def __init__(self, *, most_s: float, threads: int) -> None:
+    def __init__(
+        self, *, most_s: float, threads: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Has seen no work yet.
 
         Args:
             most_s: how long a piece of work may be expected to wait and take.
             threads: that work at a time.
+            clock: tells seconds.
         """
-        self._most_s, self._threads = most_s, threads
+        self._most_s, self._threads, self._clock = most_s, threads, clock
         self._under_way = 0
         self._mean_s = 0.0
 
@@ -49,11 +52,11 @@ class UploadPace:
         self.check()
         waits = self._waits()
         self._under_way += 1
-        begun_s = time.monotonic()
+        begun_s = self._clock()
         try:
             yield
             # It shared the threads with those before it.
-            took_s = (time.monotonic() - begun_s) / (waits + 1)
+            took_s = (self._clock() - begun_s) / (waits + 1)
             self._mean_s += _NEWEST * (took_s - self._mean_s)
         finally:
             self._under_way -= 1

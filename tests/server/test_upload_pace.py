@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import pytest
 
@@ -9,45 +8,65 @@ from server.batcher import QueueFull
 from server.upload_pace import UploadPace
 
 
-def test_work_is_refused_when_what_is_under_way_takes_too_long():
-    pace = UploadPace(most_s=0.05, threads=1)
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def go_on(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_work_is_refused_when_what_is_under_way_takes_too_long(clock):
+    pace = UploadPace(most_s=0.05, threads=1, clock=clock)
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(pace.work())  # nothing is known of its time yet
-        time.sleep(0.3)
+        clock.go_on(0.3)
     with pace.work(), pytest.raises(QueueFull) as refusal, pace.work():
         pass
-    assert 0 < refusal.value.retry_after_s < 1
+    assert 0.05 / 2 < refusal.value.retry_after_s < 0.3
 
 
-def test_who_would_be_refused_is_told_so_before_the_work_begins():
-    pace = UploadPace(most_s=0.01, threads=1)
+def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
+    pace = UploadPace(most_s=0.01, threads=1, clock=clock)
     with pace.work():
         pace.check()  # nothing is known of its time yet
-        time.sleep(0.05)
+        clock.go_on(0.05)
     pace.check()  # nothing is under way
     with pace.work(), pytest.raises(QueueFull):
         pace.check()
 
 
-def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took():
-    pace = UploadPace(most_s=0.01, threads=1)
+def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took(clock):
+    pace = UploadPace(most_s=0.01, threads=1, clock=clock)
     for _ in range(3):
         with pace.work():
-            time.sleep(0.05)
+            clock.go_on(60.0)
 
 
-def test_quick_work_may_queue():
-    pace = UploadPace(most_s=10.0, threads=1)
+def test_quick_work_may_queue(clock):
+    pace = UploadPace(most_s=10.0, threads=1, clock=clock)
+    with pace.work():
+        clock.go_on(0.1)
     with contextlib.ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(pace.work())
 
 
-def test_work_that_fails_does_not_count_as_under_way():
-    pace = UploadPace(most_s=0.0, threads=1)
+def test_work_that_fails_does_not_count_as_under_way(clock):
+    pace = UploadPace(most_s=0.0, threads=1, clock=clock)
     with pace.work():
-        time.sleep(0.01)
+        clock.go_on(0.01)
     for _ in range(5):
         with pytest.raises(ValueError, match="failed"), pace.work():
             raise ValueError("failed")
