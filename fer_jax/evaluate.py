@@ -1,7 +1,9 @@
 """Evaluates a checkpoint: `python -m fer_jax.evaluate --checkpoint WORKDIR --data DIR`.
 
 Prints single-crop and flip-averaged figures under their own names, with 95 % intervals, and writes
-report.json and confusion.png. Figures on the test split are for reporting once, never for choosing.
+report.json and confusion.png. Of several checkpoints, commas between them, it also prints the mean and
+its interval. Figures on the test split are for reporting once, never for choosing: with the weights it
+is recorded that it was opened.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from rich.table import Table
 from fer_jax import command
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
+from fer_jax.errors import CheckpointError
 from fer_jax.files import make_folder, write_json
 from fer_jax.saved_model import SavedModel, load_model
 from fer_jax.training import evaluation, plots, reports, sharding
 from fer_jax.training.groups import group_report, read_groups
+from fer_jax.training.openings import record_opening
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,20 +34,49 @@ def main(argv: Sequence[str]) -> int:
     if options.out:
         make_folder(Path(options.out))
     sharding.simulate_cpu_devices(0)
-    saved = load_model(Path(options.checkpoint))
+    paths = [Path(name.strip()) for name in options.checkpoint.split(",") if name.strip()]
+    networks = [load_model(path) for path in paths]
+    if len({network.digest for network in networks}) < max(1, len(networks)):
+        raise CheckpointError(f"--checkpoint {options.checkpoint}: names a network twice, or none")
     faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
-    report = evaluate(saved, faces, split=options.split, groups=groups)
+    told = [_report(saved, faces, split=options.split, groups=groups) for saved in networks]
+    report = told[0]
+    if len(told) > 1:
+        summary = reports.across_runs(told)
+        _print_runs(told, summary)
+        confusion = np.sum([each["confusion"] for each in told], axis=0)
+        report = {"split": options.split, **summary, "confusion": confusion.tolist(), "each": told}
+    if options.out:
+        _write(report, Path(options.out))
+    return 0
+
+
+def _report(
+    saved: SavedModel, faces: Faces, *, split: str, groups: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Evaluates one network and prints what comes out."""
+    before = record_opening(saved, faces) if split == "test" else 0
+    report = evaluate(saved, faces, split=split, groups=groups)
     _print(report)
     for column, told in report.get("groups", {}).items():
         _print_groups(column, told)
-    if options.out:
-        out = Path(options.out)
-        write_json(out / "report.json", report)
-        title = f"{options.split}: accuracy {report['accuracy']:.1%}, UAR {report['uar']:.1%}"
-        plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)
-        print(f"see {out}/report.json and {out}/confusion.png")
-    return 0
+    if split == "test":
+        report["test_opened_before"] = before
+        often = f"{before} times" if before > 1 else "once" if before else "never"
+        print(f"the test split was opened {often} before with this run; this time is recorded, too")
+    return report
+
+
+def _write(report: Mapping[str, Any], out: Path) -> None:
+    write_json(out / "report.json", report)
+    accuracy, uar = (
+        figure["mean"] if isinstance(figure, dict) else figure
+        for figure in (report["accuracy"], report["uar"])
+    )
+    title = f"{report['split']}: accuracy {accuracy:.1%}, UAR {uar:.1%}"
+    plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)
+    print(f"see {out}/report.json and {out}/confusion.png")
 
 
 def evaluate(
@@ -71,7 +104,11 @@ def evaluate(
 
 def _parser() -> command.Parser:
     parser = command.Parser(prog="python -m fer_jax.evaluate", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="a workdir or a checkpoint folder")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        help="a workdir or a checkpoint folder; or several, commas between them",
+    )
     parser.add_argument("--data", required=True, help="a folder, csv or archive of labelled faces")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
     parser.add_argument(
@@ -90,7 +127,8 @@ def _parser() -> command.Parser:
 
 def _print(report: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    table = Table(title=f"{report['split']}, {report['count']:,} faces")
+    digest = report["digest"][:12]
+    table = Table(title=f"{report['split']}, {report['count']:,} faces, network {digest}")
     table.add_column("")
     for heading in ("single crop", "flip-averaged"):
         table.add_column(heading, justify="right")
@@ -106,6 +144,27 @@ def _print(report: dict[str, Any]) -> None:
         recalls = (figures["per_class"][name]["recall"] for figures in pair)
         table.add_row(f"recall of {name}", *(f"{recall:.1%}" for recall in recalls))
     console.print(table)
+
+
+def _print_runs(each: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"{summary['runs']} trainings")
+    for heading in ("", "mean", "95 % interval", "each"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, title in (("accuracy", "accuracy"), ("uar", "UAR"), ("ece", "ECE")):
+        for flip, how in ((False, "single crop"), (True, "flip-averaged")):
+            figure, *values = ((r["flip"] if flip else r)[name] for r in (summary, *each))
+            low, high = figure["interval"]
+            table.add_row(
+                f"{title}, {how}",
+                f"{figure['mean']:.2%}",
+                f"{low:.1%} to {high:.1%}",
+                " ".join(f"{value:.2%}" for value in values),
+            )
+    console.print(table)
+    console.print(
+        "the intervals are of chance in training; each run's own are of chance in its faces"
+    )
 
 
 def _print_groups(column: str, told: dict[str, Any]) -> None:

@@ -53,6 +53,15 @@ with {", ".join(f"{name} {version}" for name, version in card["versions"].items(
 """
 
 
+def _openings(card: Mapping[str, Any]) -> str:
+    if "test_openings" not in card:  # older releases were not asked
+        return ""
+    times = [opening["time"] for opening in card["test_openings"]]
+    if not times:
+        return "; by the run's record it had never been opened"
+    return f"; by the run's record it was opened {len(times)} times, first at {min(times)}"
+
+
 def _lineage(card: Mapping[str, Any]) -> str:
     lines = []
     if start := card.get("start"):
@@ -77,7 +86,7 @@ def _data(card: Mapping[str, Any]) -> str:
 Trained on {dataset["name"]}, {faces:,} faces; the audit left out {excluded:,} copies, blanks and
 contradictions, among them all copies of faces in another split. The epoch, and every setting, was
 chosen on validation, which the figures below are of; they are the higher for it. The test split was not
-used to choose anything.{_lineage(card)}
+used to choose anything{_openings(card)}.{_lineage(card)}
 
 {chr(10).join(lines)}
 """

@@ -20,6 +20,7 @@ from fer_jax.inference import calibration
 from fer_jax.model_card import model_card
 from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
 from fer_jax.speed import measure_speed
+from fer_jax.training.openings import read_openings
 
 MAX_RELEASE_BYTES = 10_000_000
 
@@ -79,7 +80,12 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{workdir}/{_REPORT}: can not be read; {again}") from error
     line = shlex.join(_without_folders(word) for word in shlex.split(saved.card["command"]))
-    return {**_without_folders(saved.card), "command": line, "report": report}
+    return {
+        **_without_folders(saved.card),
+        "command": line,
+        "report": report,
+        "test_openings": read_openings(saved.path),
+    }
 
 
 def _without_folders(value: Any) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 import scipy.optimize
+import scipy.stats
 
 from fer_jax.config import Config, to_dict
 from fer_jax.saved_model import digest
@@ -44,6 +45,30 @@ def split_report(
         **metrics.report(single, labels),
         "flip": {"split": split, **metrics.report((single + mirrored) / 2, labels)},
     }
+
+
+def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns what several trainings reach on the same split, which tells chance in training.
+
+    Args:
+        reports: M >= 2 `split_report`s of it, one a training.
+
+    Returns:
+        Figure -> its mean and the mean's 95 % interval (Student's t, M - 1 degrees of freedom); those
+        of flip-averaged answers under "flip".
+    """
+    spread = float(scipy.stats.t.ppf(0.975, len(reports) - 1)) / np.sqrt(len(reports))
+
+    def over(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        told = {}
+        for name in ("accuracy", "uar", "macro_f1", "loss", "ece"):
+            values = np.array([figures[name] for figures in each])
+            mean, half = float(values.mean()), spread * float(values.std(ddof=1))
+            told[name] = {"mean": mean, "interval": [mean - half, mean + half]}
+        return told
+
+    flip = over([report["flip"] for report in reports])
+    return {"runs": len(reports), **over(reports), "flip": flip}
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -1,0 +1,106 @@
+"""Figures of several trainings, and the record of test splits that were opened."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_jax import command, evaluate
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.model_card import model_card
+from fer_jax.release import release
+from fer_jax.saved_model import load_model
+from fer_jax.training.openings import RECORD, read_openings
+from fer_jax.training.reports import across_runs
+from tests.small_checkpoint import write_workdir
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two faces of noise for each expression in a test and a validation split."""
+    root, rng = tmp_path_factory.mktemp("faces"), np.random.default_rng(0)
+    for split in ("validation", "test"):
+        for expression in EXPRESSIONS:
+            folder = root / split / expression
+            folder.mkdir(parents=True)
+            for k in range(2):
+                face = rng.integers(0, 256, (48, 48), np.uint8)
+                cv2.imwrite(str(folder / f"{k}.png"), face)
+    return root
+
+
+def run(checkpoint, data, *rest):
+    return command.run(
+        evaluate.main, ["--checkpoint", str(checkpoint), "--data", str(data), *map(str, rest)]
+    )
+
+
+def test_each_opening_of_the_test_split_is_recorded_and_told(data, tmp_path, capsys):
+    workdir = write_workdir(tmp_path / "run")
+    assert run(workdir, data) == 0
+    assert not (workdir / RECORD).exists()
+    assert "had" not in model_card_of(workdir, tmp_path / "before").split("used to choose")[0]
+    assert "it had never been opened" in model_card_of(workdir, tmp_path / "before")
+    for words in ("opened never before", "opened once before", "opened 2 times before"):
+        capsys.readouterr()
+        assert run(workdir, data, "--split", "test", "--out", tmp_path / "out") == 0
+        assert words in " ".join(capsys.readouterr().out.split())
+    saved = load_model(workdir)
+    openings = read_openings(saved.path)
+    assert [opening["digest"] for opening in openings] == [saved.digest] * 3
+    assert openings[0]["faces"] == 14
+    assert json.loads((tmp_path / "out/report.json").read_text())["test_opened_before"] == 2
+    assert "opened 3 times, first at 2" in model_card_of(workdir, tmp_path / "after")
+
+
+def model_card_of(workdir, out):
+    folder = release(workdir, out=out)
+    card = json.loads((folder / "card.json").read_text())
+    return " ".join(model_card(card).split())
+
+
+def test_what_can_not_be_recorded_is_not_opened(data, tmp_path, capsys):
+    workdir = write_workdir(tmp_path / "run")
+    (workdir / RECORD).mkdir()
+    assert run(workdir, data, "--split", "test") == 2
+    said = capsys.readouterr()
+    assert RECORD in said.err
+    assert "single crop" not in said.out
+    (workdir / RECORD).rmdir()
+    (workdir / RECORD).write_text("{half a li")
+    assert run(workdir, data, "--split", "test") == 2
+    assert "take another copy of the run" in capsys.readouterr().err
+
+
+def test_several_trainings_are_told_with_their_mean_and_its_interval(data, tmp_path, capsys):
+    runs = [write_workdir(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
+    names = ", ".join(map(str, runs))
+    assert run(names, data, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert all(load_model(path).digest[:12] in said for path in runs)
+    assert "3 trainings" in said
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["accuracy"]["mean"] == pytest.approx(
+        np.mean([each["accuracy"] for each in report["each"]])
+    )
+    assert np.sum(report["confusion"]) == 3 * 14
+
+
+def test_a_network_that_is_named_twice_is_refused(data, tmp_path, capsys):
+    workdir = write_workdir(tmp_path / "run")
+    assert run(f"{workdir},{workdir}", data) == 2
+    assert "names a network twice" in capsys.readouterr().err
+    assert run(",", data) == 2
+
+
+def test_the_interval_of_a_mean_is_student_s():
+    def report(accuracy):
+        figures = dict.fromkeys(("uar", "macro_f1", "loss", "ece"), 0.5)
+        return {"accuracy": accuracy, **figures, "flip": {"accuracy": accuracy, **figures}}
+
+    told = across_runs([report(0.64), report(0.66), report(0.68)])
+    assert told["accuracy"]["mean"] == pytest.approx(0.66)
+    # t(0.975, 2) = 4.303, standard deviation 0.02
+    assert told["accuracy"]["interval"] == pytest.approx([0.6103, 0.7097], abs=1e-4)
+    assert told["flip"]["uar"]["interval"] == pytest.approx([0.5, 0.5])
