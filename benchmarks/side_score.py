@@ -14,9 +14,10 @@ import jax
 import numpy as np
 from turns import serve
 
+from fer_jax.compilation import compile_inference
 from fer_jax.faces.detect import DETECT_SIZE
 from fer_jax.faces.media import MAX_PIXELS, read_image
-from fer_jax.inference import inference_function
+from fer_jax.inference import FACE, inference_function
 from fer_jax.predict import MAX_BATCH, Predictor
 from fer_jax.preprocess import grey_face
 from fer_jax.scoring.progress import ProgressReporter
@@ -66,8 +67,11 @@ def main() -> None:
 
 def _network(predictor: Predictor, paths: list[Path], batch_size: int) -> Any:
     """Returns what runs the jitted network over the same pictures, decoded and in memory already."""
-    logits, variables = inference_function(predictor.saved)
-    compiled = jax.jit(logits)
+    device = jax.local_devices()[0]
+    logits, variables = inference_function(predictor.saved, devices=[device])
+    example = jax.ShapeDtypeStruct((batch_size, *FACE.shape), FACE.dtype)
+    lowered = jax.jit(logits).lower(variables, example)
+    compiled = compile_inference(lowered, platform=device.platform)
     batches: list[jax.Array] = []
 
     def network(count: int) -> None:

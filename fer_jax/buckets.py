@@ -1,7 +1,7 @@
 """A function of a batch, compiled ahead of time for a few batch sizes, that takes any number of rows.
 
 The smallest size is compiled before anything is asked, the others by a thread in the background; until
-they are there, rows go through those that are. A short batch is padded, a long one is cut.
+they are there, rows go through those that are. Rows are cut into these sizes, the last one is padded.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Buckets:
 
     Attributes:
         sizes: the batch sizes, ascending.
+        padding: empty rows that calls had to compute.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Buckets:
             devices: one, or several to spread a batch over.
         """
         self.sizes = bucket_sizes(max_rows, devices=len(devices))
+        self.padding = 0
         self._function, self._row = function, row
         self._platform = devices[0].platform
         self._padding = _CPU_PADDING if self._platform == "cpu" else _PADDING
@@ -99,6 +101,7 @@ class Buckets:
         if len(rows) < size:
             padded = np.zeros((size, *self._row.shape), self._row.dtype)
             padded[: len(rows)] = rows
+            self.padding += size - len(rows)
             rows = padded
         return compiled(self._layouts.constants(size), rows)
 

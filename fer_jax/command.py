@@ -38,7 +38,8 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     """
     try:
         code = main(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where a process was started without one
+            sys.stdout.flush()
         return code
     except FerError as error:
         return _refuse(str(error))
@@ -60,7 +61,10 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
 def _nobody_reads() -> bool:
     """Whether standard output is a pipe whose other end is closed."""
     output = select.poll()
-    output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+    try:
+        output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+    except OSError:
+        return False  # it is no file
     return bool(output.poll(0))
 
 

@@ -51,6 +51,12 @@ def leave_cores_for_others() -> None:
     os.environ.setdefault("NPROC", str(max(1, cores() // 2)))
 
 
+def threads() -> int:
+    """Returns how many threads XLA computes with on this process's CPU."""
+    told = os.environ.get("NPROC", "")
+    return max(1, int(told)) if told.isdecimal() else cores()
+
+
 def cores() -> int:
     """Returns how many this process may use, where the system tells."""
     if hasattr(os, "sched_getaffinity"):

@@ -2,8 +2,8 @@
 
 Prints single-crop and flip-averaged figures under their own names, with 95 % intervals, and writes
 report.json and confusion.png. Of several checkpoints, commas between them, it also prints the mean and
-its interval. Figures on the test split are for reporting once, never for choosing: with the weights it
-is recorded that it was opened.
+its interval. Figures on the test split are for reporting once, never for choosing: each opening of it is
+recorded beside the weights.
 """
 
 from __future__ import annotations
@@ -34,10 +34,7 @@ def main(argv: Sequence[str]) -> int:
     if options.out:
         make_folder(Path(options.out))
     sharding.simulate_cpu_devices(0)
-    paths = [Path(name.strip()) for name in options.checkpoint.split(",") if name.strip()]
-    networks = [load_model(path) for path in paths]
-    if len({network.digest for network in networks}) < max(1, len(networks)):
-        raise CheckpointError(f"--checkpoint {options.checkpoint}: names a network twice, or none")
+    networks = _load(options.checkpoint)
     faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
     told = [_report(saved, faces, split=options.split, groups=groups) for saved in networks]
@@ -50,6 +47,16 @@ def main(argv: Sequence[str]) -> int:
     if options.out:
         _write(report, Path(options.out))
     return 0
+
+
+def _load(names: str) -> list[SavedModel]:
+    """Reads the one network, or those, that `--checkpoint` names."""
+    one = Path(names).exists()
+    paths = [Path(name.strip()) for name in ([names] if one else names.split(","))]
+    networks = [load_model(path) for path in paths]
+    if len({network.digest for network in networks}) < len(networks):
+        raise CheckpointError(f"--checkpoint {names}: names a network twice")
+    return networks
 
 
 def _report(

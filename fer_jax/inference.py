@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax import models
-from fer_jax.compilation import cores
+from fer_jax.compilation import threads
 from fer_jax.errors import CheckpointError
 from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
@@ -33,16 +33,18 @@ def inference_function(
 
     Args:
         saved: the network.
-        devices: on which it is to run fast, if that is known.
+        devices: on which it is to run fast, if that is known. On one CPU it convolves by `winograd`,
+            some faces at a time.
 
     Raises:
         CheckpointError: the network is not one of this version's, or the weights are of another.
     """
     model, variables = inference_parts(saved)
     if [device.platform for device in devices] == ["cpu"]:
-        variables = with_winograd(model, variables, example=_EXAMPLE)
-        piece = winograd.piece(cores())
-        return functools.partial(_logits_by_pieces, model=model, piece=piece), variables
+        transformed = with_winograd(model, variables, example=_EXAMPLE)
+        if transformed is not None:
+            by_pieces = functools.partial(_logits_by_pieces, piece=winograd.piece(threads()))
+            return functools.partial(by_pieces, model=model), transformed
     return functools.partial(_logits, model=model), variables
 
 

@@ -59,7 +59,8 @@ def _openings(card: Mapping[str, Any]) -> str:
     times = [opening["time"] for opening in card["test_openings"]]
     if not times:
         return "; by the run's record it had never been opened"
-    return f"; by the run's record it was opened {len(times)} times, first at {min(times)}"
+    often = f"{len(times)} times, first" if len(times) > 1 else "once,"
+    return f"; by the run's record it was opened {often} at {min(times)}"
 
 
 def _lineage(card: Mapping[str, Any]) -> str:

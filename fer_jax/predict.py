@@ -39,7 +39,7 @@ class Predictor:
         labels: names of the 7 probabilities.
         temperature: that logits are divided by (Guo et al., 2017), fitted on the validation split.
         uncertain_below: the confidence that the most confident 80 % of the validation faces reach.
-        bucket_sizes: batch sizes that are compiled; larger inputs are cut.
+        bucket_sizes: batch sizes that are compiled; inputs are cut and filled up to them.
     """
 
     def __init__(
@@ -194,6 +194,11 @@ class Predictor:
     def recompiles(self) -> int:
         """Programs that calls had to compile; stays 0, for all sizes are compiled beforehand."""
         return self._buckets.recompiles
+
+    @property
+    def padding(self) -> int:
+        """Empty rows that calls had to fill batches up with."""
+        return self._buckets.padding
 
     def wait(self) -> None:
         """Returns when every batch size is compiled; before that, calls use the sizes there are."""

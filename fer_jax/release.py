@@ -21,6 +21,7 @@ from fer_jax.model_card import model_card
 from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
 from fer_jax.speed import measure_speed
 from fer_jax.training.openings import read_openings
+from fer_jax.training.workdir import OPENINGS
 
 MAX_RELEASE_BYTES = 10_000_000
 
@@ -53,6 +54,7 @@ def release(workdir: Path, *, out: Path = SHIPPED) -> Path:
         speed = measure_speed(saved, checkpoint_bytes=size(partial / "model"))
         _write_card({**card, "speed": speed}, partial)
         load_model(partial)  # what can not be read back is not put in place
+        _keep_openings(out, saved, partial)
         _replace(out, by=partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -84,7 +86,7 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
         **_without_folders(saved.card),
         "command": line,
         "report": report,
-        "test_openings": read_openings(saved.path),
+        "test_openings": read_openings(saved),
     }
 
 
@@ -125,6 +127,13 @@ def _check_replaceable(out: Path) -> None:
         raise CheckpointError(
             f"{out}: holds something that is no release; name another --out, or remove it first"
         )
+
+
+def _keep_openings(before: Path, saved: SavedModel, after: Path) -> None:
+    """Takes along when the test split was opened with an earlier release of the same weights."""
+    record = before / OPENINGS
+    if record.is_file() and load_model(before).digest == saved.digest:
+        shutil.copyfile(record, after / OPENINGS)
 
 
 def _replace(out: Path, *, by: Path) -> None:

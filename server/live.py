@@ -59,7 +59,7 @@ async def network(app: web.Application) -> AsyncIterator[None]:
     metrics.watch_device(
         queued=lambda: batcher.queued,
         recompiles=lambda: predictor.recompiles,
-        sizes=predictor.bucket_sizes,
+        padding=lambda: predictor.padding,
     )
     app[keys.PREDICTOR], app[keys.BATCHER] = predictor, batcher
     app[keys.EXPLAINER] = Explainer(predictor.saved)

@@ -23,7 +23,7 @@ class Marked:
     Attributes:
         analysis: what was found.
         canvas: uint8 [H, W, 3] RGB, the picture as viewers see it; None where none was drawn.
-        jpeg: what to send them; None when nobody watches.
+        jpeg: what to send them; None where no picture was wanted.
     """
 
     analysis: Analysis
@@ -91,7 +91,7 @@ class Marker:
         )
         return analysis, self._labels.lost(frame.captured_s)
 
-    def picture(
+    def draw(
         self,
         frame: Frame,
         analysis: Analysis,

@@ -88,9 +88,6 @@ class Metrics:
         self._batch_rows = Histogram(
             "fer_batch_rows", "Faces in a batch.", buckets=_ROWS, registry=registry
         )
-        self._batch_padding = Counter(
-            "fer_batch_padding_rows", "Empty rows that filled batches up.", registry=registry
-        )
         self._batch_seconds = Histogram(
             "fer_batch_seconds",
             "Seconds a batch took on the device.",
@@ -140,9 +137,6 @@ class Metrics:
         """The device has worked through a batch."""
         self._batch_rows.observe(report.rows)
         self._batch_seconds.observe(report.seconds)
-        if self._sizes:
-            held = next((size for size in self._sizes if size >= report.rows), report.rows)
-            self._batch_padding.inc(held - report.rows)
 
     def rejected(self, reason: str) -> None:
         """A request was refused; `reason` is an error's stable code."""
@@ -165,11 +159,15 @@ class Metrics:
         self._readings.viewers[name, kind] = count
 
     def watch_device(
-        self, *, queued: Callable[[], int], recompiles: Callable[[], int], sizes: tuple[int, ...]
+        self,
+        *,
+        queued: Callable[[], int],
+        recompiles: Callable[[], int],
+        padding: Callable[[], int],
     ) -> None:
-        """Reads the batcher and the predictor; `sizes` are the compiled batch sizes, ascending."""
+        """Reads the batcher and the predictor whenever the figures are asked for."""
         self._readings.queued, self._readings.recompiles = queued, recompiles
-        self._sizes = sizes
+        self._readings.padding = padding
 
     def exposition(self) -> bytes:
         """Returns all figures as Prometheus' text, of `CONTENT_TYPE`."""

@@ -75,17 +75,21 @@ class Notices:
             watch.cancel()
 
     async def part(self, text: str) -> Part:
-        """Returns a notice as a part of the stream."""
-        state = self._camera.state
-        return await self._pool.run_aside(self._render, state, text)
+        """Returns a notice as a part of the stream; what is behind it may still be seen."""
+        while True:
+            state = self._camera.state
+            behind = self._behind() if state.status in _KEEPS_PICTURE else None
+            part = await self._pool.run_aside(self._render, state, text, behind)
+            if behind is None or self._behind() is behind:
+                return part
 
-    def _render(self, state: CameraState, text: str) -> Part:
+    def _render(self, state: CameraState, text: str, behind: np.ndarray | None) -> Part:
         canvas = picture.notice(
             self._camera.name,
             text,
             width=state.width or self._settings.width,
             height=state.height or self._settings.height,
-            behind=self._behind() if state.status in _KEEPS_PICTURE else None,
+            behind=behind,
         )
         now_s = time.monotonic()
         return Part(

@@ -237,9 +237,9 @@ class Pipeline:
         )
         turn.labelled.set()
         marked = Marked(analysis=analysis)
-        if self._wants_picture():
+        if self._claim_picture():
             marked = await self._pool.run_aside(
-                self._marker.picture,
+                self._marker.draw,
                 frame,
                 analysis,
                 lost=lost,
@@ -249,7 +249,8 @@ class Pipeline:
         await before.done.wait()
         self._publish(marked, found.crops, controls)
 
-    def _wants_picture(self) -> bool:
+    def _claim_picture(self) -> bool:
+        """Whether this frame is to be shown; if so, a film's next ones are not for a while."""
         now_s, pause_s = time.monotonic(), _FILM_PICTURE_S if self.camera.lossless else 0.0
         if not self.pictures.viewers or now_s - self._pictured_s < pause_s:
             return False

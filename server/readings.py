@@ -51,6 +51,7 @@ class Readings(Collector):
         self.viewers: dict[tuple[str, str], Callable[[], int]] = {}
         self.queued: Callable[[], int] = lambda: 0
         self.recompiles: Callable[[], int] = lambda: 0
+        self.padding: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterator[Metric]:
         """Yields them all; called by the registry."""
@@ -61,6 +62,9 @@ class Readings(Collector):
             "fer_recompiles",
             "Programs compiled after the start; stays 0.",
             value=self.recompiles(),
+        )
+        yield CounterMetricFamily(
+            "fer_batch_padding_rows", "Empty rows that filled batches up.", value=self.padding()
         )
         viewers = GaugeMetricFamily("fer_viewers", "Who watches.", labels=("camera", "kind"))
         for (camera, kind), count in self.viewers.items():

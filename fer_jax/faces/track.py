@@ -69,8 +69,10 @@ def likeness(ones: Sequence[Look], others: Sequence[Look]) -> np.ndarray:
     patterns, other_patterns = (
         np.stack([look.pattern for look in side]) for side in (ones, others)
     )
-    brightness, other = (np.array([look.brightness for look in side]) for side in (ones, others))
-    apart = np.maximum(0, np.abs(brightness[:, None] - other) - _BRIGHTNESS_FREE)
+    brightness, other_brightness = (
+        np.array([look.brightness for look in side]) for side in (ones, others)
+    )
+    apart = np.maximum(0, np.abs(brightness[:, None] - other_brightness) - _BRIGHTNESS_FREE)
     return patterns @ other_patterns.T - _BRIGHTNESS_SHARE * apart
 
 
@@ -79,7 +81,7 @@ def _normalised(values: np.ndarray) -> np.ndarray:
     return centred / max(float(np.linalg.norm(centred)), 1e-9)
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass
 class _Track:
     """One face's recent past: `box` is float [4], centre x, y and log width, height, in log pixels."""
 
@@ -161,7 +163,7 @@ class Tracker:
         if not boxes or not self._tracks:
             return []
         expected = np.stack([track.expected(time_s) for track in self._tracks])
-        gaps = np.array([track.time_s - time_s for track in self._tracks])
+        ages_s = np.array([time_s - track.time_s for track in self._tracks])
         affinity = _affinity(
             expected,
             np.stack(boxes),
@@ -169,7 +171,7 @@ class Tracker:
                 [track.look or _UNSEEN for track in self._tracks],
                 [look or _UNSEEN for look in looks],
             ),
-            stranger=_STRANGER * np.exp(gaps[:, None] / _STRANGER_MEMORY_S),
+            stranger=_STRANGER * np.exp(-ages_s[:, None] / _STRANGER_MEMORY_S),
         )
         order = np.argsort(-affinity, axis=None, kind="stable")
         pairs = (divmod(int(at), len(boxes)) for at in order if affinity.flat[at] > -math.inf)

@@ -84,10 +84,10 @@ class _Fold(NamedTuple):
 
 def with_winograd(
     model: nn.Module, variables: Mapping[str, Any], *, example: jax.ShapeDtypeStruct
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Returns variables with which `apply_folded` convolves by `winograd` where that is faster.
 
-    Faster it is for a few faces at a time; see `winograd.piece`.
+    Faster it is for a few faces at a time, see `winograd.piece`. None where it is for no convolution.
 
     Args:
         model: as `fold_batch_norm` takes it.
@@ -109,6 +109,8 @@ def with_winograd(
 
     with nn.intercept_methods(watch):
         jax.eval_shape(lambda x: apply_folded(model, variables, x), example)
+    if not found:
+        return None
     for layer in found:
         params[*layer, _PLACES] = winograd.transform_kernel(params[*layer, "kernel"])
     return {**variables, "params": unflatten_dict(params)}

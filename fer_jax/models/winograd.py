@@ -20,14 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# Pictures at a time whose places one core's cache holds, and at least.
-_PICTURES_A_CORE, _PICTURES = 4, 8
+# Pictures whose places fit a core's cache, and how many are enough work for any number of cores. On one
+# core resnet_small takes 1.75 ms a face of 32 by the direct convolution, 1.20 by pieces of 8, 1.26 by
+# pieces of 4; on two cores 1.02, 0.75 and 1.18.
+_PICTURES_A_CORE, _FEWEST_PICTURES = 4, 8
 _MIN_CHANNELS = 16  # below, the way into that space and back costs more than it saves
 
 
-def piece(cores: int) -> int:
-    """Returns how many pictures should go through a network together on so many cores."""
-    return max(_PICTURES, _PICTURES_A_CORE * cores)
+def piece(threads: int) -> int:
+    """Returns how many pictures should go through a network together: a power of two, as batches are."""
+    return max(_FEWEST_PICTURES, 1 << (_PICTURES_A_CORE * threads).bit_length() - 1)
 
 
 def suits(kernel: Sequence[int], strides: int | Sequence[int] | None) -> bool:

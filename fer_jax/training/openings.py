@@ -7,16 +7,15 @@ whoever reads a test figure can see whether it was the first.
 from __future__ import annotations
 
 import datetime
+import errno
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
-from fer_jax.saved_model import FOLDER, SavedModel, first_line
-
-RECORD = "test_openings.jsonl"
+from fer_jax.saved_model import CARD, FOLDER, SavedModel, first_line
+from fer_jax.training.workdir import OPENINGS, append_row
 
 
 def record_opening(saved: SavedModel, faces: Faces) -> int:
@@ -28,21 +27,22 @@ def record_opening(saved: SavedModel, faces: Faces) -> int:
     Raises:
         CheckpointError: the record can not be read or written; then the split may not be opened.
     """
-    before = len(read_openings(saved.path))
-    line = {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "digest": saved.digest,
-        "step": saved.step,
-        "faces": len(faces),
-        "faces_digest": faces.digest(),
-    }
+    before = len(read_openings(saved))
     path = _record_of(saved.path)
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_row(
+            path,
+            {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "digest": saved.digest,
+                "step": saved.step,
+                "faces": len(faces),
+                "faces_digest": faces.digest(),
+            },
+        )
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise CheckpointError(
             f"{path}: every opening of a test split is recorded there, which failed "
             f"({error.strerror}); copy the checkpoint into a folder of your own"
@@ -50,19 +50,18 @@ def record_opening(saved: SavedModel, faces: Faces) -> int:
     return before
 
 
-def read_openings(checkpoint: Path) -> list[dict[str, Any]]:
-    """Returns what was recorded of the run that a checkpoint is of, the oldest first.
+def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
+    """Returns what was recorded of the run that a network is of, the oldest first.
 
     Raises:
         CheckpointError: the record can not be read.
     """
-    path = _record_of(checkpoint)
+    path = _record_of(saved.path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        rows = [*(saved.card or {}).get("test_openings", []), *map(json.loads, lines)]
+        return [{**row, "time": str(row["time"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: can not be read ({first_line(error)}); it tells when the test split was "
             "opened, take another copy of the run"
@@ -71,5 +70,6 @@ def read_openings(checkpoint: Path) -> list[dict[str, Any]]:
 
 def _record_of(checkpoint: Path) -> Path:
     """One for all checkpoints of a workdir: the test figure of any tells something of the others."""
-    workdir = checkpoint.parent.parent
-    return (workdir if checkpoint.parent.name == FOLDER else checkpoint) / RECORD
+    released = (checkpoint / CARD).exists()
+    in_workdir = checkpoint.parent.name == FOLDER and not released
+    return (checkpoint.parent.parent if in_workdir else checkpoint) / OPENINGS

@@ -18,9 +18,10 @@ from fer_jax.saved_model import FOLDER
 
 HISTORY = "history.jsonl"
 TIMING = "timing.jsonl"
+OPENINGS = "test_openings.jsonl"  # see openings.py
 _LOCK = "lock"
 _REPORTS = ("report.json", "card.json", "confusion.png", "reliability.png")
-_KEPT = ("config.json", HISTORY, TIMING, "history.png")
+_KEPT = ("config.json", HISTORY, TIMING, OPENINGS, "history.png")
 
 
 @contextlib.contextmanager

@@ -73,6 +73,15 @@ def test_a_face_that_jumps_is_found_again_by_its_looks_only() -> None:
     assert tracker.update([_at(357, y=190)], 0.8, [_seen(PERSONS[1])]) == [2]
 
 
+def test_where_looks_are_missing_places_decide() -> None:
+    tracker = Tracker()
+    assert tracker.update([_at(200)], 0.0, [_seen(PERSONS[0])]) == [1]
+    assert tracker.update([_at(500), _at(203)], 0.1) == [2, 1]
+    seen = [_seen(PERSONS[0]), _seen(PERSONS[1])]  # the second has never been looked at
+    assert tracker.update([_at(206), _at(503)], 0.2, seen) == [1, 2]
+    assert tracker.update([_at(509), _at(209)], 0.3, seen[::-1]) == [2, 1]
+
+
 def test_a_track_survives_a_gap_and_ends_after_a_longer_one() -> None:
     tracker = Tracker(max_gap_s=0.5)
     assert tracker.update([_at(200)], 0.0) == [1]

@@ -248,8 +248,8 @@ def test_a_full_queue_refuses_visitors_with_a_time_to_come_back_but_never_a_came
     run(test())
 
 
-@pytest.mark.parametrize(("within_s", "most"), [(30.0, 4), (None, 32)])  # 4 take 20 ms
-def test_while_a_camera_in_a_hurry_is_served_batches_are_kept_short(within_s, most):
+@pytest.mark.parametrize(("within_s", "largest"), [(30.0, {3, 4}), (None, {32})])  # 4 take 20 ms
+def test_while_a_camera_in_a_hurry_is_served_batches_are_kept_short(within_s, largest):
     async def test() -> None:
         sizes: list[int] = []
 
@@ -266,7 +266,7 @@ def test_while_a_camera_in_a_hurry_is_served_batches_are_kept_short(within_s, mo
         deadline_s = None if within_s is None else time.monotonic() + within_s
         await batcher.predict(crops(99), client="camera", live=True, deadline_s=deadline_s)
         await upload
-        assert max(sizes) == most
+        assert max(sizes) in largest
         await batcher.close()
 
     run(test())

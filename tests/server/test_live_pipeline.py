@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor
+from server import picture
 from server.batcher import Batcher
 from server.broadcast import Part, Viewer
 from server.cameras.base import Camera, Status
@@ -76,6 +77,7 @@ class Stage:
     pipeline: Pipeline
     pool: DetectPool
     metrics: Metrics
+    running: asyncio.Task[None]
 
     def figure(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -118,10 +120,11 @@ def play(predictor) -> Callable[..., None]:
         camera.become("live")
         await asyncio.sleep(0)
         try:
-            yield Stage(camera, pipeline, pool, metrics)
+            yield Stage(camera, pipeline, pool, metrics, running)
         finally:
             await pipeline.close()
-            await running
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
             await batcher.close()
             await pool.close()
 
@@ -366,7 +369,7 @@ def test_a_frame_that_can_not_be_analysed_costs_nothing_but_itself(play, photo, 
 def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, drawn, gate = stage.pipeline, list[int](), threading.Event()
-        picture, publish, published = pipeline._marker.picture, pipeline._publish, list[int]()
+        picture, publish, published = pipeline._marker.draw, pipeline._publish, list[int]()
 
         def slow_at_first(frame, *rest, **options):
             if frame.number == 1:
@@ -379,7 +382,7 @@ def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, 
             published.append(marked.analysis.number)
             publish(marked, *rest)
 
-        monkeypatch.setattr(pipeline._marker, "picture", slow_at_first)
+        monkeypatch.setattr(pipeline._marker, "draw", slow_at_first)
         monkeypatch.setattr(pipeline, "_publish", noted)
         with pipeline.pictures.subscribe():
             assert stage.camera.show(photo) == 1
@@ -450,7 +453,7 @@ def test_privacy_acts_on_the_very_next_picture_and_forgets_the_ones_before(play,
 def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, loop = stage.pipeline, asyncio.get_running_loop()
-        picture = pipeline._marker.picture
+        picture = pipeline._marker.draw
 
         async def ask_for_privacy() -> None:
             pipeline.set_controls(Controls(privacy="pixelate"))
@@ -461,7 +464,7 @@ def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monk
             return marked
 
         with pipeline.pictures.subscribe(), pipeline.results.subscribe() as results:
-            monkeypatch.setattr(pipeline._marker, "picture", interrupted)
+            monkeypatch.setattr(pipeline._marker, "draw", interrupted)
             stage.camera.show(photo)
             await anext(results)
             assert stage.figure("fer_frames_encoded_total", camera="desk") == 1
@@ -469,6 +472,57 @@ def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monk
             stage.camera.show(photo)
             await anext(results)
             assert pipeline.pictures.latest is not None
+
+    play(test)
+
+
+def test_a_notice_under_way_when_privacy_changes_shows_nothing_of_before(play, photo, monkeypatch):
+    async def test(stage: Stage) -> None:
+        pipeline, behind, gate = stage.pipeline, list[np.ndarray | None](), threading.Event()
+        render = picture.notice
+
+        def slow_at_first(*text, **options):
+            behind.append(options["behind"])
+            assert len(behind) > 1 or gate.wait(20)
+            return render(*text, **options)
+
+        monkeypatch.setattr(picture, "notice", slow_at_first)
+        with pipeline.pictures.subscribe() as viewer:
+            stage.camera.show(photo)
+            await next_analysis(viewer)
+            stage.camera.become("stalled", "no picture for 2 s")
+            await until(lambda: len(behind) == 1)
+            pipeline.set_controls(Controls(privacy="pixelate"))
+            gate.set()
+            notice = await anext(viewer)
+            assert notice.analysis is None
+        assert behind[0] is not None
+        assert behind[1:] == [None]
+
+    play(test)
+
+
+def test_a_cancelled_pipeline_waits_for_no_frame_under_way(play, photo, monkeypatch):
+    async def test(stage: Stage) -> None:
+        pipeline, loop, gates = stage.pipeline, asyncio.get_running_loop(), list[threading.Event]()
+        draw = pipeline._marker.draw
+
+        def held(*frame, **options):
+            gate = threading.Event()
+            loop.call_soon_threadsafe(gates.append, gate)
+            assert gate.wait(20)
+            return draw(*frame, **options)
+
+        monkeypatch.setattr(pipeline._marker, "draw", held)
+        with pipeline.pictures.subscribe():
+            for count in (1, 2):
+                stage.camera.show(photo)
+                await until(lambda count=count: len(gates) == count)
+            stage.running.cancel()
+            await asyncio.wait((stage.running,), timeout=10)
+            assert stage.running.cancelled()
+        for gate in gates:
+            gate.set()
 
     play(test)
 

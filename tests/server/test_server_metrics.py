@@ -6,7 +6,6 @@ import time
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.batcher import BatchReport
 from server.cameras.base import CameraState
 from server.frames import Frame
 from server.lateness import Lateness
@@ -28,7 +27,7 @@ def test_what_is_read_is_read_at_the_moment_of_asking():
     state, queued = CameraState(), 0
     metrics.watch_camera("desk", lambda: state)
     metrics.watch_viewers("desk", "pictures", lambda: 3)
-    metrics.watch_device(queued=lambda: queued, recompiles=lambda: 0, sizes=(1, 2, 4))
+    metrics.watch_device(queued=lambda: queued, recompiles=lambda: 0, padding=lambda: 4)
     state, queued = CameraState(status="missing", drops=5, reconnects=2, frames=90), 7
     read = samples(metrics)
     assert {status: read["fer_camera_status", ("desk", status)] for status in CAMERA_STATUSES} == {
@@ -40,14 +39,7 @@ def test_what_is_read_is_read_at_the_moment_of_asking():
     assert read["fer_viewers", ("desk", "pictures")] == 3
     assert read["fer_queue_depth", ()] == 7
     assert read["fer_recompiles_total", ()] == 0
-
-
-def test_padding_is_what_the_compiled_sizes_leave_empty():
-    metrics = Metrics()
-    metrics.watch_device(queued=lambda: 0, recompiles=lambda: 0, sizes=(1, 2, 4, 8))
-    for rows in (1, 3, 5):
-        metrics.batch_done(BatchReport(rows=rows, clients=1, left=0, seconds=0.01))
-    assert samples(metrics)["fer_batch_padding_rows_total", ()] == 0 + 1 + 3
+    assert read["fer_batch_padding_rows_total", ()] == 4
 
 
 def test_frames_at_a_socket_requests_and_refusals_are_counted():
