@@ -123,7 +123,8 @@ class Config:
     seed: int = 0
     # Passes over the training faces; 0: what was measured to suit the data (see data/datasets.py).
     epochs: int = 0
-    # A workdir or checkpoint of the same network to begin from; empty: random weights.
+    # Workdirs or checkpoints of the same network to begin with, commas between them; of several, with
+    # the mean of their weights. Empty: random weights.
     start: str = ""
     batch_size: int = 64
     eval_batch_size: int = 256

@@ -22,7 +22,7 @@ from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
 from fer_jax.files import make_folder, write_json
-from fer_jax.saved_model import SavedModel, load_model
+from fer_jax.saved_model import SavedModel, load_model, load_models
 from fer_jax.training import evaluation, plots, reports, sharding
 from fer_jax.training.groups import group_report, read_groups
 from fer_jax.training.openings import record_opening
@@ -51,11 +51,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _load(names: str) -> list[SavedModel]:
     """Reads the one network, or those, that `--checkpoint` names."""
-    one = Path(names).exists()
-    paths = [Path(name.strip()) for name in ([names] if one else names.split(","))]
-    networks = [load_model(path) for path in paths]
-    if len({network.digest for network in networks}) < len(networks):
-        raise CheckpointError(f"--checkpoint {names}: names a network twice")
+    one = Path(names)
+    networks = [load_model(one)] if one.exists() else load_models(names)
+    if len({network.digest for network in networks}) < max(1, len(networks)):
+        raise CheckpointError(f"--checkpoint {names}: names a network twice, or none")
     return networks
 
 

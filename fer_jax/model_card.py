@@ -66,11 +66,16 @@ def _openings(card: Mapping[str, Any]) -> str:
 def _lineage(card: Mapping[str, Any]) -> str:
     lines = []
     if start := card.get("start"):
-        lines.append(f"It began with the weights of the network `{start[:12]}`.")
+        which = "mean of the weights of" if "," in start else "weights of the network"
+        lines.append(f"It began with the {which} {_names(start)}.")
     if teacher := card.get("teacher"):
-        names = ", ".join(f"`{digest[:12]}`" for digest in teacher.split(","))
-        lines.append(f"Beside the labels it learned from what {names} saw in the training faces.")
+        seen = f"what {_names(teacher)} saw in the training faces"
+        lines.append(f"Beside the labels it learned from {seen}.")
     return "".join(f" {line}" for line in lines)
+
+
+def _names(digests: str) -> str:
+    return ", ".join(f"`{digest[:12]}`" for digest in digests.split(","))
 
 
 def _data(card: Mapping[str, Any]) -> str:

@@ -84,6 +84,15 @@ def load_model(path: Path, *, best: bool = True) -> SavedModel:
     return SavedModel(folder, step, variables, about, found, card)
 
 
+def load_models(names: str) -> list[SavedModel]:
+    """Reads every network that is named: paths as `load_model` takes them, with commas between.
+
+    Raises:
+        CheckpointError: as `load_model`.
+    """
+    return [load_model(Path(name.strip())) for name in names.split(",") if name.strip()]
+
+
 def digest(variables: Variables) -> str:
     """SHA-256 over every array's path, dtype, shape and bytes, in the tree's order."""
     sha = hashlib.sha256()

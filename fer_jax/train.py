@@ -23,16 +23,16 @@ from fer_jax.config import Config, flat, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
-from fer_jax.inference import inference_parts
 from fer_jax.preprocess import FACE_SIZE
-from fer_jax.saved_model import SavedModel, load_model
+from fer_jax.saved_model import load_models
 from fer_jax.training import loop, plots, sharding, workdir
 from fer_jax.training.checkpoint import Checkpoints
-from fer_jax.training.distillation import load_teachers, teacher_targets
+from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import ProgressReporter
+from fer_jax.training.starting import load_start
 from fer_jax.training.state import TrainState, parameter_count
 
 _SYNTHETIC_BANNER = """\
@@ -64,10 +64,10 @@ def main(argv: Sequence[str]) -> int:
 
     with workdir.locked(folder), _StopSignal() as stop:
         # ---- program and state
-        teachers = load_teachers(config.loss.teacher)
-        start = _start(config)
+        teachers = load_models(config.loss.teacher)
+        start = load_start(config)
         lineage = {
-            "start": None if start is None else start.digest,
+            "start": None if start is None else ",".join(start.digests),
             "teacher": ",".join(sorted(network.digest for network in teachers)) or None,
         }
         program = assemble(
@@ -189,20 +189,6 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
             f"note: the run was begun on {saved['devices']} device(s) and goes on on "
             f"{wanted['devices']}: its last digits will differ from one that never moved"
         )
-
-
-def _start(config: Config) -> SavedModel | None:
-    """The network to begin from, if one is named."""
-    if not config.start:
-        return None
-    saved = load_model(Path(config.start))
-    inference_parts(saved)  # refuses a network, or weights, that are none of this version's
-    name = saved.about["config"]["model"]["name"]
-    if name != config.model.name:
-        raise TrainingError(
-            f"config.start={config.start}: is a {name}, the run trains a {config.model.name}"
-        )
-    return saved
 
 
 def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, folder: Path) -> str:

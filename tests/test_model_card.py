@@ -86,4 +86,7 @@ def test_a_card_tells_what_a_network_began_with_and_learned_from(card):
     lineage = {"start": "0" * 64, "teacher": f"{'1' * 64},{'2' * 64}"}
     text = in_one_line(model_card({**card, **lineage}))
     assert "It began with the weights of the network `000000000000`." in text
+    several = {"start": f"{'3' * 64},{'4' * 64}"}
+    text = in_one_line(model_card({**card, **lineage, **several}))
+    assert "It began with the mean of the weights of `333333333333`, `444444444444`." in text
     assert "it learned from what `111111111111`, `222222222222` saw in the training faces" in text

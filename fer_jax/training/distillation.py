@@ -7,20 +7,14 @@ heart spreads a label over what the face may also show (Furlanello et al., 2018,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.inference import calibration
-from fer_jax.saved_model import SavedModel, load_model
+from fer_jax.saved_model import SavedModel
 from fer_jax.training.evaluation import saved_logits
 from fer_jax.training.reports import softmax
-
-
-def load_teachers(names: str) -> list[SavedModel]:
-    """Returns the networks of `config.loss.teacher`: workdirs or checkpoints, commas between them."""
-    return [load_model(Path(name.strip())) for name in names.split(",") if name.strip()]
 
 
 def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, train
-from fer_jax.saved_model import load_model
-from fer_jax.training.distillation import blend, load_teachers, teacher_targets
+from fer_jax.saved_model import load_model, load_models
+from fer_jax.training.distillation import blend, teacher_targets
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 
@@ -40,7 +40,7 @@ def test_a_teacher_says_of_a_face_what_its_predictor_says(teacher):
 def test_several_teachers_are_averaged(teacher, tmp_path):
     other = write_workdir(tmp_path / "other", seed=1)
     faces = pattern_faces(5)
-    teachers = load_teachers(f"{teacher}, {other}")
+    teachers = load_models(f"{teacher}, {other}")
     assert [network.path.parents[1] for network in teachers] == [teacher, other]
     one, two = (teacher_targets([network], faces) for network in teachers)
     np.testing.assert_allclose(teacher_targets(teachers, faces), (one + two) / 2, atol=1e-6)
@@ -68,6 +68,19 @@ def test_a_run_begins_with_the_weights_it_is_given(teacher, tmp_path, capsys):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), was, now)
     assert short_run(folder, *still[1:]) == 2
     assert "started elsewhere" in capsys.readouterr().err
+
+
+def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path):
+    folder, other = tmp_path / "run", write_workdir(tmp_path / "other", seed=5)
+    still = ("optim.learning_rate=1e-12", "ema_decay=0")
+    assert short_run(folder, f"start={teacher},{other}", *still) == 0
+    networks = [load_model(path) for path in (teacher, other, folder)]
+    jax.tree.map(
+        lambda a, b, mean: np.testing.assert_allclose(mean, (a + b) / 2, atol=1e-6),
+        *(network.variables["params"] for network in networks),
+    )
+    told = json.loads((folder / "card.json").read_text())["start"]
+    assert told == ",".join(sorted(network.digest for network in networks[:2]))
 
 
 def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsys):

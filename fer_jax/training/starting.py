@@ -1,0 +1,57 @@
+"""Where a run's weights begin when they are not random: with another run's, or the mean of several.
+
+Runs that went on from the same weights lie in one valley of the loss, and the mean of their weights
+often recognises more than each of them (Wortsman et al., 2022, arXiv:2203.05482).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from fer_jax.config import Config
+from fer_jax.errors import TrainingError
+from fer_jax.inference import inference_parts
+from fer_jax.saved_model import load_models
+from fer_jax.training.state import Variables
+
+
+class Start(NamedTuple):
+    """Variables to begin with, float32 arrays, and the digests of those they are the mean of."""
+
+    variables: Variables
+    digests: tuple[str, ...]
+
+
+def load_start(config: Config) -> Start | None:
+    """Returns what `config.start` names; None where a run begins with random weights.
+
+    Raises:
+        CheckpointError: a network can not be read or is not one of this version's.
+        TrainingError: it is another one than the run trains.
+    """
+    networks = load_models(config.start)
+    for network in networks:
+        inference_parts(network)  # refuses weights that do not fit their network
+        name = network.about["config"]["model"]["name"]
+        if name != config.model.name:
+            raise TrainingError(
+                f"config.start={config.start}: {network.path} is a {name}, the run trains a "
+                f"{config.model.name}"
+            )
+    if not networks:
+        return None
+    variables = mean_variables([network.variables for network in networks])
+    return Start(variables, tuple(sorted(network.digest for network in networks)))
+
+
+def mean_variables(each: Sequence[Variables]) -> Variables:
+    """Returns the mean of one or more networks' variables, array by array, in their own dtypes."""
+
+    def mean(*arrays: np.ndarray) -> np.ndarray:
+        return np.mean(np.stack(arrays), axis=0, dtype=np.float64).astype(arrays[0].dtype)
+
+    return jax.tree.map(mean, *each)
