@@ -160,7 +160,7 @@ def _initial_state(
     else:
         state = program.init()
     for name in (workdir.HISTORY, workdir.TIMING):
-        workdir.keep_rows_until(folder / name, step or 0)
+        workdir.keep_rows_until(folder / name, step or -1)  # epoch 0 is then told again, too
     return state
 
 

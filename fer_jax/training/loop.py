@@ -1,6 +1,8 @@
 """The training loop: epochs of jitted steps, each epoch ended by validation and a checkpoint.
 
-The loop owns no files and prints nothing; a `Reporter` is told what happens.
+A run that begins with trained weights validates and saves them first, as its epoch 0, and so keeps them
+where no later epoch is better. The loop owns no files and prints nothing; a `Reporter` is told what
+happens.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 
 from fer_jax.data.in_memory import Batch
 from fer_jax.errors import TrainingError
+from fer_jax.preprocess import FACE_SIZE
 from fer_jax.training import sharding
 from fer_jax.training.metrics import figures
 from fer_jax.training.program import Program, training_batch, validate
@@ -58,7 +61,7 @@ def run(
         program: what to run.
         state: where to start; donated.
         reporter: is told of every step and epoch.
-        save: is called after every epoch with the state and the history row.
+        save: is called after every epoch, epoch 0 included, with the state and the history row.
         should_stop: asked before every step.
 
     Raises:
@@ -67,6 +70,10 @@ def run(
     """
     epochs, order = program.config.epochs, program.order
     step = int(state.step)
+    if step == 0 and program.starts_trained:
+        row = _beginning(program, state)
+        reporter.epoch(row)
+        save(state, row)
     while step < program.total_steps and not bool(state.ran_out):
         epoch = next(e for e in range(1, epochs + 1) if order.end_of_epoch(e) > step)
         end = order.end_of_epoch(epoch)
@@ -115,6 +122,22 @@ def _train_epoch(
     return state
 
 
+def _beginning(program: Program, state: TrainState) -> dict[str, Any]:
+    """The row of epoch 0. The plateau is not told: it waits for improvement from the first epoch on."""
+    validated = _validated(program, state, size=FACE_SIZE, epoch=0)
+    return {
+        "epoch": 0,
+        "step": 0,
+        "face_size": FACE_SIZE,
+        "learning_rate": 0.0,
+        "plateau_scale": float(state.plateau.scale),
+        "train_loss": None,
+        "train_accuracy": None,
+        **validated,
+        "ran_out": False,
+    }
+
+
 def _end_epoch(
     program: Program, state: TrainState, *, epoch: int
 ) -> tuple[TrainState, dict[str, Any]]:
@@ -122,9 +145,8 @@ def _end_epoch(
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
     size = program.face_size(step - 1)
-    validated, _ = validate(program, state.evaluated, program.validation, size=size)
-    _check_finite(validated["loss"], name="validation loss", step=step, epoch=epoch)
-    state = program.end_epoch(state, np.float32(validated["loss"]))
+    validated = _validated(program, state, size=size, epoch=epoch)
+    state = program.end_epoch(state, np.float32(validated["validation_loss"]))
     row = {
         "epoch": epoch,
         "step": step,
@@ -133,10 +155,17 @@ def _end_epoch(
         "plateau_scale": scale,
         "train_loss": trained["loss"],
         "train_accuracy": trained["accuracy"],
-        **{f"validation_{k}": validated[k] for k in ("loss", "accuracy", "uar", "macro_f1")},
+        **validated,
         "ran_out": bool(state.ran_out),
     }
     return state, row
+
+
+def _validated(program: Program, state: TrainState, *, size: int, epoch: int) -> dict[str, float]:
+    """The validation figures of a history row."""
+    validated, _ = validate(program, state.evaluated, program.validation, size=size)
+    _check_finite(validated["loss"], name="validation loss", step=int(state.step), epoch=epoch)
+    return {f"validation_{k}": validated[k] for k in ("loss", "accuracy", "uar", "macro_f1")}
 
 
 def _check_finite(loss: float, *, name: str, step: int, epoch: int) -> None:

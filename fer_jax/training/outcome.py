@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from fer_jax.errors import TrainingError
 from fer_jax.files import write_json
-from fer_jax.saved_model import FOLDER, load_model
+from fer_jax.saved_model import FOLDER, Variables, load_model
 from fer_jax.training import plots, reports, sharding, workdir
 from fer_jax.training.program import Program, validate
 
@@ -41,17 +41,9 @@ def write_outcome(
     if best is None:
         raise TrainingError(f"{folder}: no checkpoint was written")
     saved = load_model(folder / FOLDER / str(best))
-    variables = jax.device_put(saved.variables, sharding.replicated(program.mesh))
-    _, logits = validate(program, variables, program.validation)
-    _, flipped = validate(program, variables, program.validation.mirrored())
-    labels = program.validation.labels
-    report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
-    temperature = reports.fit_temperature(logits, labels)
-    calibrated = reports.softmax(logits / temperature)
-    uncertain_below = reports.confidence_threshold(calibrated)
-    trusted = reports.calibrated_figures(calibrated, labels, uncertain_below=uncertain_below)
     rows = workdir.read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
+    judged = _judge(program, jax.device_put(saved.variables, sharding.replicated(program.mesh)))
     card = reports.card(
         config=program.config,
         dataset=data_card,
@@ -59,32 +51,59 @@ def write_outcome(
         variables=saved.variables,
         step=best,
         epoch=epoch,
-        report=report,
-        temperature=temperature,
-        uncertain_below=uncertain_below,
-        calibrated=trusted,
         lineage=lineage,
+        **judged._asdict(),
     )
-    write_json(folder / "report.json", report)
+    write_json(folder / "report.json", judged.report)
     write_json(folder / "card.json", card)
     plots.history(rows, folder / "history.png", best_epoch=epoch)
+    _draw(judged, folder, data=data_card["name"])
+    print(f"kept epoch {epoch} (best {program.config.best_by}): {_told(judged)}")
+    print(f"see {folder}/report.json, card.json, history.png, confusion.png and reliability.png")
+
+
+class _Judged(NamedTuple):
+    """What validation says of a checkpoint, as `reports.card` takes it."""
+
+    report: dict[str, Any]
+    temperature: float
+    uncertain_below: float
+    calibrated: dict[str, Any]
+
+
+def _judge(program: Program, variables: Variables) -> _Judged:
+    _, logits = validate(program, variables, program.validation)
+    _, flipped = validate(program, variables, program.validation.mirrored())
+    labels = program.validation.labels
+    report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
+    temperature = reports.fit_temperature(logits, labels)
+    probabilities = reports.softmax(logits / temperature)
+    threshold = reports.confidence_threshold(probabilities)
+    calibrated = reports.calibrated_figures(probabilities, labels, uncertain_below=threshold)
+    return _Judged(report, temperature, threshold, calibrated)
+
+
+def _draw(judged: _Judged, folder: Path, *, data: str) -> None:
+    report, calibrated = judged.report, judged.calibrated
     plots.confusion(
         np.asarray(report["confusion"]),
         folder / "confusion.png",
-        title=f"{data_card['name']}, validation: accuracy {report['accuracy']:.1%}, "
-        f"UAR {report['uar']:.1%}",
+        title=f"{data}, validation: accuracy {report['accuracy']:.1%}, UAR {report['uar']:.1%}",
     )
     plots.reliability(
-        trusted["reliability"],
+        calibrated["reliability"],
         folder / "reliability.png",
-        title=f"{data_card['name']}, validation: calibration error {trusted['ece']:.1%}",
+        title=f"{data}, validation: calibration error {calibrated['ece']:.1%}",
     )
+
+
+def _told(judged: _Judged) -> str:
+    report, calibrated = judged.report, judged.calibrated
     low, high = report["accuracy_interval"]
-    print(
-        f"kept epoch {epoch} (best {program.config.best_by}): validation accuracy "
-        f"{report['accuracy']:.2%} ({low:.1%} to {high:.1%}), flip-averaged "
+    confident = calibrated["confident"]
+    return (
+        f"validation accuracy {report['accuracy']:.2%} ({low:.1%} to {high:.1%}), flip-averaged "
         f"{report['flip']['accuracy']:.2%}, UAR {report['uar']:.2%}, ECE {report['ece']:.3f}, "
-        f"calibrated {trusted['ece']:.3f}; of the confident {trusted['confident']['share']:.0%}, "
-        f"{trusted['confident']['accuracy']:.1%} are right"
-        f"\nsee {folder}/report.json, card.json, history.png, confusion.png and reliability.png"
+        f"calibrated {calibrated['ece']:.3f}; of the confident {confident['share']:.0%}, "
+        f"{confident['accuracy']:.1%} are right"
     )

@@ -26,18 +26,20 @@ def history(rows: Sequence[dict[str, Any]], path: Path, *, best_epoch: int | Non
         best_epoch: is marked; None marks none.
     """
     epochs = [row["epoch"] for row in rows]
+
+    def series(name: str) -> np.ndarray:  # None, epoch 0's training figures, becomes a gap
+        return np.array([row[name] for row in rows], dtype=float)
+
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     loss, accuracy, rate = figure.subplots(1, 3)
     for name, colour in (("train", _TRAIN), ("validation", _VALIDATION)):
         marker = "o" if len(rows) < 3 else None
-        loss.plot(
-            epochs, [row[f"{name}_loss"] for row in rows], color=colour, label=name, marker=marker
-        )
-        shares = [100 * row[f"{name}_accuracy"] for row in rows]
+        loss.plot(epochs, series(f"{name}_loss"), color=colour, label=name, marker=marker)
+        shares = 100 * series(f"{name}_accuracy")
         accuracy.plot(epochs, shares, color=colour, label=name, marker=marker)
-    uar = [100 * row["validation_uar"] for row in rows]
+    uar = 100 * series("validation_uar")
     accuracy.plot(epochs, uar, color=_VALIDATION, linestyle=":", label="validation UAR")
-    rate.plot(epochs, [row["learning_rate"] for row in rows], color=_RATE, drawstyle="steps-mid")
+    rate.plot(epochs, series("learning_rate"), color=_RATE, drawstyle="steps-mid")
     loss.set_title("loss (nats; training: augmented, smoothed)", fontsize=10)
     accuracy.set_title("accuracy (%)", fontsize=10)
     rate.set_title("learning rate at the epoch's end", fontsize=10)

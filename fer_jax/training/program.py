@@ -37,6 +37,7 @@ class Program:
         mesh: the devices.
         order: which faces each step sees.
         learning_rates: float32 [total_steps], of each step before the plateau's scale.
+        starts_trained: whether a run begins with trained weights.
         init: () -> the state before the first step, replicated over the mesh.
         train_step: state, batch -> state, loss; compiled once a face size, donates the state.
         eval_step: variables, sums, batch -> sums, logits; compiled once a face size.
@@ -50,6 +51,7 @@ class Program:
     mesh: Mesh
     order: TrainingOrder
     learning_rates: np.ndarray
+    starts_trained: bool
     init: Callable[[], TrainState]
     train_step: Callable[..., Any]
     eval_step: Callable[..., Any]
@@ -120,6 +122,7 @@ def assemble(
         mesh=mesh,
         order=order,
         learning_rates=np.asarray(jax.vmap(schedule)(np.arange(total))),
+        starts_trained=start is not None,
         init=functools.partial(jax.jit(create, out_shardings=everywhere), root, start=start),
         train_step=jax.jit(train_step, donate_argnums=0, out_shardings=everywhere),
         eval_step=compile_eval_step(model),

@@ -82,9 +82,13 @@ class ProgressReporter:
         files.append_row(self._folder / files.TIMING, timing)
         files.append_row(self._folder / files.HISTORY, row)
         self._bar.update(self._task, accuracy=f"{row['validation_accuracy']:.1%}")
+        trained = (
+            f"train loss {row['train_loss']:.3f} acc {row['train_accuracy']:.1%}"
+            if row["epoch"]
+            else "the weights it begins with"
+        )
         self.say(
-            f"epoch {row['epoch']:>3}/{self._epochs}  "
-            f"train loss {row['train_loss']:.3f} acc {row['train_accuracy']:.1%}  "
+            f"epoch {row['epoch']:>3}/{self._epochs}  {trained}  "
             f"validation loss {row['validation_loss']:.3f} acc {row['validation_accuracy']:.1%} "
             f"uar {row['validation_uar']:.1%}  lr {row['learning_rate']:.2g}  "
             f"{self._speed():.0f} images/s  {seconds:.0f} s"

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from fer_jax import Predictor, command, train
 from fer_jax.saved_model import load_model, load_models
 from fer_jax.training.distillation import blend, teacher_targets
+from fer_jax.training.workdir import read_rows
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 
@@ -81,6 +83,36 @@ def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path
     )
     told = json.loads((folder / "card.json").read_text())["start"]
     assert told == ",".join(sorted(network.digest for network in networks[:2]))
+
+
+def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, capsys):
+    folder = tmp_path / "run"
+    spoiling = (
+        f"start={teacher}",
+        "optim.learning_rate=0.5",
+        "optim.warmup_epochs=0",
+        "ema_decay=0",
+    )
+    assert short_run(folder, *spoiling) == 0
+    assert "epoch   0/1  the weights it begins with  validation loss" in capsys.readouterr().out
+    rows = read_rows(folder / "history.jsonl")
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert rows[1]["validation_loss"] > rows[0]["validation_loss"]
+    was, now = load_model(teacher).variables, load_model(folder).variables
+    jax.tree.map(np.testing.assert_array_equal, was, now)
+    card = json.loads((folder / "card.json").read_text())
+    assert (card["epoch"], card["step"]) == (0, 0)
+
+
+def test_a_run_stopped_at_its_beginning_goes_on_as_if_it_had_not_been(teacher, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert short_run(whole, f"start={teacher}") == 0
+    shutil.copytree(whole, stopped)
+    for folder in (stopped / "checkpoints").iterdir():
+        if folder.name != "0":  # as a run killed in its first epoch leaves it
+            shutil.rmtree(folder)
+    assert short_run(stopped, f"start={teacher}") == 0
+    assert (stopped / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
 
 
 def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsys):
