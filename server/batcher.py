@@ -1,7 +1,11 @@
-"""Faces of all cameras and requests, in batches, through the one device thread.
+"""Faces of all cameras and requests, in batches, through the network.
 
 Nothing waits while the device is idle; what comes while it works goes into the next batch, the clients
 taking turns. Everything but the device call belongs to the event loop's thread, so there are no locks.
+
+While a camera with deadlines is served, one batch is computed at a time, and kept short for the camera's
+next face not to wait long. Otherwise another may be under way meanwhile: with two of them, an unpaced
+film of two or three faces a frame is analysed 1.17 times as fast on two cores.
 """
 
 from __future__ import annotations
@@ -19,8 +23,7 @@ from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.preprocess import FACE_SIZE
 from server.turns import Request, Share, Turns
 
-# While a camera with deadlines is served, a batch is kept short for its next face not to wait long.
-_LIVE_BATCH_S = 0.02
+_LIVE_BATCH_S = 0.02  # the longest one while a camera with deadlines is served
 _LIVE_MEMORY_S = 1.0
 _RATE_MEMORY = 0.9  # of the past in the estimate of seconds per row, batch by batch
 
@@ -88,22 +91,25 @@ class Batcher:
         *,
         max_batch: int = 32,
         max_queued: int = 256,
+        under_way: int = 1,
         on_batch: Callable[[BatchReport], None] = lambda report: None,
     ) -> None:
-        """Starts the device thread; create it inside the running event loop.
+        """Makes the device's threads; create it inside the running event loop.
 
         Args:
             predict: uint8 [B, 48, 48] -> float32 [B, 7], each row for itself; 1 <= B <= `max_batch`.
             max_batch: rows of the largest batch.
             max_queued: crops that may wait; a larger request is taken when nothing else waits.
+            under_way: batches at a time, each in a thread, unless a camera with deadlines is served.
             on_batch: called on the event loop after each batch.
         """
         self._predict, self._on_batch = predict, on_batch
         self._max_batch, self._max_queued = max_batch, max_queued
         self._loop = asyncio.get_running_loop()
-        self._device = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._under_way = under_way
+        self._device = concurrent.futures.ThreadPoolExecutor(under_way, thread_name_prefix="device")
         self._turns: Turns[_Waiter] = Turns()
-        self._working: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
         self._closed = False
         self._recent_rows, self._recent_s = 1.0, 0.002  # a guess until the first batches are back
         self._last_live_s = -math.inf
@@ -164,9 +170,9 @@ class Batcher:
         waiter = _Waiter(self._loop.create_future(), probabilities)
         request = Request(client, crops, now, waiter)
         self._turns.add(request)
-        if self._working is None:
+        if len(self._workers) < self._most_under_way():
             # A task starts with the loop's next round: whoever asks in this one is in the batch, too.
-            self._working = self._loop.create_task(self._work())
+            self._workers.add(self._loop.create_task(self._work()))
         try:
             wait_s = None if deadline_s is None else deadline_s - now
             done, _ = await asyncio.wait((waiter.future,), timeout=wait_s)
@@ -178,16 +184,16 @@ class Batcher:
             self._turns.remove(request)
 
     async def close(self) -> None:
-        """Takes no more requests, waits for those there are and ends the device thread."""
+        """Takes no more requests, waits for those there are and ends the device's threads."""
         self._closed = True
-        while self._working is not None:
-            await asyncio.shield(self._working)
+        while self._workers:
+            await asyncio.wait(self._workers)
         self._device.shutdown(wait=False)
 
     async def _work(self) -> None:
-        """Runs batches until nothing waits."""
+        """Runs batches one after the other until nothing waits, or others are enough."""
         try:
-            while self._turns.queued:
+            while self._turns.queued and len(self._workers) <= self._most_under_way():
                 shares = self._turns.take(self._most_rows())
                 rows = np.stack([crop for share in shares for crop in share.crops])
                 began_s = time.monotonic()
@@ -202,12 +208,20 @@ class Batcher:
                 self._deliver(shares, values, began_s=began_s, seconds=seconds)
                 self._report(shares, len(rows), seconds)
         finally:
-            self._working = None
+            # At once: a request made between its end and a callback would wait for nobody.
+            self._workers -= {asyncio.current_task()}
+
+    def _most_under_way(self) -> int:
+        return 1 if self._serves_live() else self._under_way
 
     def _most_rows(self) -> int:
-        if time.monotonic() - self._last_live_s > _LIVE_MEMORY_S:
+        if not self._serves_live():
             return self._max_batch
         return min(self._max_batch, max(1, int(_LIVE_BATCH_S / self._row_s())))
+
+    def _serves_live(self) -> bool:
+        """Whether there is a camera with deadlines, which is to have its answers soon."""
+        return time.monotonic() - self._last_live_s <= _LIVE_MEMORY_S
 
     def _row_s(self) -> float:
         return self._recent_s / self._recent_rows

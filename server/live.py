@@ -27,6 +27,7 @@ from server.pipeline import Pipeline
 from server.upload_pace import UploadPace
 
 MAX_BATCH = 32
+_UNDER_WAY = 2  # batches: the device computes one while the other is handed over
 _UPLOAD_THREADS = 1  # more would not finish more on few cores, and cameras go first
 _UPLOAD_NICENESS = 10
 _PACE = 0.6  # of the deadline: an estimate errs, and the batcher wants its share
@@ -54,6 +55,7 @@ async def network(app: web.Application) -> AsyncIterator[None]:
         lambda crops: predictor(crops).probabilities,
         max_batch=MAX_BATCH,
         max_queued=settings.limits.queued_crops,
+        under_way=_UNDER_WAY,
         on_batch=metrics.batch_done,
     )
     metrics.watch_device(

