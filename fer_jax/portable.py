@@ -102,21 +102,16 @@ def onnx_model(saved: SavedModel) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def onnx_difference(content: bytes, saved: SavedModel, faces: np.ndarray) -> float | None:
+def onnx_difference(content: bytes, saved: SavedModel, faces: np.ndarray) -> float:
     """Returns by how much an ONNX model's probabilities differ at most from the checkpoint's.
 
     Args:
         content: of `onnx_model`.
         saved: what it was made of.
         faces: uint8 [B, 48, 48].
-
-    Returns:
-        a difference of probabilities; None where the package onnxruntime is not installed.
     """
-    try:
-        from onnxruntime import InferenceSession
-    except ImportError:
-        return None
+    from onnxruntime import InferenceSession
+
     session = InferenceSession(content, providers=["CPUExecutionProvider"])
     (found,) = session.run([PROBABILITIES], {FACES: faces})
     with jax.default_matmul_precision("highest"):  # or accelerators round what they multiply

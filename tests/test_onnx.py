@@ -154,16 +154,6 @@ def test_without_the_package_onnx_one_line_tells_how_to_install_it(
     assert 'writing ONNX needs the package onnx: pip install "fer_jax[export]"' in said
 
 
-def test_without_onnx_runtime_the_file_is_written_and_said_to_be_unchecked(
-    workdir, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    out = tmp_path / "small.onnx"
-    assert command.run(export.main, arguments(workdir, out)) == 0
-    assert "not checked" in capsys.readouterr().out
-    onnx.checker.check_model(out)
-
-
 def test_a_file_that_fails_its_check_is_not_written(
     saved, content, workdir, tmp_path, capsys, monkeypatch
 ):

