@@ -196,7 +196,8 @@ def test_curl_reads_the_stream(live: LiveServer, tmp_path: Path):
             ["curl", "-sN", "--max-time", "2", url], stdout=file, timeout=30, check=False
         )
     first = (tmp_path / "stream").read_bytes().split(DELIMITER)[1]
-    decoded(first.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
+    picture = decoded(first.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
+    assert picture.shape == (240, 320, 3)
 
 
 def test_ffmpeg_reads_the_stream(live: LiveServer, tmp_path: Path):

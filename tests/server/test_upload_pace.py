@@ -49,9 +49,12 @@ def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
 
 def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took(clock):
     pace = UploadPace(most_s=0.01, threads=1, clock=clock)
+    admitted = 0
     for _ in range(3):
         with pace.work():
             clock.go_on(60.0)
+            admitted += 1
+    assert admitted == 3
 
 
 def test_quick_work_may_queue(clock):
@@ -61,6 +64,7 @@ def test_quick_work_may_queue(clock):
     with contextlib.ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(pace.work())
+        pace.check()  # nor would the next one be refused
 
 
 def test_work_that_fails_does_not_count_as_under_way(clock):
