@@ -20,7 +20,7 @@ from fer_jax.compilation import CompileCounter, compile_inference
 Device = Any  # jax.Device, which is no type to a type checker
 
 # Share of a batch that may be padding. On a CPU an empty row takes as long as a face. Milliseconds for
-# `resnet_small`, cut into more batches and padded to one (on two cores, at worst 9.1 and 7.7 for 6 rows):
+# `resnet_small`, cut into more batches and padded to one (at worst 9.1 and 7.7: 6 rows on two cores):
 #
 #     rows        5             12             27             40
 #     1 core      7.4,  9.9     15.2, 19.7     35.0, 39.2     48.8, 78.5

@@ -16,6 +16,7 @@ import numpy as np
 
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detection, Detector, make_detector
+from fer_jax.faces.track import Look
 from fer_jax.preprocess import grey_face
 
 P = ParamSpec("P")
@@ -29,12 +30,14 @@ class Found:
     Attributes:
         detections: N faces, the most certain first.
         crops: uint8 [48, 48] grey of each, as the network takes them.
+        looks: by which a tracker tells them apart.
         started_s: when a thread began to look, monotonic seconds.
         seconds: how long it looked.
     """
 
     detections: Sequence[Detection]
     crops: Sequence[np.ndarray]
+    looks: Sequence[Look]
     started_s: float
     seconds: float
 
@@ -95,8 +98,13 @@ class DetectPool:
         started_s = time.monotonic()
         detections = self._detector().detect(image)
         crops = [grey_face(crop_face(image, found)) for found in detections]
-        seconds = time.monotonic() - started_s
-        return Found(detections=detections, crops=crops, started_s=started_s, seconds=seconds)
+        return Found(
+            detections=detections,
+            crops=crops,
+            looks=[Look.of(crop) for crop in crops],
+            started_s=started_s,
+            seconds=time.monotonic() - started_s,
+        )
 
     async def warm_up(self) -> None:
         """Makes every thread's detector, so that no camera's first frame waits for it.

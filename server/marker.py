@@ -64,7 +64,7 @@ class Marker:
         threshold = controls.threshold
         faces = self._labels.update(
             found.detections,
-            found.crops,
+            found.looks,
             answer.probabilities,
             frame.captured_s,
             smoothing_s=controls.smoothing_s,

@@ -78,7 +78,7 @@ def likeness(ones: Sequence[Look], others: Sequence[Look]) -> np.ndarray:
 
 def _normalised(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean()
-    return centred / max(float(np.linalg.norm(centred)), 1e-9)
+    return centred / max(math.sqrt(np.square(centred).sum()), 1e-9)
 
 
 @dataclasses.dataclass
@@ -125,31 +125,31 @@ class Tracker:
         self,
         detections: Sequence[Detection],
         time_s: float,
-        crops: Sequence[np.ndarray] | None = None,
+        looks: Sequence[Look] | None = None,
     ) -> list[int]:
         """Returns the number of each detection's track, in order; numbers start at 1, none comes twice.
 
         Args:
             detections: the faces of the next frame.
             time_s: its time. A time before the last one's is a new beginning: all are forgotten.
-            crops: the faces as `preprocess.grey_face` takes them; they tell faces that cross or
-                change places at a cut apart, and find one again that jumped.
+            looks: what each looks like, which tells faces that cross or change places at a cut
+                apart, and finds one again that jumped.
         """
-        if crops is not None and len(crops) != len(detections):
-            raise ValueError(f"{len(detections)} detections, {len(crops)} crops")
+        if looks is not None and len(looks) != len(detections):
+            raise ValueError(f"{len(detections)} detections, {len(looks)} looks")
         self._tracks = [
             track for track in self._tracks if 0 <= time_s - track.time_s <= self._max_gap_s
         ]
         boxes = [_log_box(detection) for detection in detections]
-        looks = [None] * len(boxes) if crops is None else [Look.of(crop) for crop in crops]
+        seen = [None] * len(boxes) if looks is None else list(looks)
         owners: dict[int, _Track] = {}
         taken = set[int]()
-        for k, track in self._pairs(boxes, looks, time_s):
+        for k, track in self._pairs(boxes, seen, time_s):
             if k not in owners and track.number not in taken:
                 owners[k] = track
                 taken.add(track.number)
-                track.follow(boxes[k], looks[k], time_s)
-        for k, (box, look) in enumerate(zip(boxes, looks, strict=True)):
+                track.follow(boxes[k], seen[k], time_s)
+        for k, (box, look) in enumerate(zip(boxes, seen, strict=True)):
             if k not in owners:
                 owners[k] = _Track(self._next, box, np.zeros(4), time_s, look)
                 self._tracks.append(owners[k])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.faces.track import Tracker, smooth
+from fer_jax.faces.track import Look, Tracker, smooth
 from fer_jax.scoring.rows import Row, Status, path_text
 from fer_jax.scoring.views import ScoredFace, View
 
@@ -78,7 +78,9 @@ class Accountant:
         assert view.frame is not None
         now = view.frame.time_s
         tracks = self._tracker.update(
-            [face.detection for face in view.faces], now, [face.crop for face in view.faces]
+            [face.detection for face in view.faces],
+            now,
+            [Look.of(face.crop) for face in view.faces],
         )
         alive = self._tracker.alive
         self._smoothed = {k: known for k, known in self._smoothed.items() if k in alive}

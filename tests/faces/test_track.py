@@ -28,10 +28,10 @@ def _at(x: float, y: float = 100, side: float = 80) -> Detection:
     return Detection(x - side / 2, y - side / 2, side, side, 0.9)
 
 
-def _seen(person: np.ndarray) -> np.ndarray:
+def _seen(person: np.ndarray) -> Look:
     """A person as a camera sees them: with noise and another exposure each time."""
     noisy = person * RNG.uniform(0.9, 1.1) + RNG.normal(0, 8, person.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return Look.of(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("fps", [5, 30])
@@ -48,9 +48,9 @@ def test_faces_that_cross_keep_their_numbers_by_motion_or_by_looks() -> None:
     blind, seeing = Tracker(), Tracker()
     for k in range(24):  # near the middle each is closer to where the other was
         boxes = [_at(100 + 25 * k), _at(712 - 25 * k, y=104)]
-        crops = [_seen(PERSONS[0]), _seen(PERSONS[1])]
+        looks = [_seen(PERSONS[0]), _seen(PERSONS[1])]
         assert blind.update(boxes, k / 30) == [1, 2]
-        assert seeing.update(boxes, k / 30, crops) == [1, 2]
+        assert seeing.update(boxes, k / 30, looks) == [1, 2]
 
 
 def test_another_person_in_the_same_place_after_a_cut_is_a_new_track() -> None:
@@ -110,14 +110,14 @@ def test_no_two_faces_of_a_frame_ever_share_a_track(
         assert set(numbers) <= tracker.alive
 
 
-def test_a_number_of_crops_other_than_of_faces_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 detections, 0 crops"):
+def test_a_number_of_looks_other_than_of_faces_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 detections, 0 looks"):
         Tracker().update([_at(0)], 0.0, [])
 
 
 def test_a_face_is_more_like_itself_in_other_light_than_like_another() -> None:
-    faces = [Look.of(_seen(person)) for person in PERSONS]
-    again = [Look.of(_seen(person)) for person in PERSONS]
+    faces = [_seen(person) for person in PERSONS]
+    again = [_seen(person) for person in PERSONS]
     alike = likeness(faces, again)
     assert alike.diagonal().min() > 0.8
     assert alike[~np.eye(3, dtype=bool)].max() < 0.5
@@ -150,11 +150,11 @@ def test_a_moving_real_face_is_one_track_and_its_mirrored_stranger_another() -> 
         frame = scene.copy()
         frame[:, 30 * k : 30 * k + 512] = photo()
         faces = detector.detect(frame)
-        crops = [crop_face(frame, face) for face in faces]
-        numbers += tracker.update(faces, k / 10, crops)
+        looks = [Look.of(crop_face(frame, face)) for face in faces]
+        numbers += tracker.update(faces, k / 10, looks)
     assert numbers == [1] * 8
     last = dataclasses.replace(faces[0], landmarks=None)
-    assert tracker.update([last], 0.8, [stranger]) == [2]
+    assert tracker.update([last], 0.8, [Look.of(stranger)]) == [2]
 
 
 def test_tracks_of_a_shared_clip_do_not_reach_across_its_cuts() -> None:
@@ -164,9 +164,9 @@ def test_tracks_of_a_shared_clip_do_not_reach_across_its_cuts() -> None:
     with VideoReader(shared_media("hamilton_clip.mp4"), every=3) as video:
         for frame in video:
             faces = detector.detect(frame.image)
-            crops = [crop_face(frame.image, face) for face in faces]
+            looks = [Look.of(crop_face(frame.image, face)) for face in faces]
             scene = sum(frame.index >= cut for cut in (82, 211))
-            for number in tracker.update(faces, frame.time_s, crops):
+            for number in tracker.update(faces, frame.time_s, looks):
                 scenes.setdefault(number, set()).add(scene)
                 count += 1
     assert all(len(seen) == 1 for seen in scenes.values())
