@@ -4,7 +4,11 @@
         --workdir runs/tuned0 --config.start=runs/distilled \\
         --config.loss.teacher=runs/distilled,runs/base,runs/adamw38
 
-Seeds 0 to 3 are what `averaged.py` takes the mean of.
+Seeds 0 to 3 are what `averaged.py` takes the mean of, with the run they began with.
+
+FER2013, audited (26,436 faces), two CPU cores: 8 epochs, 33 minutes of CPU time each. The four
+have 66.5, 66.5, 66.4 and 66.8 % of PublicTest single-crop, in the mean 66.6 % (95 % interval 66.3
+to 66.9); seed 0 is digest 4bf7de45551f, the others f76f73431b94, cf58e13b3185 and 91cede551f21.
 """
 
 from ml_collections import config_dict

@@ -129,6 +129,9 @@ class Config:
     batch_size: int = 64
     eval_batch_size: int = 256
     ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off
+    # Give the evaluated weights batch norm statistics of their own before each validation, see
+    # training/recalibration.py.
+    recalibrate: bool = False
     # Devices to spread a batch over. 0: all; on a CPU, one simulated device a core.
     devices: int = 0
     best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation figure that picks the best

@@ -17,13 +17,22 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(name: str, *, dropout: float | None = None, dtype: str = "float32") -> nn.Module:
+def build(
+    name: str,
+    *,
+    dropout: float | None = None,
+    momentum: float | None = None,
+    dtype: str = "float32",
+) -> nn.Module:
     """Returns the network registered as `name`.
 
     Args:
         name: a key of `MODELS`.
         dropout: probability of dropping a feature in training; None keeps the network's own.
+        momentum: share of batch norm's statistics that a training step keeps; None keeps the
+            network's own.
         dtype: of the convolutions, "float32" or "bfloat16".
     """
-    options = {} if dropout is None else {"dropout": dropout}
-    return MODELS[name](dtype=jnp.dtype(dtype), **options)
+    options = {"dropout": dropout, "momentum": momentum}
+    given = {key: value for key, value in options.items() if value is not None}
+    return MODELS[name](dtype=jnp.dtype(dtype), **given)

@@ -21,6 +21,7 @@ class ResNet(nn.Module):
         blocks: residual blocks in each stage.
         dropout: probability of dropping a pooled feature.
         space_to_depth: fold 2x2 pixels into channels before the first convolution.
+        momentum: share of batch norm's statistics that a training step keeps.
         dtype: of the convolutions; parameters and logits stay float32.
     """
 
@@ -28,6 +29,7 @@ class ResNet(nn.Module):
     blocks: tuple[int, ...]
     dropout: float = 0.2
     space_to_depth: bool = True
+    momentum: float = 0.9
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -40,7 +42,10 @@ class ResNet(nn.Module):
             kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal"),
         )
         norm = functools.partial(
-            nn.BatchNorm, use_running_average=not train, momentum=0.9, dtype=self.dtype
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=self.momentum,
+            dtype=self.dtype,
         )
         if self.space_to_depth:
             x = space_to_depth(x)

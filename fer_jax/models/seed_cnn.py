@@ -17,12 +17,18 @@ class SeedCNN(nn.Module):
     """Four convolutions with pooling, then two dense layers; batch norm and dropout throughout."""
 
     dropout: float = 0.25
+    momentum: float = 0.99  # share of batch norm's statistics that a training step keeps
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps float32 [B, 48, 48, 1] to float32 logits [B, 7]."""
-        norm = functools.partial(nn.BatchNorm, use_running_average=not train, dtype=self.dtype)
+        norm = functools.partial(
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=self.momentum,
+            dtype=self.dtype,
+        )
         drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
         for features, size in ((64, 3), (128, 5), (512, 3), (512, 3)):
             x = nn.Conv(features, (size, size), dtype=self.dtype)(x)

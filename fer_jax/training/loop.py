@@ -21,6 +21,7 @@ from fer_jax.preprocess import FACE_SIZE
 from fer_jax.training import sharding
 from fer_jax.training.metrics import figures
 from fer_jax.training.program import Program, training_batch, validate
+from fer_jax.training.recalibration import recalibrated
 from fer_jax.training.state import TrainState
 
 _PREFETCHED = 3  # batches made ahead of the device
@@ -71,7 +72,7 @@ def run(
     epochs, order = program.config.epochs, program.order
     step = int(state.step)
     if step == 0 and program.starts_trained:
-        row = _beginning(program, state)
+        state, row = _beginning(program, state)
         reporter.epoch(row)
         save(state, row)
     while step < program.total_steps and not bool(state.ran_out):
@@ -122,10 +123,10 @@ def _train_epoch(
     return state
 
 
-def _beginning(program: Program, state: TrainState) -> dict[str, Any]:
+def _beginning(program: Program, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
     """The row of epoch 0. The plateau is not told: it waits for improvement from the first epoch on."""
-    validated = _validated(program, state, size=FACE_SIZE, epoch=0)
-    return {
+    state, validated = _validated(program, state, size=FACE_SIZE, epoch=0)
+    row = {
         "epoch": 0,
         "step": 0,
         "face_size": FACE_SIZE,
@@ -136,6 +137,7 @@ def _beginning(program: Program, state: TrainState) -> dict[str, Any]:
         **validated,
         "ran_out": False,
     }
+    return state, row
 
 
 def _end_epoch(
@@ -145,7 +147,7 @@ def _end_epoch(
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
     size = program.face_size(step - 1)
-    validated = _validated(program, state, size=size, epoch=epoch)
+    state, validated = _validated(program, state, size=size, epoch=epoch)
     state = program.end_epoch(state, np.float32(validated["validation_loss"]))
     row = {
         "epoch": epoch,
@@ -161,11 +163,16 @@ def _end_epoch(
     return state, row
 
 
-def _validated(program: Program, state: TrainState, *, size: int, epoch: int) -> dict[str, float]:
-    """The validation figures of a history row."""
+def _validated(
+    program: Program, state: TrainState, *, size: int, epoch: int
+) -> tuple[TrainState, dict[str, float]]:
+    """The validation figures of a history row, and the state whose weights have them."""
+    if program.config.recalibrate:
+        state = recalibrated(program, state, size=size)
     validated, _ = validate(program, state.evaluated, program.validation, size=size)
     _check_finite(validated["loss"], name="validation loss", step=int(state.step), epoch=epoch)
-    return {f"validation_{k}": validated[k] for k in ("loss", "accuracy", "uar", "macro_f1")}
+    names = ("loss", "accuracy", "uar", "macro_f1")
+    return state, {f"validation_{name}": validated[name] for name in names}
 
 
 def _check_finite(loss: float, *, name: str, step: int, epoch: int) -> None:

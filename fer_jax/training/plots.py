@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.files import write_bytes
@@ -45,6 +46,7 @@ def history(rows: Sequence[dict[str, Any]], path: Path, *, best_epoch: int | Non
     rate.set_title("learning rate at the epoch's end", fontsize=10)
     for axes in (loss, accuracy, rate):
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if best_epoch is not None:

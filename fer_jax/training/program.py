@@ -41,6 +41,7 @@ class Program:
         init: () -> the state before the first step, replicated over the mesh.
         train_step: state, batch -> state, loss; compiled once a face size, donates the state.
         eval_step: variables, sums, batch -> sums, logits; compiled once a face size.
+        statistics_step: variables, sums, faces -> sums; compiled once a face size.
         end_epoch: state, validation loss -> state.
     """
 
@@ -55,6 +56,7 @@ class Program:
     init: Callable[[], TrainState]
     train_step: Callable[..., Any]
     eval_step: Callable[..., Any]
+    statistics_step: Callable[..., Any]
     end_epoch: Callable[..., TrainState]
 
     @property
@@ -126,6 +128,15 @@ def assemble(
         init=functools.partial(jax.jit(create, out_shardings=everywhere), root, start=start),
         train_step=jax.jit(train_step, donate_argnums=0, out_shardings=everywhere),
         eval_step=compile_eval_step(model),
+        statistics_step=jax.jit(
+            functools.partial(
+                steps.statistics_step,
+                model=models.build(
+                    config.model.name, dropout=0.0, momentum=0.0, dtype=config.model.dtype
+                ),
+            ),
+            out_shardings=everywhere,
+        ),
         end_epoch=jax.jit(
             functools.partial(steps.end_epoch, plateau=plateau, config=config),
             donate_argnums=0,

@@ -82,6 +82,19 @@ def eval_step(
     return sums.add(loss=loss, logits=logits, label=batch.label, mask=batch.mask), logits
 
 
+def statistics_step(variables: Variables, sums: Any, faces: jax.Array, *, model: nn.Module) -> Any:
+    """Returns `sums` with batch norm's own statistics of uint8 faces [B, H, W] added.
+
+    Args:
+        variables: of the network.
+        sums: of the shape of its batch_stats.
+        faces: a batch.
+        model: the network without dropout, whose norms keep nothing of earlier statistics.
+    """
+    _, updated = model.apply(variables, standardise(faces), train=True, mutable=["batch_stats"])
+    return optax.tree.add(sums, updated["batch_stats"])
+
+
 def end_epoch(
     state: TrainState,
     validation_loss: jax.Array,
