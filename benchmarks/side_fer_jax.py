@@ -41,7 +41,7 @@ class Training:
                 self._program,
                 self._state,
                 reporter=_Silent(),
-                save=lambda state, row: None,
+                save=lambda state, row, kept: None,
                 should_stop=lambda: next(asked) == count,
             )
         except loop.RunInterrupted as stop:

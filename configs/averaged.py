@@ -19,6 +19,11 @@ def get_config() -> config_dict.ConfigDict:
     """Returns the settings of the run; `start` and `loss.teacher` come with the command."""
     config = tuned.get_config()
     config.update_from_flattened_dict(
-        {"epochs": 1, "optim.learning_rate": 1e-4, "recalibrate": True}
+        {
+            "epochs": 1,
+            "optim.learning_rate": 1e-4,
+            "recalibrate": True,
+            "loss.logit_adjustment": 0.3,
+        }
     )
     return config

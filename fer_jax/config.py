@@ -92,6 +92,9 @@ class LossConfig:
     # face is averaged. See training/distillation.py.
     teacher: str = ""
     teacher_share: float = 0.5  # of each target, when there are teachers
+    # Share of the classes' log frequency that the kept weights have subtracted from their logits, see
+    # training/finishing.py. Of weights to begin with that have it already it is subtracted again.
+    logit_adjustment: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,7 @@ class Config:
     eval_batch_size: int = 256
     ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off
     # Give the evaluated weights batch norm statistics of their own before each validation, see
-    # training/recalibration.py.
+    # training/finishing.py.
     recalibrate: bool = False
     # Devices to spread a batch over. 0: all; on a CPU, one simulated device a core.
     devices: int = 0
@@ -230,7 +233,7 @@ def _check_ranges(config: Config) -> None:
     require_range(
         config.loss,
         prefix="loss.",
-        shares=("label_smoothing", "teacher_share"),
+        shares=("label_smoothing", "teacher_share", "logit_adjustment"),
         not_negative=("mixup", "cutmix"),
     )
     require_range(

@@ -33,7 +33,7 @@ from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import ProgressReporter
 from fer_jax.training.starting import load_start
-from fer_jax.training.state import TrainState, parameter_count
+from fer_jax.training.state import TrainState, Variables, parameter_count
 
 _SYNTHETIC_BANNER = """\
 +--------------------------------------------------------------------------------------------+
@@ -232,10 +232,10 @@ def _train(
     if int(state.step) < program.total_steps:
         workdir.clear_reports(folder)
 
-    def save(state: TrainState, row: dict[str, Any]) -> None:
+    def save(state: TrainState, row: dict[str, Any], kept: Variables) -> None:
         figures = {name: row[f"validation_{name}"] for name in ("loss", "uar", "accuracy")}
         whole = row["face_size"] == FACE_SIZE  # on smaller faces, figures are of another network
-        checkpoints.save(state, about=about, metrics=figures if whole else None)
+        checkpoints.save(state, kept, about=about, metrics=figures if whole else None)
 
     reporter = ProgressReporter(
         folder,
@@ -249,9 +249,10 @@ def _train(
                 program, state, reporter=reporter, save=save, should_stop=lambda: stop.received != 0
             )
         except loop.RunInterrupted as interrupted:
-            checkpoints.save(interrupted.state, about=about, metrics=None)
+            state = interrupted.state
+            checkpoints.save(state, state.evaluated, about=about, metrics=None)
             checkpoints.wait()
-            step = int(interrupted.state.step)
+            step = int(state.step)
             reporter.say(f"stopped at step {step}, all saved in {folder}; the same command goes on")
             return False
         finally:

@@ -67,7 +67,7 @@ def write_workdir(
     saved = zeros.replace(step=np.int32(STEP), variables=variables)
     with Checkpoints(folder, best_by="loss") as checkpoints:
         figures = {"loss": 1.0, "uar": 0.5, "accuracy": 0.5}
-        checkpoints.save(saved, about={"config": to_dict(config)}, metrics=figures)
+        checkpoints.save(saved, saved.evaluated, about={"config": to_dict(config)}, metrics=figures)
     if card:
         rng = np.random.default_rng(0)
         logits, labels = rng.normal(size=(2, 40, 7)), rng.integers(0, 7, 40)

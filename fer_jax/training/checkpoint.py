@@ -21,7 +21,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from fer_jax.errors import CheckpointError
 from fer_jax.saved_model import FOLDER, MORE_IS_BETTER, best_saved_step, first_line, quiet
-from fer_jax.training.state import TrainState
+from fer_jax.training.state import TrainState, Variables
 
 _SPARE_BYTES = 1 << 20  # for descriptions and folders beside the arrays
 _ITEMS = ("state", "model", "about")
@@ -61,12 +61,18 @@ class Checkpoints:
         self._manager.close()
 
     def save(
-        self, state: TrainState, *, about: Mapping[str, Any], metrics: Mapping[str, float] | None
+        self,
+        state: TrainState,
+        kept: Variables,
+        *,
+        about: Mapping[str, Any],
+        metrics: Mapping[str, float] | None,
     ) -> None:
         """Starts to write `state` under its step and returns; an existing step is left alone.
 
         Args:
             state: to save; may be donated as soon as this returns.
+            kept: the variables that the figures are of.
             about: JSON-able description.
             metrics: validation figures; None inside an epoch.
 
@@ -76,10 +82,10 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        self._check_room(state)
+        self._check_room(state, kept)
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),  # pyright: ignore[reportCallIssue]
-            model=ocp.args.StandardSave(state.evaluated),  # pyright: ignore[reportCallIssue]
+            model=ocp.args.StandardSave(kept),  # pyright: ignore[reportCallIssue]
             about=ocp.args.JsonSave(dict(about)),  # pyright: ignore[reportCallIssue]
         )
         self._manager.save(step, args=items, metrics=dict(metrics) if metrics else None)
@@ -120,9 +126,9 @@ class Checkpoints:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(step, error) from error
 
-    def _check_room(self, state: TrainState) -> None:
+    def _check_room(self, state: TrainState, kept: Variables) -> None:
         """Refuses before the first byte: a save that fails half-way fails once per array, loudly."""
-        leaves = [*jax.tree.leaves(state), *jax.tree.leaves(state.evaluated)]
+        leaves = [*jax.tree.leaves(state), *jax.tree.leaves(kept)]
         needed = sum(leaf.nbytes for leaf in leaves) + _SPARE_BYTES
         folder = str(self._manager.directory)
         if shutil.disk_usage(folder).free < needed:

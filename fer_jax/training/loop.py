@@ -19,10 +19,10 @@ from fer_jax.data.in_memory import Batch
 from fer_jax.errors import TrainingError
 from fer_jax.preprocess import FACE_SIZE
 from fer_jax.training import sharding
+from fer_jax.training.finishing import finished
 from fer_jax.training.metrics import figures
 from fer_jax.training.program import Program, training_batch, validate
-from fer_jax.training.recalibration import recalibrated
-from fer_jax.training.state import TrainState
+from fer_jax.training.state import TrainState, Variables
 
 _PREFETCHED = 3  # batches made ahead of the device
 _IN_FLIGHT = 2  # steps the device may lag behind the loop
@@ -53,7 +53,7 @@ def run(
     state: TrainState,
     *,
     reporter: Reporter,
-    save: Callable[[TrainState, dict[str, Any]], None],
+    save: Callable[[TrainState, dict[str, Any], Variables], None],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainState:
     """Trains from `state` to the end of the run and returns the last state.
@@ -62,7 +62,8 @@ def run(
         program: what to run.
         state: where to start; donated.
         reporter: is told of every step and epoch.
-        save: is called after every epoch, epoch 0 included, with the state and the history row.
+        save: is called after every epoch, epoch 0 included, with the state, the history row and the
+            variables that were validated.
         should_stop: asked before every step.
 
     Raises:
@@ -72,19 +73,19 @@ def run(
     epochs, order = program.config.epochs, program.order
     step = int(state.step)
     if step == 0 and program.starts_trained:
-        state, row = _beginning(program, state)
+        row, kept = _beginning(program, state)
         reporter.epoch(row)
-        save(state, row)
+        save(state, row, kept)
     while step < program.total_steps and not bool(state.ran_out):
         epoch = next(e for e in range(1, epochs + 1) if order.end_of_epoch(e) > step)
         end = order.end_of_epoch(epoch)
         state = _train_epoch(
             program, state, epoch=epoch, end=end, reporter=reporter, should_stop=should_stop
         )
-        state, row = _end_epoch(program, state, epoch=epoch)
+        state, row, kept = _end_epoch(program, state, epoch=epoch)
         step = end
         reporter.epoch(row)
-        save(state, row)
+        save(state, row, kept)
     return state
 
 
@@ -123,9 +124,9 @@ def _train_epoch(
     return state
 
 
-def _beginning(program: Program, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+def _beginning(program: Program, state: TrainState) -> tuple[dict[str, Any], Variables]:
     """The row of epoch 0. The plateau is not told: it waits for improvement from the first epoch on."""
-    state, validated = _validated(program, state, size=FACE_SIZE, epoch=0)
+    validated, kept = _validated(program, state, size=FACE_SIZE, epoch=0)
     row = {
         "epoch": 0,
         "step": 0,
@@ -137,17 +138,17 @@ def _beginning(program: Program, state: TrainState) -> tuple[TrainState, dict[st
         **validated,
         "ran_out": False,
     }
-    return state, row
+    return row, kept
 
 
 def _end_epoch(
     program: Program, state: TrainState, *, epoch: int
-) -> tuple[TrainState, dict[str, Any]]:
+) -> tuple[TrainState, dict[str, Any], Variables]:
     step, scale = int(state.step), float(state.plateau.scale)
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
     size = program.face_size(step - 1)
-    state, validated = _validated(program, state, size=size, epoch=epoch)
+    validated, kept = _validated(program, state, size=size, epoch=epoch)
     state = program.end_epoch(state, np.float32(validated["validation_loss"]))
     row = {
         "epoch": epoch,
@@ -160,19 +161,18 @@ def _end_epoch(
         **validated,
         "ran_out": bool(state.ran_out),
     }
-    return state, row
+    return state, row, kept
 
 
 def _validated(
     program: Program, state: TrainState, *, size: int, epoch: int
-) -> tuple[TrainState, dict[str, float]]:
-    """The validation figures of a history row, and the state whose weights have them."""
-    if program.config.recalibrate:
-        state = recalibrated(program, state, size=size)
-    validated, _ = validate(program, state.evaluated, program.validation, size=size)
+) -> tuple[dict[str, float], Variables]:
+    """The validation figures of a history row, and the variables that have them."""
+    variables = finished(program, state, size=size)
+    validated, _ = validate(program, variables, program.validation, size=size)
     _check_finite(validated["loss"], name="validation loss", step=int(state.step), epoch=epoch)
     names = ("loss", "accuracy", "uar", "macro_f1")
-    return state, {f"validation_{name}": validated[name] for name in names}
+    return {f"validation_{name}": validated[name] for name in names}, variables
 
 
 def _check_finite(loss: float, *, name: str, step: int, epoch: int) -> None:

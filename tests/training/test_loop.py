@@ -26,9 +26,9 @@ def assembled(config, *, train, validation=None, devices=1):
     return assemble(config, train=train, validation=validation or train, mesh=mesh)
 
 
-def finished(program):
+def finished(program, *, save=lambda state, row, kept: None):
     recorder = Recorder()
-    state = loop.run(program, program.init(), reporter=recorder, save=lambda state, row: None)
+    state = loop.run(program, program.init(), reporter=recorder, save=save)
     return state, recorder
 
 
@@ -134,7 +134,7 @@ def test_a_request_to_stop_is_met_before_the_next_step():
             program,
             program.init(),
             reporter=Recorder(),
-            save=lambda state, row: None,
+            save=lambda state, row, kept: None,
             should_stop=lambda: next(asked),
         )
     assert int(stop.value.state.step) == 2

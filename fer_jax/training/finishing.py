@@ -1,0 +1,77 @@
+"""From the weights that training averages to those that are validated and kept.
+
+Averaged weights - a moving average, or the mean of several runs' - give other activations than the
+weights they are made of, so the mean of those' statistics is not theirs (Izmailov et al., 2018,
+arXiv:1803.05407). Nor are those of varied faces the ones of plain faces, which the network is used on.
+
+A network expects each expression as often as it was in training. Subtracting a share of the logarithm of
+those frequencies from its logits recalls rare ones better (Menon et al., 2021, arXiv:2007.07314).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.randomness import host_generator
+from fer_jax.training import sharding
+from fer_jax.training.program import Program
+from fer_jax.training.resolution import resized
+from fer_jax.training.state import TrainState, Variables
+
+
+def finished(program: Program, state: TrainState, *, size: int) -> Variables:
+    """Returns a copy of the state's evaluated variables as the configuration wants them kept.
+
+    Args:
+        program: the run's.
+        state: where it stands; it may be donated afterwards.
+        size: side of the faces in pixels.
+    """
+    variables = jax.tree.map(jnp.copy, state.evaluated)
+    if program.config.recalibrate:
+        variables = recalibrated(program, variables, size=size)
+    if program.config.loss.logit_adjustment:
+        variables = adjusted(program, variables)
+    return variables
+
+
+def recalibrated(program: Program, variables: Variables, *, size: int) -> Variables:
+    """Returns variables with their batch norm statistics of the training faces as they are.
+
+    They are means over batches of `config.eval_batch_size` in an order of the run's own; faces left
+    over for a part of a batch do not count.
+    """
+    devices, faces = program.mesh.size, program.train.images
+    wanted = math.ceil(program.config.eval_batch_size / devices) * devices
+    rows = min(wanted, len(faces) // devices * devices)
+    count = len(faces) // rows if rows else 0
+    if not count:
+        return variables
+    order = host_generator(program.config.seed, "recalibrate", 0).permutation(len(faces))
+    sums = jax.tree.map(jnp.zeros_like, variables["batch_stats"])
+    for batch in np.split(order[: count * rows], count):
+        put = sharding.put_batch(resized(faces[batch], size), program.mesh)
+        # Waited for, as `evaluation.evaluate` does, and for its reason.
+        sums = jax.block_until_ready(program.statistics_step(variables, sums, put))
+    return {**variables, "batch_stats": jax.tree.map(lambda total: total / count, sums)}
+
+
+def adjusted(program: Program, variables: Variables) -> Variables:
+    """Returns variables whose logits have the configuration's share of log frequencies subtracted.
+
+    Frequencies are those of the training faces' labels, with one face more of each expression. The
+    shift goes into the bias of the last layer, the one with an entry for each expression.
+    """
+    counts = np.bincount(program.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
+    shift = program.config.loss.logit_adjustment * np.log(counts / counts.sum())
+    params: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
+    (last,) = (key for key, value in params.items() if value.shape == (NUM_EXPRESSIONS,))
+    params[last] = params[last] - jnp.asarray(shift, params[last].dtype)
+    return {**variables, "params": unflatten_dict(params)}
