@@ -17,11 +17,11 @@ import numpy as np
 # Faces found and processor time a picture (one thread), by the largest look that is allowed:
 #
 #     size   760 web photos of 350 px   139 faces in a 640 x 360 film   a 1280 x 720 photo
-#      160      99.1 %  2.7 ms                61.9 %   2.6 ms                 3.5 ms
-#      320      99.6 %  3.6 ms                90.6 %   4.5 ms                 5.0 ms
-#      640      99.6 %  4.0 ms                95.0 %  10.0 ms                21.5 ms
-#      960      99.6 %  4.0 ms                95.0 %  10.0 ms                34.2 ms
-#     full      99.7 % 19.4 ms                97.1 %  28.6 ms               158.8 ms
+#      160      99.1 %  1.9 ms                61.9 %   1.4 ms                 2.2 ms
+#      320      99.6 %  1.7 ms                90.6 %   2.0 ms                 3.0 ms
+#      640      99.6 %  1.9 ms                95.0 %   5.5 ms                12.0 ms
+#      960      99.6 %  1.9 ms                95.0 %   5.5 ms                19.7 ms
+#     full      99.7 %  8.5 ms                97.1 %  12.6 ms                46.8 ms
 #
 # Haar's cascade finds 72.6 % of the first column's faces in 38 ms. 640 finds faces of 4 % of the
 # picture's longer side, whatever its resolution.
