@@ -71,6 +71,12 @@ def _lineage(card: Mapping[str, Any]) -> str:
     if teacher := card.get("teacher"):
         seen = f"what {_names(teacher)} saw in the training faces"
         lines.append(f"Beside the labels it learned from {seen}.")
+    config = card["config"]
+    if config.get("recalibrate"):
+        lines.append("Its batch norm statistics are those of the training faces as they are.")
+    if share := config["loss"].get("logit_adjustment"):
+        expected = "so rare expressions are expected more often than training had them"
+        lines.append(f"{share:g} of the log frequencies is subtracted from its logits, {expected}.")
     return "".join(f" {line}" for line in lines)
 
 

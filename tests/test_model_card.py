@@ -37,6 +37,15 @@ def in_one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+def test_a_card_tells_how_its_weights_were_finished(card):
+    assert "log frequencies" not in model_card(card)
+    config = {**card["config"], "recalibrate": True}
+    config["loss"] = {**config["loss"], "logit_adjustment": 0.3}
+    text = in_one_line(model_card({**card, "config": config}))
+    assert "statistics are those of the training faces as they are." in text
+    assert "0.3 of the log frequencies is subtracted from its logits" in text
+
+
 def test_a_card_tells_how_fast_the_network_is_and_on_what(card):
     text = in_one_line(model_card({**card, "speed": FIGURES}))
     assert "On Example 9000, 2 cores: one face takes 1.24 ms (median)" in text
