@@ -22,12 +22,11 @@ from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.explanation import occlusion_map
 from fer_jax.expressions import COLOURS, EXPRESSIONS
-from fer_jax.faces.crop import crop_face
+from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.faces.media import read_image
 from fer_jax.files import make_folder, write_json
 from fer_jax.predict import Predictor
-from fer_jax.preprocess import grey_face
 
 MAX_FACES = 12  # shown of one photo, the largest
 _SIDE = 192  # pixels of a shown face
@@ -84,7 +83,7 @@ def _explain(
 ) -> list[dict[str, Any]]:
     """Draws the faces of one photo into `picture` and returns what explain.json tells of them."""
     shown = [cv2.resize(crop_face(image, face, size=_SIDE), (_SIDE, _SIDE)) for face in found]
-    crops = np.stack([grey_face(crop_face(image, face)) for face in found])
+    crops = np.stack([grey_crop(image, face) for face in found])
     prediction = predictor(crops)
     explanation = predictor.explain(crops, expression=expression)
     figure = Figure(figsize=(9.6, 2.5 * len(found) + 0.3), layout="constrained")

@@ -14,10 +14,9 @@ from typing import ParamSpec, TypeVar
 import cv2
 import numpy as np
 
-from fer_jax.faces.crop import crop_face
+from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detection, Detector, make_detector
 from fer_jax.faces.track import Look
-from fer_jax.preprocess import grey_face
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,7 +96,7 @@ class DetectPool:
         """The same, in the calling thread, which has to be one of the pool's (see `run`)."""
         started_s = time.monotonic()
         detections = self._detector().detect(image)
-        crops = [grey_face(crop_face(image, found)) for found in detections]
+        crops = [grey_crop(image, found) for found in detections]
         return Found(
             detections=detections,
             crops=crops,

@@ -6,6 +6,7 @@ Where the face lies in a FER2013 picture was measured, not guessed: `python -m f
 
 from __future__ import annotations
 
+import cmath
 import dataclasses
 import math
 from typing import Literal
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.preprocess import FACE_SIZE, grey_face
 
 Align = Literal["landmarks", "box"]
 
@@ -25,6 +26,15 @@ MOUTH = (0.5, 0.761)  # the point between the corners of the mouth
 EYE_DISTANCE = 0.369
 BOX_CENTRE = (0.5, 0.52)
 BOX_SIDE = 0.903  # the square root of the box's area
+
+# The same eyes and the mouth, as complex numbers about the picture's middle, and their mean.
+_EYES = complex(EYES[0] - 0.5, EYES[1] - 0.5)
+_WANTED = (
+    _EYES - EYE_DISTANCE / 2,
+    _EYES + EYE_DISTANCE / 2,
+    complex(MOUTH[0] - 0.5, MOUTH[1] - 0.5),
+)
+_WANTED_MIDDLE = sum(_WANTED) / 3
 
 _MARGIN = 2  # pixels around a cut that interpolation looks at
 _FINE = 2  # pixels a side that are averaged to one of the crop
@@ -78,6 +88,16 @@ def crop_face(
     return cut(image, square_of(detection, align=align), size=size)
 
 
+def grey_crop(image: np.ndarray, detection: Detection, *, align: Align = "landmarks") -> np.ndarray:
+    """Returns a face as the network takes it, uint8 [48, 48] grey; see `crop_face`.
+
+    It is grey from the beginning, which takes half the time of a crop in colour.
+    """
+    if detection.is_crop:
+        return grey_face(crop_face(image, detection))
+    return cut(image, square_of(detection, align=align), size=FACE_SIZE, grey=True)
+
+
 def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
     """Returns the square in which the face lies as the training faces lie in their pictures.
 
@@ -99,22 +119,31 @@ def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float
     With u the points of a training picture and v those of the photograph, both as complex numbers
     about their means, the best turn is the angle of sum(conj(u) v).
     """
-    points = landmarks.astype(float) @ np.array([1, 1j])
-    seen = np.array([points[0], points[1], (points[3] + points[4]) / 2])
-    wanted = np.array([-EYE_DISTANCE / 2, EYE_DISTANCE / 2, 1j * (MOUTH[1] - EYES[1])])
-    wanted += complex(EYES[0] - 0.5, EYES[1] - 0.5)
-    roll = float(np.angle(np.vdot(wanted - wanted.mean(), seen - seen.mean())))
-    return complex(seen.mean() - side * np.exp(1j * roll) * wanted.mean()), roll
+    one_eye, other_eye, _, *mouth = (complex(*point) for point in landmarks.tolist())
+    seen = one_eye, other_eye, sum(mouth) / 2
+    middle = sum(seen) / 3
+    pairs = zip(_WANTED, seen, strict=True)
+    turn = sum((u - _WANTED_MIDDLE).conjugate() * (v - middle) for u, v in pairs)
+    roll = cmath.phase(turn)
+    return middle - side * cmath.rect(1, roll) * _WANTED_MIDDLE, roll
 
 
-def cut(image: np.ndarray, square: Square, *, size: int) -> np.ndarray:
+def cut(image: np.ndarray, square: Square, *, size: int, grey: bool = False) -> np.ndarray:
     """Returns a square of a picture as uint8 [size, size] or [size, size, 3].
 
     A large face is first reduced by averaging areas and then turned at twice the crop's size, so
     that nothing is skipped: sampling a turned square directly would alias.
+
+    Args:
+        image: uint8 [H, W] or [H, W, 3].
+        square: of it.
+        size: pixels.
+        grey: take all of it as grey, luma by ITU-R BT.601.
     """
     left, top, right, bottom = _surroundings(square, width=image.shape[1], height=image.shape[0])
     part = image[top:bottom, left:right]
+    if grey and part.ndim == 3:
+        part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
     reduce = min(1.0, _FINE * size / square.side)
     if reduce < 1:
         wide, high = (max(1, round(length * reduce)) for length in part.shape[1::-1])
@@ -122,12 +151,9 @@ def cut(image: np.ndarray, square: Square, *, size: int) -> np.ndarray:
     else:
         small = part
     to_small = small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    source = (square.to_picture(corners) - [left, top]) * to_small - 0.5
-    target = corners * _FINE * size - 0.5
     fine = cv2.warpAffine(
         small,
-        cv2.getAffineTransform(target.astype(np.float32), source.astype(np.float32)),
+        _from_fine(square, size=_FINE * size, left=left, top=top, to_small=to_small),
         (_FINE * size, _FINE * size),
         flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if square.side > size else cv2.INTER_CUBIC),
         borderMode=cv2.BORDER_REPLICATE,
@@ -140,10 +166,35 @@ def _surroundings(square: Square, *, width: int, height: int) -> tuple[int, int,
 
     Never empty: for a square outside the picture it is the border's nearest pixels.
     """
-    corners = square.to_picture(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
-    margin = _MARGIN + square.side / FACE_SIZE
-    low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
-    left, top = (int(np.clip(v, 0, n - 1)) for v, n in zip(low, (width, height), strict=True))
-    right = int(np.clip(math.ceil(high[0]), left + 1, width))
-    bottom = int(np.clip(math.ceil(high[1]), top + 1, height))
+    reach = square.side / 2 * (abs(math.cos(square.roll)) + abs(math.sin(square.roll)))
+    reach += _MARGIN + square.side / FACE_SIZE
+    left, right = _span(square.x, reach, length=width)
+    top, bottom = _span(square.y, reach, length=height)
     return left, top, right, bottom
+
+
+def _span(centre: float, reach: float, *, length: int) -> tuple[int, int]:
+    first = int(min(max(centre - reach, 0), length - 1))
+    return first, min(max(math.ceil(centre + reach), first + 1), length)
+
+
+def _from_fine(
+    square: Square, *, size: int, left: int, top: int, to_small: tuple[float, float]
+) -> np.ndarray:
+    """Where the pixels of a square of `size` lie: float64 [2, 3], to those of a part of the picture.
+
+    Args:
+        square: of the picture.
+        size: pixels.
+        left, top: of the part, in the picture's pixels.
+        to_small: by which factors the part is reduced, x and y.
+    """
+    step, (x, y) = square.side / size, to_small
+    cos, sin = step * math.cos(square.roll), step * math.sin(square.roll)
+    first = (1 - size) / 2  # pixel's centre, from the square's
+    return np.array(
+        [
+            [x * cos, -x * sin, x * (square.x - left + first * (cos - sin)) - 0.5],
+            [y * sin, y * cos, y * (square.y - top + first * (sin + cos)) - 0.5],
+        ]
+    )

@@ -29,7 +29,6 @@ from fer_jax.faces.detect import Detector, make_detector
 from fer_jax.faces.inputs import expand_inputs
 from fer_jax.faces.media import MediaError, media_kind, read_image
 from fer_jax.files import write_bytes, write_json
-from fer_jax.preprocess import grey_face
 from fer_jax.randomness import host_generator
 
 # The detector fires on 76 % of the bare 48 x 48 pictures, on 92 % enlarged twice and 96 % four times.
@@ -155,7 +154,7 @@ def contact_sheet(faces: Faces, photos: Sequence[np.ndarray], detector: Detector
     found = [(photo, face) for photo in photos for face in detector.detect(photo)]
     rows: dict[str, list[np.ndarray]] = {"FER2013": list(faces.images)}
     for align in ALIGNS:
-        cuts = [grey_face(crop.crop_face(photo, face, align=align)) for photo, face in found]
+        cuts = [crop.grey_crop(photo, face, align=align) for photo, face in found]
         rows[f"photographs, aligned by {align}"] = cuts
     sheet: dict[str, list[np.ndarray]] = {}
     for caption, pictures in rows.items():

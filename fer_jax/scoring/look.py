@@ -7,10 +7,9 @@ import dataclasses
 import cv2
 import numpy as np
 
-from fer_jax.faces.crop import crop_face
+from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector
 from fer_jax.faces.media import read_image
-from fer_jax.preprocess import grey_face
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _PICTURE_SIZE = 96  # pixels; of the faces in the summary
@@ -31,10 +30,7 @@ def look(view: View, detector: Detector, *, max_pixels: int, pictures: bool = Fa
         return
     try:
         image = _image(view, max_pixels=max_pixels)
-        faces = [
-            ScoredFace(found, grey_face(crop_face(image, found)))
-            for found in detector.detect(image)
-        ]
+        faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
         for face in faces[:_MOST_PICTURES] if pictures else ():
             face.picture = _picture(image, face.detection)
     except Exception as error:  # noqa: BLE001  whatever it is, one input must not end the run

@@ -12,7 +12,17 @@ from sample_media import photo
 
 from fer_jax.data.faces import Faces
 from fer_jax.errors import FerError
-from fer_jax.faces.crop import BOX_CENTRE, BOX_SIDE, EYES, Align, Square, crop_face, cut, square_of
+from fer_jax.faces.crop import (
+    BOX_CENTRE,
+    BOX_SIDE,
+    EYES,
+    Align,
+    Square,
+    crop_face,
+    cut,
+    grey_crop,
+    square_of,
+)
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.faces.measure_crop import measure
 from fer_jax.preprocess import FACE_SIZE, grey_face
@@ -134,6 +144,23 @@ def test_a_ready_crop_comes_through_untouched_and_at_its_own_size() -> None:
     np.testing.assert_array_equal(grey_face(crop_face(face, detection)), face)
     (detection,) = make_detector("none").detect(photo())
     np.testing.assert_array_equal(crop_face(photo(), detection), photo())
+    np.testing.assert_array_equal(grey_crop(photo(), detection), grey_face(photo()))
+
+
+@pytest.mark.parametrize("align", ["landmarks", "box"])
+@pytest.mark.parametrize("scale", [0.2, 1.0])
+def test_a_crop_that_was_always_grey_is_the_grey_one_of_the_crop(
+    scale: float, align: Align
+) -> None:
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    picture = cv2.warpAffine(photo(), matrix, (512, 600), flags=cv2.INTER_AREA)
+    face = _moved(FACE, matrix)
+    found, expected = grey_crop(picture, face, align=align), crop_face(picture, face, align=align)
+    difference = np.abs(found.astype(float) - grey_face(expected))
+    assert found.shape == (FACE_SIZE, FACE_SIZE)
+    assert found.std() > 20
+    assert difference.max() <= 4
+    assert difference.mean() < 0.5
 
 
 def test_the_network_sees_the_same_face_from_a_crop_of_any_size() -> None:
