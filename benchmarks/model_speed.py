@@ -26,8 +26,8 @@ from fer_jax.errors import FerError
 from fer_jax.inference import inference_parts
 from fer_jax.models.resnet import ResNet
 from fer_jax.predict import MAX_BATCH
+from fer_jax.processor import cpu_name
 from fer_jax.saved_model import SHIPPED, load_model
-from fer_jax.speed import cpu_name
 
 _HERE = Path(__file__).resolve().parent
 _CORES = (1, 2)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from fer_jax.compilation import CompileCounter, compile_inference
+from fer_jax.compilation import CompileCounter, Precision, compile_inference
 
 Device = Any  # jax.Device, which is no type to a type checker
 
@@ -46,6 +46,7 @@ class Buckets:
         row: jax.ShapeDtypeStruct,
         max_rows: int,
         devices: Sequence[Device],
+        precision: Precision = "float32",
     ) -> None:
         """Compiles the smallest size and starts to compile the others.
 
@@ -55,20 +56,20 @@ class Buckets:
             row: shape and dtype of one row.
             max_rows: the largest size; rounded up to what the devices divide.
             devices: one, or several to spread a batch over.
+            precision: that the function's matrix products are written with.
         """
         self.sizes = bucket_sizes(max_rows, devices=len(devices))
         self.padding = 0
         self._function, self._row = function, row
-        self._platform = devices[0].platform
+        self._platform: str = devices[0].platform
+        self._precision: Precision = precision
         self._padding = _CPU_PADDING if self._platform == "cpu" else _PADDING
         self._layouts = _Layouts(constants, devices)
         self._counter = CompileCounter()
         self._failure: Exception | None = None
         lowered = self._lower(self.sizes[0])
         self._out = jax.ShapeDtypeStruct(lowered.out_info.shape[1:], lowered.out_info.dtype)
-        self._ready: dict[int, Any] = {
-            self.sizes[0]: compile_inference(lowered, platform=self._platform)
-        }
+        self._ready: dict[int, Any] = {self.sizes[0]: self._compile(lowered)}
         self._thread = threading.Thread(target=self._compile_others, name="compile buckets")
         self._thread.start()
 
@@ -116,6 +117,9 @@ class Buckets:
         compiled = jax.jit(self._function, out_shardings=sharding)
         return compiled.lower(self._layouts.constants(size), rows)
 
+    def _compile(self, lowered: Any) -> Any:
+        return compile_inference(lowered, platform=self._platform, precision=self._precision)
+
     def _compile_others(self) -> None:
         # The largest first: a folder of pictures waits for that one.
         *between, largest = self.sizes[1:] or self.sizes
@@ -124,8 +128,7 @@ class Buckets:
                 return  # the process is about to end, and waits for this thread
             try:
                 if size not in self._ready:
-                    compiled = compile_inference(self._lower(size), platform=self._platform)
-                    self._ready = {**self._ready, size: compiled}
+                    self._ready = {**self._ready, size: self._compile(self._lower(size))}
             except Exception as error:  # noqa: BLE001 - told to whoever calls next
                 self._failure = error
                 return

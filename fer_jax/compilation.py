@@ -7,11 +7,15 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
-_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no fusion is YNN's
+_YNN = "xla_cpu_experimental_ynn_fusion_type"
+_CPU_OPTIONS = {_YNN: ""}  # no fusion is YNN's
+_BFLOAT16_CPU_OPTIONS = {_YNN: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+Precision = Literal["float32", "bfloat16"]  # of what is multiplied; sums are float32
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # also when the cache had the program
 
@@ -64,20 +68,23 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def compile_inference(lowered: Any, *, platform: str) -> Any:
+def compile_inference(lowered: Any, *, platform: str, precision: Precision = "float32") -> Any:
     """Compiles a lowered function as inference of a few rows runs fastest.
 
     On a CPU, XLA's newer fusions cost small convolutions up to half their time (training gains by
-    them); an XLA that does not know how to leave them out keeps them.
+    them), but matrix products of bfloat16 numbers are fast by them only; an XLA that does not know how
+    to choose makes its own choice.
 
     Args:
         lowered: a `jax.stages.Lowered`.
         platform: of the devices it is for, "cpu" or another.
+        precision: that its matrix products were written with.
     """
     if platform != "cpu":
         return lowered.compile()
+    options = _CPU_OPTIONS if precision == "float32" else _BFLOAT16_CPU_OPTIONS
     try:
-        return lowered.compile(compiler_options=_CPU_OPTIONS)
+        return lowered.compile(compiler_options=options)
     except jax.errors.JaxRuntimeError as error:
         if "No such compile option" not in str(error):
             raise

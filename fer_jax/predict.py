@@ -15,14 +15,14 @@ import jax
 import numpy as np
 
 from fer_jax.buckets import Buckets, Device
-from fer_jax.compilation import use_private_cache
+from fer_jax.compilation import Precision, use_private_cache
 from fer_jax.crops import Images, as_faces, as_rgb
 from fer_jax.explanation import Explanation, explained
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.faces.crop import crop_face
+from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detector, make_detector
 from fer_jax.grad_cam import class_maps_function
-from fer_jax.inference import FACE, calibration, inference_function
+from fer_jax.inference import FACE, available, calibration, inference_function
 from fer_jax.prediction import Face, Prediction
 from fer_jax.saved_model import SHIPPED, SavedModel, load_model
 
@@ -40,6 +40,9 @@ class Predictor:
         temperature: that logits are divided by (Guo et al., 2017), fitted on the validation split.
         uncertain_below: the confidence that the most confident 80 % of the validation faces reach.
         bucket_sizes: batch sizes that are compiled; inputs are cut and filled up to them.
+        precision: "float32" or, where that was asked for and this CPU multiplies such numbers fast,
+            "bfloat16": factors of most products are then rounded to that. It takes a quarter to half
+            less time and moves probabilities by 0.0007 in the mean, of 4,300 faces by 0.005 at most.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         flip: bool = False,
         devices: Sequence[Device] | None = None,
+        precision: Precision = "float32",
     ) -> None:
         """Compiles the network; see `load`, which reads the checkpoint too.
 
@@ -57,6 +61,7 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
+            precision: see the attribute; without effect on accelerators.
 
         Raises:
             CheckpointError: the network is not one of this version's.
@@ -65,8 +70,16 @@ class Predictor:
         self.temperature, self.uncertain_below = calibration(saved)
         self._detector = threading.local()  # OpenCV's are not safe to share
         self._on = devices or _devices()
-        logits, variables = inference_function(saved, devices=self._on)
-        self._buckets = Buckets(logits, variables, row=FACE, max_rows=max_batch, devices=self._on)
+        self.precision = available(precision, devices=self._on)
+        logits, variables = inference_function(saved, devices=self._on, precision=self.precision)
+        self._buckets = Buckets(
+            logits,
+            variables,
+            row=FACE,
+            max_rows=max_batch,
+            devices=self._on,
+            precision=self.precision,
+        )
         self._explaining = threading.Lock()
         self._map_buckets: Buckets | None = None
         self.bucket_sizes = self._buckets.sizes
@@ -79,6 +92,7 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         flip: bool = False,
         devices: Sequence[Device] | None = None,
+        precision: Precision = "float32",
     ) -> Predictor:
         """Reads a checkpoint and compiles it, the larger batches in the background.
 
@@ -89,13 +103,14 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
+            precision: see the attribute; without effect on accelerators.
 
         Raises:
             CheckpointError: there is none, it is damaged, or of a network this version does not know.
         """
         use_private_cache()
         saved = load_model(SHIPPED if path is None else Path(path).expanduser())
-        return cls(saved, max_batch=max_batch, flip=flip, devices=devices)
+        return cls(saved, max_batch=max_batch, flip=flip, devices=devices, precision=precision)
 
     def __call__(self, images: Images, *, flip: bool | None = None) -> Prediction:
         """Returns what face crops express.
@@ -139,7 +154,7 @@ class Predictor:
         detections = (detector or self._own_detector()).detect(image)
         if not detections:
             return []
-        prediction = self([crop_face(image, found) for found in detections], flip=flip)
+        prediction = self([grey_crop(image, found) for found in detections], flip=flip)
         return [
             Face(
                 box=(found.x, found.y, found.width, found.height),

@@ -5,11 +5,9 @@ What is timed is what `Predictor` runs: faces in host memory in, logits in host 
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +16,7 @@ import numpy as np
 from fer_jax.compilation import compile_inference, cores
 from fer_jax.inference import FACE, inference_function
 from fer_jax.predict import MAX_BATCH
+from fer_jax.processor import cpu_name
 from fer_jax.saved_model import SavedModel
 
 _SECONDS = 0.6  # of calls of each batch size: some hundred of one face, a dozen of the largest
@@ -61,16 +60,6 @@ def measure_speed(
         "cores": cores(),
         "jax": jax.__version__,
     }
-
-
-def cpu_name() -> str:
-    """Returns what the processor calls itself ("AMD EPYC 7763"), or else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(filter(None, names), platform.machine())
 
 
 def _median_seconds(

@@ -49,7 +49,9 @@ async def network(app: web.Application) -> AsyncIterator[None]:
     """Reads the checkpoint, compiles the smallest batch and goes on with the others."""
     settings, metrics = app[keys.SETTINGS], app[keys.METRICS]
     app[keys.LIFECYCLE] = Lifecycle()
-    predictor = await asyncio.to_thread(Predictor.load, settings.checkpoint, max_batch=MAX_BATCH)
+    predictor = await asyncio.to_thread(
+        Predictor.load, settings.checkpoint, max_batch=MAX_BATCH, precision="bfloat16"
+    )
     _watch_compilation(predictor, app[keys.LIFECYCLE])
     batcher = Batcher(
         lambda crops: predictor(crops).probabilities,

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_jax import Predictor, compilation, models
+from fer_jax import Predictor, compilation, models, processor
 from fer_jax.buckets import Buckets, bucket_sizes, next_size
 from fer_jax.compilation import CompileCounter, compile_inference, use_private_cache
 from fer_jax.crops import as_faces
@@ -81,6 +81,34 @@ def test_folding_leaves_no_norm_and_changes_no_logit():
     expected = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, x)
     found = jax.jit(lambda v, x: apply_folded(model, v, x))(folded, x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monkeypatch, has_it):
+    monkeypatch.setattr("fer_jax.inference.multiplies_bfloat16", lambda: has_it)
+    exact, asked = (
+        Predictor.load(workdir, max_batch=MAX_BATCH, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert (exact.precision, asked.precision) == ("float32", "bfloat16" if has_it else "float32")
+    exact.wait()
+    asked.wait()
+    difference = np.abs(asked(FACES).probabilities - exact(FACES).probabilities).max()
+    assert (0 < difference < 0.02) if has_it else difference == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("fpu avx512f avx512_bf16 amx_tile",) * 2, True),
+        (("fpu amx_bf16",), True),
+        (("fpu avx512f avx512_vnni",), False),
+        ((), False),
+    ],
+)
+def test_a_cpu_tells_that_it_multiplies_bfloat16(monkeypatch, flags, expected):
+    monkeypatch.setattr(processor, "_values", {"flags": flags}.__getitem__)
+    assert processor.multiplies_bfloat16() is expected
 
 
 # ---- what it answers
@@ -389,8 +417,11 @@ def test_compiled_programs_are_kept_in_a_private_folder(tmp_path, monkeypatch):
 def test_an_unknown_option_of_the_compiler_is_left_out(monkeypatch):
     lowered = jax.jit(lambda x: x + 1).lower(np.float32(1))
     assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
-    monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_nonsense": ""})
-    assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
+    for name in ("_CPU_OPTIONS", "_BFLOAT16_CPU_OPTIONS"):
+        monkeypatch.setattr(compilation, name, {"xla_cpu_nonsense": ""})
+    for precision in ("float32", "bfloat16"):
+        compiled = compile_inference(lowered, platform="cpu", precision=precision)
+        assert compiled(np.float32(1)) == 2
     monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_multi_thread_eigen": "maybe"})
     with pytest.raises(jax.errors.JaxRuntimeError):
         compile_inference(lowered, platform="cpu")

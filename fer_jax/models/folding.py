@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.typing import DTypeLike
 
 from fer_jax.models import winograd
 
@@ -83,7 +84,11 @@ class _Fold(NamedTuple):
 
 
 def with_winograd(
-    model: nn.Module, variables: Mapping[str, Any], *, example: jax.ShapeDtypeStruct
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    *,
+    example: jax.ShapeDtypeStruct,
+    dtype: DTypeLike = np.float32,
 ) -> dict[str, Any] | None:
     """Returns variables with which `apply_folded` convolves by `winograd` where that is faster.
 
@@ -93,6 +98,7 @@ def with_winograd(
         model: as `fold_batch_norm` takes it.
         variables: folded ones.
         example: shape and dtype of x.
+        dtype: that factors of its products are rounded to.
     """
     params: dict[_Path, Any] = dict(flatten_dict(variables["params"]))
     found: list[_Path] = []
@@ -112,7 +118,8 @@ def with_winograd(
     if not found:
         return None
     for layer in found:
-        params[*layer, _PLACES] = winograd.transform_kernel(params[*layer, "kernel"])
+        places = winograd.transform_kernel(params[*layer, "kernel"])
+        params[*layer, _PLACES] = places.astype(dtype)
     return {**variables, "params": unflatten_dict(params)}
 
 

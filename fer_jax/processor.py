@@ -1,0 +1,30 @@
+"""What this machine's processor says of itself, where the system tells."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from pathlib import Path
+
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def cpu_name() -> str:
+    """Returns what the processor calls itself ("AMD EPYC 7763"), or else its architecture."""
+    return next(filter(None, _values("model name")), platform.machine())
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether it has instructions for products of bfloat16 numbers, as servers' have had since 2021."""
+    return any(_BFLOAT16_FLAGS & set(flags.split()) for flags in _values("flags"))
+
+
+@functools.cache
+def _values(key: str) -> tuple[str, ...]:
+    """Returns what Linux tells under this name, core by core."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ()
+    pairs = (line.partition(":") for line in lines)
+    return tuple(value.strip() for name, _, value in pairs if name.strip() == key)
