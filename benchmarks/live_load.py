@@ -24,6 +24,7 @@ from pathlib import Path
 import matplotlib
 import psutil
 from live_clients import Crowd, Seen, Server, Uploader, cores, every, percentile
+from turns import Player
 
 from fer_jax import command
 
@@ -31,6 +32,7 @@ PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace
 _SETTLE_S = 3.0
 _ROUNDS = 3  # of what is compared
+_FILM_ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,10 +56,35 @@ def latency(options: Options) -> None:
 
 
 def unpaced(options: Options) -> None:
-    """A film as fast as it goes, watched: frames analysed in a second."""
+    """A film as fast as it goes, watched: 3 x the frames a second that `fer` analyses, by turns."""
     if options.film is None:
         print("  needs --film FILE")
         return
+    if options.fer_python is None:
+        _unpaced_frames_a_second(options)
+        return
+    side = [
+        options.fer_python,
+        str(Path(__file__).with_name("side_fer.py")),
+        "--film",
+        options.film,
+    ]
+    fer = Player("fer", side)
+    try:
+        fer.play("watch", _WARM_UP)
+        ratios: list[float] = []
+        for _ in range(_FILM_ROUNDS):
+            ours = _unpaced_frames_a_second(options)
+            theirs = _FER_FRAMES / fer.play("watch", _FER_FRAMES).seconds
+            ratios.append(ours / theirs)
+            print(f"  {fer.about}: {theirs:.1f} frames analysed a second; {ratios[-1]:.2f} x")
+    finally:
+        fer.close()
+    low, high = min(ratios), max(ratios)
+    print(f"  {statistics.median(ratios):.2f} x ({low:.2f}-{high:.2f} by round)")
+
+
+def _unpaced_frames_a_second(options: Options) -> float:
     with _server(options, "--source", f"film={options.film}", "--unpaced") as server:
         before: list[float] = []
         timer = threading.Timer(_SETTLE_S, lambda: before.append(_analyzed(server)))
@@ -66,9 +93,11 @@ def unpaced(options: Options) -> None:
         timer.join()
         frames = _analyzed(server) - before[0]
         faces, batches = server.figure("fer_faces_total"), server.figure("fer_batch_rows_count")
-        print(f"  {frames / options.seconds:.1f} frames analysed a second")
+        rate = frames / options.seconds
+        print(f"  {rate:.1f} frames analysed a second")
         print(f"  {seen.frames / options.seconds:.1f} seen a second, {seen.torn} torn")
         print(f"  {faces:.0f} faces in {batches:.0f} batches")
+    return rate
 
 
 def crowd(options: Options) -> None:
@@ -264,6 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=[*COMMANDS, "all"])
     parser.add_argument("--checkpoint", help="as of python -m server; default: the shipped one")
     parser.add_argument("--film", help="a video file, for unpaced")
+    parser.add_argument(
+        "--fer-python", help="for unpaced, as of score_throughput.py; default: fer_jax alone"
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="of measuring; %(default)s")
     return parser
 

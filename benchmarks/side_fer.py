@@ -1,7 +1,7 @@
-"""The other side of the scoring benchmark: the PyPI package `fer`, Haar cascade and TFLite.
+"""The other side of two benchmarks, of scoring and of live films: the package `fer`, Haar and TFLite.
 
 Runs in an environment of its own and imports nothing of fer_jax. It does what its documentation shows:
-reads each picture with OpenCV and asks for the emotions in it.
+reads each picture, or each frame, with OpenCV and asks for the emotions in it.
 """
 
 from __future__ import annotations
@@ -9,30 +9,48 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 from fer.fer import FER  # pyright: ignore[reportMissingImports]
 from turns import serve
 
 
 def main() -> None:
-    """Sets the package up and serves turns of scoring a list of pictures."""
+    """Sets the package up and serves turns of scoring a list of pictures, or frames of a film."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--list", required=True, help="JSON list of the pictures")
-    parser.add_argument("--found", required=True, help="JSON file for the number of faces in each")
+    parser.add_argument("--list", help="JSON list of the pictures")
+    parser.add_argument("--found", help="JSON file for the number of faces in each")
+    parser.add_argument("--film", help="a video file")
     arguments = parser.parse_args()
-    paths = json.loads(Path(arguments.list).read_text())
     detector = FER()
 
     def score(count: int) -> None:
-        found = []
+        paths, found = json.loads(Path(arguments.list).read_text()), []
         for _ in range(count):
             found = [_faces(detector, path) for path in paths]
         Path(arguments.found).write_text(json.dumps(found))
 
+    def watch(count: int) -> None:
+        frames = _frames(arguments.film)
+        for _ in range(count):
+            detector.detect_emotions(next(frames))
+
     version = importlib.metadata.version("fer")
-    serve({"score": score}, about=f"fer {version}, Haar cascade and TFLite")
+    serve({"score": score, "watch": watch}, about=f"fer {version}, Haar cascade and TFLite")
+
+
+def _frames(film: str) -> Iterator[np.ndarray]:
+    """Yields a film's frames, again and again."""
+    while True:
+        capture, read = cv2.VideoCapture(film), 0
+        while (frame := capture.read()[1]) is not None:
+            read += 1
+            yield frame
+        if not read:
+            raise ValueError(f"{film}: no frame can be read")
 
 
 def _faces(detector: FER, path: str) -> int:
