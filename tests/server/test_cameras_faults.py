@@ -13,7 +13,7 @@ import pytest
 from server.cameras.camera import CapturedCamera, open_cameras
 from server.cameras.patience import Patience, how_it_ended, patience_for
 from server.settings import Settings, Source
-from tests.server.mjpeg_camera import MjpegCamera
+from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
 from tests.server.open_camera import (
     HURRIED,
     WITHIN_S,
@@ -143,9 +143,12 @@ def test_a_webcam_that_was_never_there_is_missing_and_no_error(tmp_path: Path) -
     run(story)
 
 
-def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging() -> None:
+@pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
+def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging(
+    kind: type[NetworkCamera],
+) -> None:
     async def story() -> None:
-        away = MjpegCamera()
+        away = kind()
         try:
             async with opened("network", away.where) as camera:
                 await until(camera, status_is("live"))

@@ -15,7 +15,7 @@ from server.cameras.film import FilmReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
 from server.cameras.sources import SourceError
-from tests.server.mjpeg_camera import MjpegCamera
+from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
 from tests.server.orders import order, write_film
 
 
@@ -79,13 +79,33 @@ def test_a_webcam_that_may_not_be_opened_is_forbidden(tmp_path: Path) -> None:
     assert caught.value.trouble == "forbidden"
 
 
+@pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
+def test_a_network_camera_sends_the_pictures_it_sees(kind: type[NetworkCamera]) -> None:
+    camera = kind()
+    try:
+        reader = NetworkReader(order("network", camera.where))
+        greys = []
+        for _ in range(8):
+            reader.grab()
+            image = reader.picture()
+            assert image is not None
+            assert (image.shape, image.dtype) == ((48, 64, 3), np.uint8)
+            assert np.ptp(image) <= 2
+            greys.append(int(image.mean()))
+        reader.close()
+    finally:
+        camera.unplug()
+    np.testing.assert_allclose(np.diff(greys) % 256, 8, atol=1)
+
+
+@pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
 @pytest.mark.parametrize(
     ("status", "trouble"), [(401, "forbidden"), (404, "missing"), (503, "busy"), (500, None)]
 )
 def test_a_network_camera_that_refuses_says_why_and_no_password(
-    status: int, trouble: str | None
+    status: int, trouble: str | None, kind: type[NetworkCamera]
 ) -> None:
-    camera = MjpegCamera(status=status)
+    camera = kind(status=status)
     try:
         with pytest.raises(SourceError) as caught:
             NetworkReader(order("network", camera.where))

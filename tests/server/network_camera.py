@@ -1,0 +1,172 @@
+"""Small HTTP and RTSP cameras in threads: to be unplugged and plugged in, to hang, to refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseRequestHandler, StreamRequestHandler, ThreadingTCPServer
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+HEIGHT, WIDTH = 48, 64
+
+
+class NetworkCamera:
+    """Sends moving grey pictures of 64 x 48 at `fps` to whoever asks, from `plug_in` to `unplug`."""
+
+    address: ClassVar[str]
+
+    def __init__(self, *, fps: float = 25.0, status: int = 200) -> None:
+        self.fps, self.status = fps, status
+        self.hangs = threading.Event()
+        self._port = 0
+        self._server: ThreadingTCPServer | None = None
+        self._sockets: list[socket.socket] = []
+        self.plug_in()
+
+    @property
+    def where(self) -> str:
+        return self.address.format(self._port)
+
+    def plug_in(self) -> None:
+        camera = self
+
+        class Server(ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = False  # closing waits for them: other tests count threads
+
+            def get_request(self) -> tuple[socket.socket, object]:
+                connection, address = super().get_request()
+                camera._sockets.append(connection)
+                return connection, address
+
+            def handle_error(self, *_: object) -> None:
+                pass
+
+        self._server = Server(("127.0.0.1", self._port), self._handler())
+        self._port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def unplug(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.shutdown()
+        self._thread.join()
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._sockets.clear()
+        server.server_close()
+
+    def _handler(self) -> type[BaseRequestHandler]:
+        raise NotImplementedError
+
+    def _pictures(self) -> Iterator[bytes]:
+        """Yields JPEGs at the camera's pace."""
+        for number in itertools.count(1):
+            if self._server is None:
+                return
+            if not self.hangs.is_set():
+                picture = np.full((HEIGHT, WIDTH, 3), number * 8 % 256, np.uint8)
+                yield cv2.imencode(".jpg", picture)[1].tobytes()
+            time.sleep(1 / self.fps)
+
+
+class MjpegCamera(NetworkCamera):
+    """JPEGs by HTTP, one after the other."""
+
+    address = "http://user:secret@127.0.0.1:{}/video.mjpg"
+
+    def _handler(self) -> type[BaseRequestHandler]:
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    camera._serve(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        request.send_response(self.status)
+        if self.status != 200:
+            request.end_headers()
+            return
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+        request.end_headers()
+        for jpeg in self._pictures():
+            head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            request.wfile.write(head.encode() + jpeg + b"\r\n")
+
+
+class RtspCamera(NetworkCamera):
+    """JPEGs by RTSP (RFC 2326), as RTP packets (RFC 2435) between its answers on the same connection."""
+
+    address = "rtsp://user:secret@127.0.0.1:{}/video"
+
+    _DESCRIPTION = (
+        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\n"
+        "m=video 0 RTP/AVP 26\r\na=control:video\r\n"
+    )
+
+    def _handler(self) -> type[BaseRequestHandler]:
+        camera = self
+
+        class Handler(StreamRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    camera._serve(self)
+
+        return Handler
+
+    def _serve(self, request: StreamRequestHandler) -> None:
+        while line := request.rfile.readline():
+            method, headers = line.split()[0], {}
+            while text := request.rfile.readline().decode().strip():
+                name, _, headers[name.lower()] = text.partition(": ")
+            said = {"CSeq": headers["cseq"], "Session": "1"}
+            body = ""
+            if method == b"OPTIONS":
+                said["Public"] = "DESCRIBE, SETUP, PLAY, TEARDOWN"
+            elif method == b"DESCRIBE":
+                said["Content-Type"], body = "application/sdp", self._DESCRIPTION
+            elif method == b"SETUP":
+                said["Transport"] = headers["transport"]
+            status = self.status if method == b"DESCRIBE" else 200
+            said["Content-Length"] = str(len(body))
+            head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+            request.wfile.write(f"RTSP/1.0 {status} -\r\n{head}\r\n{body}".encode())
+            if method == b"PLAY":
+                for number, jpeg in enumerate(self._pictures()):
+                    request.wfile.write(self._packet(number, jpeg))
+
+    def _packet(self, number: int, jpeg: bytes) -> bytes:
+        """One picture as one packet, which its few bytes fit into."""
+        tables, scan = b"", b""
+        place = 2
+        while not scan:
+            marker, length = struct.unpack_from(">HH", jpeg, place)
+            if marker == 0xFFDB:  # a quantization table, after its number
+                tables += jpeg[place + 5 : place + 2 + length]
+            elif marker == 0xFFDA:  # the scan, up to the end of the picture
+                scan = jpeg[place + 2 + length : -2]
+            place += 2 + length
+        of_jpeg = struct.pack(">IBBBB", 0, 1, 255, WIDTH // 8, HEIGHT // 8)  # type 1: 4:2:0
+        of_tables = struct.pack(">BBH", 0, 0, len(tables)) + tables
+        payload = of_jpeg + of_tables + scan
+        stamp = round(number * 90_000 / self.fps)
+        rtp = struct.pack(">BBHII", 0x80, 0x80 | 26, number % 2**16, stamp, 1) + payload
+        return struct.pack(">cBH", b"$", 0, len(rtp)) + rtp
