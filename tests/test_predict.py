@@ -417,8 +417,8 @@ def test_compiled_programs_are_kept_in_a_private_folder(tmp_path, monkeypatch):
 def test_an_unknown_option_of_the_compiler_is_left_out(monkeypatch):
     lowered = jax.jit(lambda x: x + 1).lower(np.float32(1))
     assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
-    for name in ("_CPU_OPTIONS", "_BFLOAT16_CPU_OPTIONS"):
-        monkeypatch.setattr(compilation, name, {"xla_cpu_nonsense": ""})
+    monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_nonsense": ""})
+    monkeypatch.setattr(compilation, "_BFLOAT16_CPU_OPTIONS", {compilation._YNN: "NONSENSE"})
     for precision in ("float32", "bfloat16"):
         compiled = compile_inference(lowered, platform="cpu", precision=precision)
         assert compiled(np.float32(1)) == 2
