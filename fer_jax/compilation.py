@@ -14,10 +14,8 @@ import jax
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 _CPU_OPTIONS = {_YNN: ""}  # no fusion is YNN's
 _BFLOAT16_CPU_OPTIONS = {_YNN: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
-_UNKNOWN = (
-    "No such compile option",
-    "is not a valid enum value",
-)  # what other versions of XLA answer
+# What an XLA answers that does not know them.
+_UNKNOWN = ("No such compile option", "is not a valid enum value")
 
 Precision = Literal["float32", "bfloat16"]  # of what is multiplied; sums are float32
 

@@ -6,7 +6,7 @@ import difflib
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import flax.errors
 import flax.linen as nn
@@ -54,10 +54,16 @@ def inference_function(
 def available(precision: Precision, *, devices: Sequence[Any]) -> Precision:
     """Returns the precision to ask `inference_function` for on these devices.
 
-    It is float32 unless they are one CPU that multiplies bfloat16 numbers fast.
+    It is float32 unless they are one CPU that multiplies bfloat16 numbers fast, and XLA has one thread:
+    jax 0.10 does not spread such products over threads, and two of them take as long with float32.
+
+    Raises:
+        ValueError: no such precision.
     """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
     one_cpu = [device.platform for device in devices] == ["cpu"]
-    return precision if one_cpu and multiplies_bfloat16() else "float32"
+    return precision if one_cpu and threads() == 1 and multiplies_bfloat16() else "float32"
 
 
 def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:

@@ -40,10 +40,10 @@ class Predictor:
         temperature: that logits are divided by (Guo et al., 2017), fitted on the validation split.
         uncertain_below: the confidence that the most confident 80 % of the validation faces reach.
         bucket_sizes: batch sizes that are compiled; inputs are cut and filled up to them.
-        precision: "float32" or, where that was asked for and this CPU multiplies such numbers fast,
-            "bfloat16": factors of the products in `models.winograd` are then rounded to that, which are
-            most of `resnet_small`'s. It takes a quarter to half less time and moves probabilities by
-            0.0007 in the mean, of 4,300 faces by 0.005 at most.
+        precision: "float32" or, where that was asked for, XLA has one thread and this CPU multiplies
+            such numbers fast, "bfloat16": factors of the products in `models.winograd` are then rounded
+            to that, which are most of `resnet_small`'s. It takes a quarter to half less time and moves
+            probabilities by 0.0007 in the mean, of 4,300 faces by 0.005 at most.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
-            precision: see the attribute; without effect on accelerators.
+            precision: see the attribute; on other devices always float32.
 
         Raises:
             CheckpointError: the network is not one of this version's.
@@ -104,7 +104,7 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
-            precision: see the attribute; without effect on accelerators.
+            precision: see the attribute; on other devices always float32.
 
         Raises:
             CheckpointError: there is none, it is damaged, or of a network this version does not know.

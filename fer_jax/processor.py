@@ -15,7 +15,7 @@ def cpu_name() -> str:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether it has instructions for products of bfloat16 numbers, as servers' have had since 2021."""
+    """Whether it is known to have instructions for products of bfloat16 numbers; only x86's are."""
     return any(_BFLOAT16_FLAGS & set(flags.split()) for flags in _values("flags"))
 
 
@@ -23,8 +23,13 @@ def multiplies_bfloat16() -> bool:
 def _values(key: str) -> tuple[str, ...]:
     """Returns what Linux tells under this name, core by core."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:
         return ()
-    pairs = (line.partition(":") for line in lines)
+    return values_in(text, key)
+
+
+def values_in(text: str, key: str) -> tuple[str, ...]:
+    """Returns what a text like Linux's /proc/cpuinfo has under this name, core by core."""
+    pairs = (line.partition(":") for line in text.splitlines())
     return tuple(value.strip() for name, _, value in pairs if name.strip() == key)

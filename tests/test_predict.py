@@ -23,6 +23,7 @@ from fer_jax.errors import CheckpointError
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import WholeImage
 from fer_jax.faces.media import read_image
+from fer_jax.inference import available
 from fer_jax.models.folding import apply_folded, fold_batch_norm
 from fer_jax.preprocess import grey_face
 from fer_jax.saved_model import SHIPPED, load_model
@@ -85,6 +86,7 @@ def test_folding_leaves_no_norm_and_changes_no_logit():
 
 @pytest.mark.parametrize("has_it", [True, False])
 def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monkeypatch, has_it):
+    monkeypatch.setenv("NPROC", "1")
     monkeypatch.setattr("fer_jax.inference.multiplies_bfloat16", lambda: has_it)
     exact, asked = (
         Predictor.load(workdir, max_batch=MAX_BATCH, precision=precision)
@@ -95,6 +97,26 @@ def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monk
     asked.wait()
     difference = np.abs(asked(FACES).probabilities - exact(FACES).probabilities).max()
     assert (0 < difference < 0.02) if has_it else difference == 0
+
+
+def test_bfloat16_is_for_one_cpu_with_one_thread(monkeypatch):
+    monkeypatch.setattr("fer_jax.inference.multiplies_bfloat16", lambda: True)
+    monkeypatch.setenv("NPROC", "1")
+    cpus = jax.devices("cpu")
+    assert available("bfloat16", devices=cpus[:1]) == "bfloat16"
+    assert available("float32", devices=cpus[:1]) == "float32"
+    assert available("bfloat16", devices=cpus[:1] * 2) == "float32"
+    monkeypatch.setenv("NPROC", "2")
+    assert available("bfloat16", devices=cpus[:1]) == "float32"
+    with pytest.raises(ValueError, match="float32 or bfloat16, got 'half'"):
+        available("half", devices=cpus[:1])
+
+
+def test_what_the_system_tells_of_a_cpu_is_read_core_by_core():
+    text = "processor\t: 0\nmodel name\t: A: B\nflags\t\t: fpu amx_bf16\n\nflags\t\t: fpu\n"
+    assert processor.values_in(text, "flags") == ("fpu amx_bf16", "fpu")
+    assert processor.values_in(text, "model name") == ("A: B",)
+    assert processor.values_in("Features\t: fp bf16\n", "flags") == ()
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def crop_face(
 def grey_crop(image: np.ndarray, detection: Detection, *, align: Align = "landmarks") -> np.ndarray:
     """Returns a face as the network takes it, uint8 [48, 48] grey; see `crop_face`.
 
-    It is grey from the beginning, which takes half the time of a crop in colour.
+    It is grey from the beginning, which takes about half the time for boxes of 80 to 320 pixels.
     """
     if detection.is_crop:
         return grey_face(crop_face(image, detection))
