@@ -32,8 +32,10 @@ class DataConfig:
     on_error: Literal["raise", "skip"] = "raise"
     # Leave out of training what the audit lists: blank faces, copies, faces that are in another split.
     exclude_audited: bool = True
-    # Train on FER+ vote shares in place of single labels, where the csv form comes with them.
-    soft_labels: bool = False
+    # Whose judgement counts: "own", the data's label of each face, or "votes", what FER+'s ten people
+    # see in it. Targets are then vote shares, faces weigh as much as their votes, and validation is
+    # against the majority; see data/votes.py.
+    labels: Literal["own", "votes"] = "own"
     # Draw every expression equally often, with replacement.
     balanced_sampling: bool = False
     # Synthetic faces drawn for training and for validation.
@@ -107,6 +109,7 @@ class AugmentConfig:
     shear: float = 0.08
     translate: float = 0.07  # share of the picture's side
     gamma: float = 0.3  # exponent drawn from exp(+-gamma)
+    camera: float = 0.0  # probability of what a bad camera does, see data/degradations.py
     erase_probability: float = 0.5  # random erasing (Zhong et al., 2020, arXiv:1708.04896)
     erase_area: float = 0.2  # largest erased share of the picture
 
@@ -242,10 +245,11 @@ def _check_ranges(config: Config) -> None:
         not_negative=("rotate_degrees", "gamma"),
         shares=("scale", "shear", "translate", "erase_area"),
     )
-    if not 0 <= config.augment.erase_probability <= 1:
-        raise ConfigError(
-            f"config.augment.erase_probability={config.augment.erase_probability}: expected 0 to 1"
-        )
+    for name in ("erase_probability", "camera"):
+        if not 0 <= getattr(config.augment, name) <= 1:
+            raise ConfigError(
+                f"config.augment.{name}={getattr(config.augment, name)}: expected 0 to 1"
+            )
     _check_resolution(config)
 
 

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -14,11 +13,10 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.grad_cam import class_maps_function
 from fer_jax.saved_model import CARD, SHIPPED
 from tests.factories import pattern_faces
+from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
 
 PHOTO = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
-SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-FACES = SHARED / "data" / "fer2013.tar.xz"
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +96,8 @@ def test_a_photo_that_can_not_be_read_ends_in_one_line(workdir, tmp_path, capsys
 def test_erasing_what_a_map_shows_costs_more_than_erasing_as_much_elsewhere():
     if not (SHIPPED / CARD).is_file():
         pytest.skip("no checkpoint is released into the package")
-    if not FACES.is_file():
-        pytest.skip("needs FER2013 in ../shared")
+    validation = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation")
     predictor = Predictor.load()
-    validation = evaluation_split(FACES, "validation")
     rng = np.random.default_rng(0)
     faces = validation.images[rng.permutation(len(validation))[:200]]
     before = predictor(faces)

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +19,8 @@ from fer_jax.portable import TOLERANCE, metadata, onnx_difference, onnx_model
 from fer_jax.preprocess import standardise
 from fer_jax.saved_model import CARD, SHIPPED, load_model
 from tests.factories import pattern_faces
+from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
-
-SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-REAL_FACES = Path(os.environ.get("FER_DATA_DIR") or SHARED / "data" / "fer2013.tar.xz")
 
 needs_shipped = pytest.mark.skipif(
     not (SHIPPED / CARD).is_file(), reason="no checkpoint is shipped in this tree"
@@ -188,10 +185,9 @@ def test_the_shipped_network_agrees_on_a_thousand_drawn_faces():
 
 
 @needs_shipped
-@pytest.mark.skipif(not REAL_FACES.exists(), reason="needs FER2013 in $FER_DATA_DIR or ../shared")
 @pytest.mark.timeout(900)  # unpacks FER2013
 def test_the_shipped_network_agrees_on_a_thousand_real_faces():
-    validation = evaluation_split(REAL_FACES, "validation").images
+    validation = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation").images
     faces = validation[np.random.default_rng(0).permutation(len(validation))[:1000]]
     predictor = Predictor.load(max_batch=8)
     found = answer(onnx_model(predictor.saved), faces)

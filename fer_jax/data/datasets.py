@@ -16,6 +16,7 @@ from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.records import OnError
 from fer_jax.data.sources import NoFacesError
 from fer_jax.data.synthetic import load_synthetic
+from fer_jax.data.votes import agreed, judged
 from fer_jax.errors import DataError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 from fer_jax.randomness import host_generator
@@ -71,7 +72,8 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
         dataset = _without_audited(dataset, path)
     # The audit has looked for copies of test faces; nothing else here may see them.
     splits = {split: faces for split, faces in dataset.splits.items() if split != "test"}
-    return dataclasses.replace(dataset, splits=splits)
+    dataset = dataclasses.replace(dataset, splits=splits)
+    return _judged_by_votes(dataset) if config.labels == "votes" else dataset
 
 
 def real_data_path(config: DataConfig) -> Path | None:
@@ -131,10 +133,10 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
     held_out = "validation" not in splits
     if held_out:
         splits |= _hold_out(splits["train"], seed=seed)
-    if config.soft_labels and splits["train"].votes is None:
+    if config.labels == "votes" and splits["train"].votes is None:
         raise DataError(
-            f"{path}: has no FER+ votes for config.data.soft_labels; "
-            "put fer2013new.csv beside fer2013.csv, or leave soft_labels off"
+            f"{path}: has no FER+ votes for config.data.labels=votes; "
+            "put fer2013new.csv beside fer2013.csv, or train with config.data.labels=own"
         )
     card = {
         "name": loaded.kind,
@@ -180,6 +182,16 @@ def _without_audited(dataset: Dataset, path: Path) -> Dataset:
         "excluded": {split: len(rows) for split, rows in dropped.items() if len(rows)},
     }
     card = {**dataset.card, "audit": summary, "counts_used": class_counts(splits)}
+    return dataclasses.replace(dataset, splits=splits, card=card)
+
+
+def _judged_by_votes(dataset: Dataset) -> Dataset:
+    splits = {
+        "train": judged(dataset.splits["train"]),
+        "validation": agreed(dataset.splits["validation"]),
+    }
+    left_out = {split: len(dataset.splits[split]) - len(faces) for split, faces in splits.items()}
+    card = {**dataset.card, "votes": {"left_out": left_out}, "counts_used": class_counts(splits)}
     return dataclasses.replace(dataset, splits=splits, card=card)
 
 

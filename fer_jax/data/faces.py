@@ -16,8 +16,8 @@ class Faces:
         images: uint8 [N, 48, 48], grey levels.
         labels: int32 [N], indices into `fer_jax.expressions.EXPRESSIONS`.
         names: N names a person can find the face by: a path below the data folder, or "fer2013.csv:17".
-        votes: float32 [N, 7] FER+ votes per expression, or None where the source has none.
-            A row of zeros is a face nobody could label.
+        votes: float32 [N, 10] FER+ votes, a column for each of `FERPLUS_COLUMNS`, or None where the
+            source has none; see data/votes.py.
     """
 
     images: np.ndarray

@@ -27,12 +27,12 @@ from fer_jax.data.reading import Kind, Reading
 from fer_jax.data.records import OnError, Record, Skipped
 from fer_jax.data.sources import Source, find_source
 from fer_jax.errors import DataError
-from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.expressions import FERPLUS_COLUMNS
 from fer_jax.preprocess import FACE_SIZE
 
 _LOG = logging.getLogger(__name__)
 
-_VERSION = "1.0.0"
+_VERSION = "1.1.0"
 _READ_BATCH = 1024  # records a call; one at a time is three times slower
 _MAX_FACES = 400_000  # a split; TFDS sorts 1 GiB in memory and would need TensorFlow for more
 
@@ -69,7 +69,7 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
     """Labelled faces as records of image uint8 [48, 48], label int64 and name.
 
     Builds from `reading`, or from the manual directory of a download configuration. A reading with
-    FER+ votes gives a fourth feature, votes float32 [7]. The order of the records is the source's.
+    FER+ votes gives a fourth feature, votes float32 [10]. The order of the records is the source's.
     """
 
     VERSION = tfds.core.Version(_VERSION)
@@ -88,7 +88,9 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
             "name": tfds.features.Text(),
         }
         if self._reading is not None and self._reading.has_votes:
-            features["votes"] = tfds.features.Tensor(shape=(NUM_EXPRESSIONS,), dtype=np.float32)
+            features["votes"] = tfds.features.Tensor(
+                shape=(len(FERPLUS_COLUMNS),), dtype=np.float32
+            )
         return _LocalInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),
@@ -184,7 +186,7 @@ def _read(builder: Any, split: str) -> Faces:
     images = np.empty((n, FACE_SIZE, FACE_SIZE), np.uint8)
     labels = np.empty(n, np.int32)
     has_votes = "votes" in builder.info.features
-    votes = np.empty((n, NUM_EXPRESSIONS), np.float32) if has_votes else None
+    votes = np.empty((n, len(FERPLUS_COLUMNS)), np.float32) if has_votes else None
     names: list[str] = []
     for start in range(0, n, _READ_BATCH):
         batch = data.__getitems__(list(range(start, min(n, start + _READ_BATCH))))

@@ -21,7 +21,6 @@ from fer_jax.errors import DataError
 from fer_jax.expressions import (
     FER2013_TO_INDEX,
     FERPLUS_COLUMNS,
-    FERPLUS_TO_INDEX,
     NUM_EXPRESSIONS,
 )
 from fer_jax.preprocess import FACE_SIZE
@@ -46,7 +45,7 @@ class Row(NamedTuple):
 
 
 class Votes(NamedTuple):
-    """FER+ votes: the Usage's split of every row, and float32 [rows, 7] counts per expression."""
+    """FER+ votes: the Usage's split of every row, and float32 [rows, 10] counts of `FERPLUS_COLUMNS`."""
 
     splits: Sequence[str | None]
     counts: np.ndarray
@@ -114,15 +113,14 @@ def read_votes(file: BinaryIO, name: str) -> Votes:
         if len(cells) != header.width:
             raise DataError(f"{name}:{line}: {len(cells)} columns, expected {header.width}")
         splits.append(split_of_usage(cells[header.at["usage"]]))
-        row = np.zeros(NUM_EXPRESSIONS, np.float32)
-        for column, expression in zip(wanted[1:], FERPLUS_TO_INDEX, strict=True):
+        row = np.zeros(len(FERPLUS_COLUMNS), np.float32)
+        for answer, column in enumerate(wanted[1:]):
             vote = cells[header.at[column]].strip()
             if not (vote.isascii() and vote.isdigit()):
                 raise DataError(f"{name}:{line}: the vote {vote!r} is not a whole number")
-            if expression is not None:
-                row[expression] = int(vote)
+            row[answer] = int(vote)
         counts.append(row)
-    return Votes(splits, np.array(counts, np.float32).reshape(-1, NUM_EXPRESSIONS))
+    return Votes(splits, np.array(counts, np.float32).reshape(-1, len(FERPLUS_COLUMNS)))
 
 
 def with_votes(rows: Sequence[Row], count: int, votes: Votes, name: str) -> list[Row]:

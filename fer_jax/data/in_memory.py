@@ -30,13 +30,13 @@ class Batch(NamedTuple):
         image: uint8 [B, 48, 48].
         label: int32 [B]; the class a prediction is counted against.
         target: float32 [B, 7]; the distribution the loss is taken against.
-        mask: float32 [B]; 0 where a row only fills up the batch.
+        weight: float32 [B]; of the example in the loss, 0 where a row only fills up the batch.
     """
 
     image: Array
     label: Array
     target: Array
-    mask: Array
+    weight: Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,25 +81,16 @@ class TrainingOrder:
         return generator.choice(count, size=count, p=share)
 
 
-def targets(faces: Faces, *, soft: bool) -> np.ndarray:
-    """Returns what the loss is taken against, float32 [N, 7].
-
-    Args:
-        faces: N faces.
-        soft: vote shares where there are votes; a face without a vote keeps its single label.
-    """
-    one_hot = np.eye(NUM_EXPRESSIONS, dtype=np.float32)[faces.labels]
-    if not soft or faces.votes is None:
-        return one_hot
-    total = faces.votes.sum(axis=1, keepdims=True)
-    return np.where(total > 0, faces.votes / np.maximum(total, 1), one_hot).astype(np.float32)
+def one_hot(labels: np.ndarray) -> np.ndarray:
+    """Returns distributions that are sure of each label, int [N]: float32 [N, 7]."""
+    return np.eye(NUM_EXPRESSIONS, dtype=np.float32)[labels]
 
 
 def evaluation_batches(faces: Faces, *, batch_size: int) -> Iterator[Batch]:
     """Yields every face once, in order; the last batch is filled with masked copies of its first."""
-    one_hot = targets(faces, soft=False)
+    targets = one_hot(faces.labels)
     for start in range(0, len(faces), batch_size):
         rows = np.arange(start, start + batch_size)
-        mask = (rows < len(faces)).astype(np.float32)
+        weight = (rows < len(faces)).astype(np.float32)
         rows = np.where(rows < len(faces), rows, start)
-        yield Batch(faces.images[rows], faces.labels[rows], one_hot[rows], mask)
+        yield Batch(faces.images[rows], faces.labels[rows], targets[rows], weight)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 import flax.linen as nn
 import jax.numpy as jnp
 
-from fer_jax.models.resnet import resnet_large, resnet_small
+from fer_jax.models.resnet import resnet_large, resnet_medium, resnet_small
 from fer_jax.models.seed_cnn import SeedCNN
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = {
     "seed_cnn": SeedCNN,
     "resnet_small": resnet_small,
+    "resnet_medium": resnet_medium,
     "resnet_large": resnet_large,
 }
 

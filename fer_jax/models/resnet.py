@@ -1,4 +1,4 @@
-"""Residual networks on a space-to-depth stem: the small default and a large one for accelerators."""
+"""Residual networks on a space-to-depth stem: small by default, medium, and large for accelerators."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class ResNet(nn.Module):
 
 
 resnet_small = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 1, 2), dropout=0.3)
+resnet_medium = functools.partial(ResNet, widths=(64, 128, 256), blocks=(1, 2, 2), dropout=0.3)
 resnet_large = functools.partial(
     ResNet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), space_to_depth=False
 )

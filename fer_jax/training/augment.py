@@ -1,4 +1,4 @@
-"""Varied training faces: warps, mirroring, gamma and random erasing on uint8 pictures, on the host.
+"""Varied training faces: bad cameras, warps, mirroring, gamma and random erasing, on the host.
 
 Host threads do in 30 microseconds a face what costs as much as the network inside the jitted step on
 a CPU. Every draw comes from the generator passed in, so a step's faces are a function of the step.
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from fer_jax.config import AugmentConfig
+from fer_jax.data.degradations import random_degradation
 from fer_jax.preprocess import FACE_SIZE
 
 _CENTRE = (FACE_SIZE - 1) / 2
@@ -28,8 +29,11 @@ def augment(
     """Returns varied copies of `faces`, uint8 [B, 48, 48], which are left alone: [B, size, size]."""
     matrices = _shrunk(warp_matrices(len(faces), generator, config=config), size)
     tables = _gamma_tables(len(faces), generator, config=config)
+    degraded = generator.random(len(faces)) < config.camera
     varied = np.empty((len(faces), size, size), np.uint8)
     for k, face in enumerate(faces):
+        if degraded[k]:
+            face = random_degradation(face, generator)
         cv2.warpAffine(
             face,
             matrices[k],

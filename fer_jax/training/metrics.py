@@ -36,12 +36,12 @@ class Sums(NamedTuple):
         """Nothing counted yet."""
         return Sums(jnp.zeros((), jnp.float32), jnp.zeros((NUM_EXPRESSIONS,) * 2, jnp.int32))
 
-    def add(self, *, loss: jax.Array, logits: jax.Array, label: Array, mask: Array) -> Sums:
-        """Counts a batch: loss [B], logits [B, 7], label int [B], mask [B] (0: do not count)."""
+    def add(self, *, loss: jax.Array, logits: jax.Array, label: Array, weight: Array) -> Sums:
+        """Counts a batch: loss [B], logits [B, 7], label int [B], weight [B] (0: do not count)."""
         predicted = jnp.argmax(logits, axis=-1)
-        counted = (mask > 0).astype(jnp.int32)
+        counted = (weight > 0).astype(jnp.int32)
         return Sums(
-            loss=self.loss + jnp.sum(loss * mask),
+            loss=self.loss + jnp.sum(loss * weight),
             confusion=self.confusion.at[label, predicted].add(counted),
         )
 

@@ -14,8 +14,9 @@ from jax.sharding import Mesh
 
 from fer_jax import models
 from fer_jax.config import Config
+from fer_jax.data import votes
 from fer_jax.data.faces import Faces
-from fer_jax.data.in_memory import Batch, TrainingOrder, targets
+from fer_jax.data.in_memory import Batch, TrainingOrder, one_hot
 from fer_jax.preprocess import FACE_SIZE
 from fer_jax.randomness import host_generator
 from fer_jax.training import losses, optim, resolution, sharding, state, steps
@@ -33,6 +34,7 @@ class Program:
         config: of the run; `config.epochs` is the real number.
         train: training faces.
         targets: float32 [N, 7], what the loss of each training face is taken against.
+        example_weights: float32 [N], of each training face in the loss, averaging 1.
         validation: validation faces.
         mesh: the devices.
         order: which faces each step sees.
@@ -48,6 +50,7 @@ class Program:
     config: Config
     train: Faces
     targets: np.ndarray
+    example_weights: np.ndarray
     validation: Faces
     mesh: Mesh
     order: TrainingOrder
@@ -100,7 +103,7 @@ def assemble(
     optimizer = optim.optimizer(config.optim, schedule)
     plateau = optim.plateau(config.optim.plateau)
     weights = losses.class_weights(train.labels, scheme=config.loss.class_weights)
-    goals = targets(train, soft=config.data.soft_labels)
+    goals, example_weights = _goals(train, labels=config.data.labels)
     if taught is not None:
         goals = blend(goals, taught, share=config.loss.teacher_share)
     root = jax.random.key(config.seed)
@@ -120,6 +123,7 @@ def assemble(
         config=config,
         train=train,
         targets=goals,
+        example_weights=example_weights,
         validation=validation,
         mesh=mesh,
         order=order,
@@ -145,6 +149,14 @@ def assemble(
     )
 
 
+def _goals(train: Faces, *, labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the loss of each face is taken against, float32 [N, 7], and its weight there, float32 [N]."""
+    if labels == "own" or train.votes is None:
+        return one_hot(train.labels), np.ones(len(train), np.float32)
+    weights = votes.weights(train.votes)
+    return votes.shares(train.votes), weights / weights.mean()
+
+
 def training_batch(program: Program, step: int) -> Batch:
     """Returns the batch of `step`, augmented: a function of the run's seed and the step alone."""
     config = program.config
@@ -159,7 +171,7 @@ def training_batch(program: Program, step: int) -> Batch:
         ),
         label=program.train.labels[rows],
         target=program.targets[rows],
-        mask=np.ones(len(rows), np.float32),
+        weight=program.example_weights[rows],
     )
 
 

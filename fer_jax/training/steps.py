@@ -53,7 +53,7 @@ def train_step(
             rngs={"dropout": dropout_key},
         )
         loss = losses.cross_entropy(logits, target, label_smoothing=config.loss.label_smoothing)
-        importance = target @ weights
+        importance = (target @ weights) * batch.weight
         mean = jnp.sum(loss * importance) / jnp.sum(importance)
         return mean, (loss, logits, updated["batch_stats"])
 
@@ -68,7 +68,7 @@ def train_step(
         variables=variables,
         ema=_averaged(state, variables, decay=config.ema_decay),
         opt_state=opt_state,
-        sums=state.sums.add(loss=loss, logits=logits, label=batch.label, mask=batch.mask),
+        sums=state.sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight),
     )
     return state, mean
 
@@ -79,7 +79,7 @@ def eval_step(
     """Returns `sums` with `batch` counted (cross-entropy against the label), and logits [B, 7]."""
     logits = cast(jax.Array, model.apply(variables, standardise(batch.image), train=False))
     loss = losses.cross_entropy(logits, batch.target)
-    return sums.add(loss=loss, logits=logits, label=batch.label, mask=batch.mask), logits
+    return sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight), logits
 
 
 def statistics_step(variables: Variables, sums: Any, faces: jax.Array, *, model: nn.Module) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import cv2
 import matplotlib.cbook
@@ -16,8 +14,8 @@ from fer_jax.data.audit import Group, audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.sources import find_source
 from fer_jax.preprocess import FACE_SIZE, grey_face
+from tests.shared_files import shared_file
 
-SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 ANGRY, FEAR, HAPPY = 0, 2, 3
 BLANK = np.zeros((FACE_SIZE, FACE_SIZE), np.uint8)
 # Where the face is in the photograph, and how much of that becomes one pixel of 48.
@@ -234,15 +232,13 @@ def test_the_audit_goes_through_json() -> None:
 
 
 def test_the_known_flaws_of_fer2013_are_found() -> None:
-    archives = SHARED / "data"
-    if not (archives / "fer2013.tar.xz").exists():
-        pytest.skip(f"{archives}/fer2013.tar.xz is not there; set FER_SHARED to its folder")
+    archives = shared_file("data/fer2013.tar.xz").parent
     splits = {
         split: faces(*((record.name, record.label, record.image) for record in records))
         for split, records in find_source(archives).read().records.items()
     }
     found = audit(splits)
-    exact = {"constant": 12, "duplicates": 1273, "cross_split": 270, "label_conflicts": 47}
+    exact = {"constant": 0, "duplicates": 1269, "cross_split": 269, "label_conflicts": 46}
     assert found.counts().items() >= exact.items()
     assert len(found.near_cross_split) > 300
     dropped = excluded(found, splits)

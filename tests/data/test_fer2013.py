@@ -13,14 +13,15 @@ import tensorflow_datasets as tfds
 from fer_jax.data.fer2013 import Fer2013, LoadedFaces, load_faces
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
-
-SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+from fer_jax.expressions import FERPLUS_COLUMNS
+from tests.shared_files import shared_file
 
 LOAD = """
 import sys
 from pathlib import Path
 from fer_jax.data.fer2013 import load_faces
 from fer_jax.errors import DataError
+from fer_jax.expressions import FERPLUS_COLUMNS
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -103,7 +104,9 @@ def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
     assert faces.names == ("fer2013.csv:2", "fer2013.csv:5")
     assert faces.votes is not None
     assert faces.votes.dtype == np.float32
-    np.testing.assert_array_equal(faces.votes, [[0, 0, 3, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0, 3]])
+    columns = [FERPLUS_COLUMNS.index(answer) for answer in ("fear", "surprise")]
+    np.testing.assert_array_equal(faces.votes[:, columns], [[3, 0], [3, 3]])
+    np.testing.assert_array_equal(faces.votes.sum(axis=1), [3, 6])
 
 
 def test_a_folder_may_hold_only_the_split_asked_for(tmp_path: Path) -> None:
@@ -163,7 +166,7 @@ def test_two_processes_load_at_once_without_tensorflow_and_without_noise(
     expected = sums(load_faces(data, cache_dir=tmp_path / "other"))
     for load in loads:
         assert load.communicate(timeout=120) == (f"{expected}\nFalse\n", "")
-    assert [path.name for path in cache.glob("*/fer2013/*")] == ["1.0.0"]
+    assert [path.name for path in cache.glob("*/fer2013/*")] == [str(Fer2013.VERSION)]
 
 
 def test_a_killed_preparation_leaves_nothing_that_is_taken_as_whole(
@@ -201,11 +204,9 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(data: Path, tmp_path: Pat
 
 
 def test_real_fer2013_is_found_beside_an_unrelated_archive() -> None:
-    archives = SHARED / "data"
-    if not (archives / "fer2013.tar.xz").exists():
-        pytest.skip(f"{archives}/fer2013.tar.xz is not there; set FER_SHARED to its folder")
-    source = find_source(archives)
+    source = find_source(shared_file("data/fer2013.tar.xz").parent)
     reading = source.read()
-    assert (source.form, reading.kind) == ("archive:folders", "fer2013")
+    assert (source.form, reading.kind) == ("archive:csv", "fer2013")
     counts = {split: len(faces) for split, faces in reading.records.items()}
-    assert counts == {"train": 28_709, "validation": 3_589}
+    assert counts == {"train": 28_540, "validation": 3_576}
+    assert reading.has_votes

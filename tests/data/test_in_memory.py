@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import Faces
-from fer_jax.data.in_memory import TrainingOrder, evaluation_batches, targets
+from fer_jax.data.in_memory import TrainingOrder, evaluation_batches
 from tests.factories import pattern_faces
 
 
@@ -48,17 +47,6 @@ def test_evaluation_counts_every_face_once_in_order():
     faces = pattern_faces(21)
     batches = list(evaluation_batches(faces, batch_size=8))
     assert all(batch.image.shape == (8, 48, 48) for batch in batches)
-    masks = np.concatenate([batch.mask for batch in batches])
+    weights = np.concatenate([batch.weight for batch in batches])
     images = np.concatenate([batch.image for batch in batches])
-    np.testing.assert_array_equal(images[masks > 0], faces.images)
-
-
-def test_votes_become_shares_and_faces_without_one_keep_their_label():
-    plain = pattern_faces(2)
-    votes = np.zeros((2, 7), np.float32)
-    votes[1, 3], votes[1, 5] = 6, 2
-    voted = Faces(plain.images, plain.labels, plain.names, votes)
-    soft = targets(voted, soft=True)
-    np.testing.assert_array_equal(soft[0], np.eye(7)[plain.labels[0]])
-    np.testing.assert_allclose(soft[1], [0, 0, 0, 0.75, 0, 0.25, 0])
-    np.testing.assert_array_equal(targets(voted, soft=False), np.eye(7)[plain.labels])
+    np.testing.assert_array_equal(images[weights > 0], faces.images)

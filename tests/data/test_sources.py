@@ -133,9 +133,10 @@ def test_a_packed_csv_is_read_with_the_votes_packed_beside_it(tmp_path: Path, fi
     assert source.form == "archive:csv"
     assert reading.has_votes
     happy, sad = (face.votes for face in reading.records["train"])
-    np.testing.assert_array_equal(happy, np.float32([0, 0, 0, 7, 0, 0, 0]))
-    np.testing.assert_array_equal(sad, np.float32([1, 0, 1, 0, 0, 8, 0]))
-    np.testing.assert_array_equal(reading.records["test"][0].votes, np.zeros(7, np.float32))
+    np.testing.assert_array_equal(happy, np.float32([0, 7, 0, 0, 0, 0, 0, 3, 0, 0]))
+    np.testing.assert_array_equal(sad, np.float32([0, 0, 0, 8, 1, 0, 1, 0, 0, 0]))
+    (test,) = (face.votes for face in reading.records["test"])
+    np.testing.assert_array_equal(test, np.float32([0, 0, 0, 0, 0, 0, 0, 0, 4, 6]))
 
 
 def test_an_unknown_class_folder_is_named_with_the_nearest_expression(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
-import pytest
+
+from tests.shared_files import shared_file
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
@@ -26,11 +26,7 @@ def photo() -> np.ndarray:
 
 def shared_media(name: str) -> Path:
     """A picture or clip of the shared folder; skips the test where there is none."""
-    shared = Path(os.environ.get("FER_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-    path = shared / "media" / name
-    if not path.is_file():
-        pytest.skip(f"needs {name}: set FER_SHARED to a folder with media/{name}")
-    return path
+    return shared_file(f"media/{name}")
 
 
 def frames(count: int) -> list[np.ndarray]:

@@ -54,9 +54,9 @@ def test_sums_over_padded_batches_equal_figures_of_the_whole(guesses):
     total = Sums.zero()
     for start in range(0, 400, 96):
         rows = np.arange(start, start + 96)
-        mask = (rows < 400).astype(np.float32)
+        weight = (rows < 400).astype(np.float32)
         rows = np.minimum(rows, 399)
-        total = total.add(loss=loss[rows], logits=logits[rows], label=labels[rows], mask=mask)
+        total = total.add(loss=loss[rows], logits=logits[rows], label=labels[rows], weight=weight)
     whole = metrics.report(probabilities, labels)
     np.testing.assert_array_equal(total.confusion, whole["confusion"])
     assert float(total.loss) / 400 == pytest.approx(whole["loss"], rel=1e-5)
