@@ -22,8 +22,8 @@ from turns import Player
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.inputs import expand_inputs
-from fer_jax.faces.media import IMAGE_SUFFIXES
+from fer_jax.media.images import IMAGE_SUFFIXES
+from fer_jax.media.inputs import expand_inputs
 from fer_jax.predict import MAX_BATCH
 
 _HERE = Path(__file__).resolve().parent

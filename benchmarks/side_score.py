@@ -16,8 +16,8 @@ from turns import serve
 
 from fer_jax.compilation import compile_inference
 from fer_jax.faces.detect import DETECT_SIZE
-from fer_jax.faces.media import MAX_PIXELS, read_image
 from fer_jax.inference import FACE, inference_function
+from fer_jax.media.images import MAX_PIXELS, read_image
 from fer_jax.predict import MAX_BATCH, Predictor
 from fer_jax.preprocess import grey_face
 from fer_jax.scoring.progress import ProgressReporter

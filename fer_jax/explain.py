@@ -24,8 +24,8 @@ from fer_jax.explanation import occlusion_map
 from fer_jax.expressions import COLOURS, EXPRESSIONS
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.faces.media import read_image
 from fer_jax.files import make_folder, write_json
+from fer_jax.media.decoder import Decoder
 from fer_jax.predict import Predictor
 
 MAX_FACES = 12  # shown of one photo, the largest
@@ -40,17 +40,18 @@ def main(argv: Sequence[str]) -> int:
     predictor = Predictor.load(options.checkpoint)
     detector = make_detector(options.detector)
     told = []
-    for name in options.photo:
-        image = read_image(Path(name))
-        found = sorted(detector.detect(image), key=lambda face: -face.width * face.height)
-        if not found:
-            print(f"{name}: no face was found")
-            told.append({"photo": name, "faces": []})
-            continue
-        picture = out / _file_name(name, used={entry.get("picture") for entry in told})
-        faces = _explain(predictor, image, found[:MAX_FACES], options.expression, picture)
-        told.append({"photo": name, "picture": picture.name, "faces": faces})
-        print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {picture}")
+    with Decoder() as decoder:
+        for name in options.photo:
+            with decoder.opened(Path(name)) as image:
+                found = sorted(detector.detect(image), key=lambda face: -face.width * face.height)
+                if not found:
+                    print(f"{name}: no face was found")
+                    told.append({"photo": name, "faces": []})
+                    continue
+                picture = out / _file_name(name, used={entry.get("picture") for entry in told})
+                faces = _explain(predictor, image, found[:MAX_FACES], options.expression, picture)
+            told.append({"photo": name, "picture": picture.name, "faces": faces})
+            print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {picture}")
     write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
     return 0
 

@@ -142,7 +142,7 @@ class Predictor:
         """Finds the faces of a photograph and returns what they express, in the detector's order.
 
         Args:
-            image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (`faces.media.read_image`).
+            image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (`media.images.read_image`).
             detector: used by the calling thread; None for YuNet with its defaults.
             flip: overrules the predictor's own for this call.
 

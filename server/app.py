@@ -42,10 +42,12 @@ def make_app(settings: Settings) -> web.Application:
     )
     limits = settings.limits
     app[keys.SETTINGS] = settings
-    app[keys.METRICS] = Metrics()
+    app[keys.METRICS] = metrics = Metrics()
     app[keys.TOKENS] = Tokens(settings.token)
     app[keys.ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
-    app[keys.SOCKETS] = StuckSockets(stuck_s=limits.stuck_viewer_s)
+    app[keys.SOCKETS] = StuckSockets(
+        stuck_s=limits.stuck_viewer_s, on_close=lambda: metrics.rejected("slow_reader")
+    )
     app[keys.STREAMS] = _viewer_doors("viewers", settings)
     app[keys.EVENTS] = _viewer_doors("listeners", settings)
     app[keys.UPLOADS] = _work_doors(
@@ -109,4 +111,4 @@ async def _end_streams(app: web.Application) -> None:
         async with asyncio.timeout(_FAREWELL_S):
             await app[keys.STREAMS].wait_empty()
             await app[keys.EVENTS].wait_empty()
-    app[keys.SOCKETS].close_stuck()
+    app[keys.SOCKETS].close_stuck_streams()

@@ -17,6 +17,7 @@ import numpy as np
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detection, Detector, make_detector
 from fer_jax.faces.track import Look
+from fer_jax.media.decoder import Decoder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +45,14 @@ class Found:
 class DetectPool:
     """A few threads with a face detector each; cameras and uploads should have a pool of their own."""
 
-    def __init__(self, *, detect_size: int, threads: int | None = None, niceness: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        detect_size: int,
+        threads: int | None = None,
+        niceness: int = 0,
+        decodes: int | None = None,
+    ) -> None:
         """Makes no detector yet; see `warm_up`.
 
         OpenCV's own threads are switched off for the whole process: pictures side by side give more
@@ -54,10 +62,12 @@ class DetectPool:
             detect_size: longer side in pixels of the copy that faces are looked for in.
             threads: None for one per core, from 2 to 8.
             niceness: 1 to 19 lets other threads of the process go first (Linux only).
+            decodes: most pixels of the pictures that `decoder` decodes; None: there is none.
         """
         cv2.setNumThreads(1)
-        self._size, self._niceness = detect_size, niceness
+        self._size, self._niceness, self._decodes = detect_size, niceness, decodes
         self._local = threading.local()
+        self._decoders: list[Decoder] = []
         self.threads = threads or min(8, max(2, os.cpu_count() or 2))
         self._places = asyncio.Semaphore(self.threads)
         # Drawing a frame that is nearly done goes before looking at the next.
@@ -92,6 +102,14 @@ class DetectPool:
         finally:
             self._places.release()
 
+    def decoder(self) -> Decoder:
+        """Returns the calling thread's own decoder; the thread has to be one of the pool's."""
+        if not hasattr(self._local, "decoder"):
+            assert self._decodes is not None
+            self._local.decoder = Decoder(max_pixels=self._decodes)
+            self._decoders.append(self._local.decoder)
+        return self._local.decoder
+
     def find_now(self, image: np.ndarray) -> Found:
         """The same, in the calling thread, which has to be one of the pool's (see `run`)."""
         started_s = time.monotonic()
@@ -106,16 +124,18 @@ class DetectPool:
         )
 
     async def warm_up(self) -> None:
-        """Makes every thread's detector, so that no camera's first frame waits for it.
+        """Makes every thread's detector and decoder, so that no picture waits for them.
 
         Raises:
-            FerError: YuNet's weights are not installed.
+            FerError: YuNet's weights are not installed, or no decoder can be started.
         """
         barrier = threading.Barrier(self.threads)
 
         def make() -> None:
             barrier.wait(timeout=10)  # else one thread would make them all
             self._detector()
+            if self._decodes is not None:
+                self.decoder().start()
 
         await asyncio.gather(*(self.run(make) for _ in range(self.threads)))
 
@@ -123,6 +143,8 @@ class DetectPool:
         """Ends the threads after the work they have."""
         for executor in (self._executor, self._aside):
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+        for decoder in self._decoders:
+            decoder.close()
 
     def _enter_thread(self) -> None:
         if self._niceness and hasattr(os, "setpriority"):

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.media import printable
+from fer_jax.media.images import printable
 from server.settings import Settings, Source, SourceKind
 from server.source_names import default_name, masked
 

@@ -19,8 +19,10 @@ from fer_jax.errors import FerError
 from server.api.errors import ApiError, from_http
 from server.app import make_app
 from server.doors import Doors, Full
+from server.keys import SOCKETS
 from server.security import HEADERS
 from server.settings import Settings
+from server.sockets import StuckSockets
 
 # aiohttp waits this long for answers under way, and as long again after cancelling them.
 _LAST_ANSWERS_S = 1.2
@@ -47,12 +49,13 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
             shutdown_timeout=_LAST_ANSWERS_S,
             handler_cancellation=True,
         )
+        sockets = runner.app[SOCKETS]
         try:
             await runner.setup()
             assert runner.server is not None
             doors = _connection_doors(settings)
             accepting = await loop.create_server(
-                functools.partial(Connection, runner.server, doors, settings, loop=loop),
+                functools.partial(Connection, runner.server, doors, sockets, settings, loop=loop),
                 sock=bound,
                 backlog=_BACKLOG,
             )
@@ -67,12 +70,13 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_doors", "_network")
+    __slots__ = ("_doors", "_network", "_sockets")
 
     def __init__(
         self,
         server: web.Server,
         doors: Doors,
+        sockets: StuckSockets,
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -87,21 +91,24 @@ class Connection(web.RequestHandler):
             access_log=None,  # pyright: ignore[reportArgumentType] - as documented
             auto_decompress=False,
         )
-        self._doors, self._network = doors, None
+        self._doors, self._sockets, self._network = doors, sockets, None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hangs up where there are too many."""
+        assert isinstance(transport, asyncio.Transport)
         address = (transport.get_extra_info("peername") or ("",))[0]
         try:
             self._network = self._doors.enter(address)
         except Full:
-            assert isinstance(transport, asyncio.Transport)
             transport.abort()
             return
+        self._sockets.add(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Counts the client out."""
+        if self.transport is not None:
+            self._sockets.remove(self.transport)
         if self._network is not None:
             self._doors.leave(self._network)
             self._network = None

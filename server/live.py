@@ -77,7 +77,10 @@ async def detectors(app: web.Application) -> AsyncIterator[None]:
     """Starts the threads for OpenCV's work, those for cameras and those for uploads."""
     app[keys.DETECT_POOL] = live = DetectPool(detect_size=app[keys.SETTINGS].detect_size)
     app[keys.UPLOAD_POOL] = uploads = DetectPool(
-        detect_size=DETECT_SIZE, threads=_UPLOAD_THREADS, niceness=_UPLOAD_NICENESS
+        detect_size=DETECT_SIZE,
+        threads=_UPLOAD_THREADS,
+        niceness=_UPLOAD_NICENESS,
+        decodes=app[keys.SETTINGS].limits.image_pixels,
     )
     app[keys.UPLOAD_PACE] = UploadPace(
         most_s=_PACE * app[keys.SETTINGS].limits.request_deadline_s, threads=_UPLOAD_THREADS

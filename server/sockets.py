@@ -1,7 +1,9 @@
-"""Sockets of those who watch: little is buffered for them, and who takes nothing at all is let go.
+"""Sockets of those who read slowly: little is buffered for viewers, and who takes too little is let go.
 
 A viewer's lag is what lies between the encoder and its eyes. The kernel would buffer megabytes of old
 pictures; here it gets at most what is on its way, and a new picture is written when that has gone.
+
+An ordinary answer has a deadline: a client that does not read it would hold its socket for ever.
 """
 
 from __future__ import annotations
@@ -9,22 +11,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 import socket
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _LOWAT_BYTES = 16 * 1024  # unsent bytes from which on the kernel says that it is full
 # 25 on Linux, for which Python 3.11 has no name.
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+_LEAST_BYTES_PER_S = 16 * 1024  # that an ordinary answer has to be taken at
+_NO_LINGER = struct.pack("ii", 1, 0)
 _LOOK_S = 1.0
 
 
 @dataclasses.dataclass
 class _Look:
-    """What a socket's buffer held when it was last seen to change, and when that was."""
+    """What a socket's buffer held when it was last seen, and what is expected of it.
 
-    pending: int
-    since_s: float
+    Attributes:
+        pending: bytes that wait to be taken.
+        stream: whether they are an endless answer's.
+        due_s: when a stream has to have taken something, any other answer all, monotonic seconds.
+    """
+
+    pending: int = 0
+    stream: bool = False
+    due_s: float = math.inf
 
 
 def buffer_little(transport: asyncio.WriteTransport) -> None:
@@ -37,22 +50,36 @@ def buffer_little(transport: asyncio.WriteTransport) -> None:
 
 
 class StuckSockets:
-    """Closes sockets that have taken nothing of what they were given for some seconds."""
+    """Closes sockets that take nothing of a stream for some seconds, or an answer too slowly."""
 
-    def __init__(self, *, stuck_s: float) -> None:
-        """Watches nobody yet."""
-        self._stuck_s = stuck_s
+    def __init__(self, *, stuck_s: float, on_close: Callable[[], None]) -> None:
+        """Watches nobody yet.
+
+        Args:
+            stuck_s: how long a stream's socket may take nothing, and the least time for an answer.
+            on_close: called for each socket that is closed.
+        """
+        self._stuck_s, self._on_close = stuck_s, on_close
         self._looks: dict[asyncio.WriteTransport, _Look] = {}
-        self.closed = 0
+
+    def add(self, transport: asyncio.WriteTransport) -> None:
+        """Watches a connection until `remove`."""
+        self._looks[transport] = _Look()
+
+    def remove(self, transport: asyncio.WriteTransport) -> None:
+        """Forgets a connection that is no more."""
+        self._looks.pop(transport, None)
 
     @contextlib.contextmanager
-    def watch(self, transport: asyncio.WriteTransport) -> Iterator[None]:
-        """Watches a socket for as long as the context lasts."""
-        self._looks[transport] = _Look(0, time.monotonic())
+    def stream(self, transport: asyncio.WriteTransport) -> Iterator[None]:
+        """Expects a connection to take what it is given bit by bit, for as long as the context lasts."""
+        if (look := self._looks.get(transport)) is not None:
+            look.stream, look.due_s = True, math.inf
         try:
             yield
         finally:
-            self._looks.pop(transport, None)
+            if look is not None:
+                look.stream, look.due_s = False, math.inf
 
     async def run(self) -> None:
         """Looks at all of them again and again, until cancelled."""
@@ -61,21 +88,33 @@ class StuckSockets:
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        """Closes those that are stuck at `now`, in monotonic seconds."""
-        for transport, last in tuple(self._looks.items()):
+        """Closes those that are overdue at `now`, in monotonic seconds."""
+        for transport, look in tuple(self._looks.items()):
             pending = transport.get_write_buffer_size()
-            if not pending or pending != last.pending:
-                self._looks[transport] = _Look(pending, now)
-            elif now - last.since_s >= self._stuck_s:
+            more = pending - look.pending
+            if not pending:
+                look.due_s = math.inf
+            elif look.stream:
+                if more or look.due_s == math.inf:
+                    look.due_s = now + self._stuck_s
+            elif look.due_s == math.inf:
+                look.due_s = now + self._stuck_s + pending / _LEAST_BYTES_PER_S
+            else:
+                look.due_s += max(0, more) / _LEAST_BYTES_PER_S
+            look.pending = pending
+            if now >= look.due_s:
                 self._close(transport)
 
-    def close_stuck(self) -> None:
-        """Closes, at the end, all that have not taken what they were given."""
-        for transport in tuple(self._looks):
-            if transport.get_write_buffer_size():
+    def close_stuck_streams(self) -> None:
+        """Closes, at the end, all streams that have not taken what they were given."""
+        for transport, look in tuple(self._looks.items()):
+            if look.stream and transport.get_write_buffer_size():
                 self._close(transport)
 
     def _close(self, transport: asyncio.WriteTransport) -> None:
         self._looks.pop(transport, None)
-        self.closed += 1
+        self._on_close()
+        connection = transport.get_extra_info("socket")
+        if connection is not None:  # else the kernel would go on offering what it holds for minutes
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()  # close() would wait for the buffer to drain

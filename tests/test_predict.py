@@ -22,8 +22,8 @@ from fer_jax.crops import as_faces
 from fer_jax.errors import CheckpointError
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import WholeImage
-from fer_jax.faces.media import read_image
 from fer_jax.inference import available
+from fer_jax.media.images import read_image
 from fer_jax.models.folding import apply_folded, fold_batch_norm
 from fer_jax.preprocess import grey_face
 from fer_jax.saved_model import SHIPPED, load_model

@@ -47,7 +47,7 @@ def noisy(face: np.ndarray, generator: np.random.Generator, sigma: float) -> np.
 def compressed(face: np.ndarray, quality: int) -> np.ndarray:
     """Returns the face after JPEG of this quality, 1 to 100."""
     _, encoded = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def shadowed(face: np.ndarray, angle: float, light: float) -> np.ndarray:

@@ -10,11 +10,15 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+
 from fer_jax.data import fer_csv
-from fer_jax.data.decode import MAX_FILE_BYTES, UndecodableImageError, decode_grey
 from fer_jax.data.layout import SPLITS, place, stranger
 from fer_jax.data.members import Member
 from fer_jax.data.records import Record, Refusals, Skipped
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.image_header import BadImageError
+from fer_jax.media.images import MAX_PIXELS, most_file_bytes
 from fer_jax.preprocess import grey_face
 
 Kind = Literal["fer2013", "folder"]
@@ -50,26 +54,33 @@ def read_pictures(members: Iterable[Member], root: str, refusals: Refusals) -> R
     """
     faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}
     all_prefixed = True
-    for member in members:
-        where = place(member.name)
-        if where is None or where.root != root:
-            continue
-        name = member.name[len(root) + 1 :] if root else member.name
-        if where.label is None:
-            refusals.refuse(name, stranger(where.folder))
-            continue
-        try:
-            with member.open() as file:
-                pixels = decode_grey(file.read(MAX_FILE_BYTES + 1))
-        except UndecodableImageError as error:
-            refusals.refuse(name, str(error))
-        except OSError as error:
-            refusals.refuse(name, f"the file can not be read ({error.strerror})")
-        else:
-            all_prefixed &= where.prefixed
-            faces[where.split][name] = Record(name, grey_face(pixels), where.label)
+    with Decoder() as decoder:
+        for member in members:
+            where = place(member.name)
+            if where is None or where.root != root:
+                continue
+            name = member.name[len(root) + 1 :] if root else member.name
+            if where.label is None:
+                refusals.refuse(name, stranger(where.folder))
+                continue
+            try:
+                face = _grey_face(member, decoder)
+            except BadImageError as error:
+                refusals.refuse(name, str(error))
+            except OSError as error:
+                refusals.refuse(name, f"the file can not be read ({error.strerror})")
+            else:
+                all_prefixed &= where.prefixed
+                faces[where.split][name] = Record(name, face, where.label)
     records = {split: [found[name] for name in sorted(found)] for split, found in faces.items()}
     return _reading(records, refusals, "fer2013" if all_prefixed else "folder")
+
+
+def _grey_face(member: Member, decoder: Decoder) -> np.ndarray:
+    with member.open() as file:
+        data = file.read(most_file_bytes(MAX_PIXELS) + 1)
+    with decoder.decoded(data, grey=True) as pixels:
+        return grey_face(pixels).copy()
 
 
 def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals) -> Reading:

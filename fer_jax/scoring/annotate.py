@@ -18,9 +18,10 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.faces.annotate import FaceLabel, annotate
-from fer_jax.faces.media import MediaError, read_image
-from fer_jax.faces.video import Frame, VideoReader
 from fer_jax.files import write_bytes
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.images import MediaError
+from fer_jax.media.video import Frame, VideoReader
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
@@ -58,6 +59,7 @@ class Annotator:
         self._folder = folder
         self._every, self._fps, self._max_pixels = every, fps, max_pixels
         self._uncertain_below = uncertain_below
+        self._decoder = Decoder(max_pixels=max_pixels)
         self._video: _AnnotatedVideo | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ class Annotator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._decoder.close()
         if self._video is not None:
             self._video.discard()
 
@@ -92,8 +95,9 @@ class Annotator:
             if view.frame is not None:
                 self._add_frame(view, labels, target)
             elif not view.video and view.error is None:
-                image = read_image(view.path, max_pixels=self._max_pixels)
-                _write_picture(target, annotate(image, labels))
+                with self._decoder.opened(view.path) as image:
+                    drawn = annotate(image, labels)
+                _write_picture(target, drawn)
         if view.ends_input and self._video is not None:
             self._video.finish()
             self._video = None

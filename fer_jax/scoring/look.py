@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector
-from fer_jax.faces.media import read_image
+from fer_jax.media.decoder import Decoder, DecoderUnavailableError
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _PICTURE_SIZE = 96  # pixels; of the faces in the summary
@@ -17,35 +19,43 @@ _MOST_PICTURES = 30  # of one view: a crowd would fill the memory with them
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
-def look(view: View, detector: Detector, *, max_pixels: int, pictures: bool = False) -> None:
+def look(view: View, detector: Detector, decoder: Decoder, *, pictures: bool = False) -> None:
     """Fills in a view's size and faces, or its error.
 
     Args:
         view: a picture to read, or a frame, whose image is dropped; a video's end has no faces.
-        detector: the calling thread's own.
-        max_pixels: the most that a picture may have.
+        detector, decoder: the calling thread's own.
         pictures: also keep a small picture of each face.
+
+    Raises:
+        FerError: no decoder can be started.
     """
     if view.error is not None or (view.video and view.frame is None):
         return
     try:
-        image = _image(view, max_pixels=max_pixels)
-        faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
-        for face in faces[:_MOST_PICTURES] if pictures else ():
-            face.picture = _picture(image, face.detection)
+        with _image(view, decoder) as image:
+            height, width = image.shape[:2]
+            faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
+            for face in faces[:_MOST_PICTURES] if pictures else ():
+                face.picture = _picture(image, face.detection)
+    except DecoderUnavailableError:
+        raise
     except Exception as error:  # noqa: BLE001  whatever it is, one input must not end the run
         view.error = reason(error)
         return
-    view.size = image.shape[1], image.shape[0]
+    view.size = width, height
     view.faces = faces
 
 
-def _image(view: View, *, max_pixels: int) -> np.ndarray:
+@contextlib.contextmanager
+def _image(view: View, decoder: Decoder) -> Iterator[np.ndarray]:
     if view.frame is None:
-        return read_image(view.path, max_pixels=max_pixels)
-    image = view.frame.image
-    view.frame = dataclasses.replace(view.frame, image=_NO_PIXELS)
-    return image
+        with decoder.opened(view.path) as image:
+            yield image
+    else:
+        image = view.frame.image
+        view.frame = dataclasses.replace(view.frame, image=_NO_PIXELS)
+        yield image
 
 
 def _picture(image: np.ndarray, detection: Detection) -> bytes:

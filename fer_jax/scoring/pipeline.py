@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fer_jax.media.decoder import Decoder
 from fer_jax.scoring.look import look
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import ScoredFace, View
@@ -125,10 +126,11 @@ class Pipeline:
     def _look(self) -> None:
         """One thread's life: take a view, look at it, hand its faces to the device."""
         detector, stages = self._stages.make_detector(), self._stages
-        while (taken := self._take()) is not None:
-            sequence, view = taken
-            look(view, detector, max_pixels=stages.max_pixels, pictures=stages.pictures)
-            self._hand_over(sequence, view)
+        with Decoder(max_pixels=stages.max_pixels) as decoder:
+            while (taken := self._take()) is not None:
+                sequence, view = taken
+                look(view, detector, decoder, pictures=stages.pictures)
+                self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:
         """Takes the next view off the source, which is where videos are decoded; None at its end."""

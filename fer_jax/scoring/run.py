@@ -38,7 +38,7 @@ class Settings:
         resume: keep what an interrupted run, or `out`, holds and score what is missing.
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
-        every, fps: which frames of a video are looked at; see `faces.video.VideoReader`.
+        every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
         max_pixels: the most that a picture may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.

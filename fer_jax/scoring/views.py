@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
-from fer_jax.faces.media import MediaError, media_kind
-from fer_jax.faces.video import MAX_FRAME_PIXELS, Frame, VideoReader
+from fer_jax.media.images import MediaError, media_kind
+from fer_jax.media.video import MAX_FRAME_PIXELS, Frame, VideoReader
 
 
 @dataclasses.dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
-from fer_jax.faces.image_header import BadImageError
+from fer_jax.media.image_header import BadImageError
 from server.api.cameras import find_pipeline
 from server.api.errors import ApiError
 from server.api.results import analysis_json
@@ -48,7 +48,7 @@ async def camera_socket(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         if request.transport is not None:
             buffer_little(request.transport)
-            stack.enter_context(request.app[SOCKETS].watch(request.transport))
+            stack.enter_context(request.app[SOCKETS].stream(request.transport))
         await _serve(request, socket, pipeline, visit)
     return socket
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from fer_jax.faces.image_header import BadImageError
+from fer_jax.media.image_header import BadImageError
 from server.batcher import BatcherClosed, DeadlinePassed, QueueFull
 from server.doors import Full
 from server.keys import METRICS

@@ -6,7 +6,7 @@ Cameras go first: uploads have threads of their own, at a lower priority, and sh
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +17,22 @@ from fer_jax.faces.annotate import FaceLabel, annotate
 from server.api.errors import ApiError
 from server.api.query import flag
 from server.api.results import box_json, probabilities_json
-from server.api.uploads import Upload, decode, uploads
+from server.api.uploads import Upload, decoded, uploads
 from server.batcher import DeadlinePassed
 from server.detect_pool import DetectPool, Found
 from server.keys import BATCHER, PREDICTOR, SETTINGS, UPLOAD_PACE, UPLOAD_POOL, UPLOADS
 from server.security import client_address
-from server.settings import Limits
+
+
+class _Image(NamedTuple):
+    """An uploaded picture: its size, and its pixels if it will be drawn on."""
+
+    width: int
+    height: int
+    pixels: np.ndarray
+
+
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 async def score(request: web.Request) -> web.Response:
@@ -39,7 +49,7 @@ async def score(request: web.Request) -> web.Response:
             deadline_s = time.monotonic() + limits.request_deadline_s
             pool = request.app[UPLOAD_POOL]
             with request.app[UPLOAD_PACE].work():
-                image, found = await pool.run(_look, pool, upload, limits, deadline_s)
+                image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
             probabilities = await request.app[BATCHER].predict(
                 found.crops, client=f"upload {address}", deadline_s=deadline_s
             )
@@ -47,21 +57,26 @@ async def score(request: web.Request) -> web.Response:
             uncertain = probabilities.max(axis=1, initial=0) < threshold
             if drawn:
                 quality = request.app[SETTINGS].jpeg_quality
-                picture = await pool.run(_draw, image, found, probabilities, uncertain, quality)
-            images.append(_image_json(upload.name, image.shape, found, probabilities, uncertain))
+                picture = await pool.run(
+                    _draw, image.pixels, found, probabilities, uncertain, quality
+                )
+            images.append(_image_json(upload.name, image, found, probabilities, uncertain))
     if drawn:
         return web.Response(body=picture, content_type="image/jpeg")
     return web.json_response({"images": images, "labels": EXPRESSIONS})
 
 
 def _look(
-    pool: DetectPool, upload: Upload, limits: Limits, deadline_s: float
-) -> tuple[np.ndarray, Found]:
+    pool: DetectPool, upload: Upload, deadline_s: float, *, keep: bool
+) -> tuple[_Image, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""
-    if time.monotonic() > deadline_s:
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
         raise DeadlinePassed  # it waited too long for a thread: nobody wants the answer any more
-    image = decode(upload, most_pixels=limits.image_pixels)
-    return image, pool.find_now(image)
+    with decoded(upload, pool.decoder(), seconds=left_s) as pixels:
+        found = pool.find_now(pixels)
+        height, width = pixels.shape[:2]
+        return _Image(width, height, pixels.copy() if keep else _NO_PIXELS), found
 
 
 def _draw(
@@ -84,7 +99,7 @@ def _draw(
 
 def _image_json(
     name: str,
-    shape: tuple[int, ...],
+    image: _Image,
     found: Found,
     probabilities: np.ndarray,
     uncertain: np.ndarray,
@@ -100,7 +115,7 @@ def _image_json(
         }
         for n, row in enumerate(probabilities)
     ]
-    return {"name": name, "width": shape[1], "height": shape[0], "faces": faces}
+    return {"name": name, "width": image.width, "height": image.height, "faces": faces}
 
 
 def _box(found: Found, n: int) -> tuple[float, float, float, float]:

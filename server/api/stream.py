@@ -38,7 +38,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD" or transport is None:
             return response
         buffer_little(transport)
-        with request.app[SOCKETS].watch(transport):
+        with request.app[SOCKETS].stream(transport):
             await _send_pictures(request, response, pipeline, timing=timing)
     return response
 

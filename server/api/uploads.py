@@ -6,15 +6,16 @@ Only one image's bytes are held at a time, however many a request has.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from fer_jax.faces.image_header import BadImageError, read_header
-from fer_jax.faces.media import decode_image
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.image_header import BadImageError, TooManyPixelsError, format_of
 from server.api.bodies import collect, read_body, refuse_compressed
 from server.api.errors import ApiError
 from server.settings import Limits
@@ -56,25 +57,33 @@ async def uploads(request: web.Request, limits: Limits) -> AsyncIterator[Upload]
         raise ApiError(415, "unsupported_media_type", message)
 
 
-def decode(upload: Upload, *, most_pixels: int) -> np.ndarray:
-    """Returns an image as uint8 [H, W, 3] RGB.
+@contextlib.contextmanager
+def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.ndarray]:
+    """Gives an image as uint8 [H, W, 3] RGB for the context's duration.
+
+    Args:
+        upload: the image's bytes.
+        decoder: the calling thread's own.
+        seconds: how long it may take.
 
     Raises:
-        ApiError: 413 too many pixels, 415 another format, 422 damaged; the message names the image.
+        ApiError: 413 too many pixels, 415 another format, 422 damaged or the end of its decoder; the
+            message names the image.
     """
-    try:
-        if not upload.data:
-            raise BadImageError("the image is empty")
-        header = read_header(upload.data)
-        if header.format not in FORMATS:
-            message = f"{upload.name}: expected one of {', '.join(FORMATS)}, not {header.format}"
-            raise ApiError(415, "unsupported_image", message)
-        if header.width * header.height > most_pixels:
-            message = f"{upload.name}: expected no more than {most_pixels / 1e6:g} megapixels"
-            raise ApiError(413, "too_many_pixels", message)
-        return decode_image(upload.data, max_pixels=most_pixels)
-    except BadImageError as error:
-        raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            if not upload.data:
+                raise BadImageError("the image is empty")
+            kind = format_of(upload.data)
+            if kind is not None and kind not in FORMATS:
+                message = f"{upload.name}: expected one of {', '.join(FORMATS)}, not {kind}"
+                raise ApiError(415, "unsupported_image", message)
+            image = stack.enter_context(decoder.decoded(upload.data, seconds=seconds))
+        except TooManyPixelsError as error:
+            raise ApiError(413, "too_many_pixels", f"{upload.name}: {error}") from None
+        except BadImageError as error:
+            raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None
+        yield image
 
 
 async def _form_images(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:

@@ -18,8 +18,8 @@ from typing import Self
 import numpy as np
 
 from fer_jax.errors import FerError
-from fer_jax.faces.image_header import BadImageError, read_header
-from fer_jax.faces.media import decode_image
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.image_header import BadImageError, format_of
 from server.cameras.base import Camera
 from server.cameras.fit import fit
 from server.frames import Frame, FrameSlot
@@ -28,6 +28,7 @@ from server.settings import Limits, Source
 _NOBODY = "no visitor is sending pictures; open the page and use this browser's camera"
 _PAUSED = "paused"
 _STALLED_S = 2.0  # a visitor's browser in the background may send a frame a second
+_DECODE_S = 2.0  # of one picture; a camera's takes milliseconds
 _YIELDS_S = 5.0  # a visitor who sent nothing for so long gives way to the next one
 _TAKEN_WITHIN_S = 1.0  # the pipeline takes a frame within milliseconds, or is not running at all
 
@@ -65,13 +66,14 @@ class BrowserCamera(Camera):
         super().__init__(source, slot=self._taken_slot)
         self._limits = limits or Limits()
         self._visit: Visit | None = None
-        self._decoder: ThreadPoolExecutor | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._decoder = Decoder(max_pixels=self._limits.image_pixels)
         self._watch: asyncio.Task[None] | None = None
         self._paused = False
 
     async def start(self) -> None:
         """Waits for visitors from now on."""
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix=f"decode-{self.name}")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"decode-{self.name}")
         self._watch = asyncio.create_task(self._watch_visit(), name=f"camera-{self.name}")
         self._set("missing", _NOBODY)
 
@@ -81,11 +83,11 @@ class BrowserCamera(Camera):
         if watch is not None:
             watch.cancel()
             await asyncio.wait([watch])
-        decoder, self._decoder = self._decoder, None
+        thread, self._thread = self._thread, None
         self._visit = None
-        if decoder is not None:
-            await asyncio.wrap_future(decoder.submit(int))  # until the thread has nothing to do
-            decoder.shutdown()
+        if thread is not None:
+            await asyncio.wrap_future(thread.submit(self._decoder.close))  # after all it has to do
+            thread.shutdown()
         self._set("ended", "the server is closing")
 
     def visit(self) -> Visit:
@@ -95,12 +97,13 @@ class BrowserCamera(Camera):
             CameraBusyError: another visitor sent a picture within the last five seconds, or the
                 camera is not open.
         """
-        if self._decoder is None:
+        if self._thread is None:
             raise CameraBusyError(f"camera {self.name} is closed")
         if self._visit is not None and time.monotonic() - self._visit.heard_s < _YIELDS_S:
             raise CameraBusyError(
                 f"camera {self.name} is in use by another visitor; try again when they have left"
             )
+        self._thread.submit(self._decoder.start)  # it is ready when the first picture comes
         self._reconnects += self._frames > 0
         self._visit = Visit(self)
         if self._paused:
@@ -121,12 +124,12 @@ class BrowserCamera(Camera):
             self._set("missing", _NOBODY)
 
     async def _take(self, visit: Visit, jpeg: bytes) -> int:
-        decoder = self._decoder
-        if self._visit is not visit or decoder is None:
+        thread = self._thread
+        if self._visit is not visit or thread is None:
             raise CameraBusyError(f"camera {self.name} was taken over by another visitor or closed")
         captured_s, wall_s = time.monotonic(), time.time()
         visit.heard_s = captured_s
-        image = await self._loop.run_in_executor(decoder, _decode, jpeg, self._limits)
+        image = await self._loop.run_in_executor(thread, self._decode, jpeg)
         if self._paused or self._visit is not visit:
             return self._frames
         frame = self._accept(
@@ -141,6 +144,15 @@ class BrowserCamera(Camera):
         except TimeoutError:
             return frame.number  # the next one will replace it
         return frame.number
+
+    def _decode(self, jpeg: bytes) -> np.ndarray:
+        """Returns uint8 [H, W, 3] RGB, no larger than the server looks at."""
+        if len(jpeg) > self._limits.image_bytes:
+            raise BadImageError(f"the picture has more than {self._limits.image_bytes} bytes")
+        if format_of(jpeg) not in ("jpeg", None):  # the decoder says what None is
+            raise BadImageError("a browser's camera sends JPEG pictures")
+        with self._decoder.decoded(jpeg, seconds=_DECODE_S) as image:
+            return np.array(fit(image))
 
     async def _watch_visit(self) -> None:
         while True:
@@ -189,12 +201,3 @@ class Visit:
         trace: TracebackType | None,
     ) -> None:
         self.leave()
-
-
-def _decode(jpeg: bytes, limits: Limits) -> np.ndarray:
-    """Returns uint8 [H, W, 3] RGB, no larger than the server looks at."""
-    if len(jpeg) > limits.image_bytes:
-        raise BadImageError(f"the picture has more than {limits.image_bytes} bytes")
-    if read_header(jpeg).format != "jpeg":
-        raise BadImageError("a browser's camera sends JPEG pictures")
-    return fit(decode_image(jpeg, max_pixels=limits.image_pixels))

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_jax.faces.media import MediaError, printable
-from fer_jax.faces.video import Frame, VideoReader
+from fer_jax.media.images import MediaError, printable
+from fer_jax.media.video import Frame, VideoReader
 from server.cameras.fit import fit
 from server.cameras.sources import SourceError
 from server.cameras.wire import Order

@@ -12,7 +12,7 @@ from sample_media import photo, shared_media
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.faces.track import Look, Tracker, likeness, smooth
-from fer_jax.faces.video import VideoReader
+from fer_jax.media.video import VideoReader
 
 RNG = np.random.default_rng(0)
 # Three faces that no one could mix up: coarse patterns that survive the reduction to a look.

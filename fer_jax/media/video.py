@@ -11,8 +11,8 @@ from typing import Any, Self, cast
 import cv2
 import numpy as np
 
-from fer_jax.faces.media import MediaError, open_regular
-from fer_jax.faces.video_header import FORMATS, is_cut, is_video
+from fer_jax.media.images import MediaError, open_regular
+from fer_jax.media.video_header import FORMATS, is_cut, is_video
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
 

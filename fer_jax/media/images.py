@@ -1,7 +1,7 @@
 """Reads photographs that may be anything: bounded in memory and time, a reason for each refusal.
 
-`read_image` takes a path, `decode_image` bytes that somebody sent. Both look at the header first, so
-that no file can ask for more pixels than are allowed and a picture that is cut short is not half used.
+`read_image` takes a path, `decode_image` bytes. Both look at the header first, so that no file can ask
+for more pixels than are allowed and a picture that is cut short is not half used.
 """
 
 from __future__ import annotations
@@ -15,8 +15,14 @@ import cv2
 import numpy as np
 
 from fer_jax.errors import FerError
-from fer_jax.faces.image_header import BadImageError, check_whole, format_of, read_header
-from fer_jax.faces.video_header import is_video
+from fer_jax.media.image_header import (
+    BadImageError,
+    TooManyPixelsError,
+    check_whole,
+    format_of,
+    read_header,
+)
+from fer_jax.media.video_header import is_video
 
 MAX_PIXELS = 100_000_000  # a 100-megapixel camera's picture; 300 MB of memory while it is open
 
@@ -90,38 +96,61 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         MediaError: missing, not readable, no regular file, empty, no picture, cut short or too large.
     """
-    limit = max(_MIN_FILE_LIMIT, _BYTES_PER_PIXEL * max_pixels)
-    with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > limit:
-            raise MediaError(path, f"the file is larger than {limit >> 20} MiB")
-        try:
-            data = file.read(limit)
-        except OSError as error:
-            raise MediaError(path, _system_reason(error)) from error
+    data = read_file(path, most=most_file_bytes(max_pixels))
     try:
         return decode_image(data, max_pixels=max_pixels)
     except BadImageError as error:
         raise MediaError(path, str(error)) from None
 
 
-def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def most_file_bytes(max_pixels: int) -> int:
+    """Returns how large a picture's file may be, in bytes."""
+    return max(_MIN_FILE_LIMIT, _BYTES_PER_PIXEL * max_pixels)
+
+
+def read_file(path: Path, *, most: int) -> bytes:
+    """Returns the bytes of a regular file of up to `most` bytes.
+
+    Raises:
+        MediaError: missing, not readable, no regular file, or larger.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise MediaError(path, f"the file is larger than {most >> 20} MiB")
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise MediaError(path, _system_reason(error)) from error
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> np.ndarray:
     """Returns the bytes of a picture file as uint8 [H, W, 3] RGB; see `read_image`.
+
+    It decodes in this process, which a decoder's fault may end. Bytes of strangers belong into a
+    `fer_jax.media.decoder.Decoder`.
+
+    Args:
+        data: the whole file.
+        max_pixels: the most that width x height of the header may claim.
+        grey: return the luma alone, uint8 [H, W].
 
     Raises:
         BadImageError: no picture, cut short, damaged or over `max_pixels`; the message has no name.
     """
     header = read_header(data)
-    if header.width * header.height > max_pixels:
-        raise BadImageError(
+    claimed = header.width * header.height
+    if claimed > max_pixels:
+        raise TooManyPixelsError(
             f"the picture claims {header.width} x {header.height} pixels, "
             f"more than {max_pixels / 1e6:g} megapixels"
         )
-    check_whole(data, header)
+    needed = check_whole(data, header)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
+        image = cv2.imdecode(np.frombuffer(needed, np.uint8), mode)
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or image.shape[0] * image.shape[1] > claimed:
         raise BadImageError(f"the {header.format} picture is damaged or of a kind that is not read")
     return np.asarray(image, np.uint8)
 

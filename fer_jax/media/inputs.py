@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fer_jax.faces.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
+from fer_jax.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
 
 # A list whose first names are separated by zero bytes has one within the longest path (PATH_MAX).
 _FIRST_READ = 8192

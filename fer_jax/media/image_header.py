@@ -2,6 +2,8 @@
 
 Decoders fill the missing part of a cut JPEG with grey and call it a success, and a hundred bytes can
 ask for gigabytes of pixels. Both are seen here by walking the container, in time linear in its bytes.
+A decoder reads the same bytes again with a parser that may disagree with this one. So what could be
+read in two ways is refused, and what no pixel needs is not passed on.
 """
 
 from __future__ import annotations
@@ -30,6 +32,14 @@ class BadImageError(ValueError):
     """Bytes that can not become a picture; the message says why, without the file's name."""
 
 
+class TooManyPixelsError(BadImageError):
+    """A picture whose header claims more pixels than are allowed."""
+
+
+class DecoderFailedError(BadImageError):
+    """A picture at which the decoder crashed, took too long or too much memory."""
+
+
 def format_of(data: bytes) -> str | None:
     """Names the picture format of a file's first 64 bytes, None where it is none of `FORMATS`."""
     for name, (signature, _, _) in _FORMATS.items():
@@ -56,14 +66,17 @@ def read_header(data: bytes) -> ImageHeader:
     return ImageHeader(name, width, height)
 
 
-def check_whole(data: bytes, header: ImageHeader) -> None:
+def check_whole(data: bytes, header: ImageHeader) -> bytes:
     """Checks that the file goes on to its picture's end; bytes after that end are fine.
+
+    Returns:
+        What a decoder needs of it: a PNG without its text, profiles and animation, others as they are.
 
     Raises:
         BadImageError: cut short, or damaged where the format has checksums.
     """
     try:
-        _FORMATS[header.format][2](data)
+        return _FORMATS[header.format][2](data)
     except (struct.error, IndexError):
         raise BadImageError(_TRUNCATED) from None
 
@@ -113,7 +126,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             raise BadImageError(_DAMAGED)
 
 
-def _jpeg_whole(data: bytes) -> None:
+def _jpeg_whole(data: bytes) -> bytes:
     """A thumbnail's end marker lies inside a segment and is stepped over; ours follows a scan."""
     at, marker, scans = 2, 0, 0
     while marker != _JPEG_EOI:
@@ -126,35 +139,53 @@ def _jpeg_whole(data: bytes) -> None:
             if end is None:
                 raise BadImageError(_TRUNCATED)
             at = end.start()
+    return data
+
+
+# All that a still picture needs. Text can be a bomb, and an animation's chunks have crashed decoders.
+_PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"eXIf", b"IDAT", b"IEND"})
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    return struct.unpack_from(">II", data, 16)
+    length, kind, width, height = struct.unpack_from(">I4sII", data, 8)
+    if (length, kind) != (13, b"IHDR"):
+        raise BadImageError(_DAMAGED)
+    return width, height
 
 
-def _png_whole(data: bytes) -> None:
+def _png_whole(data: bytes) -> bytes:
+    view = memoryview(data)
+    kept = [view[:8]]
+    seen: set[bytes] = set()
     at, kind = 8, b""
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
-        (checksum,) = struct.unpack_from(">I", data, at + 8 + length)
-        if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != checksum:
-            raise BadImageError(_DAMAGED)
-        at += 12 + length
+        end = at + 12 + length
+        if end > len(data):
+            raise BadImageError(_TRUNCATED)
+        if kind in _PNG_NEEDED:
+            (checksum,) = struct.unpack_from(">I", data, end - 4)
+            if zlib.crc32(view[at + 4 : end - 4]) != checksum or (kind in seen and kind != b"IDAT"):
+                raise BadImageError(_DAMAGED)
+            seen.add(kind)
+            kept.append(view[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
     return struct.unpack_from("<HH", data, 6)
 
 
-def _gif_whole(data: bytes) -> None:
+def _gif_whole(data: bytes) -> bytes:
     """Walks the blocks to the end of the first frame, the only one that is used."""
     at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     while True:
         block = data[at]
         if block == 0x2C:  # a frame: its descriptor, colours, code size and data
             colours = data[at + 9]
-            at = _gif_blocks(data, at + 11 + (3 << (colours & 7) + 1 if colours & 0x80 else 0))
-            return
+            _gif_blocks(data, at + 11 + (3 << (colours & 7) + 1 if colours & 0x80 else 0))
+            return data
         if block != 0x21:
             raise BadImageError(_DAMAGED)
         at = _gif_blocks(data, at + 2)
@@ -174,7 +205,7 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
     return abs(width), abs(height)  # a negative height is a picture stored from the top
 
 
-def _bmp_whole(data: bytes) -> None:
+def _bmp_whole(data: bytes) -> bytes:
     (start,) = struct.unpack_from("<I", data, 10)
     width, height = _bmp_size(data)
     if struct.unpack_from("<I", data, 14)[0] == 12:
@@ -184,6 +215,7 @@ def _bmp_whole(data: bytes) -> None:
     packed = compression in (1, 2)  # run lengths: only the decoder knows their size
     if len(data) < start + (0 if packed else (width * bits + 31) // 32 * 4 * height):
         raise BadImageError(_TRUNCATED)
+    return data
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -194,40 +226,46 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind != b"VP8 ":  # libwebp also takes a stream without a chunk's header
+        raise BadImageError(_DAMAGED)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _webp_whole(data: bytes) -> None:
+def _webp_whole(data: bytes) -> bytes:
     (length,) = struct.unpack_from("<I", data, 4)
     if len(data) < 8 + length:
         raise BadImageError(_TRUNCATED)
+    return data
 
 
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """First values of the first directory's entries (TIFF 6.0, section 2) by their tags."""
-    order = "<" if data[:2] == b"II" else ">"
-    (at,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, at)
-    tags = {}
-    for k in range(count):
-        tag, kind = struct.unpack_from(f"{order}HH", data, at + 2 + 12 * k)
-        value = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, at + 10 + 12 * k)
-        tags[tag] = value[0]
-    return tags
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_NUMBERS = {3: "H", 4: "I"}  # the types that a size may have: SHORT and LONG
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
-    tags = _tiff_tags(data)
-    return tags.get(256, 0), tags.get(257, 0)
+    """Reads the first directory (TIFF 6.0, section 2)."""
+    order = "<" if data[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    (entries,) = struct.unpack_from(f"{order}H", data, at)
+    size: dict[int, int] = {}
+    for entry in range(at + 2, at + 2 + 12 * entries, 12):
+        tag, kind, count = struct.unpack_from(f"{order}HHI", data, entry)
+        if tag not in (_TIFF_WIDTH, _TIFF_HEIGHT):
+            continue
+        if tag in size or kind not in _TIFF_NUMBERS or count != 1:
+            raise BadImageError(_DAMAGED)
+        (size[tag],) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, entry + 8)
+    return size.get(_TIFF_WIDTH, 0), size.get(_TIFF_HEIGHT, 0)
 
 
-def _tiff_whole(data: bytes) -> None:
+def _tiff_whole(data: bytes) -> bytes:
     """The strips' own ends are left to the decoder, which refuses a missing one."""
+    return data
 
 
 _Size = Callable[[bytes], tuple[int, int]]
-_Whole = Callable[[bytes], None]
+_Whole = Callable[[bytes], bytes]
 _FORMATS: dict[str, tuple[re.Pattern[bytes], _Size, _Whole]] = {
     "jpeg": (re.compile(rb"\xff\xd8"), _jpeg_size, _jpeg_whole),
     "png": (re.compile(rb"\x89PNG\r\n\x1a\n"), _png_size, _png_whole),

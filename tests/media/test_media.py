@@ -3,13 +3,16 @@ from __future__ import annotations
 import io
 import os
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from sample_media import (
+
+from fer_jax.media.images import MediaError, media_kind, printable, read_image
+from fer_jax.media.inputs import expand_inputs
+from fer_jax.media.video import VideoReader
+from tests.faces.sample_media import (
     PHOTO,
     bar_of,
     frames,
@@ -19,10 +22,7 @@ from sample_media import (
     turned,
     write_video,
 )
-
-from fer_jax.faces.inputs import expand_inputs
-from fer_jax.faces.media import MediaError, media_kind, printable, read_image
-from fer_jax.faces.video import VideoReader
+from tests.media.hostile_pictures import huge_png, many_scans
 
 PICTURE = Image.fromarray(photo()).resize((128, 150))
 RGB = np.asarray(PICTURE)
@@ -41,13 +41,6 @@ def cut_after_a_false_end() -> bytes:
     return data[:second] + b"\xff\xfe\0\4\xff\xd9" + data[second:-2]
 
 
-def many_scans() -> bytes:
-    """A whole progressive JPEG whose last scan comes a hundred times."""
-    data = encoded(PICTURE, "JPEG", progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:last] + 100 * data[last:-2] + data[-2:]
-
-
 def huge_jpeg() -> bytes:
     """118 bytes that claim 60,000 x 60,000 pixels."""
     frame = struct.pack(
@@ -56,13 +49,6 @@ def huge_jpeg() -> bytes:
     scan = b"\xff\xda" + struct.pack(">H", 12) + bytes([3, 1, 0, 2, 17, 3, 17, 0, 63, 0])
     comment = b"\xff\xfe" + struct.pack(">H", 79) + b"x" * 77
     return b"\xff\xd8" + comment + frame + scan + b"\0\0"
-
-
-def huge_png() -> bytes:
-    head = struct.pack(">4sIIBBBBB", b"IHDR", 40_000, 40_000, 8, 0, 0, 0, 0)
-    chunks = [head, b"IDAT" + zlib.compress(b"\0" * 100), b"IEND"]
-    packed = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 JPEG = encoded(PICTURE, "JPEG", quality=95)
@@ -119,7 +105,7 @@ def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
         (JPEG[:300], "cut short"),
         (encoded(PICTURE, "JPEG", progressive=True)[:-2], "cut short"),
         (cut_after_a_false_end(), "cut short"),
-        (many_scans(), "more than 64 scans"),
+        (many_scans(encoded(PICTURE, "JPEG", progressive=True), 100), "more than 64 scans"),
         (PNG[:-6], "cut short"),
         (PNG[:900] + b"\1\2" + PNG[902:], "damaged"),
         (encoded(PICTURE.quantize(256), "GIF")[:-300], "cut short"),

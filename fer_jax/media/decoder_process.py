@@ -1,0 +1,66 @@
+"""A decoder process: `python -m fer_jax.media.decoder_process`, started by a `Decoder`.
+
+It decodes one picture after the other, without a network and within bounds of memory and time, until its
+owner hangs up. It may crash at a picture: its owner starts another.
+"""
+
+from __future__ import annotations
+
+import mmap
+import signal
+import socket
+import sys
+
+from fer_jax.media.confinement import drop_privileges, leave_network, limit_cpu, limit_memory
+from fer_jax.media.decoder_wire import Reply, Request, Status, receive_request, send_reply
+
+# What a decoder may need for each pixel of the largest picture, and beside that.
+_BYTES_PER_PIXEL = 24
+_MEMORY_BYTES = 256 << 20
+
+
+def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
+    """Serves the owner at the other end of the socket `descriptor`; returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
+    drop_privileges()
+    leave_network()
+    # Not before: OpenCV starts threads, and a process with threads can not leave the network.
+    import cv2
+
+    cv2.setNumThreads(0)
+    with (
+        socket.socket(fileno=descriptor) as wire,
+        mmap.mmap(memory_descriptor, 0) as memory,
+    ):
+        limit_memory(_MEMORY_BYTES + _BYTES_PER_PIXEL * max_pixels)
+        send_reply(wire, Reply(Status.READY))
+        while (request := receive_request(wire)) is not None:
+            limit_cpu(request.cpu_s)
+            send_reply(wire, _answer(request, memory, max_pixels))
+    return 0
+
+
+def _answer(request: Request, memory: mmap.mmap, max_pixels: int) -> Reply:
+    import numpy as np
+
+    from fer_jax.media.image_header import BadImageError, TooManyPixelsError
+    from fer_jax.media.images import decode_image
+
+    try:
+        data = memory[: request.size]
+        image = decode_image(data, max_pixels=max_pixels, grey=request.grey)
+        target = np.frombuffer(memory, np.uint8, count=image.size).reshape(image.shape)
+        target[...] = image
+        del target  # the memory can not be closed while an array looks at it
+    except TooManyPixelsError as error:
+        return Reply(Status.TOO_MANY_PIXELS, message=str(error))
+    except BadImageError as error:
+        return Reply(Status.BAD_IMAGE, message=str(error))
+    except MemoryError:
+        return Reply(Status.NO_MEMORY)
+    height, width = image.shape[:2]
+    return Reply(Status.IMAGE, (height, width, 1 if request.grey else 3))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

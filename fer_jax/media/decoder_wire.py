@@ -1,0 +1,133 @@
+"""What a decoder process and its owner say to each other, over a socket and a piece of shared memory.
+
+The owner puts a file's bytes into the memory and sends a request; the process puts the pixels in their
+place and sends a reply. The memory can not be made smaller, so that no fault of the process is a fault
+of its owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import mmap
+import os
+import socket
+import struct
+import sys
+import tempfile
+from typing import NamedTuple
+
+_REQUEST = struct.Struct("<4s?xxxQd")  # magic, grey, bytes of the file, seconds of CPU
+_REPLY = struct.Struct(
+    "<4sBxxxIIII"
+)  # magic, status, height, width, channels, bytes of the message
+_MAGIC = b"fjd1"
+_LONGEST_MESSAGE = 1000  # bytes
+
+
+class Status(enum.IntEnum):
+    """How a reply goes on."""
+
+    READY = 0  # the first one: the process has started
+    IMAGE = 1
+    BAD_IMAGE = 2
+    TOO_MANY_PIXELS = 3
+    NO_MEMORY = 4
+
+
+class Request(NamedTuple):
+    """Decode the first `size` bytes of the memory."""
+
+    grey: bool
+    size: int
+    cpu_s: float
+
+
+class Reply(NamedTuple):
+    """`shape` is that of an image in the memory, else (0, 0, 0); `message` is a refusal's reason."""
+
+    status: Status
+    shape: tuple[int, int, int] = (0, 0, 0)
+    message: str = ""
+
+
+class WireError(Exception):
+    """The other end is gone, or sends what is no message."""
+
+
+def shared_memory(size: int) -> int:
+    """Returns the descriptor of zeroed memory of `size` bytes that takes no room until it is written."""
+    if sys.platform != "linux":
+        with tempfile.TemporaryFile() as file:
+            file.truncate(size)
+            return os.dup(file.fileno())
+    import fcntl
+
+    descriptor = os.memfd_create("decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return descriptor
+
+
+def release(memory: mmap.mmap, used: int) -> None:
+    """Gives the first `used` bytes back to the system; they read as zeros afterwards."""
+    if hasattr(mmap, "MADV_REMOVE") and used:
+        pages = -(-used // mmap.PAGESIZE) * mmap.PAGESIZE
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_REMOVE, 0, min(pages, len(memory)))
+
+
+def send_request(wire: socket.socket, request: Request) -> None:
+    """Raises WireError where nobody listens any more."""
+    _send(wire, _REQUEST.pack(_MAGIC, *request))
+
+
+def receive_request(wire: socket.socket) -> Request | None:
+    """Returns the next request; None when the owner has hung up."""
+    try:
+        magic, *values = _REQUEST.unpack(_receive(wire, _REQUEST.size))
+    except WireError:
+        return None
+    return Request(*values) if magic == _MAGIC else None
+
+
+def send_reply(wire: socket.socket, reply: Reply) -> None:
+    """Raises WireError where nobody listens any more."""
+    text = reply.message.encode(errors="replace")[:_LONGEST_MESSAGE]
+    _send(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
+
+
+def receive_reply(wire: socket.socket) -> Reply:
+    """Returns the next reply; waits as long as the socket's timeout says.
+
+    Raises:
+        WireError: the process has ended, or sends what is no reply.
+        TimeoutError: the timeout.
+    """
+    magic, status, *shape, length = _REPLY.unpack(_receive(wire, _REPLY.size))
+    if magic != _MAGIC or status not in tuple(Status) or length > _LONGEST_MESSAGE:
+        raise WireError
+    height, width, channels = shape
+    text = _receive(wire, length).decode(errors="replace")
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return Reply(Status(status), (height, width, channels), printable)
+
+
+def _send(wire: socket.socket, data: bytes) -> None:
+    try:
+        wire.sendall(data)
+    except OSError:
+        raise WireError from None
+
+
+def _receive(wire: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        try:
+            more = wire.recv(count - len(data))
+        except ConnectionError:
+            raise WireError from None
+        if not more:
+            raise WireError
+        data += more
+    return data

@@ -1,0 +1,79 @@
+"""Small pictures that ask for much, or that two parsers read in two ways."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = (b"IEND", b"")
+
+
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of (kind, contents) chunks with their right checksums."""
+    return SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def grey_header(width: int, height: int) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+
+
+def grey_rows(width: int, height: int) -> tuple[bytes, bytes]:
+    rows = zlib.compressobj(9)
+    data = b"".join(rows.compress(bytes(1 + width)) for _ in range(height)) + rows.flush()
+    return b"IDAT", data
+
+
+def huge_png() -> bytes:
+    """A small file that claims 40,000 x 40,000 pixels."""
+    return png(grey_header(40_000, 40_000), (b"IDAT", zlib.compress(b"\0" * 100)), END)
+
+
+def text_bomb(megabytes: int = 2) -> bytes:
+    """A tiny picture behind texts that unpack to a thousand times their bytes."""
+    text = b"a\0\0" + zlib.compress(b"\0" * (megabytes << 20), 9)
+    return png(grey_header(8, 8), *[(b"zTXt", text)] * 1000, grey_rows(8, 8), END)
+
+
+def animated_png(frames: int = 3) -> bytes:
+    """A whole animation, as Pillow writes it."""
+    pictures = [Image.fromarray(np.full((20, 20), 60 * k, np.uint8)) for k in range(1, frames + 1)]
+    file = io.BytesIO()
+    pictures[0].save(file, "PNG", save_all=True, append_images=pictures[1:])
+    return file.getvalue()
+
+
+def with_frame_control_twice(data: bytes) -> bytes:
+    """An animation whose first frame's description comes twice, the second one far larger."""
+    at = data.index(b"fcTL") - 4
+    chunk = bytearray(data[at : at + 38])
+    struct.pack_into(">II", chunk, 12, 60_000, 60_000)
+    struct.pack_into(">I", chunk, 34, zlib.crc32(chunk[4:34]))
+    return data[:at] + bytes(chunk) + data[at:]
+
+
+def tiff_with_two_widths() -> bytes:
+    """A TIFF that is 1 pixel wide by its first width and 30,000 by its second."""
+    entries = [(256, 1), (256, 30_000), (257, 30_000), (258, 8), (259, 1), (262, 1), (273, 8)]
+    entries += [(278, 30_000), (279, 100)]
+    packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(104)
+
+
+def vp8l_without_chunk() -> bytes:
+    """A WebP whose lossless stream lacks its chunk's header; its first bits say 16383 x 16383."""
+    stream = b"\x2f" + struct.pack("<I", 16382 | 16382 << 14) + bytes(64)
+    return b"RIFF" + struct.pack("<I", 4 + len(stream)) + b"WEBP" + stream
+
+
+def many_scans(data: bytes, scans: int) -> bytes:
+    """A progressive JPEG whose last scan comes that many times more."""
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + scans * data[last:-2] + data[-2:]
