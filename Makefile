@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test serve lint format bench bench-score bench-model clean
+.PHONY: train test fuzz serve lint format bench bench-score bench-model clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m fer_jax.train --config configs/base.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Damages pictures for a minute and looks for one that kills a decoder.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.media.fuzz_decoder $(ARGS)
 
 serve: $(VENV)/.installed
 	$(BIN)/python -m server $(ARGS)
