@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Mapping
 
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
@@ -74,11 +75,21 @@ def limit_memory(further_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def limit_cpu(further_s: float) -> None:
-    """Lets this process compute so many more seconds; then the system ends it. May be called again."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
+class CpuLimit:
+    """How long this process may compute before the system ends it."""
 
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime + further_s) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    def __init__(self) -> None:
+        """Sets no limit yet."""
+        self._ends_s = 0.0
+
+    def allow(self, further_s: float) -> None:
+        """Lets it compute so many seconds more, and no more than twice as many."""
+        used_s = time.process_time()
+        if used_s + further_s <= self._ends_s:
+            return
+        self._ends_s = used_s + 2 * further_s
+        with contextlib.suppress(ImportError, OSError, ValueError):
+            import resource
+
+            limits = int(self._ends_s) + 1, resource.RLIM_INFINITY
+            resource.setrlimit(resource.RLIMIT_CPU, limits)

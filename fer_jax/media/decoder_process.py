@@ -11,12 +11,14 @@ import signal
 import socket
 import sys
 
-from fer_jax.media.confinement import drop_privileges, leave_network, limit_cpu, limit_memory
+from fer_jax.allocator import keep_freed
+from fer_jax.media.confinement import CpuLimit, drop_privileges, leave_network, limit_memory
 from fer_jax.media.decoder_wire import Reply, Request, Status, receive_request, send_reply
 
 # What a decoder may need for each pixel of the largest picture, and beside that.
 _BYTES_PER_PIXEL = 24
 _MEMORY_BYTES = 256 << 20
+_KEPT_BYTES = 64 << 20  # for the next picture
 
 
 def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
@@ -28,14 +30,16 @@ def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     import cv2
 
     cv2.setNumThreads(0)
+    keep_freed(_KEPT_BYTES)
     with (
         socket.socket(fileno=descriptor) as wire,
         mmap.mmap(memory_descriptor, 0) as memory,
     ):
         limit_memory(_MEMORY_BYTES + _BYTES_PER_PIXEL * max_pixels)
+        cpu = CpuLimit()
         send_reply(wire, Reply(Status.READY))
         while (request := receive_request(wire)) is not None:
-            limit_cpu(request.cpu_s)
+            cpu.allow(request.cpu_s)
             send_reply(wire, _answer(request, memory, max_pixels))
     return 0
 

@@ -1,26 +1,22 @@
-"""Sets a process up to train: whose the cores are, how many devices there are, what becomes of memory.
+"""Sets a process up to train: whose the cores are, how many devices there are, how memory is kept.
 
-On a CPU a step's arrays take hundreds of megabytes. As glibc is set, all of that goes back to the
-system after each step and is handed out again page by page in the next, which took a seventh of the
-training time on two cores.
+On a CPU a step's arrays take hundreds of megabytes. Giving all of that back to the system after each step
+took a seventh of the training time on two cores.
 """
 
 from __future__ import annotations
 
-import ctypes
-import platform
-
 import cv2
 
+from fer_jax import allocator
 from fer_jax.training import sharding
 
-# From glibc's malloc.h: option, value.
-_OPTIONS = (
-    (-8, 1),  # M_ARENA_MAX: one pool for all threads; only the first can grow without bounds
-    (-4, 0),  # M_MMAP_MAX: large arrays come from the pool too
-    (-1, 2**31 - 1),  # M_TRIM_THRESHOLD: what is freed at its end stays, up to 2 GiB
-    (-2, 64 * 2**20),  # M_TOP_PAD: it grows by so much at a time
-)
+_ALLOCATOR = {
+    allocator.ARENA_MAX: 1,  # one pool for all threads; only the first can grow without bounds
+    allocator.MMAP_MAX: 0,  # large arrays come from the pool too
+    allocator.TRIM_THRESHOLD: 2**31 - 1,
+    allocator.TOP_PAD: 64 * 2**20,
+}
 
 
 def set_up_host(*, devices: int) -> None:
@@ -35,12 +31,5 @@ def set_up_host(*, devices: int) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Sets this process's allocator; threads that started before keep their own pools.
-
-    Returns:
-        Whether it was done: only glibc can be told so.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return sum(mallopt(option, value) for option, value in _OPTIONS) == len(_OPTIONS)
+    """Keeps what steps have freed for the next one; returns whether the system can be told so."""
+    return allocator.set_allocator(_ALLOCATOR)
