@@ -22,8 +22,8 @@ from side_fer_jax import random_program
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.machine import sharding
 from fer_jax.models.blocks import max_pool_2x2
-from fer_jax.training import sharding
 from fer_jax.training.optim import optimizer
 from fer_jax.training.program import Program, training_batch
 from fer_jax.training.state import TrainState

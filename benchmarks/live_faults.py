@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from server.cameras.camera import CapturedCamera
+from server.cameras.opening import CapturedCamera
 from server.cameras.patience import Patience
 from server.settings import Settings, Source
 

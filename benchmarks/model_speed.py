@@ -23,10 +23,10 @@ from turns import Player, Turn
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.inference import inference_parts
+from fer_jax.inference.network import inference_parts
+from fer_jax.inference.predictor import MAX_BATCH
+from fer_jax.machine.processor import cpu_name
 from fer_jax.models.resnet import ResNet
-from fer_jax.predict import MAX_BATCH
-from fer_jax.processor import cpu_name
 from fer_jax.saved_model import SHIPPED, load_model
 
 _HERE = Path(__file__).resolve().parent

@@ -22,9 +22,9 @@ from turns import Player
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.inference.predictor import MAX_BATCH
 from fer_jax.media.images import IMAGE_SUFFIXES
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.predict import MAX_BATCH
 
 _HERE = Path(__file__).resolve().parent
 _FER, _OURS, _CROPS, _NETWORK = "fer", "fer_jax.score", "crops, end to end", "bare network"

@@ -19,8 +19,9 @@ from fer_jax import command
 from fer_jax.config import Config, ModelConfig
 from fer_jax.data.faces import Faces
 from fer_jax.expressions import NUM_EXPRESSIONS
-from fer_jax.preprocess import FACE_SIZE
-from fer_jax.training import loop, sharding
+from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine import sharding
+from fer_jax.training import loop
 from fer_jax.training.host import set_up_host
 from fer_jax.training.program import Program, assemble, training_batch
 

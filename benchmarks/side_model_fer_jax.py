@@ -14,9 +14,9 @@ import numpy as np
 from turns import serve, timed
 
 from fer_jax import command
-from fer_jax.predict import Predictor
-from fer_jax.preprocess import FACE_SIZE
-from fer_jax.release import size
+from fer_jax.exporting.release import size
+from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.inference.predictor import Predictor
 from fer_jax.saved_model import SHIPPED, load_model
 
 

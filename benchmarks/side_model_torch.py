@@ -64,7 +64,7 @@ class ResNet(nn.Module):
         self.dense = nn.Linear(inputs, _CLASSES)
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
-        """Standardises each face by its own mean and deviation, as fer_jax.preprocess does."""
+        """Standardises each face by its own mean and deviation, as fer_jax.faces.preprocess does."""
         x = faces.float()
         x = x - x.mean((1, 2), keepdim=True)
         x = x / x.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1.0)

@@ -14,12 +14,12 @@ import jax
 import numpy as np
 from turns import serve
 
-from fer_jax.compilation import compile_inference
 from fer_jax.faces.detect import DETECT_SIZE
-from fer_jax.inference import FACE, inference_function
+from fer_jax.faces.preprocess import grey_face
+from fer_jax.inference.compilation import compile_inference
+from fer_jax.inference.network import FACE, inference_function
+from fer_jax.inference.predictor import MAX_BATCH, Predictor
 from fer_jax.media.images import MAX_PIXELS, read_image
-from fer_jax.predict import MAX_BATCH, Predictor
-from fer_jax.preprocess import grey_face
 from fer_jax.scoring.progress import ProgressReporter
 from fer_jax.scoring.rows import path_text
 from fer_jax.scoring.run import Settings, run

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fer_jax.explanation import Explanation
-    from fer_jax.predict import Predictor
-    from fer_jax.prediction import Face, Prediction
+    from fer_jax.inference.explanation import Explanation
+    from fer_jax.inference.prediction import Face, Prediction
+    from fer_jax.inference.predictor import Predictor
 
 # Native libraries read these once, when they are loaded. OpenCV checks a picture's size a second time,
 # with its own parser; ONNX Runtime reports to its maker unless it is told not to.
@@ -21,7 +21,7 @@ __all__ = ["Explanation", "Face", "Prediction", "Predictor"]
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from fer_jax import predict
+        from fer_jax.inference import predictor
 
-        return getattr(predict, name)
+        return getattr(predictor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

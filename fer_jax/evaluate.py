@@ -21,11 +21,12 @@ from fer_jax import command
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
-from fer_jax.files import make_folder, write_json
+from fer_jax.evaluation import evaluation, plots, reports
+from fer_jax.evaluation.groups import group_report, read_groups
+from fer_jax.evaluation.openings import record_opening
+from fer_jax.machine import sharding
+from fer_jax.machine.files import make_folder, write_json
 from fer_jax.saved_model import SavedModel, load_model, load_models
-from fer_jax.training import evaluation, plots, reports, sharding
-from fer_jax.training.groups import group_report, read_groups
-from fer_jax.training.openings import record_opening
 
 
 def main(argv: Sequence[str]) -> int:

@@ -20,13 +20,13 @@ from matplotlib.figure import Figure
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.explanation import occlusion_map
 from fer_jax.expressions import COLOURS, EXPRESSIONS
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.files import make_folder, write_json
+from fer_jax.inference.explanation import occlusion_map
+from fer_jax.inference.predictor import Predictor
+from fer_jax.machine.files import make_folder, write_json
 from fer_jax.media.decoder import Decoder
-from fer_jax.predict import Predictor
 
 MAX_FACES = 12  # shown of one photo, the largest
 _SIDE = 192  # pixels of a shown face

@@ -22,7 +22,7 @@ from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.files import make_folder, write_bytes
+from fer_jax.machine.files import make_folder, write_bytes
 
 SYNTHETIC = "synthetic"
 _SHEET_COLUMNS = 12

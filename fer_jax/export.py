@@ -16,10 +16,10 @@ import numpy as np
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.files import make_folder, write_bytes
-from fer_jax.inference import FACE
-from fer_jax.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
-from fer_jax.release import release, size
+from fer_jax.exporting.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
+from fer_jax.exporting.release import release, size
+from fer_jax.inference.network import FACE
+from fer_jax.machine.files import make_folder, write_bytes
 from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
 
 _CHECKED_FACES = 5

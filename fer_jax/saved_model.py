@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class SavedModel:
         variables: params and batch_stats, numpy arrays.
         about: the description saved with it: its configuration among others.
         digest: of the variables.
-        card: what `fer_jax.training.reports.card` tells of these weights; None where no card does.
+        card: what `fer_jax.evaluation.reports.card` tells of these weights; None where no card does.
     """
 
     path: Path
@@ -101,6 +102,36 @@ def digest(variables: Variables) -> str:
         sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+def calibration(saved: SavedModel) -> tuple[float, float]:
+    """Returns the temperature to divide logits by, and the confidence below which to be uncertain.
+
+    Without a card they are 1, and a half, where one expression outweighs all others together; a
+    warning says so.
+
+    Raises:
+        CheckpointError: the card holds no usable numbers.
+    """
+    card = saved.card or {}
+    if "temperature" not in card or "uncertain_below" not in card:
+        warnings.warn(
+            f"{saved.path}: no card tells how to calibrate it, so its confidence may mean little; "
+            "fer_jax.train writes the card of a run's best checkpoint when the run ends",
+            stacklevel=4,  # whoever called Predictor.load
+        )
+    pair = card.get("temperature", 1.0), card.get("uncertain_below", 0.5)
+    if not all(isinstance(value, int | float) and value > 0 for value in pair):
+        raise CheckpointError(
+            f"{saved.path}: its card's temperature and uncertain_below must be positive numbers, "
+            f"got {pair[0]!r} and {pair[1]!r}; take another copy of the card"
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def parameter_count(variables: Variables) -> int:
+    """Number of trained numbers in `variables["params"]`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
 def best_saved_step(manager: ocp.CheckpointManager, *, best_by: str) -> int | None:

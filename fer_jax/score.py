@@ -25,9 +25,9 @@ from typing import BinaryIO, cast
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
+from fer_jax.inference.predictor import MAX_BATCH, Predictor
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.predict import MAX_BATCH, Predictor
 from fer_jax.scoring.progress import ProgressReporter
 from fer_jax.scoring.run import Outcome, Settings, check, run
 

@@ -22,10 +22,12 @@ from fer_jax import command
 from fer_jax.config import Config, flat, to_dict
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
-from fer_jax.files import write_json
-from fer_jax.preprocess import FACE_SIZE
-from fer_jax.saved_model import load_models
-from fer_jax.training import loop, plots, sharding, workdir
+from fer_jax.evaluation import plots
+from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine import sharding
+from fer_jax.machine.files import read_rows, write_json
+from fer_jax.saved_model import Variables, load_models, parameter_count
+from fer_jax.training import loop, workdir
 from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
@@ -33,7 +35,7 @@ from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import ProgressReporter
 from fer_jax.training.starting import load_start
-from fer_jax.training.state import TrainState, Variables, parameter_count
+from fer_jax.training.state import TrainState
 
 _SYNTHETIC_BANNER = """\
 +--------------------------------------------------------------------------------------------+
@@ -256,7 +258,7 @@ def _train(
             reporter.say(f"stopped at step {step}, all saved in {folder}; the same command goes on")
             return False
         finally:
-            rows = workdir.read_rows(folder / workdir.HISTORY)
+            rows = read_rows(folder / workdir.HISTORY)
             if rows:
                 plots.history(rows, folder / "history.png", best_epoch=None)
         if bool(state.ran_out):

@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
 
 async def _serve(settings: Settings) -> None:
     # These import JAX, which no mistake in a flag should wait for.
-    from fer_jax.compilation import leave_cores_for_others
+    from fer_jax.inference.compilation import leave_cores_for_others
     from server.listen import listening
 
     leave_cores_for_others()

@@ -1,6 +1,6 @@
 """The application: what is at which address, who guards it, and how it ends.
 
-The live parts behind it, which start before the server listens, are in `server.live`.
+The live parts behind it, which start before the server listens, are in `server.startup`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ import contextlib
 
 from aiohttp import web
 
-from server import keys, live
+from server import startup
+from server.access.admission import Doors
+from server.access.keys import (
+    ATTEMPTS,
+    EVENTS,
+    EXPLANATIONS,
+    SETTINGS,
+    SOCKETS,
+    STREAMS,
+    TOKENS,
+    UPLOADS,
+)
+from server.access.security import add_headers, known_hosts_only, same_site_only, token_holders_only
+from server.access.stuck_sockets import StuckSockets
+from server.access.tokens import Attempts, Tokens
 from server.api import browser, cameras, events, health, login, openapi, pages, score, stream, why
 from server.api.errors import json_errors
 from server.api.timing import timed
-from server.doors import Doors
-from server.metrics import Metrics
-from server.security import (
-    add_headers,
-    known_hosts_only,
-    same_site_only,
-    token_holders_only,
-)
+from server.live.keys import LIFECYCLE, METRICS
+from server.live.metrics import Metrics
 from server.settings import Settings
-from server.sockets import StuckSockets
-from server.tokens import Attempts, Tokens
 
 _FAREWELL_S = 1.0  # for streams to send their last bytes
 
@@ -41,25 +47,25 @@ def make_app(settings: Settings) -> web.Application:
         ]
     )
     limits = settings.limits
-    app[keys.SETTINGS] = settings
-    app[keys.METRICS] = metrics = Metrics()
-    app[keys.TOKENS] = Tokens(settings.token)
-    app[keys.ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
-    app[keys.SOCKETS] = StuckSockets(
+    app[SETTINGS] = settings
+    app[METRICS] = metrics = Metrics()
+    app[TOKENS] = Tokens(settings.token)
+    app[ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
+    app[SOCKETS] = StuckSockets(
         stuck_s=limits.stuck_viewer_s, on_close=lambda: metrics.rejected("slow_reader")
     )
-    app[keys.STREAMS] = _viewer_doors("viewers", settings)
-    app[keys.EVENTS] = _viewer_doors("listeners", settings)
-    app[keys.UPLOADS] = _work_doors(
+    app[STREAMS] = _viewer_doors("viewers", settings)
+    app[EVENTS] = _viewer_doors("listeners", settings)
+    app[UPLOADS] = _work_doors(
         "requests with images", most=limits.uploads, each=limits.uploads_per_address
     )
-    app[keys.EXPLANATIONS] = _work_doors(
+    app[EXPLANATIONS] = _work_doors(
         "explanations under way", most=limits.explanations, each=limits.explanations_per_address
     )
     app[pages.FILES] = pages.read_files()
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
-    app.cleanup_ctx.extend(live.PARTS)
+    app.cleanup_ctx.extend(startup.LIVE_PARTS)
     _add_routes(app)
     return app
 
@@ -105,10 +111,10 @@ def _add_routes(app: web.Application) -> None:
 
 async def _end_streams(app: web.Application) -> None:
     """Lets every stream send its last bytes, then closes the sockets that do not take them."""
-    app[keys.LIFECYCLE].stopping.set()
-    await live.close_pipelines(app)
+    app[LIFECYCLE].stopping.set()
+    await startup.close_pipelines(app)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_FAREWELL_S):
-            await app[keys.STREAMS].wait_empty()
-            await app[keys.EVENTS].wait_empty()
-    app[keys.SOCKETS].close_stuck_streams()
+            await app[STREAMS].wait_empty()
+            await app[EVENTS].wait_empty()
+    app[SOCKETS].close_stuck_streams()

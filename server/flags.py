@@ -7,7 +7,6 @@ camera's password need not show in the list of processes; the token is best give
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
-from server.settings import Settings, Source, SourceKind
-from server.source_names import default_name, masked
+from server.cameras.source_names import default_name, masked
+from server.settings import Settings, Source, SourceKind, is_loopback
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -62,14 +61,6 @@ def from_arguments(
         jpeg_quality=line.jpeg_quality,
         smoothing_s=line.smoothing,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def parse_source(text: str) -> Source:

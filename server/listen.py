@@ -16,13 +16,14 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.errors import FerError
-from server.api.errors import ApiError, from_http
+from server.access.admission import Doors, Full
+from server.access.keys import SOCKETS
+from server.access.refusal import ApiError
+from server.access.security import HEADERS
+from server.access.stuck_sockets import StuckSockets
+from server.api.errors import from_http
 from server.app import make_app
-from server.doors import Doors, Full
-from server.keys import SOCKETS
-from server.security import HEADERS
 from server.settings import Settings
-from server.sockets import StuckSockets
 
 # aiohttp waits this long for answers under way, and as long again after cancelling them.
 _LAST_ANSWERS_S = 1.2

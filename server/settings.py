@@ -7,6 +7,7 @@ camera, `demo`, or `browser` for the visitor's own camera.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from typing import Literal
 
 SourceKind = Literal["device", "file", "network", "demo", "browser"]
@@ -87,3 +88,11 @@ class Settings:
     jpeg_quality: int = 80
     smoothing_s: float = 0.5
     limits: Limits = dataclasses.field(default_factory=Limits)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

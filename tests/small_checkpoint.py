@@ -11,9 +11,10 @@ import numpy as np
 
 from fer_jax import models
 from fer_jax.config import to_dict
+from fer_jax.evaluation import reports
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.files import write_json
-from fer_jax.training import optim, reports, state
+from fer_jax.machine.files import write_json
+from fer_jax.training import optim, state
 from fer_jax.training.checkpoint import Checkpoints
 from tests.factories import short_config
 

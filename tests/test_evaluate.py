@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from fer_jax import command, evaluate
+from fer_jax.evaluation.openings import OPENINGS, read_openings
+from fer_jax.evaluation.reports import across_runs
+from fer_jax.exporting.model_card import model_card
+from fer_jax.exporting.release import release
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.model_card import model_card
-from fer_jax.release import release
 from fer_jax.saved_model import load_model
-from fer_jax.training.openings import read_openings
-from fer_jax.training.reports import across_runs
-from fer_jax.training.workdir import OPENINGS, clear
+from fer_jax.training.workdir import clear
 from tests.small_checkpoint import write_workdir
 
 

@@ -10,7 +10,7 @@ import pytest
 from fer_jax import Predictor, command, explain
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.grad_cam import class_maps_function
+from fer_jax.inference.grad_cam import class_maps_function
 from fer_jax.saved_model import CARD, SHIPPED
 from tests.factories import pattern_faces
 from tests.shared_files import shared_file

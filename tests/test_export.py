@@ -7,9 +7,9 @@ import pytest
 
 from fer_jax import Predictor, command, export
 from fer_jax.errors import CheckpointError
-from fer_jax.release import MAX_RELEASE_BYTES, release
+from fer_jax.evaluation import reports
+from fer_jax.exporting.release import MAX_RELEASE_BYTES, release
 from fer_jax.saved_model import SHIPPED, load_model
-from fer_jax.training import reports
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 
@@ -137,7 +137,7 @@ def test_runs_that_may_not_ship_are_refused_in_one_line(copied, tmp_path, capsys
 
 
 def test_a_network_too_large_to_ship_is_refused(workdir, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("fer_jax.release.MAX_RELEASE_BYTES", 1_000_000)
+    monkeypatch.setattr("fer_jax.exporting.release.MAX_RELEASE_BYTES", 1_000_000)
     assert "its network takes 5.1 MB, more than the 1 MB" in refusal(workdir, tmp_path, capsys)
 
 

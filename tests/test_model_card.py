@@ -3,11 +3,11 @@ import re
 
 import pytest
 
-from fer_jax.model_card import model_card
-from fer_jax.processor import cpu_name
-from fer_jax.release import release, size
+from fer_jax.exporting.model_card import model_card
+from fer_jax.exporting.release import release, size
+from fer_jax.exporting.speed import measure_speed
+from fer_jax.machine.processor import cpu_name
 from fer_jax.saved_model import load_model
-from fer_jax.speed import measure_speed
 from tests.small_checkpoint import write_workdir
 
 FIGURES = {

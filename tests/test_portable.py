@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, export
+from fer_jax.exporting.portable import stablehlo
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.portable import stablehlo
 from fer_jax.saved_model import load_model
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir

@@ -15,20 +15,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_jax import Predictor, compilation, models, processor
-from fer_jax.buckets import Buckets, bucket_sizes, next_size
-from fer_jax.compilation import CompileCounter, compile_inference, use_private_cache
-from fer_jax.crops import as_faces
+from fer_jax import Predictor, models
 from fer_jax.errors import CheckpointError
+from fer_jax.evaluation import evaluation
+from fer_jax.evaluation.reports import softmax
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import WholeImage
-from fer_jax.inference import available
+from fer_jax.faces.preprocess import grey_face
+from fer_jax.inference import compilation
+from fer_jax.inference.buckets import Buckets, bucket_sizes, next_size
+from fer_jax.inference.compilation import CompileCounter, compile_inference, use_private_cache
+from fer_jax.inference.crops import as_faces
+from fer_jax.inference.network import available
+from fer_jax.machine import processor, sharding
 from fer_jax.media.images import read_image
 from fer_jax.models.folding import apply_folded, fold_batch_norm
-from fer_jax.preprocess import grey_face
 from fer_jax.saved_model import SHIPPED, load_model
-from fer_jax.training import evaluation, sharding
-from fer_jax.training.reports import softmax
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, random_variables, write_workdir
 
@@ -87,7 +89,7 @@ def test_folding_leaves_no_norm_and_changes_no_logit():
 @pytest.mark.parametrize("has_it", [True, False])
 def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monkeypatch, has_it):
     monkeypatch.setenv("NPROC", "1")
-    monkeypatch.setattr("fer_jax.inference.multiplies_bfloat16", lambda: has_it)
+    monkeypatch.setattr("fer_jax.inference.network.multiplies_bfloat16", lambda: has_it)
     exact, asked = (
         Predictor.load(workdir, max_batch=MAX_BATCH, precision=precision)
         for precision in ("float32", "bfloat16")
@@ -100,7 +102,7 @@ def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monk
 
 
 def test_bfloat16_is_for_one_cpu_with_one_thread(monkeypatch):
-    monkeypatch.setattr("fer_jax.inference.multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr("fer_jax.inference.network.multiplies_bfloat16", lambda: True)
     monkeypatch.setenv("NPROC", "1")
     cpus = jax.devices("cpu")
     assert available("bfloat16", devices=cpus[:1]) == "bfloat16"

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.preprocess import grey_face, network_input, standardise
+from fer_jax.faces.preprocess import grey_face, network_input, standardise
 
 
 def test_a_face_of_the_right_size_is_left_as_it_is():

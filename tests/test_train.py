@@ -17,7 +17,7 @@ import pytest
 from fer_jax import command, evaluate, train
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.saved_model import digest, load_model
 from fer_jax.training.workdir import locked
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_jax import models
-from fer_jax.inference import inference_function
+from fer_jax.inference.network import inference_function
 from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
 from fer_jax.saved_model import load_model

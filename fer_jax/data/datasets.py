@@ -13,13 +13,13 @@ from fer_jax.config import DataConfig
 from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.randomness import host_generator
 from fer_jax.data.records import OnError
 from fer_jax.data.sources import NoFacesError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.data.votes import agreed, judged
 from fer_jax.errors import DataError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
-from fer_jax.randomness import host_generator
 
 DEFAULT_DIR = "data"
 DIR_VARIABLE = "FER_DATA_DIR"

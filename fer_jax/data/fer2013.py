@@ -28,7 +28,7 @@ from fer_jax.data.records import OnError, Record, Skipped
 from fer_jax.data.sources import Source, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 _LOG = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from fer_jax.expressions import (
     FERPLUS_COLUMNS,
     NUM_EXPRESSIONS,
 )
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 VOTES_NAME = "fer2013new.csv"

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 from fer_jax.data.faces import Faces
+from fer_jax.data.randomness import host_generator
 from fer_jax.expressions import NUM_EXPRESSIONS
-from fer_jax.randomness import host_generator
 
 Array: TypeAlias = np.ndarray | jax.Array
 

@@ -16,10 +16,10 @@ from fer_jax.data import fer_csv
 from fer_jax.data.layout import SPLITS, place, stranger
 from fer_jax.data.members import Member
 from fer_jax.data.records import Record, Refusals, Skipped
+from fer_jax.faces.preprocess import grey_face
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_header import BadImageError
 from fer_jax.media.images import MAX_PIXELS, most_file_bytes
-from fer_jax.preprocess import grey_face
 
 Kind = Literal["fer2013", "folder"]
 

@@ -21,7 +21,7 @@ from fer_jax.data.drawing.portrait import portrait
 from fer_jax.data.faces import Faces
 from fer_jax.errors import ConfigError, DataError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Cuts a face out of a photograph so that it looks to the network like a FER2013 picture.
 
-Where the face lies in a FER2013 picture was measured, not guessed: `python -m fer_jax.faces.measure_crop
+Where the face lies in a FER2013 picture was measured, not guessed: `python -m benchmarks.measure_crop
 --data FER2013 --out DIR` runs the detector on the training faces and prints the constants below.
 """
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
-from fer_jax.preprocess import FACE_SIZE, grey_face
+from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 Align = Literal["landmarks", "box"]
 

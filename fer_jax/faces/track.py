@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
-from fer_jax.preprocess import grey_face
+from fer_jax.faces.preprocess import grey_face
 
 MAX_GAP_S = 1.0
 TIME_CONSTANT_S = 0.5

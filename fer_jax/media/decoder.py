@@ -23,7 +23,7 @@ import numpy as np
 
 import fer_jax
 from fer_jax.errors import FerError
-from fer_jax.media.confinement import scrubbed_environment
+from fer_jax.machine.confinement import scrubbed_environment
 from fer_jax.media.decoder_wire import (
     Reply,
     Request,

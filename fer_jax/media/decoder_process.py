@@ -11,8 +11,8 @@ import signal
 import socket
 import sys
 
-from fer_jax.allocator import keep_freed
-from fer_jax.media.confinement import CpuLimit, drop_privileges, leave_network, limit_memory
+from fer_jax.machine.allocator import keep_freed
+from fer_jax.machine.confinement import CpuLimit, drop_privileges, leave_network, limit_memory
 from fer_jax.media.decoder_wire import Reply, Request, Status, receive_request, send_reply
 
 # What a decoder may need for each pixel of the largest picture, and beside that.

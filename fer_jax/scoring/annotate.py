@@ -18,7 +18,7 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.faces.annotate import FaceLabel, annotate
-from fer_jax.files import write_bytes
+from fer_jax.machine.files import write_bytes
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.images import MediaError
 from fer_jax.media.video import Frame, VideoReader

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_jax.media.decoder import Decoder
-from fer_jax.scoring.look import look
+from fer_jax.scoring.find_faces import look
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import ScoredFace, View
 

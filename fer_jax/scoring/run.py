@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 
 from fer_jax.faces.detect import DetectSize, make_detector
-from fer_jax.files import write_bytes
-from fer_jax.predict import Predictor
+from fer_jax.inference.predictor import Predictor
+from fer_jax.machine.files import write_bytes
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
 from fer_jax.scoring.journal import Journal

@@ -13,7 +13,7 @@ import numpy as np
 
 from fer_jax.config import AugmentConfig
 from fer_jax.data.degradations import random_degradation
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 _CENTRE = (FACE_SIZE - 1) / 2
 _LEVELS = np.arange(256, dtype=np.float64) / 255

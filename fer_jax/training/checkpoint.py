@@ -20,8 +20,15 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from fer_jax.errors import CheckpointError
-from fer_jax.saved_model import FOLDER, MORE_IS_BETTER, best_saved_step, first_line, quiet
-from fer_jax.training.state import TrainState, Variables
+from fer_jax.saved_model import (
+    FOLDER,
+    MORE_IS_BETTER,
+    Variables,
+    best_saved_step,
+    first_line,
+    quiet,
+)
+from fer_jax.training.state import TrainState
 
 _SPARE_BYTES = 1 << 20  # for descriptions and folders beside the arrays
 _ITEMS = ("state", "model", "about")

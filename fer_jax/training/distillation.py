@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_jax.data.faces import Faces
-from fer_jax.inference import calibration
-from fer_jax.saved_model import SavedModel
-from fer_jax.training.evaluation import saved_logits
-from fer_jax.training.reports import softmax
+from fer_jax.evaluation.evaluation import saved_logits
+from fer_jax.evaluation.reports import softmax
+from fer_jax.saved_model import SavedModel, calibration
 
 
 def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from fer_jax.data.randomness import host_generator
 from fer_jax.expressions import NUM_EXPRESSIONS
-from fer_jax.randomness import host_generator
-from fer_jax.training import sharding
+from fer_jax.machine import sharding
+from fer_jax.saved_model import Variables
 from fer_jax.training.program import Program
 from fer_jax.training.resolution import resized
-from fer_jax.training.state import TrainState, Variables
+from fer_jax.training.state import TrainState
 
 
 def finished(program: Program, state: TrainState, *, size: int) -> Variables:

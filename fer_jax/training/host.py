@@ -1,15 +1,14 @@
-"""Sets a process up to train: whose the cores are, how many devices there are, how memory is kept.
+"""Configures CPU threads, simulated devices and malloc for training.
 
-On a CPU a step's arrays take hundreds of megabytes. Giving all of that back to the system after each step
-took a seventh of the training time on two cores.
+On a CPU the arrays of one step take hundreds of megabytes. Returning that memory to the system after
+each step took a seventh of the training time on two cores.
 """
 
 from __future__ import annotations
 
 import cv2
 
-from fer_jax import allocator
-from fer_jax.training import sharding
+from fer_jax.machine import allocator, sharding
 
 _ALLOCATOR = {
     allocator.ARENA_MAX: 1,  # one pool for all threads; only the first can grow without bounds

@@ -17,12 +17,13 @@ import numpy as np
 
 from fer_jax.data.in_memory import Batch
 from fer_jax.errors import TrainingError
-from fer_jax.preprocess import FACE_SIZE
-from fer_jax.training import sharding
+from fer_jax.evaluation.metrics import figures
+from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine import sharding
+from fer_jax.saved_model import Variables
 from fer_jax.training.finishing import finished
-from fer_jax.training.metrics import figures
 from fer_jax.training.program import Program, training_batch, validate
-from fer_jax.training.state import TrainState, Variables
+from fer_jax.training.state import TrainState
 
 _PREFETCHED = 3  # batches made ahead of the device
 _IN_FLIGHT = 2  # steps the device may lag behind the loop

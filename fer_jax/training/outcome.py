@@ -10,9 +10,11 @@ import jax
 import numpy as np
 
 from fer_jax.errors import TrainingError
-from fer_jax.files import write_json
+from fer_jax.evaluation import plots, reports
+from fer_jax.machine import sharding
+from fer_jax.machine.files import read_rows, write_json
 from fer_jax.saved_model import FOLDER, Variables, load_model
-from fer_jax.training import plots, reports, sharding, workdir
+from fer_jax.training import workdir
 from fer_jax.training.program import Program, validate
 
 
@@ -41,7 +43,7 @@ def write_outcome(
     if best is None:
         raise TrainingError(f"{folder}: no checkpoint was written")
     saved = load_model(folder / FOLDER / str(best))
-    rows = workdir.read_rows(folder / workdir.HISTORY)
+    rows = read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
     judged = _judge(program, jax.device_put(saved.variables, sharding.replicated(program.mesh)))
     card = reports.card(

@@ -17,13 +17,15 @@ from fer_jax.config import Config
 from fer_jax.data import votes
 from fer_jax.data.faces import Faces
 from fer_jax.data.in_memory import Batch, TrainingOrder, one_hot
-from fer_jax.preprocess import FACE_SIZE
-from fer_jax.randomness import host_generator
-from fer_jax.training import losses, optim, resolution, sharding, state, steps
+from fer_jax.data.randomness import host_generator
+from fer_jax.evaluation.evaluation import compile_eval_step, evaluate
+from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine import sharding
+from fer_jax.saved_model import Variables
+from fer_jax.training import losses, optim, resolution, state, steps
 from fer_jax.training.augment import augment
 from fer_jax.training.distillation import blend
-from fer_jax.training.evaluation import compile_eval_step, evaluate
-from fer_jax.training.state import TrainState, Variables
+from fer_jax.training.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fer_jax.machine.files import append_row
 from fer_jax.training import workdir as files
 
 
@@ -79,8 +80,8 @@ class ProgressReporter:
             "cpu_seconds": round(cpu, 3),
             "images_per_second": round(self._speed(), 1),
         }
-        files.append_row(self._folder / files.TIMING, timing)
-        files.append_row(self._folder / files.HISTORY, row)
+        append_row(self._folder / files.TIMING, timing)
+        append_row(self._folder / files.HISTORY, row)
         self._bar.update(self._task, accuracy=f"{row['validation_accuracy']:.1%}")
         trained = (
             f"train loss {row['train_loss']:.3f} acc {row['train_accuracy']:.1%}"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fer_jax.config import ResolutionConfig
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 STEP = 8  # pixels; what the networks divide a side by
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from fer_jax.config import Config
 from fer_jax.errors import TrainingError
-from fer_jax.inference import inference_parts
-from fer_jax.saved_model import load_models
-from fer_jax.training.state import Variables
+from fer_jax.inference.network import inference_parts
+from fer_jax.saved_model import Variables, load_models
 
 
 class Start(NamedTuple):

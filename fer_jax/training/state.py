@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.evaluation.metrics import Sums
+from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.saved_model import Variables
-from fer_jax.training.metrics import Sums
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -70,8 +70,3 @@ def create(
         ran_out=jnp.zeros((), bool),
         sums=Sums.zero(),
     )
-
-
-def parameter_count(variables: Variables) -> int:
-    """Number of trained numbers in `variables["params"]`."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

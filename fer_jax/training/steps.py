@@ -11,12 +11,13 @@ import optax
 
 from fer_jax.config import Config
 from fer_jax.data.in_memory import Batch
-from fer_jax.preprocess import standardise
-from fer_jax.randomness import device_key
+from fer_jax.data.randomness import device_key
+from fer_jax.evaluation.metrics import Sums
+from fer_jax.faces.preprocess import standardise
+from fer_jax.saved_model import Variables
 from fer_jax.training import losses
-from fer_jax.training.metrics import Sums
 from fer_jax.training.optim import plateau_ran_out
-from fer_jax.training.state import TrainState, Variables
+from fer_jax.training.state import TrainState
 
 
 def train_step(
@@ -71,15 +72,6 @@ def train_step(
         sums=state.sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight),
     )
     return state, mean
-
-
-def eval_step(
-    variables: Variables, sums: Sums, batch: Batch, *, model: nn.Module
-) -> tuple[Sums, jax.Array]:
-    """Returns `sums` with `batch` counted (cross-entropy against the label), and logits [B, 7]."""
-    logits = cast(jax.Array, model.apply(variables, standardise(batch.image), train=False))
-    loss = losses.cross_entropy(logits, batch.target)
-    return sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight), logits
 
 
 def statistics_step(variables: Variables, sums: Any, faces: jax.Array, *, model: nn.Module) -> Any:

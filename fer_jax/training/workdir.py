@@ -10,15 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fer_jax.errors import TrainingError
-from fer_jax.files import write_bytes
+from fer_jax.evaluation.openings import OPENINGS
+from fer_jax.machine.files import read_rows, write_bytes
 from fer_jax.saved_model import FOLDER
 
 HISTORY = "history.jsonl"
 TIMING = "timing.jsonl"
-OPENINGS = "test_openings.jsonl"  # see openings.py
 _LOCK = "lock"
 _REPORTS = ("report.json", "card.json", "confusion.png", "reliability.png")
 _KEPT = ("config.json", HISTORY, TIMING, OPENINGS, "history.png")
@@ -70,32 +69,7 @@ def clear_reports(workdir: Path) -> None:
         (workdir / name).unlink(missing_ok=True)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a .jsonl file; a last line that a killed process left unfinished is not one."""
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except json.JSONDecodeError as error:
-        raise TrainingError(
-            f"{path}: is damaged ({error.msg}); mend it, or start over with --noresume"
-        ) from error
-
-
 def keep_rows_until(path: Path, step: int) -> None:
     """Drops the rows after `step`, whose steps will be taken again."""
     rows = [row for row in read_rows(path) if row["step"] <= step]
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Adds `row` and waits for the disk: a checkpoint saved next must not be ahead of its history."""
-    try:
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        error.filename = str(path)  # a write does not tell what it was writing to
-        raise

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from server.api.errors import ApiError
+from server.access.refusal import ApiError
 
 _JSON_S = 10.0
 

@@ -13,14 +13,15 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from fer_jax.media.image_header import BadImageError
+from server.access.keys import EVENTS, SETTINGS, SOCKETS
+from server.access.refusal import ApiError
+from server.access.security import client_address
+from server.access.stuck_sockets import buffer_little
 from server.api.cameras import find_pipeline
-from server.api.errors import ApiError
 from server.api.results import analysis_json
-from server.cameras.browser import BrowserCamera, CameraBusyError, Visit
-from server.keys import EVENTS, LIFECYCLE, SETTINGS, SOCKETS
-from server.pipeline import Pipeline
-from server.security import client_address
-from server.sockets import buffer_little
+from server.cameras.browser_camera import BrowserCamera, CameraBusyError, Visit
+from server.live.camera_pipeline import Pipeline
+from server.live.keys import LIFECYCLE
 
 _HEARTBEAT_S = 10.0
 _CLOSE_S = 2.0  # a visitor who does not answer our farewell is not waited for any longer

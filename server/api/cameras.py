@@ -10,11 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from server.access.keys import SETTINGS
+from server.access.refusal import ApiError
+from server.access.security import signed_path
 from server.api.bodies import read_json
-from server.api.errors import ApiError
-from server.keys import PIPELINES, PREDICTOR, SETTINGS
-from server.pipeline import Controls, Pipeline
-from server.security import signed_path
+from server.live.camera_pipeline import Controls, Pipeline
+from server.live.keys import PIPELINES, PREDICTOR
 
 PRIVACY = ("none", "pixelate", "no_picture")
 MOST_SMOOTHING_S = 60.0

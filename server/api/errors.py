@@ -5,18 +5,18 @@ Handlers raise `ApiError`; what aiohttp, the batcher or a defect raise is turned
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 from collections.abc import Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from fer_jax.media.image_header import BadImageError
-from server.batcher import BatcherClosed, DeadlinePassed, QueueFull
-from server.doors import Full
-from server.keys import METRICS
+from server.access.admission import Full
+from server.access.load_shedding import QueueFull
+from server.access.refusal import ApiError
+from server.live.batcher import BatcherClosed, DeadlinePassed
+from server.live.keys import METRICS
 
 # The codes of what aiohttp itself refuses, by status. Every other code stands where it is raised.
 CODES: Mapping[int, str] = {
@@ -40,43 +40,6 @@ CODES: Mapping[int, str] = {
 }
 
 _LOG = logging.getLogger(__name__)
-
-
-class ApiError(Exception):
-    """A request that is refused.
-
-    Attributes:
-        status: HTTP's.
-        code: stable, for programs.
-        message: one line for people: what was expected and what to do next.
-        headers: of the answer.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        retry_after_s: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        """Remembers what to answer; `retry_after_s` becomes a Retry-After header in whole seconds."""
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-        self.headers = dict(headers or {})
-        if retry_after_s is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
-
-    def response(self) -> web.Response:
-        """The answer."""
-        body = {"error": {"code": self.code, "message": self.message}}
-        return web.Response(
-            status=self.status,
-            body=json.dumps(body).encode(),
-            content_type="application/json",
-            headers=self.headers,
-        )
 
 
 def from_http(error: web.HTTPException) -> ApiError:

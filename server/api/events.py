@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from server.access.keys import EVENTS, SOCKETS
+from server.access.security import client_address
+from server.access.stuck_sockets import buffer_little
 from server.api.cameras import camera_json, find_pipeline
 from server.api.results import analysis_json
-from server.keys import EVENTS, LIFECYCLE, PIPELINES, SOCKETS
-from server.pipeline import Pipeline
-from server.security import client_address
-from server.sockets import buffer_little
+from server.live.camera_pipeline import Pipeline
+from server.live.keys import LIFECYCLE, PIPELINES
 
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
 _OPENING = b"retry: 1000\n\n"

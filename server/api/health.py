@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.api.errors import ApiError
-from server.keys import LIFECYCLE, METRICS
-from server.metrics import CONTENT_TYPE
+from server.access.refusal import ApiError
+from server.live.keys import LIFECYCLE, METRICS
+from server.live.metrics import CONTENT_TYPE
 
 
 async def healthz(request: web.Request) -> web.Response:

@@ -6,12 +6,12 @@ import urllib.parse
 
 from aiohttp import hdrs, web
 
+from server.access.keys import TOKENS
+from server.access.refusal import ApiError
+from server.access.security import SESSION_COOKIE, check_token, is_secure
+from server.access.tokens import SESSION_S
 from server.api.bodies import read_body
-from server.api.errors import ApiError
 from server.api.pages import page
-from server.keys import TOKENS
-from server.security import SESSION_COOKIE, check_token, is_secure
-from server.tokens import SESSION_S
 
 _FORM = "application/x-www-form-urlencoded"
 _FORM_BYTES = 4096

@@ -9,9 +9,10 @@ from typing import Any
 
 from aiohttp import web
 
+from server.access.keys import SETTINGS
 from server.api import why
 from server.api.schemas import SCHEMAS, reference
-from server.keys import PIPELINES, SETTINGS
+from server.live.keys import PIPELINES
 from server.settings import Limits
 
 _REASONS = {

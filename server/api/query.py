@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.api.errors import ApiError
+from server.access.refusal import ApiError
 
 
 def flag(request: web.Request, name: str) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
-from server.frames import Analysis, TrackedFace
-from server.pipeline import Pipeline
+from server.live.analysis import Analysis, TrackedFace
+from server.live.camera_pipeline import Pipeline
 
 
 def analysis_json(analysis: Analysis, *, pipeline: Pipeline) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from fer_jax.expressions import EXPRESSIONS
 from server.api.cameras import MOST_SMOOTHING_S, PRIVACY
-from server.frames import STAGES
-from server.readings import CAMERA_STATUSES
+from server.live.analysis import STAGES
+from server.live.readings import CAMERA_STATUSES
 
 Schema = dict[str, Any]
 

@@ -14,14 +14,15 @@ from aiohttp import web
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.annotate import FaceLabel, annotate
-from server.api.errors import ApiError
+from server.access.keys import SETTINGS, UPLOAD_PACE, UPLOADS
+from server.access.refusal import ApiError
+from server.access.security import client_address
 from server.api.query import flag
 from server.api.results import box_json, probabilities_json
 from server.api.uploads import Upload, decoded, uploads
-from server.batcher import DeadlinePassed
-from server.detect_pool import DetectPool, Found
-from server.keys import BATCHER, PREDICTOR, SETTINGS, UPLOAD_PACE, UPLOAD_POOL, UPLOADS
-from server.security import client_address
+from server.live.batcher import DeadlinePassed
+from server.live.detection_threads import DetectPool, Found
+from server.live.keys import BATCHER, PREDICTOR, UPLOAD_POOL
 
 
 class _Image(NamedTuple):

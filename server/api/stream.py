@@ -10,13 +10,14 @@ import time
 
 from aiohttp import web
 
+from server.access.keys import SOCKETS, STREAMS
+from server.access.security import client_address
+from server.access.stuck_sockets import buffer_little
 from server.api.cameras import pipeline_of
-from server.api.parts import CONTENT_TYPE, OPENING
 from server.api.query import flag
-from server.keys import METRICS, PARTS, SOCKETS, STREAMS
-from server.pipeline import Pipeline
-from server.security import client_address
-from server.sockets import buffer_little
+from server.live.camera_pipeline import Pipeline
+from server.live.keys import METRICS, PARTS
+from server.live.multipart import CONTENT_TYPE, OPENING
 
 _HEADERS = {
     "Content-Type": CONTENT_TYPE,

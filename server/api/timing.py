@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from server.keys import METRICS
+from server.live.keys import METRICS
 
 # They last as long as somebody watches.
 _STREAMS = frozenset({"/stream/{camera}.mjpg", "/api/events", "/ws/camera"})

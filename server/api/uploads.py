@@ -16,8 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_header import BadImageError, TooManyPixelsError, format_of
+from server.access.refusal import ApiError
 from server.api.bodies import collect, read_body, refuse_compressed
-from server.api.errors import ApiError
 from server.settings import Limits
 
 # TIFF is a container of many codecs, which strangers have no need of.

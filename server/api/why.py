@@ -12,14 +12,15 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.expressions import EXPRESSIONS
-from server import picture
+from server.access.keys import EXPLANATIONS, SETTINGS
+from server.access.refusal import ApiError
+from server.access.security import client_address
 from server.api.cameras import pipeline_of
-from server.api.errors import ApiError
-from server.explainer import Explainer
-from server.keys import EXPLAINER, EXPLANATIONS, LIFECYCLE, SETTINGS, UPLOAD_POOL
-from server.last_faces import LastFace
-from server.pipeline import Pipeline
-from server.security import client_address
+from server.live import picture
+from server.live.camera_pipeline import Pipeline
+from server.live.explainer import Explainer
+from server.live.keys import EXPLAINER, LIFECYCLE, UPLOAD_POOL
+from server.live.last_faces import LastFace
 
 MOST_TRACK = 999_999_999
 

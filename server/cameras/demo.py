@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from server.cameras.sources import SourceError
+from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 _PHOTOGRAPH = Path("mpl-data", "sample_data", "grace_hopper.jpg")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from server.cameras.fit import retrieved
-from server.cameras.sources import SourceError
+from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 _TRIES = 3  # the first picture after power-up is often damaged

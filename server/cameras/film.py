@@ -11,7 +11,7 @@ import numpy as np
 from fer_jax.media.images import MediaError, printable
 from fer_jax.media.video import Frame, VideoReader
 from server.cameras.fit import fit
-from server.cameras.sources import SourceError
+from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 

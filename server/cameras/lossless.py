@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from server.frames import Frame, FrameSlot
+from server.cameras.frames import Frame, FrameSlot
 
 
 class LosslessSlot(FrameSlot):

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from server.cameras.fit import retrieved
-from server.cameras.sources import SourceError
+from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 _OPEN_S = 10.0

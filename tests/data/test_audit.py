@@ -13,7 +13,7 @@ import pytest
 from fer_jax.data.audit import Group, audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.sources import find_source
-from fer_jax.preprocess import FACE_SIZE, grey_face
+from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 from tests.shared_files import shared_file
 
 ANGRY, FEAR, HAPPY = 0, 2, 3

@@ -10,7 +10,7 @@ from fer_jax.data.degradations import (
     shadowed,
     shrunk,
 )
-from fer_jax.randomness import host_generator
+from fer_jax.data.randomness import host_generator
 from tests.factories import pattern_faces
 
 FACES = pattern_faces(16).images

@@ -12,7 +12,7 @@ from fer_jax.data.reading import Reading
 from fer_jax.data.sources import NoFacesError, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import index_of
-from fer_jax.preprocess import grey_face
+from fer_jax.faces.preprocess import grey_face
 
 MIXED = (
     "train/happy/Training_1.jpg",

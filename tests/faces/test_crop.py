@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_media import photo
 
+from benchmarks.measure_crop import measure
 from fer_jax.data.faces import Faces
 from fer_jax.errors import FerError
 from fer_jax.faces.crop import (
@@ -24,8 +25,7 @@ from fer_jax.faces.crop import (
     square_of,
 )
 from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.faces.measure_crop import measure
-from fer_jax.preprocess import FACE_SIZE, grey_face
+from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 FACE = make_detector("yunet").detect(photo())[0]
 ANGLES = st.floats(-0.6, 0.6)

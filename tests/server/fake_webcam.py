@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from server.cameras.capture import main
-from server.cameras.sources import SourceError
+from server.cameras.capture_process import main
+from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from server.cameras.camera import CameraState, CapturedCamera
+from server.cameras.frames import Frame
+from server.cameras.opening import CameraState, CapturedCamera
 from server.cameras.patience import Patience
-from server.frames import Frame
 from server.settings import Settings, Source, SourceKind
 
 FAKE_WEBCAM = (sys.executable, "-m", "tests.server.fake_webcam")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server.batcher import Batcher, BatcherClosed, BatchReport, DeadlinePassed, QueueFull
+from server.access.load_shedding import QueueFull
+from server.live.batcher import Batcher, BatcherClosed, BatchReport, DeadlinePassed
 
 MAX = 4
 

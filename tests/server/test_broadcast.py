@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.broadcast import Broadcast, Viewer
+from server.live.broadcast import Broadcast, Viewer
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fer_jax.media.image_header import BadImageError
-from server.cameras import browser
-from server.cameras.camera import BrowserCamera, CameraBusyError
+from server.cameras import browser_camera
+from server.cameras.browser_camera import BrowserCamera, CameraBusyError
 from server.settings import Limits, Source
 
 WITHIN_S = 20.0
@@ -61,7 +61,7 @@ def test_a_picture_is_acknowledged_when_it_has_been_taken() -> None:
 def test_a_picture_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(browser, "_TAKEN_WITHIN_S", 0.05)
+    monkeypatch.setattr(browser_camera, "_TAKEN_WITHIN_S", 0.05)
 
     async def story() -> None:
         async with opened() as camera:
@@ -108,7 +108,7 @@ def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
                 camera.visit()
             first.leave()
             second = camera.visit()
-            monkeypatch.setattr(browser, "_YIELDS_S", 0.0)
+            monkeypatch.setattr(browser_camera, "_YIELDS_S", 0.0)
             third = camera.visit()
             with pytest.raises(CameraBusyError, match="taken over"):
                 await second.offer(jpeg())
@@ -124,7 +124,7 @@ def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
 def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(browser, "_STALLED_S", 0.1)
+    monkeypatch.setattr(browser_camera, "_STALLED_S", 0.1)
 
     async def story() -> None:
         async with opened() as camera:

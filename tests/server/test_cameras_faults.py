@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cameras.camera import CapturedCamera, open_cameras
+from server.cameras.opening import CapturedCamera, open_cameras
 from server.cameras.patience import Patience, how_it_ended, patience_for
 from server.settings import Settings, Source
 from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from server.cameras import wire
-from server.cameras.capture import Demands, play, relay
+from server.cameras.capture_process import Demands, play, relay
 from server.cameras.wire import Demand, Picture, Report
 from tests.server.open_camera import alive
 from tests.server.orders import order
 
-CAPTURE = [sys.executable, "-m", "server.cameras.capture"]
+CAPTURE = [sys.executable, "-m", "server.cameras.capture_process"]
 
 
 class EndedError(Exception):
@@ -139,7 +139,7 @@ def test_nothing_is_sent_while_paused() -> None:
 
 def test_the_capture_process_does_without_jax() -> None:
     program = (
-        "import sys, server.cameras.capture, server.cameras.device, server.cameras.network;"
+        "import sys, server.cameras.capture_process, server.cameras.device, server.cameras.network;"
         "import server.cameras.film, server.cameras.demo;"
         "sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     )
@@ -160,7 +160,7 @@ def test_a_source_never_shows_in_the_list_of_processes_and_ends_with_its_input()
 
 PARENT = """
 import asyncio, json, sys, time
-from server.cameras.camera import CapturedCamera
+from server.cameras.opening import CapturedCamera
 from server.settings import Settings, Source
 async def main():
     source = Source("demo", "demo", "demo", "demo")

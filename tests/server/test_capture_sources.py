@@ -14,7 +14,7 @@ from server.cameras.device import DeviceReader
 from server.cameras.film import FilmReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
-from server.cameras.sources import SourceError
+from server.cameras.reader import SourceError
 from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
 from tests.server.orders import order, write_film
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fer_jax.errors import FerError
-from server.flags import from_arguments, is_loopback, parse_source
-from server.source_names import masked
+from server.cameras.source_names import masked
+from server.flags import from_arguments, parse_source
+from server.settings import is_loopback
 
 NO_WEBCAM = Path("/nowhere/video0")
 TOKEN = "a-long-enough-token"

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from server.api.parts import BOUNDARY, CONTENT_TYPE, OPENING, part_bytes
-from server.broadcast import Part
+from server.live.broadcast import Part
+from server.live.multipart import BOUNDARY, CONTENT_TYPE, OPENING, part_bytes
 from server.settings import Limits
 from tests.server.live_server import (
     LiveServer,

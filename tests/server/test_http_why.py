@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fer_jax.expressions import EXPRESSIONS
-from server.explainer import SIDE, Explainer
+from server.live.explainer import SIDE, Explainer
 from tests.server.live_server import Answer, LiveServer, events
 
 WHY = "/api/cameras/demo/why?track={}"

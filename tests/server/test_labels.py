@@ -6,8 +6,8 @@ import pytest
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import Detection
 from fer_jax.faces.track import Look
-from server.frames import TrackedFace
-from server.labels import Labels
+from server.live.analysis import TrackedFace
+from server.live.labels import Labels
 
 FPS = 30.0
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor
-from server import picture
-from server.batcher import Batcher
-from server.broadcast import Part, Viewer
-from server.cameras.base import Camera, Status
-from server.controls import Controls
-from server.detect_pool import DetectPool
-from server.frames import STAGES, Analysis
-from server.metrics import Metrics
-from server.pipeline import Pipeline
+from server.cameras.camera import Camera, Status
+from server.live import picture
+from server.live.analysis import STAGES, Analysis
+from server.live.batcher import Batcher
+from server.live.broadcast import Part, Viewer
+from server.live.camera_pipeline import Pipeline
+from server.live.controls import Controls
+from server.live.detection_threads import DetectPool
+from server.live.metrics import Metrics
 from server.settings import Settings, Source
 from tests.small_checkpoint import write_workdir
 

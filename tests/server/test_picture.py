@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_jax.expressions import EXPRESSIONS
-from server import picture
-from server.frames import TrackedFace
+from server.live import picture
+from server.live.analysis import TrackedFace
 
 HAPPY = np.array([0.02, 0.02, 0.02, 0.8, 0.1, 0.02, 0.02], np.float32)
 

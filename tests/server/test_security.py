@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.security import HEADERS
+from server.access.security import HEADERS
 from server.settings import Limits
 from tests.server.live_server import LiveServer, read_until, settings_of
 

@@ -6,11 +6,11 @@ import time
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.cameras.base import CameraState
-from server.frames import Frame
-from server.lateness import Lateness
-from server.metrics import Metrics
-from server.readings import CAMERA_STATUSES
+from server.cameras.camera import CameraState
+from server.cameras.frames import Frame
+from server.live.deadlines import Lateness
+from server.live.metrics import Metrics
+from server.live.readings import CAMERA_STATUSES
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:

@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from server.access.stuck_sockets import StuckSockets
 from server.settings import Limits
-from server.sockets import StuckSockets
 from tests.server.live_server import LiveServer, read_all, settings_of
 
 PIPELINED = b"GET /static/viewer.js HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from server.doors import Doors, Full
-from server.security import HostNames
+from server.access.admission import Doors, Full
+from server.access.security import HostNames
+from server.access.tokens import SESSION_S, SIGNED_S, Attempts, Tokens
 from server.settings import Settings
-from server.tokens import SESSION_S, SIGNED_S, Attempts, Tokens
 
 TOKEN = "correct horse battery"
 

@@ -4,8 +4,7 @@ import contextlib
 
 import pytest
 
-from server.batcher import QueueFull
-from server.upload_pace import UploadPace
+from server.access.load_shedding import QueueFull, UploadPace
 
 
 class Clock:

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from fer_jax.config import AugmentConfig, ResolutionConfig
-from fer_jax.randomness import host_generator
+from fer_jax.data.randomness import host_generator
 from fer_jax.training.augment import augment, warp_matrices
 from fer_jax.training.resolution import face_size, resized
 from tests.factories import pattern_faces

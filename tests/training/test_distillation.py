@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, train
+from fer_jax.machine.files import read_rows
 from fer_jax.saved_model import load_model, load_models
 from fer_jax.training.distillation import blend, teacher_targets
-from fer_jax.training.workdir import read_rows
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_jax.errors import DataError
-from fer_jax.training.groups import group_report, read_groups
+from fer_jax.evaluation.groups import group_report, read_groups
 
 NAMES = ("train/happy/1.png", "train/happy/2.png", "train/sad/2.png", "train/sad/3.png")
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fer_jax.errors import TrainingError
-from fer_jax.training import loop, sharding
+from fer_jax.machine import sharding
+from fer_jax.training import loop
 from fer_jax.training.program import assemble, validate
 from tests.factories import pattern_faces, short_config
 

@@ -3,10 +3,10 @@ import pytest
 import scipy.stats
 from sklearn import metrics as sklearn_metrics
 
+from fer_jax.evaluation import metrics
+from fer_jax.evaluation.metrics import Sums
+from fer_jax.evaluation.reports import fit_temperature, softmax
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.training import metrics
-from fer_jax.training.metrics import Sums
-from fer_jax.training.reports import fit_temperature, softmax
 
 
 @pytest.fixture

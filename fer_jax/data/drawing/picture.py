@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fer_jax.data.drawing.strokes import Dice, Stroke
-from fer_jax.preprocess import FACE_SIZE, grey_face
+from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 CANVAS = 96  # pixels; twice the picture's side, so that lines thinner than a pixel survive
 _SHIFT = 4  # fractional bits of the coordinates handed to OpenCV

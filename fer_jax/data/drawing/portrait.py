@@ -8,7 +8,7 @@ from fer_jax.data.action_units import ACTION_UNITS, ACTIVATION_LENGTH, EXPRESSIO
 from fer_jax.data.drawing import features, head, picture
 from fer_jax.data.drawing.identity import Identity, draw_identity
 from fer_jax.data.drawing.strokes import Dice, Stroke
-from fer_jax.preprocess import FACE_SIZE
+from fer_jax.faces.preprocess import FACE_SIZE
 
 _UNITS = tuple(ACTION_UNITS)
 

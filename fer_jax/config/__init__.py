@@ -1,0 +1,35 @@
+"""The settings of a training run: `default_config` for configuration files, `Config` for the rest."""
+
+from fer_jax.config.schema import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimConfig,
+    PlateauConfig,
+    ResolutionConfig,
+    default_config,
+    flat,
+    from_config_dict,
+    key_exists,
+    to_dict,
+    unknown_key_message,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "Config",
+    "DataConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "PlateauConfig",
+    "ResolutionConfig",
+    "default_config",
+    "flat",
+    "from_config_dict",
+    "key_exists",
+    "to_dict",
+    "unknown_key_message",
+]

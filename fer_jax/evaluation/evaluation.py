@@ -1,0 +1,91 @@
+"""Figures of a network on a split: the jitted evaluation step over padded, masked batches."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from fer_jax import models
+from fer_jax.config import from_config_dict
+from fer_jax.data.faces import Faces
+from fer_jax.data.in_memory import Batch, evaluation_batches
+from fer_jax.errors import CheckpointError, FerError
+from fer_jax.evaluation.metrics import Sums, figures
+from fer_jax.faces.preprocess import standardise
+from fer_jax.machine import sharding
+from fer_jax.saved_model import SavedModel, Variables
+
+
+def eval_step(
+    variables: Variables, sums: Sums, batch: Batch, *, model: nn.Module
+) -> tuple[Sums, jax.Array]:
+    """Returns `sums` with `batch` counted (cross-entropy against the label), and logits [B, 7]."""
+    logits = cast(jax.Array, model.apply(variables, standardise(batch.image), train=False))
+    loss = optax.softmax_cross_entropy(logits, jnp.asarray(batch.target))
+    return sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight), logits
+
+
+def compile_eval_step(model: nn.Module) -> Callable[..., tuple[Sums, jax.Array]]:
+    """Returns `eval_step` of `model`, jitted: variables, sums, batch -> sums, logits."""
+    return jax.jit(functools.partial(eval_step, model=model))
+
+
+def saved_logits(saved: SavedModel, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the logits, float32 [N, 7], of N faces and of their mirror images, on all devices.
+
+    Raises:
+        CheckpointError: the network is not one of this version's.
+    """
+    try:
+        config = from_config_dict(saved.about["config"])
+    except (KeyError, FerError) as error:
+        raise CheckpointError(
+            f"{saved.path}: was not written by this version of fer_jax ({error})"
+        ) from error
+    mesh = sharding.data_mesh(devices=0, batch_size=config.eval_batch_size)
+    eval_step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype))
+    variables = jax.device_put(saved.variables, sharding.replicated(mesh))
+    single, flipped = (
+        evaluate(eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size)[1]
+        for seen in (faces, faces.mirrored())
+    )
+    return single, flipped
+
+
+def evaluate(
+    eval_step: Callable[..., tuple[Sums, jax.Array]],
+    variables: Variables,
+    faces: Faces,
+    *,
+    mesh: Mesh,
+    batch_size: int,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Returns `metrics.figures` of `faces` and their logits, float32 [N, 7].
+
+    Args:
+        eval_step: of `compile_eval_step`.
+        variables: of the network, replicated over the mesh.
+        faces: N of them.
+        mesh: to spread batches over.
+        batch_size: faces a batch, rounded up to what the mesh divides.
+    """
+    total = jax.device_put(Sums.zero(), sharding.replicated(mesh))
+    rows = []
+    for batch in evaluation_batches(
+        faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size
+    ):
+        total, logits = eval_step(variables, total, sharding.put_batch(batch, mesh))
+        # Fetched at once: with a hundred steps waiting, simulated devices were seen to wait for each
+        # other without end, their threads all taken.
+        rows.append(np.asarray(logits))
+    logits = np.concatenate(rows)[: len(faces)]
+    return figures(np.asarray(total.confusion), loss=float(total.loss) / len(faces)), logits

@@ -1,0 +1,121 @@
+"""Figures by group of people or pictures: is the network as good for everybody?
+
+The groups come from a csv file: one row a face, with its `name` and any further columns (age, gender,
+skin tone, lighting). A gap is only worth its interval: small groups have wide ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from fer_jax.errors import DataError
+from fer_jax.evaluation import metrics
+
+_NAMES = ("name", "path", "file", "image")  # headers of the column that tells the face
+_UNKNOWN = ""
+
+
+def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns, by column, the group of each named face; an empty string where the file says nothing.
+
+    Args:
+        path: a csv file with a header; one column is "name" (or "path", "file", "image") and holds
+            names as the data has them, or their last part where that is unique.
+        names: N names of faces (`Faces.names`).
+
+    Returns:
+        Column -> str [N].
+
+    Raises:
+        DataError: the file can not be read, or names no face of the data.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            rows, header = list(reader), list(reader.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: can not be read as csv ({error})") from error
+    key = next((name for name in header if name.strip().lower() in _NAMES), None)
+    columns = [name for name in header if name != key]
+    if key is None or not columns:
+        raise DataError(
+            f"{path}: expected a column {_NAMES[0]!r} and one or more columns of groups, "
+            f"found {', '.join(header) or 'nothing'}"
+        )
+    place = _places(names)
+    groups = {column: np.full(len(names), _UNKNOWN, object) for column in columns}
+    matched = 0
+    for row in rows:
+        at = place.get((row[key] or "").strip())
+        if at is not None:
+            matched += 1
+            for column in columns:
+                groups[column][at] = (row[column] or "").strip()
+    if not matched:
+        raise DataError(
+            f"{path}: none of its {len(rows)} names is a face of the data, whose first is {names[0]!r}"
+        )
+    return groups
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Name -> index; also by the last part of a name, where no two faces share it."""
+    last: dict[str, int | None] = {}
+    for k, name in enumerate(names):
+        part = PurePath(name).name
+        last[part] = None if part in last else k
+    unique = {part: k for part, k in last.items() if k is not None}
+    return unique | {name: k for k, name in enumerate(names)}
+
+
+def group_report(
+    probabilities: np.ndarray, labels: np.ndarray, groups: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Returns, by column, the figures of each group and the largest gap in accuracy between two.
+
+    Args:
+        probabilities: float [N, 7].
+        labels: int [N].
+        groups: column -> str [N]; faces with an empty string are only counted.
+
+    Returns:
+        Column -> {"unknown": count, "groups": {value: report}, "largest_gap": {"from", "to",
+        "accuracy", "interval"} or None}; the gap's 95 % interval is Newcombe's (1998).
+    """
+    told = {}
+    for column, values in groups.items():
+        present = sorted(set(values) - {_UNKNOWN})
+        reports = {
+            value: metrics.report(probabilities[values == value], labels[values == value])
+            for value in present
+        }
+        told[column] = {
+            "unknown": int((values == _UNKNOWN).sum()),
+            "groups": reports,
+            "largest_gap": _largest_gap(reports),
+        }
+    return told
+
+
+def _largest_gap(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    if len(reports) < 2:
+        return None
+    by_accuracy = sorted(reports, key=lambda value: reports[value]["accuracy"])
+    low, high = reports[by_accuracy[0]], reports[by_accuracy[-1]]
+    gap = high["accuracy"] - low["accuracy"]
+    # Newcombe's hybrid score interval of a difference, from the two Wilson intervals.
+    (low_from, low_to), (high_from, high_to) = low["accuracy_interval"], high["accuracy_interval"]
+    below = math.hypot(high["accuracy"] - high_from, low_to - low["accuracy"])
+    above = math.hypot(high_to - high["accuracy"], low["accuracy"] - low_from)
+    return {
+        "from": by_accuracy[0],
+        "to": by_accuracy[-1],
+        "accuracy": gap,
+        "interval": [max(-1.0, gap - below), min(1.0, gap + above)],
+    }

@@ -1,0 +1,77 @@
+"""The record of each time a test split was opened with a network: a figure on it counts once.
+
+It lies with the weights, is written before a face is looked at, and goes into a release's card, so that
+whoever reads a test figure can see whether it was the first.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+from fer_jax.data.faces import Faces
+from fer_jax.errors import CheckpointError
+from fer_jax.machine.files import append_row
+from fer_jax.saved_model import CARD, FOLDER, SavedModel, first_line
+
+OPENINGS = "test_openings.jsonl"
+
+
+def record_opening(saved: SavedModel, faces: Faces) -> int:
+    """Notes that a network is about to see a test split.
+
+    Returns:
+        How often one of its run has seen any before.
+
+    Raises:
+        CheckpointError: the record can not be read or written; then the split may not be opened.
+    """
+    before = len(read_openings(saved))
+    path = _record_of(saved.path)
+    try:
+        append_row(
+            path,
+            {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "digest": saved.digest,
+                "step": saved.step,
+                "faces": len(faces),
+                "faces_digest": faces.digest(),
+            },
+        )
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CheckpointError(
+            f"{path}: every opening of a test split is recorded there, which failed "
+            f"({error.strerror}); copy the checkpoint into a folder of your own"
+        ) from error
+    return before
+
+
+def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
+    """Returns what was recorded of the run that a network is of, the oldest first.
+
+    Raises:
+        CheckpointError: the record can not be read.
+    """
+    path = _record_of(saved.path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        rows = [*(saved.card or {}).get("test_openings", []), *map(json.loads, lines)]
+        return [{**row, "time": str(row["time"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: can not be read ({first_line(error)}); it tells when the test split was "
+            "opened, take another copy of the run"
+        ) from error
+
+
+def _record_of(checkpoint: Path) -> Path:
+    """One for all checkpoints of a workdir: the test figure of any tells something of the others."""
+    released = (checkpoint / CARD).exists()
+    in_workdir = checkpoint.parent.name == FOLDER and not released
+    return (checkpoint.parent.parent if in_workdir else checkpoint) / OPENINGS

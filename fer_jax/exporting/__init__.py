@@ -1,0 +1,1 @@
+"""Networks that leave the project: releases, cards, StableHLO and ONNX."""

@@ -1,0 +1,127 @@
+"""An ONNX graph under construction, and the arrays in it.
+
+JAX's networks keep channels last, ONNX's convolutions want them first. So every array tells in which
+order its axes lie, transposes are made only where an order is asked for, and few ever are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from fer_jax.errors import FerError
+
+# ReduceMax takes its axes as an input since 18. Runtimes of 2023 and later know it.
+OPSET = 18
+
+# The batch while tracing. No network has this prime among its sizes, so that every size it divides
+# counts faces.
+BATCH = 10_007
+
+
+class Array(NamedTuple):
+    """What an ONNX tensor is in JAX.
+
+    Attributes:
+        name: of the tensor.
+        shape: in JAX, with `BATCH` for the number of faces.
+        order: for each axis of the tensor, which axis it is in JAX.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+class Graph:
+    """Nodes and constants, in the order in which they are computed."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Adds a node of one output and returns that tensor's name."""
+        name = f"{operator}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def constant(self, value: np.ndarray) -> str:
+        """Adds an array and returns its tensor's name."""
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def integers(self, values: Iterable[int]) -> str:
+        """Adds int64 [N], as ONNX wants axes and sizes, and returns its tensor's name."""
+        return self.constant(np.array([*values], np.int64))
+
+    def arranged(self, value: Array | np.ndarray, order: Sequence[int]) -> str:
+        """Returns the name of a tensor that holds `value` with its axes in `order`, if it has any."""
+        if isinstance(value, np.ndarray):
+            return self.constant(value.transpose(order) if value.ndim else value)
+        if value.order == tuple(order):
+            return value.name
+        return self.node("Transpose", value.name, perm=[value.order.index(axis) for axis in order])
+
+    def as_traced(self, value: Array) -> str:
+        """Returns the name of a tensor that holds `value` with its axes in JAX's order."""
+        return self.arranged(value, range(len(value.shape)))
+
+    def model(
+        self,
+        *,
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
+        types: Mapping[str, int],
+        metadata: Mapping[str, str],
+    ) -> onnx.ModelProto:
+        """Returns the finished graph, checked, as a model that tells `metadata`.
+
+        Args:
+            inputs: by their names, which are their tensors' names.
+            outputs: by the names they are to have.
+            types: onnx.TensorProto's number of each input's and output's dtype.
+            metadata: of the model.
+        """
+        for name, array in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [self.as_traced(array)], [name]))
+
+        def told(arrays: Mapping[str, Array]) -> list[onnx.ValueInfoProto]:
+            return [
+                helper.make_tensor_value_info(
+                    name, types[name], ["batch" if size == BATCH else size for size in array.shape]
+                )
+                for name, array in arrays.items()
+            ]
+
+        graph = helper.make_graph(
+            self._nodes, "fer_jax", told(inputs), told(outputs), self._constants
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            ir_version=helper.find_min_ir_version_for(opsets),  # that older runtimes read it too
+            producer_name="fer_jax",
+        )
+        helper.set_model_props(model, dict(metadata))
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def counts_faces(size: int) -> bool:
+    """Whether a size that was traced is the batch's, or a multiple of it."""
+    return size % BATCH == 0
+
+
+def refusal(primitive: str, why: str = "no rule") -> FerError:
+    """What to raise for a network that can not be translated."""
+    return FerError(
+        f"can not write JAX's primitive {primitive} in ONNX ({why}); "
+        "export with --format stablehlo, or extend fer_jax/exporting/onnx_rules.py"
+    )

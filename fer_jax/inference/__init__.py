@@ -1,0 +1,1 @@
+"""A saved network as a function of faces: compiled, batched, explained."""

@@ -1,0 +1,75 @@
+"""What a `Predictor` answers when asked why: maps over the face, and the check that they tell the truth.
+
+Grad-CAM asks the network's gradient; occlusion asks the network itself, by covering one patch after the
+other. Where both agree, the explanation can be believed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.preprocess import FACE_SIZE
+
+PATCH, STRIDE = 12, 4  # pixels of the face
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """Which parts of N faces speak for an expression.
+
+    Attributes:
+        maps: float32 [N, 48, 48], 0 to 1; 1 is where the most speaks for it, all 0 where nothing does.
+        expressions: that was asked about, of each face.
+    """
+
+    maps: np.ndarray
+    expressions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+
+def explained(maps: np.ndarray, expressions: tuple[str, ...]) -> Explanation:
+    """Returns maps of any resolution, float32 [N, h, w], enlarged to the face and scaled to 1."""
+    size = (FACE_SIZE, FACE_SIZE)
+    large = np.zeros((len(maps), *size), np.float32)
+    for k, values in enumerate(maps):
+        large[k] = np.maximum(cv2.resize(values, size, interpolation=cv2.INTER_CUBIC), 0)
+    most = large.max(axis=(1, 2), keepdims=True)
+    return Explanation(large / np.where(most > 0, most, 1), expressions)
+
+
+def occlusion_map(
+    probabilities: Callable[[np.ndarray], np.ndarray], face: np.ndarray, *, label: int
+) -> np.ndarray:
+    """Returns how much of a class's probability goes when a part of the face is covered.
+
+    Args:
+        probabilities: uint8 [N, 48, 48] -> float [N, 7].
+        face: uint8 [48, 48].
+        label: index of the class.
+
+    Returns:
+        float32 [48, 48]: the mean loss over all patches that cover a pixel; below 0 where covering
+        it makes the class more probable.
+    """
+    corners = [
+        (top, left)
+        for top in range(0, FACE_SIZE - PATCH + 1, STRIDE)
+        for left in range(0, FACE_SIZE - PATCH + 1, STRIDE)
+    ]
+    covered = np.repeat(face[None], len(corners) + 1, axis=0)
+    grey = round(float(face.mean()))  # what standardisation makes zero
+    for k, (top, left) in enumerate(corners):
+        covered[k, top : top + PATCH, left : left + PATCH] = grey
+    found = probabilities(covered)[:, label]
+    loss, times = np.zeros((2, FACE_SIZE, FACE_SIZE), np.float32)
+    for k, (top, left) in enumerate(corners):
+        part = slice(top, top + PATCH), slice(left, left + PATCH)
+        loss[part] += found[-1] - found[k]
+        times[part] += 1
+    return loss / times

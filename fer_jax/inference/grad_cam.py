@@ -1,0 +1,92 @@
+"""Grad-CAM: which parts of a face speak for an expression (Selvaraju et al., 2017, arXiv:1610.02391).
+
+One pure function of a batch of faces gives the maps of all seven expressions: the network runs forward
+once, and what is behind its last feature map, which is little, seven times backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.faces.preprocess import standardise
+from fer_jax.inference.network import FACE, inference_parts
+from fer_jax.models.folding import apply_folded
+from fer_jax.saved_model import SavedModel
+
+_Path = tuple[str, ...]
+
+
+def class_maps_function(
+    saved: SavedModel,
+) -> tuple[Callable[[Any, jax.Array], jax.Array], dict[str, Any]]:
+    """Returns variables, uint8 [B, 48, 48] -> float32 [B, 7, h, w], and the variables to call it with.
+
+    The maps have the resolution of the network's last feature map and are 0 or more, in logits: how
+    much an expression's logit gains from what is seen there.
+
+    Raises:
+        CheckpointError: the network is not one of this version's, or the weights are of another.
+    """
+    model, variables = inference_parts(saved)
+    layer, shape = _last_feature_map(model, variables)
+
+    def class_maps(variables: Any, faces: jax.Array) -> jax.Array:
+        x = standardise(faces)
+
+        def logits_of(change: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return _with_changed_features(model, variables, x, layer=layer, change=change)
+
+        unchanged = jnp.zeros((len(faces), *shape), jnp.float32)
+        logits, gradient, features = jax.vjp(logits_of, unchanged, has_aux=True)
+
+        def class_map(expression: jax.Array) -> jax.Array:
+            # A face's logits depend on its own features alone, so one pull serves the whole batch.
+            one = jnp.zeros_like(logits).at[:, expression].set(1.0)
+            importance = jnp.mean(gradient(one)[0], axis=(1, 2))
+            return nn.relu(jnp.einsum("bhwc,bc->bhw", features, importance))
+
+        return jax.vmap(class_map, out_axes=1)(jnp.arange(NUM_EXPRESSIONS))
+
+    return class_maps, variables
+
+
+def _with_changed_features(
+    model: nn.Module, variables: Any, x: jax.Array, *, layer: _Path, change: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The logits with a change added to a layer's output, and that output, float32."""
+    seen: list[jax.Array] = []
+
+    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        out = call(*args, **kwargs)
+        if context.method_name != "__call__" or context.module.path != layer:
+            return out
+        seen.append(out.astype(jnp.float32))
+        return out + change.astype(out.dtype)
+
+    with nn.intercept_methods(watch):
+        logits = apply_folded(model, variables, x)
+    return logits, seen[0]
+
+
+def _last_feature_map(model: nn.Module, variables: Any) -> tuple[_Path, tuple[int, ...]]:
+    """The path of the last layer whose output is a picture, and the shape of one, [h, w, C]."""
+    found: list[tuple[_Path, tuple[int, ...]]] = []
+
+    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        out = call(*args, **kwargs)
+        is_layer = context.method_name == "__call__" and not isinstance(context.module, nn.Dropout)
+        if is_layer and getattr(out, "ndim", 0) == 4:
+            found.append((context.module.path, out.shape[1:]))
+        return out
+
+    example = jax.ShapeDtypeStruct((1, *FACE.shape, 1), np.float32)
+    with nn.intercept_methods(watch):
+        jax.eval_shape(lambda v, x: apply_folded(model, v, x), variables, example)
+    return found[-1]

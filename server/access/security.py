@@ -1,0 +1,212 @@
+"""Who is answered at all: known Host names, no other web sites, and only those who know the token.
+
+Middlewares and headers for every answer. `Cross-Origin-Resource-Policy` and the Sec-Fetch checks keep
+other sites from showing the cameras; the Host list keeps a name that points here (DNS rebinding) from
+reading them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import urllib.parse
+from collections.abc import Mapping
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from server.access.keys import ATTEMPTS, TOKENS
+from server.access.refusal import ApiError
+from server.settings import Settings, is_loopback
+
+SESSION_COOKIE = "fer_session"
+SIGNATURE = "signature"  # the query's key in signed addresses
+
+# What needs no token: the way in, what the login page is made of, and whether the server is well.
+_OPEN = frozenset({"/login", "/healthz", "/readyz"})
+_OPEN_BELOW = "/static/"
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' blob: data:",
+            "media-src 'self' blob:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'self'",
+        )
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Server": "fer_jax",
+}
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts `HEADERS` on an answer; a signal of aiohttp's, for errors too."""
+    del request
+    response.headers.update(HEADERS)
+
+
+class HostNames:
+    """The names this server answers to.
+
+    A server that listens beyond loopback also answers to any address written in numbers: rebinding
+    needs a name.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes them from the settings."""
+        self._loopback_only = is_loopback(settings.host)
+        own = {settings.host, *settings.allowed_hosts, "localhost", "127.0.0.1", "::1"}
+        if not self._loopback_only:
+            own.add(socket.gethostname())
+        self._names = {name.lower().rstrip(".") for name in own}
+
+    def allows(self, host: str) -> bool:
+        """Whether a Host header, port and all, names this server."""
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = match.group(1).strip("[]").lower().rstrip(".")
+        if name in self._names:
+            return True
+        try:
+            ip = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return not self._loopback_only or ip.is_loopback
+
+
+def known_hosts_only(settings: Settings) -> Middleware:
+    """Returns the middleware that refuses other Host headers."""
+    names = HostNames(settings)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        hosts = request.headers.getall(hdrs.HOST, [])
+        # HTTP/1.0 has no Host. No browser sends that, and only browsers can be rebound.
+        if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
+            raise ApiError(400, "bad_host", "expected one Host header")
+        if hosts and not names.allows(hosts[0]):
+            raise ApiError(
+                403,
+                "host_not_allowed",
+                "this server does not answer to that name; start it with --allowed-host NAME",
+            )
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def same_site_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses what a browser asks in the name of another site; opening a page by a link is fine.
+
+    Programs send neither Origin nor Sec-Fetch headers and have no cookies that could be misused.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    opened = request.method in ("GET", "HEAD") and (
+        request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    )
+    if site not in ("same-origin", "none") and not opened:
+        raise ApiError(403, "cross_site", "other sites may not use this server")
+    upgrade = hdrs.UPGRADE in request.headers
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and (upgrade or request.method in _CHANGING):
+        asked = _place(origin)
+        scheme, host = origin.partition("://")[0], request.headers.get(hdrs.HOST, "")
+        if asked is None or asked != _place(f"{scheme}://{host}"):
+            raise ApiError(403, "cross_site", "other sites may not use this server")
+    return await handler(request)
+
+
+def _place(origin: str) -> tuple[str, int | None] | None:
+    """Host and port of an origin; None where there are none, as in "null"."""
+    try:
+        url = urllib.parse.urlsplit(origin)
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+    except ValueError:
+        return None
+    return (url.hostname, port) if url.hostname and port else None
+
+
+@web.middleware
+async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Asks for the token, in a header, a session's cookie or a signed address.
+
+    A wrong token counts against its address. A cookie and a signature can not be guessed, so that
+    whoever has one is let in whatever others at that address do.
+    """
+    tokens = request.app[TOKENS]
+    if not tokens.required or request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
+        return await handler(request)
+    if tokens.is_session(request.cookies.get(SESSION_COOKIE, "")):
+        return await handler(request)
+    signature = request.query.get(SIGNATURE, "")
+    if request.method in ("GET", "HEAD") and tokens.is_signature(request.path, signature):
+        return await handler(request)
+    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() == "bearer":
+        check_token(request, given.strip())
+        return await handler(request)
+    if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        raise web.HTTPSeeOther("/login")
+    raise unauthorized("this server wants its token: Authorization: Bearer TOKEN, or /login")
+
+
+def check_token(request: web.Request, given: str) -> None:
+    """Checks a token somebody gave.
+
+    Raises:
+        ApiError: 401 it is wrong, 429 there were too many wrong ones.
+    """
+    attempts, address = request.app[ATTEMPTS], client_address(request)
+    wait_s = attempts.wait_s(address)
+    if wait_s:
+        raise ApiError(
+            429,
+            "too_many_attempts",
+            f"too many wrong tokens; try again in {wait_s:.0f} s",
+            retry_after_s=wait_s,
+        )
+    if not request.app[TOKENS].is_token(given):
+        attempts.failed(address)
+        raise unauthorized("the token is wrong")
+
+
+def unauthorized(message: str) -> ApiError:
+    """Returns a 401 that says which kind of proof is wanted."""
+    return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+
+
+def client_address(request: web.Request) -> str:
+    """The visitor's address; behind a reverse proxy, the proxy's."""
+    return request.remote or ""
+
+
+def signed_path(request: web.Request, path: str) -> str:
+    """Returns `path`, fit for an <img> of a page without cookies where the server wants a token."""
+    tokens = request.app[TOKENS]
+    return f"{path}?{SIGNATURE}={tokens.signature(path)}" if tokens.required else path
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether the visitor's connection is encrypted, as far as a reverse proxy in front tells."""
+    return request.secure or request.headers.get("X-Forwarded-Proto", "") == "https"

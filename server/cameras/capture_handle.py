@@ -1,0 +1,134 @@
+"""One capture process as the server sees it: started, read by a thread, killed, always reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from server.cameras.wire import Demand, Order, Picture, Report, WireError, line, receive, widen
+
+COMMAND = (sys.executable, "-m", "server.cameras.capture_process")
+
+_ENDS_WITHIN_S = 0.3  # after its input closed or SIGTERM; a sound process needs milliseconds
+_REAPED_WITHIN_S = 2.0  # after SIGKILL; one that hangs inside a driver may take longer
+
+
+class CaptureProcess:
+    """A running capture process. Make it on the loop; `ended` is done when it is reaped.
+
+    Attributes:
+        ended: its exit code, as subprocess gives it (negative: the signal that ended it).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        order: Order,
+        demand: Demand,
+        *,
+        on_picture: Callable[[Picture], None],
+        on_report: Callable[[Report], None],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        """Starts the process.
+
+        Args:
+            name: the camera's, for the thread's name.
+            order: what to open.
+            demand: what is asked of it at first.
+            on_picture: called by the reading thread for each picture; it may block.
+            on_report: called on the loop.
+            command: the program; it gets the order on its standard input.
+
+        Raises:
+            OSError: it can not be started.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[int] = self._loop.create_future()
+        self._on_picture, self._on_report = on_picture, on_report
+        # A session of its own: Ctrl-C in the terminal is the server's to handle. Standard error is
+        # dropped, because libraries print addresses with their passwords; what matters is reported.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        os.set_blocking(self._stdin.fileno(), False)
+        widen(self._stdout.fileno())
+        self._send(line(order) + line(demand))
+        self._reader = threading.Thread(target=self._read, name=f"read-{name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def ask(self, demand: Demand) -> None:
+        """Tells the process what is asked of it now; a dead or hung one misses it."""
+        self._send(line(demand))
+
+    async def end(self) -> bool:
+        """Ends the process: its input closes, then SIGTERM, then SIGKILL.
+
+        Returns:
+            Whether it is gone. One that hangs inside the kernel stays until the kernel lets go; the
+            reading thread reaps it then.
+        """
+        for stop, within_s in (
+            (self._close_stdin, _ENDS_WITHIN_S),
+            (self._process.terminate, _ENDS_WITHIN_S),
+            (self._process.kill, _REAPED_WITHIN_S),
+        ):
+            if not self.ended.done():
+                stop()
+                await asyncio.wait([self.ended], timeout=within_s)
+        if self.ended.done():
+            self._reader.join()  # it has nothing left to do
+        return self.ended.done()
+
+    def _send(self, data: bytes) -> None:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ValueError):
+            self._stdin.write(data)  # a hung process's full pipe must not hold up the loop
+
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
+    def _read(self) -> None:
+        """The reading thread's whole life: messages until the pipe ends, then the exit code."""
+        try:
+            while (message := receive(cast(io.FileIO, self._stdout))) is not None:
+                if isinstance(message, Picture):
+                    self._on_picture(message)
+                else:
+                    self._tell(self._on_report, message)
+        except WireError as error:
+            self._tell(self._on_report, Report(trouble="reconnecting", reason=str(error)))
+            self._process.kill()
+        finally:
+            self._stdout.close()
+            code = self._process.wait()
+            self._tell(self._finish, code)
+
+    def _finish(self, code: int) -> None:
+        self._close_stdin()
+        if not self.ended.done():
+            self.ended.set_result(code)
+
+    def _tell(self, call: Callable[..., None], value: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(call, value)

@@ -1,0 +1,170 @@
+"""A capture process: `python -m server.cameras.capture_process`, started by the server for each camera.
+
+It opens what its first line of input names and writes pictures until its input closes or its source
+ends. It may hang or crash with its source: the server kills it and starts another. JAX stays out of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from server.cameras.reader import Reader, SourceError
+from server.cameras.sources import open_reader
+from server.cameras.wire import (
+    Demand,
+    Order,
+    Picture,
+    Report,
+    parse_demand,
+    parse_order,
+    send_picture,
+    send_report,
+)
+
+_LATE_S = 0.25  # a film this far behind its time is not chased: it goes on from here
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class Demands:
+    """What the server asks at the moment; replaced by one thread, awaited by another."""
+
+    def __init__(self, first: Demand) -> None:
+        self._condition = threading.Condition()
+        self._current = first
+
+    @property
+    def current(self) -> Demand:
+        """The newest."""
+        return self._current
+
+    def replace(self, demand: Demand) -> None:
+        """Puts another in force."""
+        with self._condition:
+            self._current = demand
+            self._condition.notify_all()
+
+    def wait_for_other(self, than: Demand, seconds: float | None) -> bool:
+        """Waits until another demand than this one is in force; False when the time is over."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._current is not than, seconds)
+
+
+def main(opener: Callable[[Order], Reader] = open_reader) -> int:
+    """Serves one order; returns the exit code."""
+    order = parse_order(sys.stdin.buffer.readline())
+    _die_with(order.parent)
+    demands = Demands(parse_demand(sys.stdin.buffer.readline()))
+    threading.Thread(target=_listen, args=(demands,), daemon=True).start()
+    pipe = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's prints are no pictures
+    try:
+        _serve(order, demands, pipe, opener)
+    except BrokenPipeError:
+        return 0  # the server is gone
+    return 1
+
+
+def _serve(order: Order, demands: Demands, pipe: int, opener: Callable[[Order], Reader]) -> None:
+    """Sends pictures until the source ends, then why it did."""
+    try:
+        reader = opener(order)
+        try:
+            send_report(pipe, Report(fps=reader.fps))
+            if reader.live:
+                relay(reader, demands, lambda picture: send_picture(pipe, picture))
+            else:
+                unpaced = order.unpaced and order.kind == "file"
+                play(reader, demands, lambda picture: send_picture(pipe, picture), unpaced=unpaced)
+        finally:
+            reader.close()
+    except BrokenPipeError:
+        raise
+    except SourceError as error:
+        send_report(pipe, Report(trouble=error.trouble, reason=str(error)))
+    except Exception as error:  # noqa: BLE001 - a driver's or library's; its text may hold a password
+        reason = f"reading {order.masked} failed inside ({type(error).__name__})"
+        send_report(pipe, Report(trouble="reconnecting", reason=reason))
+
+
+def relay(reader: Reader, demands: Demands, send: Callable[[Picture], None]) -> None:
+    """Sends a live source's pictures as they come; all are grabbed, so that none grows old.
+
+    Raises:
+        SourceError: the source has ended.
+    """
+    slack_s = 0.5 / reader.fps if reader.fps > 0 else 0.0
+    sent_s = -float("inf")
+    while True:
+        captured_s = reader.grab()
+        wall_s = time.time()
+        demand = demands.current
+        early = demand.fps is not None and captured_s - sent_s < 1 / demand.fps - slack_s
+        if demand.paused or early:
+            continue
+        image = reader.picture()
+        if image is not None:
+            sent_s = captured_s
+            send(Picture(image=image, captured_s=captured_s, wall_s=wall_s))
+
+
+def play(
+    reader: Reader, demands: Demands, send: Callable[[Picture], None], *, unpaced: bool
+) -> None:
+    """Sends what is played, each picture at its time; with nobody watching it moves on slowly.
+
+    Raises:
+        SourceError: the source has ended.
+    """
+    begin_s: float | None = None  # when time 0 was, by the monotonic clock
+    sent_s = -float("inf")
+    while True:
+        demand = demands.current
+        if demand.paused:
+            demands.wait_for_other(demand, None)
+            begin_s = None
+            continue
+        time_s = reader.grab()
+        now = time.monotonic()
+        if demand.fps is not None:
+            begin_s, due = None, sent_s + 1 / demand.fps
+        elif unpaced:
+            due = now
+        else:
+            if begin_s is None or now - (begin_s + time_s) > _LATE_S:
+                begin_s = now - time_s
+            due = begin_s + time_s
+        if due > now and demands.wait_for_other(demand, due - now):
+            begin_s = None  # whoever came now does not wait any longer
+        sent_s, wall_s = time.monotonic(), time.time()
+        image = reader.picture()
+        if image is not None:
+            send(Picture(image=image, captured_s=sent_s, wall_s=wall_s))
+
+
+def _listen(demands: Demands) -> None:
+    """Follows what the server asks; ends the process with the server."""
+    for text in sys.stdin.buffer:
+        try:
+            demands.replace(parse_demand(text))
+        except (ValueError, TypeError):
+            continue  # half a line, from a time when nobody listened
+    os._exit(0)  # wherever the other thread hangs
+
+
+def _die_with(parent: int) -> None:
+    """Has the system kill this process when the server dies, even while it is stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it died before that
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""A camera whose pictures a process of its own captures: watched, killed when it hangs, started again.
+
+Nothing that a driver or a decoder does reaches the server: the worst is a process that has to be killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+
+from server.cameras.camera import Camera
+from server.cameras.capture_handle import COMMAND, CaptureProcess
+from server.cameras.device import device_path
+from server.cameras.lossless import LosslessSlot
+from server.cameras.patience import Patience, how_it_ended, patience_for
+from server.cameras.wire import Demand, Order, Picture, Report
+from server.settings import Settings, Source
+
+_TICK_S = 0.25  # between two looks at the clock
+_IDLE_FPS = 1.0  # with nobody watching
+_PAUSED = "paused"
+
+
+class _Life:
+    """One capture process's life.
+
+    Attributes:
+        began_s: when it was started.
+        first_s, last_s: when its first and newest picture came; None before.
+        trouble: its last report, once it gave up.
+    """
+
+    def __init__(self) -> None:
+        self.began_s = time.monotonic()
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+        self.trouble: Report | None = None
+
+
+class CapturedCamera(Camera):
+    """A webcam, film, network camera or demo; see `Camera`."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        settings: Settings,
+        patience: Patience | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            source: what to capture.
+            settings: of which size and rate, and whether films are unpaced.
+            patience: in place of the usual one with such a source.
+            command: in place of the usual capture program; for what a machine lacks.
+        """
+        lossless = settings.unpaced and source.kind == "file"
+        self._lossless_slot = LosslessSlot() if lossless else None
+        super().__init__(source, slot=self._lossless_slot)
+        self.lossless = lossless
+        self._patience = patience or patience_for(source.kind)
+        self._command = command
+        self._order = Order(
+            kind=source.kind,
+            where=source.where,
+            masked=source.masked,
+            width=settings.width,
+            height=settings.height,
+            fps=settings.fps,
+            unpaced=lossless,
+            parent=os.getpid(),
+        )
+        self._demand = Demand(fps=_IDLE_FPS)
+        self._resumed_s = time.monotonic()  # from when on pictures could be expected
+        self._life: _Life | None = None
+        self._process: CaptureProcess | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The capture process's id; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        """Begins to open the source; returns at once."""
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"camera-{self.name}")
+
+    async def close(self) -> None:
+        """Ends the capture process, within three seconds even if it hangs; may be called twice."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
+            await asyncio.wait([supervisor])
+        if self._process is not None:  # the supervisor was just ending it
+            await self._process.end()
+            self._process = None
+        self._set("ended", "the server is closing")
+
+    def set_demand(self, watched: bool) -> None:
+        """Asks for the full frame rate while somebody watches, else for one frame a second."""
+        self._ask(dataclasses.replace(self._demand, fps=None if watched else _IDLE_FPS))
+
+    def set_paused(self, paused: bool) -> None:
+        """Stops and resumes the frames; the source stays open."""
+        self._ask(dataclasses.replace(self._demand, paused=paused))
+        if paused and self._status in ("starting", "live", "stalled"):
+            self._set("paused", _PAUSED)
+        elif not paused and self._status == "paused":
+            self._set("starting")
+
+    def _ask(self, demand: Demand) -> None:
+        if demand == self._demand:
+            return
+        if self._demand.paused:
+            self._resumed_s = time.monotonic()
+        self._demand = demand
+        if self._process is not None:
+            self._process.ask(demand)
+
+    async def _supervise(self) -> None:
+        """One process after the other, for as long as the camera is open."""
+        failures = 0
+        while True:
+            life = self._life = _Life()
+            trouble = await self._live(life)
+            if life.first_s is not None and life.last_s is not None:
+                steady = life.last_s - life.first_s >= self._patience.steady_s
+                failures = 0 if steady else failures
+            wait_s = self._patience.wait_s(failures)
+            failures += 1
+            self._set(trouble.trouble or "reconnecting", trouble.reason, retry_in_s=wait_s)
+            await self._wait(wait_s, until_plugged_in=trouble.trouble == "missing")
+            self._reconnects += 1
+            self._set(self._status, self._reason)  # the wait is over
+            self._announce()
+
+    async def _live(self, life: _Life) -> Report:
+        """Runs one process until it ends or is overdue; returns why it is no more."""
+        try:
+            process = self._process = CaptureProcess(
+                self.name,
+                self._order,
+                self._demand,
+                on_picture=lambda picture: self._take_picture(life, picture),
+                on_report=lambda report: self._take_report(life, report),
+                command=self._command,
+            )
+        except OSError as error:
+            return Report(trouble="reconnecting", reason=f"no process could be started: {error}")
+        if self._lossless_slot is not None:
+            self._lossless_slot.shut(False)
+        try:
+            while not process.ended.done():
+                await asyncio.wait([process.ended], timeout=_TICK_S)
+                trouble = life.trouble or self._overdue(life)
+                if trouble is not None:
+                    return trouble
+            return Report(trouble="reconnecting", reason=how_it_ended(process.ended.result()))
+        finally:
+            self._life = None  # what it may still send is no longer wanted
+            if self._lossless_slot is not None:
+                self._lossless_slot.shut(True)
+            await process.end()
+            self._process = None
+
+    def _overdue(self, life: _Life) -> Report | None:
+        """Tells a stall by the clock; returns a report when it has gone on for too long."""
+        held = self._lossless_slot is not None and self._lossless_slot.held
+        if self._demand.paused or held:
+            self._resumed_s = time.monotonic()
+            return None
+        now = time.monotonic()
+        if life.last_s is None:
+            if now - max(life.began_s, self._resumed_s) <= self._patience.start_s:
+                return None
+            reason = f"no picture within {self._patience.start_s:g} s of opening it"
+            return Report(trouble="reconnecting", reason=reason)
+        quiet_s = now - max(life.last_s, self._resumed_s)
+        if quiet_s > self._patience.restart_s:
+            reason = f"no picture for {self._patience.restart_s:g} s"
+            return Report(trouble="reconnecting", reason=reason)
+        interval_s = self.interval_s if self._demand.fps is None else 1 / self._demand.fps
+        stall_s = max(self._patience.stall_s, 2 * interval_s)
+        if quiet_s > stall_s and self._status == "live":
+            self._set("stalled", f"no picture for {stall_s:g} s")
+        return None
+
+    async def _wait(self, seconds: float, *, until_plugged_in: bool) -> None:
+        """Waits; a webcam that was missing and is plugged in again ends the wait."""
+        until = time.monotonic() + seconds
+        path = device_path(self.source.where) if self.source.kind == "device" else None
+        absent = until_plugged_in and _absent(path)
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 2 * _TICK_S))
+            if absent and not _absent(path):
+                return
+
+    def _take_picture(self, life: _Life, picture: Picture) -> None:
+        """Puts a picture in the slot; the reading thread's."""
+        if life is not self._life or self._demand.paused:
+            return
+        received_s = time.monotonic()
+        life.last_s = received_s
+        if life.first_s is None:
+            life.first_s = received_s
+        frame = self._accept(
+            picture.image,
+            captured_s=picture.captured_s,
+            wall_s=picture.wall_s,
+            received_s=received_s,
+        )
+        if self._status != "live":
+            self._tell_loop(lambda: self._come_alive(life))
+        self.slot.put(frame)
+
+    def _come_alive(self, life: _Life) -> None:
+        if life is self._life and self._status != "live" and not self._demand.paused:
+            self._set("live")
+
+    def _take_report(self, life: _Life, report: Report) -> None:
+        if report.trouble is not None:
+            life.trouble = report
+            return
+        self._source_fps = report.fps or self._source_fps
+        if life is self._life and self._demand.paused:
+            self._set("paused", _PAUSED)
+
+
+def _absent(path: str | None) -> bool:
+    return path is not None and not os.path.exists(path)

@@ -1,0 +1,54 @@
+"""What a capture process reads from: the protocol of an open source, and why one fails."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from fer_jax.errors import FerError
+from server.cameras.wire import Trouble
+
+
+class SourceError(FerError):
+    """A source that can not be opened or has stopped; the message has no credentials.
+
+    Attributes:
+        trouble: the status it puts the camera in.
+    """
+
+    def __init__(self, trouble: Trouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble: Trouble = trouble
+
+
+class Reader(Protocol):
+    """An open source.
+
+    Attributes:
+        fps: frames a second it declares; 0 where it does not say.
+        live: its pictures come whether or not they are read, so that all of them have to be.
+    """
+
+    fps: float
+    live: bool
+
+    def grab(self) -> float:
+        """Moves on to the next picture; a live source waits for it.
+
+        Returns:
+            The picture's time in seconds: since the beginning of what is played, repeats added up; of
+            a live source `time.monotonic()`.
+
+        Raises:
+            SourceError: there are no more.
+        """
+        ...
+
+    def picture(self) -> np.ndarray | None:
+        """Returns the grabbed picture, uint8 [H, W, 3] RGB, new memory; None for a damaged one."""
+        ...
+
+    def close(self) -> None:
+        """Frees the source."""
+        ...

@@ -1,0 +1,277 @@
+"""A camera's frames on their way: detect, batch, track, annotate, encode, broadcast; one per camera.
+
+Two frames are under way at a time, so that one is looked at while the one before is predicted and drawn;
+they are labelled and come out in order. A frame is worth nothing once it is old: see `deadlines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from server.cameras.camera import Camera
+from server.cameras.frames import Frame
+from server.live.analysis import Analysis
+from server.live.batcher import Batcher, BatcherClosed, DeadlinePassed
+from server.live.broadcast import REPEAT_S, Broadcast, Part
+from server.live.controls import Controls, Privacy
+from server.live.deadlines import Lateness
+from server.live.detection_threads import DetectPool
+from server.live.last_faces import LastFaces
+from server.live.marker import Marked, Marker
+from server.live.metrics import Metrics
+from server.live.notices import Notices, notice_text
+from server.settings import Settings
+
+__all__ = ["Controls", "Pipeline", "Privacy"]
+
+SNAPSHOT_S = 2.0  # how long to wait for a fresh picture
+
+_LIVE_DEPTH = 2
+_FILM_DEPTH = 8  # nobody waits for a single frame of an unpaced film: larger batches
+_FILM_PICTURE_S = 1 / 30  # an unpaced film outruns the eye; its time is better spent analysing
+_LOG_EVERY_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Turn:
+    """How far a frame is, for the next one to wait for."""
+
+    def __init__(self) -> None:
+        self.labelled, self.done = asyncio.Event(), asyncio.Event()
+
+    def end(self, task: asyncio.Task[None]) -> None:
+        """The frame's task has ended, whatever became of it."""
+        del task
+        self.labelled.set()
+        self.done.set()
+
+
+class Pipeline:
+    """One camera's way from frames to pictures and results.
+
+    Attributes:
+        camera: whose.
+        pictures: encoded frames; only while it has viewers is anything drawn and encoded.
+        results: what was found in each frame.
+        latest: the newest result, None before the first.
+        faces: those of the newest result, while faces may be seen.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        detect_pool: DetectPool,
+        batcher: Batcher,
+        metrics: Metrics,
+        settings: Settings,
+        uncertain_below: float,
+    ) -> None:
+        """Create it inside the running event loop; nothing happens before `run`.
+
+        Args:
+            camera: where frames come from; started and closed by others.
+            detect_pool: threads for OpenCV's work, shared by the cameras.
+            batcher: shared by all.
+            metrics: told what happens.
+            settings: the server's.
+            uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
+        """
+        self.camera = camera
+        self.pictures: Broadcast[Part] = Broadcast(
+            repeat_s=REPEAT_S, on_viewers=self._viewers_changed
+        )
+        self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
+        self.latest: Analysis | None = None
+        self.faces = LastFaces()
+        self._pool, self._batcher, self._metrics = detect_pool, batcher, metrics
+        self._controls = Controls(smoothing_s=settings.smoothing_s)
+        self._marker = Marker(
+            camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
+        )
+        self._canvas: np.ndarray | None = None  # the last picture, as viewers saw it
+        self._notices = Notices(
+            camera,
+            self.pictures,
+            detect_pool=detect_pool,
+            settings=settings,
+            behind=lambda: self._canvas,
+        )
+        self._room = asyncio.Semaphore(_FILM_DEPTH if camera.lossless else _LIVE_DEPTH)
+        self._lateness = Lateness(time.monotonic())
+        self._pictured_s = self._logged_s = -math.inf
+        self._ending, self._ended = asyncio.Event(), asyncio.Event()
+        self._ended.set()
+        metrics.watch_camera(camera.name, lambda: camera.state)
+        metrics.watch_viewers(camera.name, "pictures", lambda: self.pictures.viewers)
+        metrics.watch_viewers(camera.name, "results", lambda: self.results.viewers)
+
+    @property
+    def controls(self) -> Controls:
+        """What holds at the moment."""
+        return self._controls
+
+    def set_controls(self, controls: Controls) -> None:
+        """Puts other controls in force; when this returns, no picture of the old privacy is sent."""
+        before, self._controls = self._controls, controls
+        if controls.privacy != before.privacy:
+            self._forget_pictures()
+            self.faces.forget()
+        if controls.paused != before.paused:
+            self.camera.set_paused(controls.paused)
+        self._notices.look()
+
+    async def run(self) -> None:
+        """Works until it is cancelled or `close` is called."""
+        self._ended.clear()
+        self._viewers_changed(0)
+        try:
+            async with asyncio.TaskGroup() as group:
+                workers = (
+                    group.create_task(self._take_frames(group)),
+                    group.create_task(self._notices.run()),
+                )
+                await self._ending.wait()
+                for worker in workers:
+                    worker.cancel()
+        finally:
+            self._ended.set()
+
+    async def close(self) -> None:
+        """Ends `run` and every viewer's stream, within the time of one frame."""
+        self._ending.set()
+        self.pictures.close()
+        self.results.close()
+        await self._ended.wait()
+
+    async def snapshot(self) -> Part:
+        """Returns a picture captured after this call, also when nobody watches.
+
+        Without one within `SNAPSHOT_S`, it shows the camera's state, and `Part.analysis` is None.
+        """
+        asked_s = time.monotonic()
+        with self.pictures.subscribe(replay=False) as viewer:
+            try:
+                async with asyncio.timeout(SNAPSHOT_S):
+                    async for part in viewer:
+                        if part.analysis is None or part.captured_s >= asked_s:
+                            return part
+            except TimeoutError:
+                pass  # told in the picture
+        return await self._notices.part(notice_text(self.camera.state) or "no picture came")
+
+    def _viewers_changed(self, count: int) -> None:
+        del count
+        if not self.pictures.viewers:
+            self._forget_pictures()  # who comes next shall not see how it was then
+        watched = self.pictures.viewers + self.results.viewers > 0
+        if not watched:
+            self.faces.forget()
+        self.camera.set_demand(watched)
+        self._notices.look()
+
+    def _forget_pictures(self) -> None:
+        self._canvas = None
+        self.pictures.forget()
+
+    async def _take_frames(self, group: asyncio.TaskGroup) -> None:
+        before = _Turn()
+        before.labelled.set()
+        before.done.set()
+        while True:
+            await self._room.acquire()
+            frame = await self.camera.slot.get()
+            if self._controls.paused:
+                self._room.release()
+                continue
+            await self._pool.place()
+            if not self.camera.lossless:
+                frame = self.camera.slot.newer(frame)
+            turn = _Turn()
+            group.create_task(self._process(frame, turn, before)).add_done_callback(turn.end)
+            before = turn
+
+    async def _process(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
+        """Takes one frame all the way; what goes wrong costs this frame only."""
+        try:
+            await self._carry(frame, turn, before)
+        except BatcherClosed:
+            return
+        except DeadlinePassed:
+            self._metrics.frame_dropped(self.camera.name, "late")
+        except Exception:  # noqa: BLE001 - logged and counted
+            self._metrics.frame_dropped(self.camera.name, "error")
+            now = time.monotonic()
+            if now - self._logged_s >= _LOG_EVERY_S:
+                self._logged_s = now
+                _log.exception("camera %s: a frame failed", self.camera.name)
+        finally:
+            self._room.release()
+            await before.labelled.wait()  # the next frame only waits for this one
+            turn.labelled.set()
+            await before.done.wait()
+
+    async def _carry(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
+        found = await self._pool.find(frame.image)
+        now_s, deadline_s = time.monotonic(), None
+        if not self.camera.lossless:
+            deadline_s = self._lateness.deadline_s(
+                frame, interval_s=self.camera.interval_s, now_s=now_s
+            )
+            if now_s > deadline_s:
+                raise DeadlinePassed
+        answer = await self._batcher.answer(
+            found.crops, client=self.camera.name, deadline_s=deadline_s, live=True
+        )
+        answered_s = time.monotonic()
+        await before.labelled.wait()
+        controls = self._controls
+        analysis, lost = self._marker.label(
+            frame, found, answer, controls=controls, since_s=answered_s
+        )
+        turn.labelled.set()
+        marked = Marked(analysis=analysis)
+        if self._claim_picture():
+            marked = await self._pool.run_aside(
+                self._marker.draw,
+                frame,
+                analysis,
+                lost=lost,
+                controls=controls,
+                since_s=answered_s,
+            )
+        await before.done.wait()
+        self._publish(marked, found.crops, controls)
+
+    def _claim_picture(self) -> bool:
+        """Whether this frame is to be shown; if so, a film's next ones are not for a while."""
+        now_s, pause_s = time.monotonic(), _FILM_PICTURE_S if self.camera.lossless else 0.0
+        if not self.pictures.viewers or now_s - self._pictured_s < pause_s:
+            return False
+        self._pictured_s = now_s
+        return True
+
+    def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
+        analysis = marked.analysis
+        now_s = time.monotonic()
+        self._lateness.frame_done(now_s)
+        self.latest = analysis
+        self._metrics.frame_analyzed(analysis)
+        self.results.publish(analysis)
+        if marked.canvas is not None:
+            self._metrics.frame_encoded(self.camera.name)
+        new = self._controls
+        if new.privacy == controls.privacy == "none":
+            self.faces.replace(analysis.faces, crops)
+        outdated = new.paused or new.privacy != controls.privacy or not self.pictures.viewers
+        if marked.jpeg is None or outdated:
+            return
+        self._canvas = marked.canvas
+        self.pictures.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))

@@ -1,0 +1,60 @@
+"""The bytes of a multipart/x-mixed-replace stream, as browsers, ffmpeg, VLC and OpenCV all read it.
+
+The boundary is declared without quotes and dashes and delimits with two dashes. One delimiter opens the
+stream and one follows each picture at once, so that clients need not wait for the next picture to know
+that this one is whole.
+"""
+
+from __future__ import annotations
+
+from server.live.analysis import STAGES
+from server.live.broadcast import Part
+
+BOUNDARY = "fer-jax-frame"
+CONTENT_TYPE = f"multipart/x-mixed-replace;boundary={BOUNDARY}"
+OPENING = f"--{BOUNDARY}\r\n".encode()
+_CLOSING = f"\r\n--{BOUNDARY}\r\n".encode()
+
+
+def part_bytes(part: Part, *, timing: bool = False) -> bytes:
+    """Returns one picture as it goes down a stream.
+
+    Args:
+        part: the picture.
+        timing: tell in headers of the part where its time went: `X-Frame`, the frame's number;
+            `X-Captured` and `X-Published`, monotonic seconds of the server's machine; and for each
+            stage that ran `X-Stage-NAME`, seconds.
+    """
+    headers = [
+        "Content-Type: image/jpeg",
+        f"Content-Length: {len(part.jpeg)}",
+        f"X-Timestamp: {part.wall_s:.6f}",
+    ]
+    if timing:
+        headers += [
+            f"X-Frame: {part.number}",
+            f"X-Captured: {part.captured_s:.6f}",
+            f"X-Published: {part.published_s:.6f}",
+        ]
+        headers += [
+            f"X-Stage-{stage.title()}: {part.stages[stage]:.6f}"
+            for stage in STAGES
+            if stage in part.stages
+        ]
+    return b"".join(["\r\n".join(headers).encode(), b"\r\n\r\n", part.jpeg, _CLOSING])
+
+
+class PartBytes:
+    """Keeps the bytes of the newest part, so that they are made once for all viewers."""
+
+    def __init__(self, *, timing: bool) -> None:
+        """Keeps nothing yet; `timing` as in `part_bytes`."""
+        self._timing = timing
+        self._part: Part | None = None
+        self._bytes = b""
+
+    def of(self, part: Part) -> bytes:
+        """Returns the part's bytes."""
+        if part is not self._part:
+            self._part, self._bytes = part, part_bytes(part, timing=self._timing)
+        return self._bytes

@@ -1,0 +1,137 @@
+"""What viewers see: faces marked, or hidden, the camera's state written over it, as JPEG. Pure.
+
+Hiding happens here, before anything is encoded; what is hidden never leaves the server.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from fer_jax.faces.annotate import FaceLabel, annotate
+from fer_jax.faces.text import put_text, text_mask
+from server.live.analysis import TrackedFace
+
+Box = tuple[float, float, float, float]
+
+_PLATE = (20, 23, 27)
+_DIMMED = 0.35  # of a picture's brightness that stays behind a notice
+
+# A box ends at the forehead and the chin: so much more of it on every side hides hair and ears too.
+_AROUND_FACE = 0.2
+_BLOCKS = 6  # across a hidden face's shorter side; it tells neither who it is nor what it expresses
+
+_SHORTEST, _LEAST_TEXT = 9, 10  # pixels
+_LONGEST = 200  # characters
+
+
+def draw(
+    image: np.ndarray,
+    faces: Sequence[TrackedFace],
+    *,
+    mirror: bool = False,
+    pixelate: bool = False,
+    lost: Sequence[Box] = (),
+) -> np.ndarray:
+    """Returns a new picture, uint8 [H, W, 3] RGB, with its faces marked.
+
+    Args:
+        image: uint8 [H, W, 3] RGB; not changed.
+        faces: in any order.
+        mirror: exchange left and right; text stays readable.
+        pixelate: hide the faces under coarse blocks.
+        lost: where faces were a moment ago (`Labels.lost`); hidden too, but not marked.
+    """
+    width = image.shape[1]
+    boxes = [face.box for face in faces]
+    if mirror:
+        image = cv2.flip(image, 1)
+        boxes, lost = ([_mirrored(box, width) for box in side] for side in (boxes, lost))
+    if pixelate:
+        image = image.copy()
+        for box in (*lost, *boxes):
+            _pixelate(image, box)
+    labels = [
+        FaceLabel(box, face.probabilities, face.uncertain, f"#{face.track}", face.expression)
+        for box, face in zip(boxes, faces, strict=True)
+    ]
+    return annotate(image, labels)
+
+
+def notice(
+    title: str, text: str, *, width: int, height: int, behind: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns a picture that says something, uint8 [H, W, 3] RGB.
+
+    Args:
+        title: large; a camera's name.
+        text: one line below it; what does not fit is cut.
+        width, height: in pixels; those of `behind` if there is one.
+        behind: the last picture, shown darkened; None for a plain ground.
+    """
+    if behind is None:
+        canvas = np.full((height, width, 3), _PLATE, np.uint8)
+    else:
+        canvas = cv2.addWeighted(behind, _DIMMED, np.full_like(behind, _PLATE), 1 - _DIMMED, 0)
+    height, width = canvas.shape[:2]
+    if min(width, height) < _SHORTEST:
+        return canvas
+    large, small = round(max(_LEAST_TEXT, height / 14)), round(max(_LEAST_TEXT, height / 24))
+    middle = height // 2
+    _centred(canvas, title, middle - round(1.4 * large), large)
+    _centred(canvas, text, middle + round(0.4 * small), small)
+    return canvas
+
+
+def encode(canvas: np.ndarray, quality: int) -> bytes:
+    """Returns uint8 [H, W, 3] RGB as JPEG; `quality` is 1 to 100."""
+    bgr = cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"a picture of {canvas.shape} can not be a JPEG")
+    return data.tobytes()
+
+
+@functools.lru_cache(maxsize=64)
+def withheld(title: str, *, width: int, height: int, quality: int) -> bytes:
+    """Returns the JPEG that stands for all pictures of a camera that shows none."""
+    text = "no picture is sent, results only"
+    return encode(notice(title, text, width=width, height=height), quality)
+
+
+def _mirrored(box: Box, width: int) -> Box:
+    return (width - box[0] - box[2], *box[1:])
+
+
+def _pixelate(canvas: np.ndarray, box: Box) -> None:
+    """Makes coarse blocks of a face and what is around it, in place."""
+    x, y, width, height = box
+    around = _AROUND_FACE * max(width, height)
+    left, top = max(0, int(x - around)), max(0, int(y - around))
+    right, bottom = max(0, round(x + width + around)), max(0, round(y + height + around))
+    part = canvas[top:bottom, left:right]
+    if not part.size:
+        return
+    wide, high = part.shape[1], part.shape[0]
+    block = max(1.0, min(width, height) / _BLOCKS)
+    blocks = max(1, round(wide / block)), max(1, round(high / block))
+    coarse = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
+    part[:] = cv2.resize(coarse, (wide, high), interpolation=cv2.INTER_NEAREST)
+
+
+def _centred(canvas: np.ndarray, text: str, top: int, size: int) -> None:
+    """Writes a line in the middle, smaller if it is too long, and cut if it still is."""
+    if not text:
+        return
+    room = round(0.92 * canvas.shape[1])
+    text = text[:_LONGEST]
+    while size > _LEAST_TEXT and text_mask(text, size).shape[1] > room:
+        size -= 1
+    while len(text) > 1 and (width := text_mask(text, size).shape[1]) > room:
+        fits = min(len(text) - 2, round(len(text) * room / width))
+        text = text[: max(0, fits)].rstrip() + "…"
+    left = max(0, (canvas.shape[1] - text_mask(text, size).shape[1]) // 2)
+    put_text(canvas, text, left, top, size)

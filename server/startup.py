@@ -1,0 +1,165 @@
+"""The live parts behind the HTTP server, in the order in which they start; they end in the opposite one.
+
+Cameras come first, for they take their time to open, then the network and its batcher, the threads for
+OpenCV, and a pipeline for each camera.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from fer_jax.faces.detect import DETECT_SIZE
+from fer_jax.inference.predictor import Predictor
+from server.access.keys import SETTINGS, SOCKETS, UPLOAD_PACE
+from server.access.load_shedding import UploadPace
+from server.cameras.opening import open_cameras
+from server.live.batcher import Batcher
+from server.live.camera_pipeline import Pipeline
+from server.live.detection_threads import DetectPool
+from server.live.explainer import Explainer
+from server.live.keys import (
+    BATCHER,
+    CAMERAS,
+    DETECT_POOL,
+    EXPLAINER,
+    LIFECYCLE,
+    METRICS,
+    PARTS,
+    PIPELINES,
+    PREDICTOR,
+    UPLOAD_POOL,
+)
+from server.live.lifecycle import Lifecycle
+from server.live.multipart import PartBytes
+
+MAX_BATCH = 32
+_UNDER_WAY = 2  # batches: the device computes one while the other is handed over
+_UPLOAD_THREADS = 1  # more would not finish more on few cores, and cameras go first
+_UPLOAD_NICENESS = 10
+_PACE = 0.6  # of the deadline: an estimate errs, and the batcher wants its share
+
+_LOG = logging.getLogger(__name__)
+
+
+async def cameras(app: web.Application) -> AsyncIterator[None]:
+    """Opens the cameras, which capture from now on."""
+    opened = await open_cameras(app[SETTINGS])
+    app[CAMERAS] = {camera.name: camera for camera in opened}
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(camera.close() for camera in opened))
+
+
+async def network(app: web.Application) -> AsyncIterator[None]:
+    """Reads the checkpoint, compiles the smallest batch and goes on with the others."""
+    settings, metrics = app[SETTINGS], app[METRICS]
+    app[LIFECYCLE] = Lifecycle()
+    predictor = await asyncio.to_thread(
+        Predictor.load, settings.checkpoint, max_batch=MAX_BATCH, precision="bfloat16"
+    )
+    _watch_compilation(predictor, app[LIFECYCLE])
+    batcher = Batcher(
+        lambda crops: predictor(crops).probabilities,
+        max_batch=MAX_BATCH,
+        max_queued=settings.limits.queued_crops,
+        under_way=_UNDER_WAY,
+        on_batch=metrics.batch_done,
+    )
+    metrics.watch_device(
+        queued=lambda: batcher.queued,
+        recompiles=lambda: predictor.recompiles,
+        padding=lambda: predictor.padding,
+    )
+    app[PREDICTOR], app[BATCHER] = predictor, batcher
+    app[EXPLAINER] = Explainer(predictor.saved)
+    try:
+        yield
+    finally:
+        await batcher.close()
+
+
+async def detectors(app: web.Application) -> AsyncIterator[None]:
+    """Starts the threads for OpenCV's work, those for cameras and those for uploads."""
+    app[DETECT_POOL] = live = DetectPool(detect_size=app[SETTINGS].detect_size)
+    app[UPLOAD_POOL] = uploads = DetectPool(
+        detect_size=DETECT_SIZE,
+        threads=_UPLOAD_THREADS,
+        niceness=_UPLOAD_NICENESS,
+        decodes=app[SETTINGS].limits.image_pixels,
+    )
+    app[UPLOAD_PACE] = UploadPace(
+        most_s=_PACE * app[SETTINGS].limits.request_deadline_s, threads=_UPLOAD_THREADS
+    )
+    try:
+        await asyncio.gather(live.warm_up(), uploads.warm_up())
+        yield
+    finally:
+        await asyncio.gather(live.close(), uploads.close())
+
+
+async def pipelines(app: web.Application) -> AsyncIterator[None]:
+    """Lets every camera's frames flow."""
+    app[PIPELINES] = made = {
+        name: Pipeline(
+            camera,
+            detect_pool=app[DETECT_POOL],
+            batcher=app[BATCHER],
+            metrics=app[METRICS],
+            settings=app[SETTINGS],
+            uncertain_below=app[PREDICTOR].uncertain_below,
+        )
+        for name, camera in app[CAMERAS].items()
+    }
+    app[PARTS] = {
+        (name, timing): PartBytes(timing=timing) for name in made for timing in (False, True)
+    }
+    work = {f"pipeline {name}": pipeline.run() for name, pipeline in made.items()}
+    work["loop lag"] = app[METRICS].watch_loop()
+    work["stuck sockets"] = app[SOCKETS].run()
+    tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
+    for task in tasks:
+        task.add_done_callback(_log_failure)
+    try:
+        yield
+    finally:
+        await close_pipelines(app)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+LIVE_PARTS = (cameras, network, detectors, pipelines)
+
+
+async def close_pipelines(app: web.Application) -> None:
+    """Ends every viewer's stream; may be called twice."""
+    await asyncio.gather(*(pipeline.close() for pipeline in app[PIPELINES].values()))
+
+
+def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
+    """Sets `compiled` when it is; by a thread that no end of the server has to wait for."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        try:
+            predictor.wait()
+        except Exception as error:  # noqa: BLE001 - told to whoever asks whether the server is ready
+            _LOG.exception("the network can not be compiled")
+            lifecycle.failure = error
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended
+            loop.call_soon_threadsafe(lifecycle.compiled.set)
+
+    threading.Thread(target=wait, name="wait for compilation", daemon=True).start()
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.error("%s ended", task.get_name(), exc_info=error)
