@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import http.client
 import itertools
-import os
 import re
 import signal
 import socket
@@ -260,11 +259,6 @@ def is_whole(jpeg: bytes) -> bool:
     """Whether these bytes are a JPEG to their end."""
     decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     return jpeg.endswith(b"\xff\xd9") and decoded is not None
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def percentile(values: list[float], share: float) -> float:

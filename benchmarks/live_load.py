@@ -23,10 +23,11 @@ from pathlib import Path
 
 import matplotlib
 import psutil
-from live_clients import Crowd, Seen, Server, Uploader, cores, every, percentile
+from live_clients import Crowd, Seen, Server, Uploader, every, percentile
 from turns import Player
 
 from fer_jax import command
+from fer_jax.machine.processor import usable_cores
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs one command, or all."""
     options = _parser().parse_args(argv)
     names = list(COMMANDS) if options.command == "all" else [options.command]
-    print(f"{cores()} cores, {options.seconds:g} s each", flush=True)
+    print(f"{usable_cores()} cores, {options.seconds:g} s each", flush=True)
     for name in names:
         print(f"\n{name}: {COMMANDS[name].__doc__}", flush=True)
         COMMANDS[name](options)

@@ -1,4 +1,4 @@
-"""python -m benchmarks.measure_crop --data FER2013 --out DIR: where a face lies in a FER2013 picture.
+"""python benchmarks/measure_crop.py --data FER2013 --out DIR: where a face lies in a FER2013 picture.
 
 Runs the detector on training faces and writes crop.json, with the constants of `faces.crop`, and
 crops.png, crops from photographs beside training faces. --photos also measures how much a crop
@@ -15,9 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from crop_wander import ALIGNS, wander
 from matplotlib import cbook
 
-from benchmarks.crop_wander import ALIGNS, wander
 from fer_jax import command
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
@@ -49,7 +49,7 @@ _SEED = 0
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
-    parser = command.Parser(prog="python -m benchmarks.measure_crop", description=__doc__)
+    parser = command.Parser(prog="python benchmarks/measure_crop.py", description=__doc__)
     parser.add_argument("--data", required=True, help="FER2013: a folder, csv or archive")
     parser.add_argument("--out", required=True, type=Path, help="folder for crop.json, crops.png")
     parser.add_argument("--photos", help="folder of photographs with one face each")

@@ -26,6 +26,7 @@ from fer_jax.evaluation.groups import group_report, read_groups
 from fer_jax.evaluation.openings import record_opening
 from fer_jax.machine import sharding
 from fer_jax.machine.files import make_folder, write_json
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, load_model, load_models
 
 
@@ -99,7 +100,7 @@ def evaluate(
     logits, flipped = evaluation.saved_logits(saved, faces)
     report = reports.split_report(split=split, logits=logits, flipped=flipped, labels=faces.labels)
     if groups:
-        probabilities = reports.softmax(logits)
+        probabilities = softmax(logits)
         report["groups"] = group_report(probabilities, faces.labels, groups)
     return {
         **report,

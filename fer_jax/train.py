@@ -20,6 +20,7 @@ from absl import flags
 
 from fer_jax import command
 from fer_jax.config import Config, flat, to_dict
+from fer_jax.config.command_line import read_config
 from fer_jax.data import datasets
 from fer_jax.errors import TrainingError
 from fer_jax.evaluation import plots
@@ -52,7 +53,7 @@ _FREE_KEYS += ("data.dir", "data.name", "data.on_error", "loss.teacher", "start"
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
-    config, file, values = command.read_config(argv, define=_define_flags, usage=__doc__)
+    config, file, values = read_config(argv, define=_define_flags, usage=__doc__)
     folder = Path(values["workdir"].value or Path("runs") / Path(file).stem)
     set_up_host(devices=config.devices)
     mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)

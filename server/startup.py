@@ -61,9 +61,7 @@ async def network(app: web.Application) -> AsyncIterator[None]:
     """Reads the checkpoint, compiles the smallest batch and goes on with the others."""
     settings, metrics = app[SETTINGS], app[METRICS]
     app[LIFECYCLE] = Lifecycle()
-    predictor = await asyncio.to_thread(
-        Predictor.load, settings.checkpoint, max_batch=MAX_BATCH, precision="bfloat16"
-    )
+    predictor = await asyncio.to_thread(Predictor.load, settings.checkpoint, max_batch=MAX_BATCH)
     _watch_compilation(predictor, app[LIFECYCLE])
     batcher = Batcher(
         lambda crops: predictor(crops).probabilities,

@@ -14,6 +14,7 @@ from fer_jax.config import to_dict
 from fer_jax.evaluation import reports
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.machine.files import write_json
+from fer_jax.models.probabilities import softmax
 from fer_jax.training import optim, state
 from fer_jax.training.checkpoint import Checkpoints
 from tests.factories import short_config
@@ -92,9 +93,7 @@ def write_workdir(
             report=report,
             temperature=1.7,
             uncertain_below=0.3,
-            calibrated=reports.calibrated_figures(
-                reports.softmax(logits[0]), labels, uncertain_below=0.3
-            ),
+            calibrated=reports.calibrated_figures(softmax(logits[0]), labels, uncertain_below=0.3),
         )
         write_json(folder / "card.json", made)
     return folder

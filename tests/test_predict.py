@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from fer_jax import Predictor, models
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import evaluation
-from fer_jax.evaluation.reports import softmax
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import WholeImage
 from fer_jax.faces.preprocess import grey_face
@@ -26,10 +25,10 @@ from fer_jax.inference import compilation
 from fer_jax.inference.buckets import Buckets, bucket_sizes, next_size
 from fer_jax.inference.compilation import CompileCounter, compile_inference, use_private_cache
 from fer_jax.inference.crops import as_faces
-from fer_jax.inference.network import available
 from fer_jax.machine import processor, sharding
 from fer_jax.media.images import read_image
 from fer_jax.models.folding import apply_folded, fold_batch_norm
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SHIPPED, load_model
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, random_variables, write_workdir
@@ -86,53 +85,11 @@ def test_folding_leaves_no_norm_and_changes_no_logit():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("has_it", [True, False])
-def test_bfloat16_is_nearly_the_same_and_only_where_the_cpu_has_it(workdir, monkeypatch, has_it):
-    monkeypatch.setenv("NPROC", "1")
-    monkeypatch.setattr("fer_jax.inference.network.multiplies_bfloat16", lambda: has_it)
-    exact, asked = (
-        Predictor.load(workdir, max_batch=MAX_BATCH, precision=precision)
-        for precision in ("float32", "bfloat16")
-    )
-    assert (exact.precision, asked.precision) == ("float32", "bfloat16" if has_it else "float32")
-    exact.wait()
-    asked.wait()
-    difference = np.abs(asked(FACES).probabilities - exact(FACES).probabilities).max()
-    assert (0 < difference < 0.02) if has_it else difference == 0
-
-
-def test_bfloat16_is_for_one_cpu_with_one_thread(monkeypatch):
-    monkeypatch.setattr("fer_jax.inference.network.multiplies_bfloat16", lambda: True)
-    monkeypatch.setenv("NPROC", "1")
-    cpus = jax.devices("cpu")
-    assert available("bfloat16", devices=cpus[:1]) == "bfloat16"
-    assert available("float32", devices=cpus[:1]) == "float32"
-    assert available("bfloat16", devices=cpus[:1] * 2) == "float32"
-    monkeypatch.setenv("NPROC", "2")
-    assert available("bfloat16", devices=cpus[:1]) == "float32"
-    with pytest.raises(ValueError, match="float32 or bfloat16, got 'half'"):
-        available("half", devices=cpus[:1])
-
-
-def test_what_the_system_tells_of_a_cpu_is_read_core_by_core():
-    text = "processor\t: 0\nmodel name\t: A: B\nflags\t\t: fpu amx_bf16\n\nflags\t\t: fpu\n"
-    assert processor.values_in(text, "flags") == ("fpu amx_bf16", "fpu")
-    assert processor.values_in(text, "model name") == ("A: B",)
-    assert processor.values_in("Features\t: fp bf16\n", "flags") == ()
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (("fpu avx512f avx512_bf16 amx_tile",) * 2, True),
-        (("fpu amx_bf16",), True),
-        (("fpu avx512f avx512_vnni",), False),
-        ((), False),
-    ],
-)
-def test_a_cpu_tells_that_it_multiplies_bfloat16(monkeypatch, flags, expected):
-    monkeypatch.setattr(processor, "_values", {"flags": flags}.__getitem__)
-    assert processor.multiplies_bfloat16() is expected
+def test_a_cpu_is_called_by_its_first_model_name():
+    text = "processor\t: 0\nmodel name\t: A: B\nflags\t\t: fpu\n\nmodel name\t: C\n"
+    assert processor.model_name(text) == "A: B"
+    assert processor.model_name("Features\t: fp bf16\n") is None
+    assert processor.cpu_name()
 
 
 # ---- what it answers
@@ -442,10 +399,11 @@ def test_an_unknown_option_of_the_compiler_is_left_out(monkeypatch):
     lowered = jax.jit(lambda x: x + 1).lower(np.float32(1))
     assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
     monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_nonsense": ""})
-    monkeypatch.setattr(compilation, "_BFLOAT16_CPU_OPTIONS", {compilation._YNN: "NONSENSE"})
-    for precision in ("float32", "bfloat16"):
-        compiled = compile_inference(lowered, platform="cpu", precision=precision)
-        assert compiled(np.float32(1)) == 2
+    assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
+    monkeypatch.setattr(
+        compilation, "_CPU_OPTIONS", dict.fromkeys(compilation._CPU_OPTIONS, "NONSENSE")
+    )
+    assert compile_inference(lowered, platform="cpu")(np.float32(1)) == 2
     monkeypatch.setattr(compilation, "_CPU_OPTIONS", {"xla_cpu_multi_thread_eigen": "maybe"})
     with pytest.raises(jax.errors.JaxRuntimeError):
         compile_inference(lowered, platform="cpu")

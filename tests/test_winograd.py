@@ -3,7 +3,6 @@
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,19 +16,18 @@ from tests.small_checkpoint import random_variables, write_workdir
 EXAMPLE = jax.ShapeDtypeStruct((1, 48, 48, 1), np.float32)
 
 
-@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-5), ("bfloat16", 2e-2)])
 @pytest.mark.parametrize("shape", [(1, 6, 6, 16), (3, 5, 7, 24), (2, 1, 2, 16)])
-def test_it_convolves_as_the_direct_convolution_does(shape, dtype, error):
+def test_it_convolves_as_the_direct_convolution_does(shape):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape).astype(np.float32)
     kernel = rng.normal(size=(3, 3, shape[-1], 20)).astype(np.float32)
     expected = jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    places = winograd.transform_kernel(kernel).astype(jnp.dtype(dtype))
+    places = winograd.transform_kernel(kernel)
     found = winograd.convolve(x, places)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=error * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_it_is_for_dense_3x3_kernels_of_many_channels_only():

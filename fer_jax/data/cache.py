@@ -20,12 +20,6 @@ _ENTRY = re.compile(r"[0-9a-f]{24}-(raise|skip)|synthetic-seed\d+(-[a-z]+\d+)+")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def cache_folder(chosen: Path | None) -> Path:
-    """Where prepared datasets are kept: `chosen`, $FER_CACHE_DIR, or ~/.cache/fer_jax/datasets."""
-    default = os.environ.get("FER_CACHE_DIR") or "~/.cache/fer_jax/datasets"
-    return (chosen or Path(default)).expanduser()
-
-
 def entry_name(fingerprint: str, variant: str) -> str:
     """The folder of the dataset made from files of this fingerprint (64 hex digits)."""
     return f"{fingerprint[:24]}-{variant}"

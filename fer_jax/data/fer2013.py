@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from fer_jax.data.cache import cache_folder, disk_reason, entry_name, make_room
+from fer_jax.data.cache import disk_reason, entry_name, make_room
 from fer_jax.data.faces import Faces
 from fer_jax.data.layout import ACCEPTED, SPLITS
 from fer_jax.data.reading import Kind, Reading
@@ -29,6 +29,7 @@ from fer_jax.data.sources import Source, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
 from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine.cache_folder import cache_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def load_faces(
         path: a folder, a csv or an archive; see `fer_jax.data.sources.find_source`.
         splits: the splits wanted, None for all that there are.
         on_error: "raise" stops at the first face that can not be used; "skip" leaves it out.
-        cache_dir: where prepared datasets are kept; None means $FER_CACHE_DIR, or
+        cache_dir: where prepared datasets are kept; None means $FER_CACHE_DIR/datasets, or
             ~/.cache/fer_jax/datasets.
 
     Raises:
@@ -140,7 +141,7 @@ def load_faces(
             that can not be written (a full disk).
     """
     source = find_source(path)
-    folder = cache_folder(cache_dir) / entry_name(source.fingerprint, on_error)
+    folder = (cache_dir or cache_folder("datasets")) / entry_name(source.fingerprint, on_error)
     if not _dataset(folder).is_dir():
         _prepare(source, folder, on_error)
     try:

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from fer_jax.data.cache import cache_folder, disk_reason, make_room
+from fer_jax.data.cache import disk_reason, make_room
 from fer_jax.data.drawing.portrait import portrait
 from fer_jax.data.faces import Faces
 from fer_jax.errors import ConfigError, DataError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.machine.cache_folder import cache_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def load_synthetic(
     Args:
         seed: names the collection, >= 0.
         counts: split name (train, validation, test) -> number of faces, >= 1.
-        cache_dir: where prepared datasets are kept; None means $FER_CACHE_DIR, or
+        cache_dir: where prepared datasets are kept; None means $FER_CACHE_DIR/datasets, or
             ~/.cache/fer_jax/datasets. Deleting it is always safe.
 
     Returns:
@@ -126,7 +127,7 @@ def load_synthetic(
     """
     counts = _checked(seed, counts)
     sizes = "-".join(f"{split}{count}" for split, count in counts.items())
-    folder = cache_folder(cache_dir) / f"synthetic-seed{seed}-{sizes}"
+    folder = (cache_dir or cache_folder("datasets")) / f"synthetic-seed{seed}-{sizes}"
     dataset = folder / SyntheticFaces.name / RENDERER_VERSION
     if not dataset.is_dir():
         _prepare(seed, counts, dataset)

@@ -14,17 +14,11 @@ import scipy.stats
 
 from fer_jax.config import Config, to_dict
 from fer_jax.evaluation import metrics
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import Variables, digest, parameter_count
 
 _PACKAGES = ("fer_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 _PACKAGES += ("opencv-python-headless", "tensorflow-datasets")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities, float64 [N, 7], of logits [N, 7]."""
-    logits = logits.astype(np.float64)
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponents / exponents.sum(axis=1, keepdims=True)
 
 
 def split_report(

@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.inference.compilation import compile_inference, cores
+from fer_jax.inference.compilation import compile_inference
 from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.predictor import MAX_BATCH
-from fer_jax.machine.processor import cpu_name
+from fer_jax.machine.processor import cpu_name, usable_cores
 from fer_jax.saved_model import SavedModel
 
 _SECONDS = 0.6  # of calls of each batch size: some hundred of one face, a dozen of the largest
@@ -57,7 +57,7 @@ def measure_speed(
         "faces_per_second": MAX_BATCH / many,
         "processor": cpu_name() if device.platform == "cpu" else device.device_kind,
         "platform": device.platform,
-        "cores": cores(),
+        "cores": usable_cores(),
         "jax": jax.__version__,
     }
 

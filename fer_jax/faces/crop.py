@@ -1,6 +1,6 @@
 """Cuts a face out of a photograph so that it looks to the network like a FER2013 picture.
 
-Where the face lies in a FER2013 picture was measured, not guessed: `python -m benchmarks.measure_crop
+Where the face lies in a FER2013 picture was measured, not guessed: `python benchmarks/measure_crop.py
 --data FER2013 --out DIR` runs the detector on the training faces and prints the constants below.
 """
 

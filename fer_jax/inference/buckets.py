@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from fer_jax.inference.compilation import CompileCounter, Precision, compile_inference
+from fer_jax.inference.compilation import CompileCounter, compile_inference
 
 Device = Any  # jax.Device, which is no type to a type checker
 
@@ -46,7 +46,6 @@ class Buckets:
         row: jax.ShapeDtypeStruct,
         max_rows: int,
         devices: Sequence[Device],
-        precision: Precision = "float32",
     ) -> None:
         """Compiles the smallest size and starts to compile the others.
 
@@ -56,13 +55,11 @@ class Buckets:
             row: shape and dtype of one row.
             max_rows: the largest size; rounded up to what the devices divide.
             devices: one, or several to spread a batch over.
-            precision: that the function's matrix products are written with.
         """
         self.sizes = bucket_sizes(max_rows, devices=len(devices))
         self.padding = 0
         self._function, self._row = function, row
         self._platform: str = devices[0].platform
-        self._precision: Precision = precision
         self._padding = _CPU_PADDING if self._platform == "cpu" else _PADDING
         self._layouts = _Layouts(constants, devices)
         self._counter = CompileCounter()
@@ -118,7 +115,7 @@ class Buckets:
         return compiled.lower(self._layouts.constants(size), rows)
 
     def _compile(self, lowered: Any) -> Any:
-        return compile_inference(lowered, platform=self._platform, precision=self._precision)
+        return compile_inference(lowered, platform=self._platform)
 
     def _compile_others(self) -> None:
         # The largest first: a folder of pictures waits for that one.

@@ -7,17 +7,16 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
-_YNN = "xla_cpu_experimental_ynn_fusion_type"
-_CPU_OPTIONS = {_YNN: ""}  # no fusion is YNN's
-_BFLOAT16_CPU_OPTIONS = {_YNN: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.machine.processor import usable_cores
+
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no YNN fusions
 # What an XLA answers that does not know them.
 _UNKNOWN = ("No such compile option", "is not a valid enum value")
-
-Precision = Literal["float32", "bfloat16"]  # of what is multiplied; sums are float32
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # also when the cache had the program
 
@@ -33,8 +32,7 @@ def use_private_cache() -> Path | None:
     """
     if getattr(jax.config, "jax_compilation_cache_dir", None):
         return None
-    base = Path(os.environ.get("FER_CACHE_DIR") or "~/.cache/fer_jax").expanduser()
-    folder = base.absolute() / "xla"
+    folder = cache_folder("xla").absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
@@ -54,39 +52,29 @@ def leave_cores_for_others() -> None:
     A server has other work for them. On two cores, four faces take as long with one of XLA's threads as
     with two, and a third less CPU time. Where $NPROC says how many threads there are, that holds.
     """
-    os.environ.setdefault("NPROC", str(max(1, cores() // 2)))
+    os.environ.setdefault("NPROC", str(max(1, usable_cores() // 2)))
 
 
 def threads() -> int:
     """Returns how many threads XLA computes with on this process's CPU."""
     told = os.environ.get("NPROC", "")
-    return max(1, int(told)) if told.isdecimal() else cores()
+    return max(1, int(told)) if told.isdecimal() else usable_cores()
 
 
-def cores() -> int:
-    """Returns how many this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def compile_inference(lowered: Any, *, platform: str, precision: Precision = "float32") -> Any:
+def compile_inference(lowered: Any, *, platform: str) -> Any:
     """Compiles a lowered function as inference of a few rows runs fastest.
 
-    On a CPU, XLA's newer fusions cost small convolutions up to half their time (training gains by
-    them), but matrix products of bfloat16 numbers are fast by them only; an XLA that does not know how
-    to choose makes its own choice.
+    On a CPU, XLA's YNN fusions cost small convolutions up to half their time, although training gains
+    from them. An XLA that does not know the option uses its defaults.
 
     Args:
         lowered: a `jax.stages.Lowered`.
         platform: of the devices it is for, "cpu" or another.
-        precision: that its matrix products were written with.
     """
     if platform != "cpu":
         return lowered.compile()
-    options = _CPU_OPTIONS if precision == "float32" else _BFLOAT16_CPU_OPTIONS
     try:
-        return lowered.compile(compiler_options=options)
+        return lowered.compile(compiler_options=_CPU_OPTIONS)
     except jax.errors.JaxRuntimeError as error:
         if not any(reason in str(error) for reason in _UNKNOWN):
             raise

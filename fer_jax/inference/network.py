@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import flax.errors
 import flax.linen as nn
@@ -16,8 +16,7 @@ import numpy as np
 from fer_jax import models
 from fer_jax.errors import CheckpointError
 from fer_jax.faces.preprocess import FACE_SIZE, standardise
-from fer_jax.inference.compilation import Precision, threads
-from fer_jax.machine.processor import multiplies_bfloat16
+from fer_jax.inference.compilation import threads
 from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
 from fer_jax.saved_model import SavedModel, first_line
@@ -27,7 +26,7 @@ _EXAMPLE = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)  # of 
 
 
 def inference_function(
-    saved: SavedModel, *, devices: Sequence[Any] = (), precision: Precision = "float32"
+    saved: SavedModel, *, devices: Sequence[Any] = ()
 ) -> tuple[Callable[[Any, jax.Array], jax.Array], dict[str, Any]]:
     """Returns variables, uint8 [B, 48, 48] -> float32 logits [B, 7], and the variables to call it with.
 
@@ -35,34 +34,17 @@ def inference_function(
         saved: the network.
         devices: on which it is to run fast, if that is known. On one CPU it convolves by `winograd`,
             some faces at a time.
-        precision: of its products there; see `available`.
 
     Raises:
         CheckpointError: the network is not one of this version's, or the weights are of another.
     """
     model, variables = inference_parts(saved)
     if [device.platform for device in devices] == ["cpu"]:
-        dtype = jnp.dtype(precision)
-        transformed = with_winograd(model, variables, example=_EXAMPLE, dtype=dtype)
+        transformed = with_winograd(model, variables, example=_EXAMPLE)
         if transformed is not None:
             by_pieces = functools.partial(_logits_by_pieces, piece=winograd.piece(threads()))
             return functools.partial(by_pieces, model=model), transformed
     return functools.partial(_logits, model=model), variables
-
-
-def available(precision: Precision, *, devices: Sequence[Any]) -> Precision:
-    """Returns the precision to ask `inference_function` for on these devices.
-
-    It is float32 unless they are one CPU that multiplies bfloat16 numbers fast, and XLA has one thread:
-    jax 0.10 does not spread such products over threads, and two of them take as long with float32.
-
-    Raises:
-        ValueError: no such precision.
-    """
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
-    one_cpu = [device.platform for device in devices] == ["cpu"]
-    return precision if one_cpu and threads() == 1 and multiplies_bfloat16() else "float32"
 
 
 def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:

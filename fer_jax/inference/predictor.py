@@ -18,12 +18,13 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detector, make_detector
 from fer_jax.inference.buckets import Buckets, Device
-from fer_jax.inference.compilation import Precision, use_private_cache
+from fer_jax.inference.compilation import use_private_cache
 from fer_jax.inference.crops import Images, as_faces, as_rgb
 from fer_jax.inference.explanation import Explanation, explained
 from fer_jax.inference.grad_cam import class_maps_function
-from fer_jax.inference.network import FACE, available, inference_function
+from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.prediction import Face, Prediction
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SHIPPED, SavedModel, calibration, load_model
 
 __all__ = ["MAX_BATCH", "Explanation", "Face", "Prediction", "Predictor"]
@@ -40,10 +41,6 @@ class Predictor:
         temperature: that logits are divided by (Guo et al., 2017), fitted on the validation split.
         uncertain_below: the confidence that the most confident 80 % of the validation faces reach.
         bucket_sizes: batch sizes that are compiled; inputs are cut and filled up to them.
-        precision: "float32" or, where that was asked for, XLA has one thread and this CPU multiplies
-            such numbers fast, "bfloat16": factors of the products in `models.winograd` are then rounded
-            to that, which are most of `resnet_small`'s. It takes a quarter to half less time and moves
-            probabilities by 0.0007 in the mean, of 4,300 faces by 0.005 at most.
     """
 
     def __init__(
@@ -53,7 +50,6 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         flip: bool = False,
         devices: Sequence[Device] | None = None,
-        precision: Precision = "float32",
     ) -> None:
         """Compiles the network; see `load`, which reads the checkpoint too.
 
@@ -62,7 +58,6 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
-            precision: see the attribute; on other devices always float32.
 
         Raises:
             CheckpointError: the network is not one of this version's.
@@ -71,15 +66,13 @@ class Predictor:
         self.temperature, self.uncertain_below = calibration(saved)
         self._detector = threading.local()  # OpenCV's are not safe to share
         self._on = devices or _devices()
-        self.precision = available(precision, devices=self._on)
-        logits, variables = inference_function(saved, devices=self._on, precision=self.precision)
+        logits, variables = inference_function(saved, devices=self._on)
         self._buckets = Buckets(
             logits,
             variables,
             row=FACE,
             max_rows=max_batch,
             devices=self._on,
-            precision=self.precision,
         )
         self._explaining = threading.Lock()
         self._map_buckets: Buckets | None = None
@@ -93,7 +86,6 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         flip: bool = False,
         devices: Sequence[Device] | None = None,
-        precision: Precision = "float32",
     ) -> Predictor:
         """Reads a checkpoint and compiles it, the larger batches in the background.
 
@@ -104,14 +96,13 @@ class Predictor:
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
-            precision: see the attribute; on other devices always float32.
 
         Raises:
             CheckpointError: there is none, it is damaged, or of a network this version does not know.
         """
         use_private_cache()
         saved = load_model(SHIPPED if path is None else Path(path).expanduser())
-        return cls(saved, max_batch=max_batch, flip=flip, devices=devices, precision=precision)
+        return cls(saved, max_batch=max_batch, flip=flip, devices=devices)
 
     def __call__(self, images: Images, *, flip: bool | None = None) -> Prediction:
         """Returns what face crops express.
@@ -236,9 +227,7 @@ class Predictor:
         return self._detector.value
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        scaled = logits / np.float32(self.temperature)
-        exponents = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return exponents / exponents.sum(axis=1, keepdims=True)
+        return softmax(logits / self.temperature).astype(np.float32)
 
 
 def _devices() -> list[Device]:

@@ -7,7 +7,6 @@ simulated devices: XLA uses two cores a third better as two devices than as one.
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TypeVar
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fer_jax.errors import ConfigError
+from fer_jax.machine.processor import usable_cores
 
 # Smaller parts of a batch are spent on the devices' waiting for each other.
 _CPU_BATCH = 16
@@ -24,9 +24,8 @@ Tree = TypeVar("Tree")
 
 def simulate_cpu_devices(count: int) -> None:
     """Splits the CPU into `count` devices (0: one a core), unless the process has used JAX already."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # what JAX raises once its backends are up
-        jax.config.update("jax_num_cpu_devices", count or cores or 1)
+        jax.config.update("jax_num_cpu_devices", count or usable_cores())
 
 
 def data_mesh(*, devices: int, batch_size: int) -> Mesh:

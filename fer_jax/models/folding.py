@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.typing import DTypeLike
 
 from fer_jax.models import winograd
 
@@ -88,17 +87,15 @@ def with_winograd(
     variables: Mapping[str, Any],
     *,
     example: jax.ShapeDtypeStruct,
-    dtype: DTypeLike = np.float32,
 ) -> dict[str, Any] | None:
     """Returns variables with which `apply_folded` convolves by `winograd` where that is faster.
 
-    Faster it is for a few faces at a time, see `winograd.piece`. None where it is for no convolution.
+    It is faster for small batches, see `winograd.piece`. Returns None if no convolution qualifies.
 
     Args:
         model: as `fold_batch_norm` takes it.
         variables: folded ones.
         example: shape and dtype of x.
-        dtype: that factors of its products are rounded to.
     """
     params: dict[_Path, Any] = dict(flatten_dict(variables["params"]))
     found: list[_Path] = []
@@ -119,7 +116,7 @@ def with_winograd(
         return None
     for layer in found:
         places = winograd.transform_kernel(params[*layer, "kernel"])
-        params[*layer, _PLACES] = places.astype(dtype)
+        params[*layer, _PLACES] = places
     return {**variables, "params": unflatten_dict(params)}
 
 

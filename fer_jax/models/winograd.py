@@ -5,12 +5,9 @@ convolving is a product for each of 16 places, in place of 36 (Lavin and Gray, 2
 arXiv:1509.09308); over all patches these are 16 matrix products, which is what CPUs do best. In
 float32 the answer differs from the direct convolution's by about 1e-6 of its largest value.
 
-On one core `resnet_small` then takes a quarter to a third less time for 2 to 8 faces. Of a large batch
-what is saved is lost again to the memory it takes, so that goes through in pieces. Training gains
-nothing either way. Accelerators' compilers choose such algorithms themselves.
-
-Some CPUs multiply bfloat16 numbers up to twice as fast. On one core of such a one (jax 0.10.2) the
-network then takes 35 to 52, 28 to 32 and 28 % less time for 1, 4 and 16 faces.
+On one core `resnet_small` then takes a quarter to a third less time for 2 to 8 faces. On large batches
+memory traffic cancels the gain, so they run in pieces. Training gains nothing either way. Accelerators'
+compilers choose such algorithms themselves.
 """
 
 from __future__ import annotations
@@ -49,20 +46,16 @@ def transform_kernel(kernel: np.ndarray) -> np.ndarray:
 
 
 def convolve(x: jax.Array, places: jax.Array) -> jax.Array:
-    """Convolves [B, H, W, C], zeros around it, with a kernel's places [4, 4, C, D]: [B, H, W, D].
-
-    What is multiplied is rounded to the dtype of `places`; sums and the answer are float32.
-    """
+    """Convolves [B, H, W, C], zeros around it, with a kernel's places [4, 4, C, D]: [B, H, W, D]."""
     batch, height, width, channels = x.shape
     rows, columns = math.ceil(height / 2), math.ceil(width / 2)
     x = jnp.pad(x, ((0, 0), (1, 2 * rows - height + 1), (1, 2 * columns - width + 1), (0, 0)))
     x = _to_places(x.reshape(batch, rows + 1, 2, -1))
     x = _to_places(x.reshape(4 * batch * rows, columns + 1, 2, -1))
     products = lax.dot_general(
-        x.reshape(16, -1, channels).astype(places.dtype),
+        x.reshape(16, -1, channels),
         places.reshape(16, channels, -1),
         (((2,), (1,)), ((0,), (0,))),
-        preferred_element_type=jnp.float32,
     )
     y = _from_places(products.reshape(4, -1))
     y = _from_places(y.reshape(2, 4, -1).swapaxes(0, 1))

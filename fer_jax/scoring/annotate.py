@@ -20,6 +20,7 @@ from fer_jax.errors import FerError
 from fer_jax.faces.annotate import FaceLabel, annotate
 from fer_jax.machine.files import write_bytes
 from fer_jax.media.decoder import Decoder
+from fer_jax.media.encoding import jpeg
 from fer_jax.media.images import MediaError
 from fer_jax.media.video import Frame, VideoReader
 from fer_jax.scoring.rows import Row
@@ -188,14 +189,16 @@ def annotated_path(folder: Path, path: Path) -> Path:
 
 
 def _write_picture(target: Path, image: np.ndarray) -> None:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     # JPEG ends at 65,500 pixels a side; few pictures go there, and PNG takes them.
-    ending = ".jpg" if max(image.shape[:2]) <= 65_500 else ".png"
-    encoded = cv2.imencode(ending, bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    if max(image.shape[:2]) <= 65_500:
+        ending, encoded = ".jpg", jpeg(image, quality=_JPEG_QUALITY)
+    else:
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        ending, encoded = ".png", cv2.imencode(".png", bgr)[1].tobytes()
     if ending != ".jpg" or target.suffix.lower() not in _JPEG:
         target = target.with_name(target.name + ending)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(target, encoded.tobytes())
+    write_bytes(target, encoded)
 
 
 def _open_writer(

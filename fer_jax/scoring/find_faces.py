@@ -12,6 +12,7 @@ import numpy as np
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector
 from fer_jax.media.decoder import Decoder, DecoderUnavailableError
+from fer_jax.media.encoding import jpeg
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _PICTURE_SIZE = 96  # pixels; of the faces in the summary
@@ -62,5 +63,4 @@ def _picture(image: np.ndarray, detection: Detection) -> bytes:
     face = crop_face(image, detection, size=_PICTURE_SIZE)
     if max(face.shape[:2]) > _PICTURE_SIZE:
         face = cv2.resize(face, (_PICTURE_SIZE, _PICTURE_SIZE), interpolation=cv2.INTER_AREA)
-    bgr = cv2.cvtColor(face, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+    return jpeg(face, quality=80)

@@ -8,7 +8,6 @@ when it is begun to when its turn to be written has come, so memory does not gro
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
 from fer_jax.scoring.find_faces import look
 from fer_jax.scoring.stages import Stages
@@ -59,7 +59,7 @@ class Pipeline:
     def __init__(self, source: Iterator[View], stages: Stages) -> None:
         """Prepares to look at the views of `source`; nothing starts before the context is entered."""
         self._source, self._stages = source, stages
-        count = stages.threads or len(os.sched_getaffinity(0))
+        count = stages.threads or usable_cores()
         self._most_in_flight = _VIEWS_IN_FLIGHT * stages.batch_size + count
         self._source_lock = threading.Lock()
         lock = threading.Lock()

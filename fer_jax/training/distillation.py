@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.evaluation.evaluation import saved_logits
-from fer_jax.evaluation.reports import softmax
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, calibration
 
 

@@ -13,6 +13,7 @@ from fer_jax.errors import TrainingError
 from fer_jax.evaluation import plots, reports
 from fer_jax.machine import sharding
 from fer_jax.machine.files import read_rows, write_json
+from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import FOLDER, Variables, load_model
 from fer_jax.training import workdir
 from fer_jax.training.program import Program, validate
@@ -79,7 +80,7 @@ def _judge(program: Program, variables: Variables) -> _Judged:
     labels = program.validation.labels
     report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
     temperature = reports.fit_temperature(logits, labels)
-    probabilities = reports.softmax(logits / temperature)
+    probabilities = softmax(logits / temperature)
     threshold = reports.confidence_threshold(probabilities)
     calibrated = reports.calibrated_figures(probabilities, labels, uncertain_below=threshold)
     return _Judged(report, temperature, threshold, calibrated)

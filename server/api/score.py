@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from aiohttp import web
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.annotate import FaceLabel, annotate
+from fer_jax.media.encoding import jpeg
 from server.access.keys import SETTINGS, UPLOAD_PACE, UPLOADS
 from server.access.refusal import ApiError
 from server.access.security import client_address
@@ -91,11 +91,10 @@ def _draw(
         FaceLabel(box=_box(found, n), probabilities=row, uncertain=bool(uncertain[n]))
         for n, row in enumerate(probabilities)
     ]
-    drawn = cv2.cvtColor(annotate(image, labels), cv2.COLOR_RGB2BGR)
-    done, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ApiError(422, "bad_image", "the picture can not be written as a JPEG")
-    return jpeg.tobytes()
+    try:
+        return jpeg(annotate(image, labels), quality=quality)
+    except ValueError as error:
+        raise ApiError(422, "bad_image", str(error)) from None
 
 
 def _image_json(

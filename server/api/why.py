@@ -12,11 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.media import encoding
 from server.access.keys import EXPLANATIONS, SETTINGS
 from server.access.refusal import ApiError
 from server.access.security import client_address
 from server.api.cameras import pipeline_of
-from server.live import picture
 from server.live.camera_pipeline import Pipeline
 from server.live.explainer import Explainer
 from server.live.keys import EXPLAINER, LIFECYCLE, UPLOAD_POOL
@@ -109,4 +109,4 @@ def _draw(
     explainer: Explainer, face: LastFace, expression: str, *, quality: int
 ) -> tuple[bytes, bool]:
     drawn = explainer.draw(face.crop, expression=expression)
-    return picture.encode(drawn.picture, quality), drawn.evidence
+    return encoding.jpeg(drawn.picture, quality=quality), drawn.evidence

@@ -17,6 +17,7 @@ import numpy as np
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detection, Detector, make_detector
 from fer_jax.faces.track import Look
+from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
 
 P = ParamSpec("P")
@@ -68,7 +69,7 @@ class DetectPool:
         self._size, self._niceness, self._decodes = detect_size, niceness, decodes
         self._local = threading.local()
         self._decoders: list[Decoder] = []
-        self.threads = threads or min(8, max(2, os.cpu_count() or 2))
+        self.threads = threads or min(8, max(2, usable_cores()))
         self._places = asyncio.Semaphore(self.threads)
         # Drawing a frame that is nearly done goes before looking at the next.
         self._aside = concurrent.futures.ThreadPoolExecutor(

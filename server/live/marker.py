@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fer_jax.media import encoding
 from server.cameras.frames import Frame
 from server.live import picture
 from server.live.analysis import Analysis
@@ -127,7 +128,7 @@ class Marker:
                 self._camera, width=analysis.width, height=analysis.height, quality=self._quality
             )
         else:
-            jpeg = picture.encode(canvas, self._quality)
+            jpeg = encoding.jpeg(canvas, quality=self._quality)
             stages["encode"] = time.monotonic() - drawn_s
         analysis = dataclasses.replace(analysis, stages=stages)
         return Marked(analysis=analysis, canvas=canvas, jpeg=jpeg)

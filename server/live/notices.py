@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fer_jax.media import encoding
 from server.cameras.camera import Camera, CameraState
 from server.live import picture
 from server.live.broadcast import Broadcast, Part
@@ -93,7 +94,7 @@ class Notices:
         )
         now_s = time.monotonic()
         return Part(
-            jpeg=picture.encode(canvas, self._settings.jpeg_quality),
+            jpeg=encoding.jpeg(canvas, quality=self._settings.jpeg_quality),
             number=state.frames,
             captured_s=now_s,
             wall_s=time.time(),

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_jax.faces.annotate import FaceLabel, annotate
 from fer_jax.faces.text import put_text, text_mask
+from fer_jax.media.encoding import jpeg
 from server.live.analysis import TrackedFace
 
 Box = tuple[float, float, float, float]
@@ -86,20 +87,11 @@ def notice(
     return canvas
 
 
-def encode(canvas: np.ndarray, quality: int) -> bytes:
-    """Returns uint8 [H, W, 3] RGB as JPEG; `quality` is 1 to 100."""
-    bgr = cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise ValueError(f"a picture of {canvas.shape} can not be a JPEG")
-    return data.tobytes()
-
-
 @functools.lru_cache(maxsize=64)
 def withheld(title: str, *, width: int, height: int, quality: int) -> bytes:
     """Returns the JPEG that stands for all pictures of a camera that shows none."""
     text = "no picture is sent, results only"
-    return encode(notice(title, text, width=width, height=height), quality)
+    return jpeg(notice(title, text, width=width, height=height), quality=quality)
 
 
 def _mirrored(box: Box, width: int) -> Box:

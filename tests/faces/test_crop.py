@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measure_crop import measure
 from sample_media import photo
 
-from benchmarks.measure_crop import measure
 from fer_jax.data.faces import Faces
 from fer_jax.errors import FerError
 from fer_jax.faces.crop import (

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.media import encoding
 from server.live import picture
 from server.live.analysis import TrackedFace
 
@@ -77,7 +78,7 @@ def test_a_picture_survives_encoding():
     gradient = np.zeros((240, 320, 3), np.uint8)
     gradient[..., 0] = np.linspace(0, 255, 320)
     gradient[..., 2] = np.linspace(255, 0, 240)[:, None]
-    back = decoded(picture.encode(gradient, 90))
+    back = decoded(encoding.jpeg(gradient, quality=90))
     assert back.shape == gradient.shape
     assert np.abs(back.astype(int) - gradient).mean() < 3
 
@@ -118,6 +119,6 @@ def test_any_face_in_any_picture_can_be_hidden_marked_and_encoded(width, height,
     drawn = picture.draw(
         image, [face(*box) for box in places], mirror=mirror, pixelate=True, lost=places
     )
-    assert decoded(picture.encode(drawn, 80)).shape == image.shape
+    assert decoded(encoding.jpeg(drawn, quality=80)).shape == image.shape
     assert picture.notice("a", "b c", width=width, height=height).shape == image.shape
     np.testing.assert_array_equal(image, before)

@@ -5,8 +5,9 @@ from sklearn import metrics as sklearn_metrics
 
 from fer_jax.evaluation import metrics
 from fer_jax.evaluation.metrics import Sums
-from fer_jax.evaluation.reports import fit_temperature, softmax
+from fer_jax.evaluation.reports import fit_temperature
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.models.probabilities import softmax
 
 
 @pytest.fixture

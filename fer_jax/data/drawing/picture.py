@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from fer_jax.data.degradations import compressed
 from fer_jax.data.drawing.strokes import Dice, Stroke
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
@@ -145,9 +146,5 @@ def photograph(painted: np.ndarray, shading: np.ndarray, dice: Dice, pose: Pose)
     picture = picture + noise * dice.rng.standard_normal(picture.shape, dtype=np.float32)
     picture = np.clip(picture, 0, 255).astype(np.uint8)
     if dice.chance(0.5):
-        quality = int(dice.uniform(70, 97))
-        packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        unpacked = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
-        assert unpacked is not None  # it was packed the line before
-        return unpacked
+        picture = compressed(picture, int(dice.uniform(70, 97)))
     return picture
