@@ -20,9 +20,9 @@ from fer_jax.inference.compilation import compile_inference
 from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.predictor import MAX_BATCH, Predictor
 from fer_jax.media.images import MAX_PIXELS, read_image
-from fer_jax.scoring.progress import ProgressReporter
+from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import path_text
-from fer_jax.scoring.run import Settings, run
+from fer_jax.scoring.run import ScoringOptions, run
 from fer_jax.scoring.writers import read_rows
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     predictor = Predictor.load(arguments.checkpoint, max_batch=arguments.batch_size)
     predictor.wait()
     folder = tempfile.TemporaryDirectory()
-    settings = Settings(
+    settings = ScoringOptions(
         out=Path(folder.name) / "faces.csv",
         resume=False,
         detector=arguments.detector,
@@ -54,7 +54,7 @@ def main() -> None:
 
     def score(count: int) -> None:
         for _ in range(count):
-            run(paths, predictor, settings, ProgressReporter())
+            run(paths, predictor, settings, ScoringProgress())
         faces = Counter(row.path for row in read_rows(settings.out) if row.status == "ok")
         found = [faces[path_text(path)] for path in paths]
         Path(arguments.found).write_text(json.dumps(found))

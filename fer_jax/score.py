@@ -28,8 +28,8 @@ from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
 from fer_jax.inference.predictor import MAX_BATCH, Predictor
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.scoring.progress import ProgressReporter
-from fer_jax.scoring.run import Outcome, Settings, check, run
+from fer_jax.scoring.progress import ScoringProgress
+from fer_jax.scoring.run import Outcome, ScoringOptions, check, run
 
 _STDIN = "-"
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
             count = None
             if _STDIN not in options.inputs:
                 count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
-            with ProgressReporter(count=count) as reporter:
+            with ScoringProgress(count=count) as reporter:
                 outcome = run(paths, predictor, settings, reporter)
     except Stopped as stop:
         print(
@@ -108,8 +108,8 @@ def _parser() -> command.Parser:
     return parser
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
+def _settings(options: argparse.Namespace) -> ScoringOptions:
+    return ScoringOptions(
         out=options.out,
         resume=options.resume,
         detector=options.detector,
@@ -141,7 +141,7 @@ def _detect_size(text: str) -> DetectSize:
     return "full" if text == "full" else _count(text)
 
 
-def _check(inputs: Sequence[str], settings: Settings) -> None:
+def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
     """Refuses what can not end well, before the network is loaded."""
     check(settings)
     summary, annotate = settings.summary, settings.annotate
@@ -210,7 +210,7 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _closing_line(outcome: Outcome, settings: Settings, *, seconds: float) -> str:
+def _closing_line(outcome: Outcome, settings: ScoringOptions, *, seconds: float) -> str:
     inputs = outcome.inputs
     per_second = 1 / max(seconds, 1e-9)
     return (

@@ -34,7 +34,7 @@ from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.program import Program, assemble
-from fer_jax.training.progress import ProgressReporter
+from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.starting import load_start
 from fer_jax.training.state import TrainState
 
@@ -240,7 +240,7 @@ def _train(
         whole = row["face_size"] == FACE_SIZE  # on smaller faces, figures are of another network
         checkpoints.save(state, kept, about=about, metrics=figures if whole else None)
 
-    reporter = ProgressReporter(
+    reporter = TrainingProgress(
         folder,
         total_steps=program.total_steps,
         epochs=program.config.epochs,

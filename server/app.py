@@ -11,7 +11,7 @@ import contextlib
 from aiohttp import web
 
 from server import startup
-from server.access.admission import Doors
+from server.access.admission import Admission
 from server.access.keys import (
     ATTEMPTS,
     EVENTS,
@@ -54,12 +54,12 @@ def make_app(settings: Settings) -> web.Application:
     app[SOCKETS] = StuckSockets(
         stuck_s=limits.stuck_viewer_s, on_close=lambda: metrics.rejected("slow_reader")
     )
-    app[STREAMS] = _viewer_doors("viewers", settings)
-    app[EVENTS] = _viewer_doors("listeners", settings)
-    app[UPLOADS] = _work_doors(
+    app[STREAMS] = _viewer_admission("viewers", settings)
+    app[EVENTS] = _viewer_admission("listeners", settings)
+    app[UPLOADS] = _work_admission(
         "requests with images", most=limits.uploads, each=limits.uploads_per_address
     )
-    app[EXPLANATIONS] = _work_doors(
+    app[EXPLANATIONS] = _work_admission(
         "explanations under way", most=limits.explanations, each=limits.explanations_per_address
     )
     app[pages.FILES] = pages.read_files()
@@ -70,13 +70,13 @@ def make_app(settings: Settings) -> web.Application:
     return app
 
 
-def _work_doors(what: str, *, most: int, each: int) -> Doors:
-    return Doors(what, most=most, most_per_address=each, status=429, code="overloaded")
+def _work_admission(what: str, *, most: int, each: int) -> Admission:
+    return Admission(what, most=most, most_per_address=each, status=429, code="overloaded")
 
 
-def _viewer_doors(what: str, settings: Settings) -> Doors:
+def _viewer_admission(what: str, settings: Settings) -> Admission:
     limits = settings.limits
-    return Doors(
+    return Admission(
         what,
         most=limits.viewers,
         most_per_address=limits.viewers_per_address,

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.errors import FerError
-from server.access.admission import Doors, Full
+from server.access.admission import Admission, Full
 from server.access.keys import SOCKETS
 from server.access.refusal import ApiError
 from server.access.security import HEADERS
@@ -54,9 +54,11 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
         try:
             await runner.setup()
             assert runner.server is not None
-            doors = _connection_doors(settings)
+            admission = _connection_admission(settings)
             accepting = await loop.create_server(
-                functools.partial(Connection, runner.server, doors, sockets, settings, loop=loop),
+                functools.partial(
+                    Connection, runner.server, admission, sockets, settings, loop=loop
+                ),
                 sock=bound,
                 backlog=_BACKLOG,
             )
@@ -71,12 +73,12 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_doors", "_network", "_sockets")
+    __slots__ = ("_admission", "_network", "_sockets")
 
     def __init__(
         self,
         server: web.Server,
-        doors: Doors,
+        admission: Admission,
         sockets: StuckSockets,
         settings: Settings,
         *,
@@ -92,14 +94,14 @@ class Connection(web.RequestHandler):
             access_log=None,  # pyright: ignore[reportArgumentType] - as documented
             auto_decompress=False,
         )
-        self._doors, self._sockets, self._network = doors, sockets, None
+        self._admission, self._sockets, self._network = admission, sockets, None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hangs up where there are too many."""
         assert isinstance(transport, asyncio.Transport)
         address = (transport.get_extra_info("peername") or ("",))[0]
         try:
-            self._network = self._doors.enter(address)
+            self._network = self._admission.enter(address)
         except Full:
             transport.abort()
             return
@@ -111,7 +113,7 @@ class Connection(web.RequestHandler):
         if self.transport is not None:
             self._sockets.remove(self.transport)
         if self._network is not None:
-            self._doors.leave(self._network)
+            self._admission.leave(self._network)
             self._network = None
         super().connection_lost(exc)
 
@@ -144,9 +146,9 @@ class Connection(web.RequestHandler):
         return response
 
 
-def _connection_doors(settings: Settings) -> Doors:
+def _connection_admission(settings: Settings) -> Admission:
     limits = settings.limits
-    return Doors(
+    return Admission(
         "connections",
         most=limits.connections,
         most_per_address=limits.connections_per_address,

@@ -16,24 +16,24 @@ from aiohttp import web
 
 from fer_jax.faces.detect import DETECT_SIZE
 from fer_jax.inference.predictor import Predictor
-from server.access.keys import SETTINGS, SOCKETS, UPLOAD_PACE
-from server.access.load_shedding import UploadPace
+from server.access.keys import LOAD_SHEDDING, SETTINGS, SOCKETS
+from server.access.load_shedding import LoadShedding
 from server.cameras.opening import open_cameras
 from server.live.batcher import Batcher
-from server.live.camera_pipeline import Pipeline
-from server.live.detection_threads import DetectPool
+from server.live.camera_pipeline import CameraPipeline
+from server.live.detection_threads import DetectionThreads
 from server.live.explainer import Explainer
 from server.live.keys import (
     BATCHER,
     CAMERAS,
-    DETECT_POOL,
+    DETECTION_THREADS,
     EXPLAINER,
     LIFECYCLE,
     METRICS,
     PARTS,
     PIPELINES,
     PREDICTOR,
-    UPLOAD_POOL,
+    UPLOAD_THREADS,
 )
 from server.live.lifecycle import Lifecycle
 from server.live.multipart import PartBytes
@@ -85,14 +85,14 @@ async def network(app: web.Application) -> AsyncIterator[None]:
 
 async def detectors(app: web.Application) -> AsyncIterator[None]:
     """Starts the threads for OpenCV's work, those for cameras and those for uploads."""
-    app[DETECT_POOL] = live = DetectPool(detect_size=app[SETTINGS].detect_size)
-    app[UPLOAD_POOL] = uploads = DetectPool(
+    app[DETECTION_THREADS] = live = DetectionThreads(detect_size=app[SETTINGS].detect_size)
+    app[UPLOAD_THREADS] = uploads = DetectionThreads(
         detect_size=DETECT_SIZE,
         threads=_UPLOAD_THREADS,
         niceness=_UPLOAD_NICENESS,
         decodes=app[SETTINGS].limits.image_pixels,
     )
-    app[UPLOAD_PACE] = UploadPace(
+    app[LOAD_SHEDDING] = LoadShedding(
         most_s=_PACE * app[SETTINGS].limits.request_deadline_s, threads=_UPLOAD_THREADS
     )
     try:
@@ -105,9 +105,9 @@ async def detectors(app: web.Application) -> AsyncIterator[None]:
 async def pipelines(app: web.Application) -> AsyncIterator[None]:
     """Lets every camera's frames flow."""
     app[PIPELINES] = made = {
-        name: Pipeline(
+        name: CameraPipeline(
             camera,
-            detect_pool=app[DETECT_POOL],
+            threads=app[DETECTION_THREADS],
             batcher=app[BATCHER],
             metrics=app[METRICS],
             settings=app[SETTINGS],

@@ -25,7 +25,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.layout import ACCEPTED, SPLITS
 from fer_jax.data.reading import Kind, Reading
 from fer_jax.data.records import OnError, Record, Skipped
-from fer_jax.data.sources import Source, find_source
+from fer_jax.data.sources import FaceSource, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
 from fer_jax.faces.preprocess import FACE_SIZE
@@ -157,7 +157,7 @@ def _dataset(folder: Path) -> Path:
     return folder / Fer2013.name / _VERSION
 
 
-def _load(source: Source, folder: Path, splits: Sequence[str] | None) -> LoadedFaces:
+def _load(source: FaceSource, folder: Path, splits: Sequence[str] | None) -> LoadedFaces:
     with contextlib.suppress(OSError):  # a cache that can only be read serves as well
         os.utime(folder)
     builder = tfds.builder_from_directory(_dataset(folder))
@@ -200,7 +200,7 @@ def _read(builder: Any, split: str) -> Faces:
     return Faces(images=images, labels=labels, names=tuple(names), votes=votes)
 
 
-def _prepare(source: Source, folder: Path, on_error: OnError) -> None:
+def _prepare(source: FaceSource, folder: Path, on_error: OnError) -> None:
     """Reads the source and writes the dataset into `folder`, whole or not at all."""
     started = time.monotonic()
     reading = source.read(on_error)

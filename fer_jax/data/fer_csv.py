@@ -35,7 +35,7 @@ _NUM_PIXELS = FACE_SIZE * FACE_SIZE
 _WHOLE_NUMBERS = re.compile(r"[0-9 \t]*")
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One good row: its place among all rows (from 0), its line in the file (from 1), its face."""
 
     number: int
@@ -68,7 +68,7 @@ def is_face_csv(file: BinaryIO) -> bool:
     return set(_COLUMNS) <= {column.strip(' "\r\n').lower() for column in header.split(",")}
 
 
-def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[Row], int]:
+def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[CsvRow], int]:
     """Reads the faces of fer2013.csv.
 
     Args:
@@ -83,7 +83,7 @@ def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[Row],
     Raises:
         DataError: a bad row, or a header without the three columns.
     """
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     count = 0
     lines = _lines(file, refusals.where + name)
     header = _header(lines, _COLUMNS, refusals.where + name)
@@ -93,7 +93,7 @@ def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[Row],
         except _BadRowError as error:
             refusals.refuse(f"{name}:{line}", str(error))
         else:
-            rows.append(Row(count, line, split, Record(f"{name}:{line}", image, label)))
+            rows.append(CsvRow(count, line, split, Record(f"{name}:{line}", image, label)))
         count += 1
     return rows, count
 
@@ -123,7 +123,7 @@ def read_votes(file: BinaryIO, name: str) -> Votes:
     return Votes(splits, np.array(counts, np.float32).reshape(-1, len(FERPLUS_COLUMNS)))
 
 
-def with_votes(rows: Sequence[Row], count: int, votes: Votes, name: str) -> list[Row]:
+def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> list[CsvRow]:
     """Gives each face its votes; `count` is the number of rows the face csv has, good and bad.
 
     Raises:

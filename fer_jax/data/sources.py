@@ -1,6 +1,6 @@
 """Finds the faces under a user's path, in every form in which people have FER2013.
 
-`find_source` looks at names and at the first bytes of archives only; `Source.read` is the one pass
+`find_source` looks at names and at the first bytes of archives only; `FaceSource.read` is the one pass
 that decodes everything, so that a .tar.xz is unpacked once whatever splits it holds.
 """
 
@@ -38,7 +38,7 @@ class NoFacesError(DataError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class FaceSource:
     """Faces that were found, not yet read.
 
     Attributes:
@@ -115,7 +115,7 @@ class Source:
         return [name for name, place in places if place is not None and place.root == self.root]
 
 
-def find_source(path: Path) -> Source:
+def find_source(path: Path) -> FaceSource:
     """Finds the faces under a path.
 
     Args:
@@ -136,7 +136,7 @@ def find_source(path: Path) -> Source:
     elif path.suffix.lower() == ".csv":
         beside = [name for name in (path.name, fer_csv.VOTES_NAME) if (path.parent / name).exists()]
         members = (file_member(name, path.parent / name) for name in beside)
-        source = Source(path.parent, "csv", "", csv=path.name, members=tuple(members))
+        source = FaceSource(path.parent, "csv", "", csv=path.name, members=tuple(members))
     else:
         source = None
     if source is None:
@@ -144,7 +144,7 @@ def find_source(path: Path) -> Source:
     return source
 
 
-def _in_folder(path: Path) -> Source | None:
+def _in_folder(path: Path) -> FaceSource | None:
     whole = Path(os.path.abspath(path))
     views: list[tuple[Path, str | None]] = [(path, None)]
     if layout.split_of_folder(whole.name):  # the user named data/test rather than data
@@ -153,7 +153,7 @@ def _in_folder(path: Path) -> Source | None:
     for folder, only in views:
         members = folder_members(folder, only=only)
         if found := best_of(filter(None, map(candidate_of, members)), folder):
-            return Source(folder, found.form, found.root, found.csv, tuple(members))
+            return FaceSource(folder, found.form, found.root, found.csv, tuple(members))
         places = ((member.name, layout.place(member.name)) for member in members)
         strangers += [
             f"{(folder / name).parent}: {layout.stranger(place.folder)}"
@@ -165,7 +165,7 @@ def _in_folder(path: Path) -> Source | None:
     return None
 
 
-def _in_archives_of(path: Path) -> Source | None:
+def _in_archives_of(path: Path) -> FaceSource | None:
     """Looks into the archives that lie in a folder, those that are called fer2013 first."""
     names = [member.name for member in folder_members(path) if member.name.count("/") <= 1]
     archives = [path / name for name in names if is_archive(Path(name))]
@@ -191,10 +191,10 @@ def _in_archives_of(path: Path) -> Source | None:
     return None
 
 
-def _in_archive(path: Path, *, limit: int) -> Source | None:
+def _in_archive(path: Path, *, limit: int) -> FaceSource | None:
     with archive_members(path, limit=limit) as members:
         candidates = filter(None, map(candidate_of, members))
         if path.suffix.lower() != ".zip":  # a tar would have to be unpacked to its end
             candidates = itertools.islice(candidates, 1)
         found = best_of(candidates, path)
-    return Source(path, f"archive:{found.form}", found.root, found.csv) if found else None
+    return FaceSource(path, f"archive:{found.form}", found.root, found.csv) if found else None

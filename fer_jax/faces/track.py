@@ -1,6 +1,6 @@
 """Follows faces from frame to frame, and smooths what is said of each over time.
 
-A face is the same one where its box overlaps the place where it was expected, and looks alike where
+A face is the same one where its box overlaps the place where it was expected, and it looks alike where
 crops are given. Everything counts in seconds, so that any frame rate, or a varying one, works alike.
 No clock and no file is touched: the caller says what time it is.
 """
@@ -21,8 +21,8 @@ MAX_GAP_S = 1.0
 TIME_CONSTANT_S = 0.5
 
 _MIN_OVERLAP = 0.2
-# Likeness is the correlation of two looks, less what brightness says against it. In nine seconds of
-# film with two cuts a face kept 0.5 from one frame to the next in 99 % of cases and changed places
+# Likeness is the correlation of two appearances, less what brightness says against it. In nine seconds
+# of film with two cuts a face kept 0.5 from one frame to the next in 99 % of cases and changed places
 # with another at a cut with 0.35 at most; with time a person turns, and as much must be allowed.
 _STRANGER, _STRANGER_MEMORY_S = 0.5, 0.3
 _BRIGHTNESS_SHARE, _BRIGHTNESS_FREE = 0.5, 0.2  # natural logarithms of the mean grey level
@@ -30,47 +30,47 @@ _BRIGHTNESS_SHARE, _BRIGHTNESS_FREE = 0.5, 0.2  # natural logarithms of the mean
 _ALIKE = 0.75
 # A face that overlaps no more may have moved this many of its sizes, if it looks alike.
 _MAX_JUMP = 1.5
-_LOOK_SIDE = 16  # pixels; details smaller than that are expression and noise
-_LOOK_MEMORY_S = 0.2
+_PATTERN_SIDE = 16  # pixels; details smaller than that are expression and noise
+_APPEARANCE_MEMORY_S = 0.2
 _DARK = 8.0  # grey levels that are noise
 _VELOCITY_MEMORY_S = 0.2
 _MAX_EXTRAPOLATION_S = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class Appearance:
     """What a face looks like: float [256], mean 0 and length 1, and the logarithm of its brightness."""
 
     pattern: np.ndarray
     brightness: float
 
     @classmethod
-    def of(cls, crop: np.ndarray) -> Look:
+    def of(cls, crop: np.ndarray) -> Appearance:
         """Looks at a face crop of any size and colour, uint8."""
-        side = (_LOOK_SIDE, _LOOK_SIDE)
+        side = (_PATTERN_SIDE, _PATTERN_SIDE)
         small = cv2.resize(grey_face(crop), side, interpolation=cv2.INTER_AREA).astype(float)
         return cls(_normalised(small.ravel()), math.log(small.mean() + _DARK))
 
-    def towards(self, other: Look, share: float) -> Look:
-        """The look that has come this share of the way to another."""
+    def towards(self, other: Appearance, share: float) -> Appearance:
+        """The appearance that has come this share of the way to another."""
         pattern = self.pattern + share * (other.pattern - self.pattern)
         brightness = self.brightness + share * (other.brightness - self.brightness)
-        return Look(_normalised(pattern), brightness)
+        return Appearance(_normalised(pattern), brightness)
 
 
-_UNSEEN = Look(np.zeros(_LOOK_SIDE**2), math.nan)
+_UNSEEN = Appearance(np.zeros(_PATTERN_SIDE**2), math.nan)
 
 
-def likeness(ones: Sequence[Look], others: Sequence[Look]) -> np.ndarray:
-    """Returns how alike each of M looks is each of N others, float [M, N].
+def likeness(ones: Sequence[Appearance], others: Sequence[Appearance]) -> np.ndarray:
+    """Returns how alike each of M appearances is each of N others, float [M, N].
 
-    1 for the same look, about 0.5 for two persons lit alike, less for more differences.
+    1 for the same appearance, about 0.5 for two persons lit alike, less for more differences.
     """
     patterns, other_patterns = (
-        np.stack([look.pattern for look in side]) for side in (ones, others)
+        np.stack([appearance.pattern for appearance in side]) for side in (ones, others)
     )
     brightness, other_brightness = (
-        np.array([look.brightness for look in side]) for side in (ones, others)
+        np.array([appearance.brightness for appearance in side]) for side in (ones, others)
     )
     apart = np.maximum(0, np.abs(brightness[:, None] - other_brightness) - _BRIGHTNESS_FREE)
     return patterns @ other_patterns.T - _BRIGHTNESS_SHARE * apart
@@ -89,22 +89,24 @@ class _Track:
     box: np.ndarray
     velocity: np.ndarray
     time_s: float
-    look: Look | None
+    appearance: Appearance | None
 
     def expected(self, time_s: float) -> np.ndarray:
         """Where the box should be now, if the face moved on as it did."""
         return self.box + self.velocity * min(time_s - self.time_s, _MAX_EXTRAPOLATION_S)
 
-    def follow(self, box: np.ndarray, look: Look | None, time_s: float) -> None:
+    def follow(self, box: np.ndarray, appearance: Appearance | None, time_s: float) -> None:
         """Takes in where the face was found."""
         step_s = time_s - self.time_s
         if step_s > 0:
             share = 1 - math.exp(-step_s / _VELOCITY_MEMORY_S)
             self.velocity += share * ((box - self.box) / step_s - self.velocity)
-            if look is not None and self.look is not None:
-                look = self.look.towards(look, 1 - math.exp(-step_s / _LOOK_MEMORY_S))
+            if appearance is not None and self.appearance is not None:
+                appearance = self.appearance.towards(
+                    appearance, 1 - math.exp(-step_s / _APPEARANCE_MEMORY_S)
+                )
         self.box, self.time_s = box, time_s
-        self.look = self.look if look is None else look
+        self.appearance = self.appearance if appearance is None else appearance
 
 
 class Tracker:
@@ -125,23 +127,23 @@ class Tracker:
         self,
         detections: Sequence[Detection],
         time_s: float,
-        looks: Sequence[Look] | None = None,
+        appearances: Sequence[Appearance] | None = None,
     ) -> list[int]:
         """Returns the number of each detection's track, in order; numbers start at 1, none comes twice.
 
         Args:
             detections: the faces of the next frame.
             time_s: its time. A time before the last one's is a new beginning: all are forgotten.
-            looks: what each looks like, which tells faces that cross or change places at a cut
+            appearances: what each looks like, which tells faces that cross or change places at a cut
                 apart, and finds one again that jumped.
         """
-        if looks is not None and len(looks) != len(detections):
-            raise ValueError(f"{len(detections)} detections, {len(looks)} looks")
+        if appearances is not None and len(appearances) != len(detections):
+            raise ValueError(f"{len(detections)} detections, {len(appearances)} appearances")
         self._tracks = [
             track for track in self._tracks if 0 <= time_s - track.time_s <= self._max_gap_s
         ]
         boxes = [_log_box(detection) for detection in detections]
-        seen = [None] * len(boxes) if looks is None else list(looks)
+        seen = [None] * len(boxes) if appearances is None else list(appearances)
         owners: dict[int, _Track] = {}
         taken = set[int]()
         for k, track in self._pairs(boxes, seen, time_s):
@@ -149,15 +151,15 @@ class Tracker:
                 owners[k] = track
                 taken.add(track.number)
                 track.follow(boxes[k], seen[k], time_s)
-        for k, (box, look) in enumerate(zip(boxes, seen, strict=True)):
+        for k, (box, appearance) in enumerate(zip(boxes, seen, strict=True)):
             if k not in owners:
-                owners[k] = _Track(self._next, box, np.zeros(4), time_s, look)
+                owners[k] = _Track(self._next, box, np.zeros(4), time_s, appearance)
                 self._tracks.append(owners[k])
                 self._next += 1
         return [owners[k].number for k in range(len(boxes))]
 
     def _pairs(
-        self, boxes: Sequence[np.ndarray], looks: Sequence[Look | None], time_s: float
+        self, boxes: Sequence[np.ndarray], appearances: Sequence[Appearance | None], time_s: float
     ) -> list[tuple[int, _Track]]:
         """The possible pairs of a detection and a track, the most certain first."""
         if not boxes or not self._tracks:
@@ -168,8 +170,8 @@ class Tracker:
             expected,
             np.stack(boxes),
             likeness(
-                [track.look or _UNSEEN for track in self._tracks],
-                [look or _UNSEEN for look in looks],
+                [track.appearance or _UNSEEN for track in self._tracks],
+                [appearance or _UNSEEN for appearance in appearances],
             ),
             stranger=_STRANGER * np.exp(-ages_s[:, None] / _STRANGER_MEMORY_S),
         )
@@ -186,7 +188,7 @@ def _affinity(
     Args:
         expected: log boxes, float [M, 4].
         boxes: log boxes, float [N, 4].
-        alike: `likeness`, float [M, N]; nan where a look is missing, and the boxes have to do.
+        alike: `likeness`, float [M, N]; nan where an appearance is missing, and the boxes have to do.
         stranger: with less likeness it is somebody else, float [M, 1].
     """
     overlap = _overlap(expected[:, None], boxes)

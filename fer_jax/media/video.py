@@ -28,7 +28,7 @@ _WHOLE = 0.99
 
 
 @dataclasses.dataclass(frozen=True)
-class Frame:
+class VideoFrame:
     """One frame of a video.
 
     Attributes:
@@ -108,7 +108,7 @@ class VideoReader:
             cut = "; the file is cut short" if self._cut else ""
             raise MediaError(self.path, f"the video has no frame that can be read{cut}")
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[VideoFrame]:
         """Gives the sampled frames; a second iteration gives none."""
         index, time_s, due = 0, -1.0, 0.0
         while self._grabbed:
@@ -120,7 +120,7 @@ class VideoReader:
                 # After a gap the next frame is due one period later, not all the missed ones at once.
                 due = due + self._period if time_s < due + self._period else time_s + self._period
                 cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-                yield Frame(index, time_s, np.asarray(image, np.uint8))
+                yield VideoFrame(index, time_s, np.asarray(image, np.uint8))
             self._grabbed = self._capture.grab()
             index += 1
         self._grabbed = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.faces.track import Look, Tracker, smooth
+from fer_jax.faces.track import Appearance, Tracker, smooth
 from fer_jax.scoring.rows import Row, Status, path_text
 from fer_jax.scoring.views import ScoredFace, View
 
@@ -80,7 +80,7 @@ class Accountant:
         tracks = self._tracker.update(
             [face.detection for face in view.faces],
             now,
-            [Look.of(face.crop) for face in view.faces],
+            [Appearance.of(face.crop) for face in view.faces],
         )
         alive = self._tracker.alive
         self._smoothed = {k: known for k, known in self._smoothed.items() if k in alive}

@@ -22,7 +22,7 @@ from fer_jax.machine.files import write_bytes
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
 from fer_jax.media.images import MediaError
-from fer_jax.media.video import Frame, VideoReader
+from fer_jax.media.video import VideoFrame, VideoReader
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
@@ -130,7 +130,7 @@ class _AnnotatedVideo:
 
     def __init__(self, target: Path, reader: VideoReader, *, rate: float, folder: Path) -> None:
         self._target, self._reader, self._rate = target, reader, rate
-        self._frames: Iterator[Frame] = iter(reader)
+        self._frames: Iterator[VideoFrame] = iter(reader)
         self._start_s: float | None = None
         self._still: np.ndarray | None = None
         self._written = 0
@@ -146,7 +146,7 @@ class _AnnotatedVideo:
                 self._put(frame, labels)
                 return
 
-    def _put(self, frame: Frame, labels: list[FaceLabel]) -> None:
+    def _put(self, frame: VideoFrame, labels: list[FaceLabel]) -> None:
         """Shows the frame before until now: the copy has a fixed frame rate, the video may not."""
         if self._start_s is None:
             self._start_s = frame.time_s

@@ -1,4 +1,4 @@
-"""Looks at one view: reads its picture, finds the faces and cuts them out; then the pixels may go."""
+"""Reads the picture of one view, finds its faces and cuts them out; the pixels are then dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_PICTURES = 30  # of one view: a crowd would fill the memory with them
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
-def look(view: View, detector: Detector, decoder: Decoder, *, pictures: bool = False) -> None:
+def find_faces(view: View, detector: Detector, decoder: Decoder, *, pictures: bool = False) -> None:
     """Fills in a view's size and faces, or its error.
 
     Args:

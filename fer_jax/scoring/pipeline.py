@@ -18,7 +18,7 @@ import numpy as np
 
 from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
-from fer_jax.scoring.find_faces import look
+from fer_jax.scoring.find_faces import find_faces
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import ScoredFace, View
 
@@ -49,7 +49,7 @@ class _Looked:
     unknown: int
 
 
-class Pipeline:
+class ScoringPipeline:
     """Iterates over the finished views in the order of the source; used as a context manager.
 
     What goes wrong with one input becomes its view's `error`. What goes wrong with the device, or with
@@ -57,7 +57,7 @@ class Pipeline:
     """
 
     def __init__(self, source: Iterator[View], stages: Stages) -> None:
-        """Prepares to look at the views of `source`; nothing starts before the context is entered."""
+        """Prepares to find faces in the views of `source`; entering the context starts it."""
         self._source, self._stages = source, stages
         count = stages.threads or usable_cores()
         self._most_in_flight = _VIEWS_IN_FLIGHT * stages.batch_size + count
@@ -79,7 +79,7 @@ class Pipeline:
             for work in (self._recognise, *[self._look] * count)
         ]
 
-    def __enter__(self) -> Pipeline:
+    def __enter__(self) -> ScoringPipeline:
         for thread in self._threads:
             thread.start()
         return self
@@ -124,12 +124,12 @@ class Pipeline:
                 self._turn.notify_all()
 
     def _look(self) -> None:
-        """One thread's life: take a view, look at it, hand its faces to the device."""
+        """One thread's life: take a view, find its faces, hand them to the device."""
         detector, stages = self._stages.make_detector(), self._stages
         with Decoder(max_pixels=stages.max_pixels) as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
-                look(view, detector, decoder, pictures=stages.pictures)
+                find_faces(view, detector, decoder, pictures=stages.pictures)
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:

@@ -15,7 +15,7 @@ _LIVE_EVERY_S = 0.1
 _MOST_NOTES = 10
 
 
-class ProgressReporter:
+class ScoringProgress:
     """Counts files and faces and shows them on standard error; a context manager."""
 
     def __init__(self, *, count: Callable[[], int] | None = None) -> None:
@@ -42,7 +42,7 @@ class ProgressReporter:
         self._notes = 0
         self._started = self._shown = time.monotonic()
 
-    def __enter__(self) -> ProgressReporter:
+    def __enter__(self) -> ScoringProgress:
         self._bar.start()
         if self._count is not None and self._live:
             threading.Thread(target=self._set_total, args=(self._count,), daemon=True).start()

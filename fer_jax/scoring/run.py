@@ -17,8 +17,8 @@ from fer_jax.machine.files import write_bytes
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
 from fer_jax.scoring.journal import Journal
-from fer_jax.scoring.pipeline import Pipeline
-from fer_jax.scoring.progress import ProgressReporter
+from fer_jax.scoring.pipeline import ScoringPipeline
+from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import Row, Status
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.summary import Summary
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class ScoringOptions:
     """What a run does.
 
     Attributes:
@@ -74,7 +74,7 @@ class Outcome:
     faces_now: int
 
 
-def check(settings: Settings) -> None:
+def check(settings: ScoringOptions) -> None:
     """Checks what can be checked before the network is loaded.
 
     Raises:
@@ -87,7 +87,7 @@ def check(settings: Settings) -> None:
 
 
 def run(
-    paths: Iterable[Path], predictor: Predictor, settings: Settings, reporter: ProgressReporter
+    paths: Iterable[Path], predictor: Predictor, settings: ScoringOptions, reporter: ScoringProgress
 ) -> Outcome:
     """Scores `paths` in order; stopped by an exception, it keeps what is finished for `resume`.
 
@@ -111,7 +111,7 @@ def run(
         if annotator is not None:
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
-        with Pipeline(source, _stages(predictor, settings)) as pipeline:
+        with ScoringPipeline(source, _stages(predictor, settings)) as pipeline:
             for ready in pipeline:
                 for view in ready:
                     recorder.add(view)
@@ -131,9 +131,9 @@ class _Recorder:
     def __init__(
         self,
         journal: Journal,
-        settings: Settings,
+        settings: ScoringOptions,
         annotator: Annotator | None,
-        reporter: ProgressReporter,
+        reporter: ScoringProgress,
     ) -> None:
         self._journal, self._reporter = journal, reporter
         self._already = sum(journal.inputs.values()), journal.faces
@@ -166,7 +166,7 @@ class _Recorder:
         return base64.b64encode(picture).decode()
 
 
-def _stages(predictor: Predictor, settings: Settings) -> Stages:
+def _stages(predictor: Predictor, settings: ScoringOptions) -> Stages:
     return Stages(
         make_detector=lambda: make_detector(settings.detector, detect_size=settings.detect_size),
         recognise=predictor,
@@ -176,7 +176,7 @@ def _stages(predictor: Predictor, settings: Settings) -> Stages:
     )
 
 
-def _annotator(predictor: Predictor, settings: Settings) -> Annotator | None:
+def _annotator(predictor: Predictor, settings: ScoringOptions) -> Annotator | None:
     if settings.annotate is None:
         return None
     from fer_jax.scoring.annotate import Annotator  # its text needs matplotlib, slow to load
@@ -190,7 +190,7 @@ def _annotator(predictor: Predictor, settings: Settings) -> Annotator | None:
     )
 
 
-def _options(predictor: Predictor, settings: Settings) -> dict[str, str | int | float | None]:
+def _options(predictor: Predictor, settings: ScoringOptions) -> dict[str, str | int | float | None]:
     """What rows depend on: a run with others is not continued."""
     return {
         "checkpoint": predictor.saved.digest,
@@ -202,7 +202,9 @@ def _options(predictor: Predictor, settings: Settings) -> dict[str, str | int | 
     }
 
 
-def _say_what_is_kept(journal: Journal, settings: Settings, reporter: ProgressReporter) -> None:
+def _say_what_is_kept(
+    journal: Journal, settings: ScoringOptions, reporter: ScoringProgress
+) -> None:
     if journal.continued == "interrupted":
         files = sum(journal.inputs.values())
         reporter.say(f"{settings.out}: {files:,} files were finished before; going on")

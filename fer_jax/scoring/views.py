@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_jax.faces.detect import Detection
 from fer_jax.media.images import MediaError, media_kind
-from fer_jax.media.video import MAX_FRAME_PIXELS, Frame, VideoReader
+from fer_jax.media.video import MAX_FRAME_PIXELS, VideoFrame, VideoReader
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,7 +52,7 @@ class View:
 
     path: Path
     video: bool = False
-    frame: Frame | None = None
+    frame: VideoFrame | None = None
     share: float = 1.0
     ends_input: bool = True
     size: tuple[int, int] | None = None

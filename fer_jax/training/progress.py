@@ -18,7 +18,7 @@ from fer_jax.machine.files import append_row
 from fer_jax.training import workdir as files
 
 
-class ProgressReporter:
+class TrainingProgress:
     """Shows a run's steps and epochs and writes its history; a context manager."""
 
     def __init__(self, folder: Path, *, total_steps: int, epochs: int, batch_size: int) -> None:
@@ -45,7 +45,7 @@ class ProgressReporter:
         self._loss: float | None = None
         self._start_epoch()
 
-    def __enter__(self) -> ProgressReporter:
+    def __enter__(self) -> TrainingProgress:
         self._bar.start()
         return self
 

@@ -19,7 +19,7 @@ class Full(Exception):  # noqa: N818
         self.status, self.code = status, code
 
 
-class Doors:
+class Admission:
     """Counts who is inside; belongs to the event loop's thread."""
 
     def __init__(

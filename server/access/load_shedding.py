@@ -22,7 +22,7 @@ class QueueFull(Exception):  # noqa: N818
         self.retry_after_s = retry_after_s
 
 
-class UploadPace:
+class LoadShedding:
     """Watches one queue of work; belongs to the event loop's thread."""
 
     def __init__(

@@ -26,7 +26,7 @@ _LOOK_S = 1.0
 
 
 @dataclasses.dataclass
-class _Look:
+class _Backlog:
     """What a socket's buffer held when it was last seen, and what is expected of it.
 
     Attributes:
@@ -60,26 +60,26 @@ class StuckSockets:
             on_close: called for each socket that is closed.
         """
         self._stuck_s, self._on_close = stuck_s, on_close
-        self._looks: dict[asyncio.WriteTransport, _Look] = {}
+        self._backlogs: dict[asyncio.WriteTransport, _Backlog] = {}
 
     def add(self, transport: asyncio.WriteTransport) -> None:
         """Watches a connection until `remove`."""
-        self._looks[transport] = _Look()
+        self._backlogs[transport] = _Backlog()
 
     def remove(self, transport: asyncio.WriteTransport) -> None:
         """Forgets a connection that is no more."""
-        self._looks.pop(transport, None)
+        self._backlogs.pop(transport, None)
 
     @contextlib.contextmanager
     def stream(self, transport: asyncio.WriteTransport) -> Iterator[None]:
         """Expects a connection to take what it is given bit by bit, for as long as the context lasts."""
-        if (look := self._looks.get(transport)) is not None:
-            look.stream, look.due_s = True, math.inf
+        if (backlog := self._backlogs.get(transport)) is not None:
+            backlog.stream, backlog.due_s = True, math.inf
         try:
             yield
         finally:
-            if look is not None:
-                look.stream, look.due_s = False, math.inf
+            if backlog is not None:
+                backlog.stream, backlog.due_s = False, math.inf
 
     async def run(self) -> None:
         """Looks at all of them again and again, until cancelled."""
@@ -89,30 +89,30 @@ class StuckSockets:
 
     def look(self, now: float) -> None:
         """Closes those that are overdue at `now`, in monotonic seconds."""
-        for transport, look in tuple(self._looks.items()):
+        for transport, backlog in tuple(self._backlogs.items()):
             pending = transport.get_write_buffer_size()
-            more = pending - look.pending
+            more = pending - backlog.pending
             if not pending:
-                look.due_s = math.inf
-            elif look.stream:
-                if more or look.due_s == math.inf:
-                    look.due_s = now + self._stuck_s
-            elif look.due_s == math.inf:
-                look.due_s = now + self._stuck_s + pending / _LEAST_BYTES_PER_S
+                backlog.due_s = math.inf
+            elif backlog.stream:
+                if more or backlog.due_s == math.inf:
+                    backlog.due_s = now + self._stuck_s
+            elif backlog.due_s == math.inf:
+                backlog.due_s = now + self._stuck_s + pending / _LEAST_BYTES_PER_S
             else:
-                look.due_s += max(0, more) / _LEAST_BYTES_PER_S
-            look.pending = pending
-            if now >= look.due_s:
+                backlog.due_s += max(0, more) / _LEAST_BYTES_PER_S
+            backlog.pending = pending
+            if now >= backlog.due_s:
                 self._close(transport)
 
     def close_stuck_streams(self) -> None:
         """Closes, at the end, all streams that have not taken what they were given."""
-        for transport, look in tuple(self._looks.items()):
-            if look.stream and transport.get_write_buffer_size():
+        for transport, backlog in tuple(self._backlogs.items()):
+            if backlog.stream and transport.get_write_buffer_size():
                 self._close(transport)
 
     def _close(self, transport: asyncio.WriteTransport) -> None:
-        self._looks.pop(transport, None)
+        self._backlogs.pop(transport, None)
         self._on_close()
         connection = transport.get_extra_info("socket")
         if connection is not None:  # else the kernel would go on offering what it holds for minutes

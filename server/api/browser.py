@@ -20,7 +20,7 @@ from server.access.stuck_sockets import buffer_little
 from server.api.cameras import find_pipeline
 from server.api.results import analysis_json
 from server.cameras.browser_camera import BrowserCamera, CameraBusyError, Visit
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import LIFECYCLE
 
 _HEARTBEAT_S = 10.0
@@ -55,7 +55,7 @@ async def camera_socket(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(
-    request: web.Request, socket: web.WebSocketResponse, pipeline: Pipeline, visit: Visit
+    request: web.Request, socket: web.WebSocketResponse, pipeline: CameraPipeline, visit: Visit
 ) -> None:
     stopping = request.app[LIFECYCLE].stopping
     async with asyncio.TaskGroup() as tasks:
@@ -85,7 +85,9 @@ async def _take_pictures(socket: web.WebSocketResponse, visit: Visit) -> None:
         await socket.send_json({"type": "ack", "number": number})
 
 
-async def _send_results(socket: web.WebSocketResponse, pipeline: Pipeline, visit: Visit) -> None:
+async def _send_results(
+    socket: web.WebSocketResponse, pipeline: CameraPipeline, visit: Visit
+) -> None:
     with pipeline.results.subscribe(replay=False) as viewer, contextlib.suppress(ConnectionError):
         async for analysis in viewer:
             if analysis.captured_s < visit.since_s:

@@ -14,14 +14,14 @@ from server.access.keys import SETTINGS
 from server.access.refusal import ApiError
 from server.access.security import signed_path
 from server.api.bodies import read_json
-from server.live.camera_pipeline import Controls, Pipeline
+from server.live.camera_pipeline import CameraPipeline, Controls
 from server.live.keys import PIPELINES, PREDICTOR
 
 PRIVACY = ("none", "pixelate", "no_picture")
 MOST_SMOOTHING_S = 60.0
 
 
-def pipeline_of(request: web.Request) -> Pipeline:
+def pipeline_of(request: web.Request) -> CameraPipeline:
     """Returns the pipeline of the camera in the address.
 
     Raises:
@@ -30,7 +30,7 @@ def pipeline_of(request: web.Request) -> Pipeline:
     return find_pipeline(request, request.match_info["camera"])
 
 
-def find_pipeline(request: web.Request, name: str) -> Pipeline:
+def find_pipeline(request: web.Request, name: str) -> CameraPipeline:
     """Returns a camera's pipeline; raises as `pipeline_of` does."""
     pipeline = request.app[PIPELINES].get(name)
     if pipeline is None:
@@ -67,7 +67,7 @@ async def snapshot(request: web.Request) -> web.Response:
     return web.Response(body=part.jpeg, content_type="image/jpeg", headers=headers)
 
 
-def camera_json(request: web.Request, pipeline: Pipeline) -> dict[str, Any]:
+def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any]:
     """Returns a camera as the page sees it; its address without secrets."""
     camera = pipeline.camera
     state = camera.state

@@ -17,7 +17,7 @@ from server.access.security import client_address
 from server.access.stuck_sockets import buffer_little
 from server.api.cameras import camera_json, find_pipeline
 from server.api.results import analysis_json
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import LIFECYCLE, PIPELINES
 
 _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -50,7 +50,7 @@ def message(event: str, data: object) -> bytes:
 
 
 async def _send_events(
-    request: web.Request, response: web.StreamResponse, pipelines: Mapping[str, Pipeline]
+    request: web.Request, response: web.StreamResponse, pipelines: Mapping[str, CameraPipeline]
 ) -> None:
     stopping, waiting = request.app[LIFECYCLE].stopping, _Newest()
     await response.write(_OPENING)
@@ -94,14 +94,14 @@ class _Newest:
         return taken
 
 
-async def _watch_results(pipeline: Pipeline, waiting: _Newest) -> None:
+async def _watch_results(pipeline: CameraPipeline, waiting: _Newest) -> None:
     with pipeline.results.subscribe() as viewer:
         async for analysis in viewer:
             text = message("analysis", analysis_json(analysis, pipeline=pipeline))
             waiting.put("analysis", pipeline.camera.name, text)
 
 
-async def _watch_camera(request: web.Request, pipeline: Pipeline, waiting: _Newest) -> None:
+async def _watch_camera(request: web.Request, pipeline: CameraPipeline, waiting: _Newest) -> None:
     """Tells of the camera at once, after every change, and when something without notice changed."""
     camera, version, last = pipeline.camera, -1, None
     while True:

@@ -9,10 +9,10 @@ import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
 from server.live.analysis import Analysis, TrackedFace
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 
 
-def analysis_json(analysis: Analysis, *, pipeline: Pipeline) -> dict[str, Any]:
+def analysis_json(analysis: Analysis, *, pipeline: CameraPipeline) -> dict[str, Any]:
     """Returns the message of one analysed frame; boxes are of the camera's own, unmirrored picture."""
     return {
         "camera": analysis.camera,

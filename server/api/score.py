@@ -14,15 +14,15 @@ from aiohttp import web
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.annotate import FaceLabel, annotate
 from fer_jax.media.encoding import jpeg
-from server.access.keys import SETTINGS, UPLOAD_PACE, UPLOADS
+from server.access.keys import LOAD_SHEDDING, SETTINGS, UPLOADS
 from server.access.refusal import ApiError
 from server.access.security import client_address
 from server.api.query import flag
 from server.api.results import box_json, probabilities_json
 from server.api.uploads import Upload, decoded, uploads
 from server.live.batcher import DeadlinePassed
-from server.live.detection_threads import DetectPool, Found
-from server.live.keys import BATCHER, PREDICTOR, UPLOAD_POOL
+from server.live.detection_threads import DetectionThreads, Found
+from server.live.keys import BATCHER, PREDICTOR, UPLOAD_THREADS
 
 
 class _Image(NamedTuple):
@@ -43,13 +43,13 @@ async def score(request: web.Request) -> web.Response:
     images: list[dict[str, Any]] = []
     picture = b""
     with request.app[UPLOADS].admit(address):
-        request.app[UPLOAD_PACE].check()
+        request.app[LOAD_SHEDDING].check()
         async for upload in uploads(request, limits):
             if drawn and images:
                 raise ApiError(400, "one_image_only", "annotate=1 takes one image")
             deadline_s = time.monotonic() + limits.request_deadline_s
-            pool = request.app[UPLOAD_POOL]
-            with request.app[UPLOAD_PACE].work():
+            pool = request.app[UPLOAD_THREADS]
+            with request.app[LOAD_SHEDDING].work():
                 image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
             probabilities = await request.app[BATCHER].predict(
                 found.crops, client=f"upload {address}", deadline_s=deadline_s
@@ -68,7 +68,7 @@ async def score(request: web.Request) -> web.Response:
 
 
 def _look(
-    pool: DetectPool, upload: Upload, deadline_s: float, *, keep: bool
+    pool: DetectionThreads, upload: Upload, deadline_s: float, *, keep: bool
 ) -> tuple[_Image, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""
     left_s = deadline_s - time.monotonic()

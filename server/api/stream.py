@@ -15,7 +15,7 @@ from server.access.security import client_address
 from server.access.stuck_sockets import buffer_little
 from server.api.cameras import pipeline_of
 from server.api.query import flag
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import METRICS, PARTS
 from server.live.multipart import CONTENT_TYPE, OPENING
 
@@ -45,7 +45,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _send_pictures(
-    request: web.Request, response: web.StreamResponse, pipeline: Pipeline, *, timing: bool
+    request: web.Request, response: web.StreamResponse, pipeline: CameraPipeline, *, timing: bool
 ) -> None:
     metrics, name = request.app[METRICS], pipeline.camera.name
     encoded = request.app[PARTS][name, timing]

@@ -17,9 +17,9 @@ from server.access.keys import EXPLANATIONS, SETTINGS
 from server.access.refusal import ApiError
 from server.access.security import client_address
 from server.api.cameras import pipeline_of
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 from server.live.explainer import Explainer
-from server.live.keys import EXPLAINER, LIFECYCLE, UPLOAD_POOL
+from server.live.keys import EXPLAINER, LIFECYCLE, UPLOAD_THREADS
 from server.live.last_faces import LastFace
 
 MOST_TRACK = 999_999_999
@@ -40,7 +40,7 @@ async def why(request: web.Request) -> web.Response:
     face = _paused_face(pipeline, track)
     expression = asked or face.expression
     with request.app[EXPLANATIONS].admit(client_address(request)):
-        jpeg, evidence = await request.app[UPLOAD_POOL].run_aside(
+        jpeg, evidence = await request.app[UPLOAD_THREADS].run_aside(
             _draw,
             request.app[EXPLAINER],
             face,
@@ -87,7 +87,7 @@ def _asked_expression(request: web.Request) -> str | None:
     return given[0]
 
 
-def _paused_face(pipeline: Pipeline, track: int) -> LastFace:
+def _paused_face(pipeline: CameraPipeline, track: int) -> LastFace:
     """Returns the face to explain.
 
     Raises:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fer_jax.media.images import MediaError, printable
-from fer_jax.media.video import Frame, VideoReader
+from fer_jax.media.video import VideoFrame, VideoReader
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
@@ -29,8 +29,8 @@ class FilmReader:
         cv2.setNumThreads(1)
         self._path = Path(order.where)
         self._video = self._open()
-        self._frames: Iterator[Frame] = iter(self._video)
-        self._frame: Frame | None = None
+        self._frames: Iterator[VideoFrame] = iter(self._video)
+        self._frame: VideoFrame | None = None
         self._rounds_s = 0.0  # of all the rounds before this one
         self.fps = self._video.fps
 

@@ -22,7 +22,7 @@ import numpy as np
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
 from server.access.load_shedding import QueueFull
-from server.live.fair_queue import Request, Share, Turns
+from server.live.fair_queue import FairQueue, Request, Share
 
 _LIVE_BATCH_S = 0.02  # the longest one while a camera with deadlines is served
 _LIVE_MEMORY_S = 1.0
@@ -100,7 +100,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._under_way = under_way
         self._device = concurrent.futures.ThreadPoolExecutor(under_way, thread_name_prefix="device")
-        self._turns: Turns[_Waiter] = Turns()
+        self._turns: FairQueue[_Waiter] = FairQueue()
         self._workers: set[asyncio.Task[None]] = set()
         self._closed = False
         self._recent_rows, self._recent_s = 1.0, 0.002  # a guess until the first batches are back

@@ -21,14 +21,14 @@ from server.live.batcher import Batcher, BatcherClosed, DeadlinePassed
 from server.live.broadcast import REPEAT_S, Broadcast, Part
 from server.live.controls import Controls, Privacy
 from server.live.deadlines import Lateness
-from server.live.detection_threads import DetectPool
+from server.live.detection_threads import DetectionThreads
 from server.live.last_faces import LastFaces
 from server.live.marker import Marked, Marker
 from server.live.metrics import Metrics
 from server.live.notices import Notices, notice_text
 from server.settings import Settings
 
-__all__ = ["Controls", "Pipeline", "Privacy"]
+__all__ = ["CameraPipeline", "Controls", "Privacy"]
 
 SNAPSHOT_S = 2.0  # how long to wait for a fresh picture
 
@@ -53,7 +53,7 @@ class _Turn:
         self.done.set()
 
 
-class Pipeline:
+class CameraPipeline:
     """One camera's way from frames to pictures and results.
 
     Attributes:
@@ -68,7 +68,7 @@ class Pipeline:
         self,
         camera: Camera,
         *,
-        detect_pool: DetectPool,
+        threads: DetectionThreads,
         batcher: Batcher,
         metrics: Metrics,
         settings: Settings,
@@ -78,7 +78,7 @@ class Pipeline:
 
         Args:
             camera: where frames come from; started and closed by others.
-            detect_pool: threads for OpenCV's work, shared by the cameras.
+            threads: threads for OpenCV's work, shared by the cameras.
             batcher: shared by all.
             metrics: told what happens.
             settings: the server's.
@@ -91,7 +91,7 @@ class Pipeline:
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
         self.latest: Analysis | None = None
         self.faces = LastFaces()
-        self._pool, self._batcher, self._metrics = detect_pool, batcher, metrics
+        self._pool, self._batcher, self._metrics = threads, batcher, metrics
         self._controls = Controls(smoothing_s=settings.smoothing_s)
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
@@ -100,7 +100,7 @@ class Pipeline:
         self._notices = Notices(
             camera,
             self.pictures,
-            detect_pool=detect_pool,
+            threads=threads,
             settings=settings,
             behind=lambda: self._canvas,
         )

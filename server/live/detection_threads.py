@@ -16,7 +16,7 @@ import numpy as np
 
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detection, Detector, make_detector
-from fer_jax.faces.track import Look
+from fer_jax.faces.track import Appearance
 from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
 
@@ -31,19 +31,19 @@ class Found:
     Attributes:
         detections: N faces, the most certain first.
         crops: uint8 [48, 48] grey of each, as the network takes them.
-        looks: by which a tracker tells them apart.
+        appearances: by which a tracker tells them apart.
         started_s: when a thread began to look, monotonic seconds.
         seconds: how long it looked.
     """
 
     detections: Sequence[Detection]
     crops: Sequence[np.ndarray]
-    looks: Sequence[Look]
+    appearances: Sequence[Appearance]
     started_s: float
     seconds: float
 
 
-class DetectPool:
+class DetectionThreads:
     """A few threads with a face detector each; cameras and uploads should have a pool of their own."""
 
     def __init__(
@@ -119,7 +119,7 @@ class DetectPool:
         return Found(
             detections=detections,
             crops=crops,
-            looks=[Look.of(crop) for crop in crops],
+            appearances=[Appearance.of(crop) for crop in crops],
             started_s=started_s,
             seconds=time.monotonic() - started_s,
         )

@@ -44,7 +44,7 @@ class Share(NamedTuple, Generic[T]):
         return self.request.crops[self.first : self.end]
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """The requests that wait, by client.
 
     Attributes:

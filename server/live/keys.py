@@ -9,8 +9,8 @@ from aiohttp import web
 from fer_jax.inference.predictor import Predictor
 from server.cameras.camera import Camera
 from server.live.batcher import Batcher
-from server.live.camera_pipeline import Pipeline
-from server.live.detection_threads import DetectPool
+from server.live.camera_pipeline import CameraPipeline
+from server.live.detection_threads import DetectionThreads
 from server.live.explainer import Explainer
 from server.live.lifecycle import Lifecycle
 from server.live.metrics import Metrics
@@ -21,8 +21,8 @@ METRICS = web.AppKey("metrics", Metrics)
 PREDICTOR = web.AppKey("predictor", Predictor)
 BATCHER = web.AppKey("batcher", Batcher)
 EXPLAINER = web.AppKey("explainer", Explainer)
-DETECT_POOL = web.AppKey("detect_pool", DetectPool)
-UPLOAD_POOL = web.AppKey("upload_pool", DetectPool)
+DETECTION_THREADS = web.AppKey("detection_threads", DetectionThreads)
+UPLOAD_THREADS = web.AppKey("upload_threads", DetectionThreads)
 CAMERAS: web.AppKey[Mapping[str, Camera]] = web.AppKey("cameras", Mapping)
 PARTS: web.AppKey[Mapping[tuple[str, bool], PartBytes]] = web.AppKey("parts", Mapping)
-PIPELINES: web.AppKey[Mapping[str, Pipeline]] = web.AppKey("pipelines", Mapping)
+PIPELINES: web.AppKey[Mapping[str, CameraPipeline]] = web.AppKey("pipelines", Mapping)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import Detection
-from fer_jax.faces.track import Look, Tracker, smooth
+from fer_jax.faces.track import Appearance, Tracker, smooth
 from server.live.analysis import TrackedFace
 
 Box = tuple[float, float, float, float]
@@ -69,7 +69,7 @@ class Labels:
     def update(
         self,
         detections: Sequence[Detection],
-        looks: Sequence[Look],
+        appearances: Sequence[Appearance],
         probabilities: np.ndarray,
         time_s: float,
         *,
@@ -80,13 +80,13 @@ class Labels:
 
         Args:
             detections: N faces.
-            looks: of each; they tell faces apart.
+            appearances: of each; they tell faces apart.
             probabilities: float32 [N, 7] of this frame alone.
             time_s: when the frame was captured, in seconds. Going back forgets all tracks.
             smoothing_s: time constant; 0 smooths nothing.
             uncertain_below: confidence under which a face counts as uncertain.
         """
-        numbers = self._tracker.update(detections, time_s, looks)
+        numbers = self._tracker.update(detections, time_s, appearances)
         faces = []
         for number, detection, raw in zip(numbers, detections, probabilities, strict=True):
             box = detection.x, detection.y, detection.width, detection.height

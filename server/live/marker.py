@@ -66,7 +66,7 @@ class Marker:
         threshold = controls.threshold
         faces = self._labels.update(
             found.detections,
-            found.looks,
+            found.appearances,
             answer.probabilities,
             frame.captured_s,
             smoothing_s=controls.smoothing_s,

@@ -16,7 +16,7 @@ from fer_jax.media import encoding
 from server.cameras.camera import Camera, CameraState
 from server.live import picture
 from server.live.broadcast import Broadcast, Part
-from server.live.detection_threads import DetectPool
+from server.live.detection_threads import DetectionThreads
 from server.settings import Settings
 
 _COUNTDOWN_S = 1.0
@@ -32,7 +32,7 @@ class Notices:
         camera: Camera,
         pictures: Broadcast[Part],
         *,
-        detect_pool: DetectPool,
+        threads: DetectionThreads,
         settings: Settings,
         behind: Callable[[], np.ndarray | None],
     ) -> None:
@@ -41,12 +41,12 @@ class Notices:
         Args:
             camera: whose state is told.
             pictures: where to publish.
-            detect_pool: draws.
+            threads: draws.
             settings: size of a camera that had no picture yet, JPEG quality.
             behind: returns the last picture that viewers saw, uint8 [H, W, 3], if they still may.
         """
         self._camera, self._pictures = camera, pictures
-        self._pool, self._settings, self._behind = detect_pool, settings, behind
+        self._pool, self._settings, self._behind = threads, settings, behind
         self._look = asyncio.Event()
         self._shown = ""
 

@@ -11,11 +11,11 @@ from sample_media import photo, shared_media
 
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.faces.track import Look, Tracker, likeness, smooth
+from fer_jax.faces.track import Appearance, Tracker, likeness, smooth
 from fer_jax.media.video import VideoReader
 
 RNG = np.random.default_rng(0)
-# Three faces that no one could mix up: coarse patterns that survive the reduction to a look.
+# Three faces that no one could mix up: coarse patterns that survive the reduction to an appearance.
 PERSONS = [
     cv2.resize(
         RNG.integers(0, 256, (6, 6), dtype=np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC
@@ -28,10 +28,10 @@ def _at(x: float, y: float = 100, side: float = 80) -> Detection:
     return Detection(x - side / 2, y - side / 2, side, side, 0.9)
 
 
-def _seen(person: np.ndarray) -> Look:
+def _seen(person: np.ndarray) -> Appearance:
     """A person as a camera sees them: with noise and another exposure each time."""
     noisy = person * RNG.uniform(0.9, 1.1) + RNG.normal(0, 8, person.shape)
-    return Look.of(np.clip(noisy, 0, 255).astype(np.uint8))
+    return Appearance.of(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("fps", [5, 30])
@@ -48,9 +48,9 @@ def test_faces_that_cross_keep_their_numbers_by_motion_or_by_looks() -> None:
     blind, seeing = Tracker(), Tracker()
     for k in range(24):  # near the middle each is closer to where the other was
         boxes = [_at(100 + 25 * k), _at(712 - 25 * k, y=104)]
-        looks = [_seen(PERSONS[0]), _seen(PERSONS[1])]
+        appearances = [_seen(PERSONS[0]), _seen(PERSONS[1])]
         assert blind.update(boxes, k / 30) == [1, 2]
-        assert seeing.update(boxes, k / 30, looks) == [1, 2]
+        assert seeing.update(boxes, k / 30, appearances) == [1, 2]
 
 
 def test_another_person_in_the_same_place_after_a_cut_is_a_new_track() -> None:
@@ -111,7 +111,7 @@ def test_no_two_faces_of_a_frame_ever_share_a_track(
 
 
 def test_a_number_of_looks_other_than_of_faces_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 detections, 0 looks"):
+    with pytest.raises(ValueError, match="1 detections, 0 appearances"):
         Tracker().update([_at(0)], 0.0, [])
 
 
@@ -121,7 +121,7 @@ def test_a_face_is_more_like_itself_in_other_light_than_like_another() -> None:
     alike = likeness(faces, again)
     assert alike.diagonal().min() > 0.8
     assert alike[~np.eye(3, dtype=bool)].max() < 0.5
-    dark = Look.of((PERSONS[0] // 6).astype(np.uint8))
+    dark = Appearance.of((PERSONS[0] // 6).astype(np.uint8))
     assert likeness([dark], faces)[0, 0] < alike[0, 0] - 0.3
 
 
@@ -150,11 +150,11 @@ def test_a_moving_real_face_is_one_track_and_its_mirrored_stranger_another() -> 
         frame = scene.copy()
         frame[:, 30 * k : 30 * k + 512] = photo()
         faces = detector.detect(frame)
-        looks = [Look.of(crop_face(frame, face)) for face in faces]
-        numbers += tracker.update(faces, k / 10, looks)
+        appearances = [Appearance.of(crop_face(frame, face)) for face in faces]
+        numbers += tracker.update(faces, k / 10, appearances)
     assert numbers == [1] * 8
     last = dataclasses.replace(faces[0], landmarks=None)
-    assert tracker.update([last], 0.8, [Look.of(stranger)]) == [2]
+    assert tracker.update([last], 0.8, [Appearance.of(stranger)]) == [2]
 
 
 def test_tracks_of_a_shared_clip_do_not_reach_across_its_cuts() -> None:
@@ -164,9 +164,9 @@ def test_tracks_of_a_shared_clip_do_not_reach_across_its_cuts() -> None:
     with VideoReader(shared_media("hamilton_clip.mp4"), every=3) as video:
         for frame in video:
             faces = detector.detect(frame.image)
-            looks = [Look.of(crop_face(frame.image, face)) for face in faces]
+            appearances = [Appearance.of(crop_face(frame.image, face)) for face in faces]
             scene = sum(frame.index >= cut for cut in (82, 211))
-            for number in tracker.update(faces, frame.time_s, looks):
+            for number in tracker.update(faces, frame.time_s, appearances):
                 scenes.setdefault(number, set()).add(scene)
                 count += 1
     assert all(len(seen) == 1 for seen in scenes.values())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.scoring.accounting import Accountant
-from fer_jax.scoring.pipeline import Pipeline
+from fer_jax.scoring.pipeline import ScoringPipeline
 from fer_jax.scoring.rows import path_text
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import View, views
@@ -58,12 +58,12 @@ def source(paths: list[Path]) -> Iterator[View]:
     return views(paths, every=1, fps=None, max_pixels=1_000_000)
 
 
-def flat(pipeline: Pipeline) -> Iterator[View]:
+def flat(pipeline: ScoringPipeline) -> Iterator[View]:
     return itertools.chain.from_iterable(pipeline)
 
 
 def run(paths: list[Path], **changes: object) -> list[View]:
-    with Pipeline(source(paths), stages(**changes)) as pipeline:
+    with ScoringPipeline(source(paths), stages(**changes)) as pipeline:
         return list(flat(pipeline))
 
 
@@ -104,7 +104,7 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
     accountant = Accountant()
     taken = []
     changes = {"make_detector": Squares, "batch_size": batch_size, "threads": threads}
-    with Pipeline(source(paths), stages(**changes)) as pipeline:
+    with ScoringPipeline(source(paths), stages(**changes)) as pipeline:
         rows = []
         for view in flat(pipeline):
             rows += accountant.rows(view)
@@ -141,7 +141,7 @@ def test_the_photograph_has_its_face_and_a_picture_of_it():
 def test_no_more_inputs_are_begun_than_the_results_that_are_taken_allow(inputs):
     begun = itertools.count()
     made = (View(inputs["grey 10"]) for _ in iter(lambda: next(begun), None))
-    with Pipeline(made, stages()) as pipeline:
+    with ScoringPipeline(made, stages()) as pipeline:
         results = flat(pipeline)
         for _ in range(100):
             next(results)
@@ -156,7 +156,7 @@ def test_a_face_does_not_wait_for_a_full_batch_while_inputs_are_slow_to_come(inp
         assert seen.wait(30)
         yield View(inputs["grey 250"])
 
-    with Pipeline(slow(), stages()) as pipeline:
+    with ScoringPipeline(slow(), stages()) as pipeline:
         results = flat(pipeline)
         first = next(results)
         seen.set()
@@ -189,7 +189,7 @@ def test_what_breaks_everything_is_raised_and_ends_every_thread(inputs, culprit)
 
     changes = {} if culprit == "source" else {culprit: fail}
     made = broken() if culprit == "source" else source([inputs["grey 10"]] * 50)
-    pipeline = Pipeline(made, stages(**changes))
+    pipeline = ScoringPipeline(made, stages(**changes))
     with pytest.raises(RuntimeError, match=f"no {culprit}"), pipeline:
         list(pipeline)
     assert pipeline.stop()
@@ -197,7 +197,7 @@ def test_what_breaks_everything_is_raised_and_ends_every_thread(inputs, culprit)
 
 def test_leaving_early_ends_every_thread(inputs):
     endless = (View(inputs["crowd"]) for _ in itertools.count())
-    with Pipeline(endless, stages(make_detector=Squares)) as pipeline:
+    with ScoringPipeline(endless, stages(make_detector=Squares)) as pipeline:
         next(flat(pipeline))
     assert pipeline.stop()
 
@@ -221,7 +221,7 @@ def test_a_face_keeps_its_track_and_is_smoothed_over_time():
     accountant = Accountant()
     source = views([path], every=1, fps=5.0, max_pixels=1_000_000)
     detecting = stages(make_detector=lambda: make_detector("yunet"))
-    with Pipeline(source, detecting) as pipeline:
+    with ScoringPipeline(source, detecting) as pipeline:
         rows = [row for view in flat(pipeline) for row in accountant.rows(view)]
     assert {row.track for row in rows} == {1}
     assert all(0.15 < b.time_s - a.time_s < 0.3 for a, b in itertools.pairwise(rows))

@@ -5,7 +5,7 @@ import pytest
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import Detection
-from fer_jax.faces.track import Look
+from fer_jax.faces.track import Appearance
 from server.live.analysis import TrackedFace
 from server.live.labels import Labels
 
@@ -22,9 +22,9 @@ def face(x: float = 100.0) -> Detection:
     return Detection(x, 100.0, 80.0, 100.0, score=0.9)
 
 
-def look(seed: int = 0) -> Look:
+def appearance(seed: int = 0) -> Appearance:
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6), dtype=np.uint8)
-    return Look.of(np.kron(coarse, np.ones((8, 8), np.uint8)))
+    return Appearance.of(np.kron(coarse, np.ones((8, 8), np.uint8)))
 
 
 class Camera:
@@ -38,7 +38,7 @@ class Camera:
         self.time_s += self._step_s
         (found,) = self.labels.update(
             [face()],
-            [look()],
+            [appearance()],
             probabilities[None],
             self.time_s,
             smoothing_s=self._smoothing_s,
@@ -112,13 +112,16 @@ def test_tracks_outlive_the_one_frame_a_second_of_an_unwatched_camera():
 
 def test_two_faces_keep_their_own_labels_in_the_detectors_order():
     labels = Labels()
-    faces = [(face(100.0), look(1), shares(happy=0.9)), (face(400.0), look(2), shares(angry=0.9))]
+    faces = [
+        (face(100.0), appearance(1), shares(happy=0.9)),
+        (face(400.0), appearance(2), shares(angry=0.9)),
+    ]
     for k in range(10):
         order = faces if k % 2 else faces[::-1]
-        detections, looks, probabilities = zip(*order, strict=True)
+        detections, appearances, probabilities = zip(*order, strict=True)
         found = labels.update(
             detections,
-            looks,
+            appearances,
             np.stack(probabilities),
             k / FPS,
             smoothing_s=0.5,

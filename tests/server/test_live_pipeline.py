@@ -19,9 +19,9 @@ from server.live import picture
 from server.live.analysis import STAGES, Analysis
 from server.live.batcher import Batcher
 from server.live.broadcast import Part, Viewer
-from server.live.camera_pipeline import Pipeline
+from server.live.camera_pipeline import CameraPipeline
 from server.live.controls import Controls
-from server.live.detection_threads import DetectPool
+from server.live.detection_threads import DetectionThreads
 from server.live.metrics import Metrics
 from server.settings import Settings, Source
 from tests.small_checkpoint import write_workdir
@@ -74,8 +74,8 @@ class Stage:
     """A running pipeline and what is around it."""
 
     camera: HandCamera
-    pipeline: Pipeline
-    pool: DetectPool
+    pipeline: CameraPipeline
+    pool: DetectionThreads
     metrics: Metrics
     running: asyncio.Task[None]
 
@@ -103,14 +103,14 @@ def play(predictor) -> Callable[..., None]:
     @contextlib.asynccontextmanager
     async def staged(lossless: bool) -> AsyncIterator[Stage]:
         metrics, camera = Metrics(), HandCamera(lossless=lossless)
-        pool = DetectPool(detect_size=160, threads=2)
+        pool = DetectionThreads(detect_size=160, threads=2)
         await pool.warm_up()
         batcher = Batcher(
             lambda rows: predictor(rows).probabilities, max_batch=4, on_batch=metrics.batch_done
         )
-        pipeline = Pipeline(
+        pipeline = CameraPipeline(
             camera,
-            detect_pool=pool,
+            threads=pool,
             batcher=batcher,
             metrics=metrics,
             settings=Settings(sources=(SOURCE,)),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.access.admission import Doors, Full
+from server.access.admission import Admission, Full
 from server.access.security import HostNames
 from server.access.tokens import SESSION_S, SIGNED_S, Attempts, Tokens
 from server.settings import Settings
@@ -84,14 +84,18 @@ def test_all_addresses_of_an_ipv6_network_are_one_visitor():
 
 
 def test_doors_let_in_so_many_and_so_many_of_one_address():
-    doors = Doors("guests", most=3, most_per_address=2, status=503, code="full")
-    with doors.admit("10.0.0.1"), doors.admit("10.0.0.1"):
-        with pytest.raises(Full, match="from this address"), doors.admit("10.0.0.1"):
+    admission = Admission("guests", most=3, most_per_address=2, status=503, code="full")
+    with admission.admit("10.0.0.1"), admission.admit("10.0.0.1"):
+        with pytest.raises(Full, match="from this address"), admission.admit("10.0.0.1"):
             pass
-        with doors.admit("10.0.0.2"), pytest.raises(Full) as refusal, doors.admit("10.0.0.3"):
+        with (
+            admission.admit("10.0.0.2"),
+            pytest.raises(Full) as refusal,
+            admission.admit("10.0.0.3"),
+        ):
             pass
         assert (refusal.value.status, refusal.value.code) == (503, "full")
-    assert doors.inside == 0
+    assert admission.inside == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from server.access.load_shedding import QueueFull, UploadPace
+from server.access.load_shedding import LoadShedding, QueueFull
 
 
 class Clock:
@@ -26,7 +26,7 @@ def clock():
 
 
 def test_work_is_refused_when_what_is_under_way_takes_too_long(clock):
-    pace = UploadPace(most_s=0.05, threads=1, clock=clock)
+    pace = LoadShedding(most_s=0.05, threads=1, clock=clock)
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(pace.work())  # nothing is known of its time yet
@@ -37,7 +37,7 @@ def test_work_is_refused_when_what_is_under_way_takes_too_long(clock):
 
 
 def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
-    pace = UploadPace(most_s=0.01, threads=1, clock=clock)
+    pace = LoadShedding(most_s=0.01, threads=1, clock=clock)
     with pace.work():
         pace.check()  # nothing is known of its time yet
         clock.go_on(0.05)
@@ -47,7 +47,7 @@ def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
 
 
 def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took(clock):
-    pace = UploadPace(most_s=0.01, threads=1, clock=clock)
+    pace = LoadShedding(most_s=0.01, threads=1, clock=clock)
     admitted = 0
     for _ in range(3):
         with pace.work():
@@ -57,7 +57,7 @@ def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_too
 
 
 def test_quick_work_may_queue(clock):
-    pace = UploadPace(most_s=10.0, threads=1, clock=clock)
+    pace = LoadShedding(most_s=10.0, threads=1, clock=clock)
     with pace.work():
         clock.go_on(0.1)
     with contextlib.ExitStack() as stack:
@@ -67,7 +67,7 @@ def test_quick_work_may_queue(clock):
 
 
 def test_work_that_fails_does_not_count_as_under_way(clock):
-    pace = UploadPace(most_s=0.0, threads=1, clock=clock)
+    pace = LoadShedding(most_s=0.0, threads=1, clock=clock)
     with pace.work():
         clock.go_on(0.01)
     for _ in range(5):
