@@ -23,8 +23,8 @@ from turns import Player, Turn
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.network import inference_parts
-from fer_jax.inference.predictor import MAX_BATCH
 from fer_jax.machine.processor import cpu_name
 from fer_jax.models.resnet import ResNet
 from fer_jax.saved_model import SHIPPED, load_model

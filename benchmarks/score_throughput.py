@@ -22,7 +22,7 @@ from turns import Player
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.inference.predictor import MAX_BATCH
+from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import IMAGE_SUFFIXES
 from fer_jax.media.inputs import expand_inputs
 

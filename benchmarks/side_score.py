@@ -16,9 +16,10 @@ from turns import serve
 
 from fer_jax.faces.detect import DETECT_SIZE
 from fer_jax.faces.preprocess import grey_face
+from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.compilation import compile_inference
 from fer_jax.inference.network import FACE, inference_function
-from fer_jax.inference.predictor import MAX_BATCH, Predictor
+from fer_jax.inference.predictor import Predictor
 from fer_jax.media.images import MAX_PIXELS, read_image
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import path_text

@@ -3,25 +3,48 @@
 `from fer_jax import Predictor` is the way in; nothing heavy is imported before a name is asked for.
 """
 
+import importlib
+import importlib.metadata
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_jax.errors import FerError
     from fer_jax.inference.explanation import Explanation
     from fer_jax.inference.prediction import Face, Prediction
     from fer_jax.inference.predictor import Predictor
+    from fer_jax.media.images import read_image
 
-# Native libraries read these once, when they are loaded. OpenCV checks a picture's size a second time,
+    __version__: str
+
+# Native libraries read these once, when they are loaded. OpenCV checks an image's size a second time,
 # with its own parser; ONNX Runtime reports to its maker unless it is told not to.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["Explanation", "Face", "Prediction", "Predictor"]
+__all__ = [
+    "Explanation",
+    "Face",
+    "FerError",
+    "Prediction",
+    "Predictor",
+    "__version__",
+    "read_image",
+]
+
+_MODULES = {
+    "Explanation": "fer_jax.inference.explanation",
+    "Face": "fer_jax.inference.prediction",
+    "FerError": "fer_jax.errors",
+    "Prediction": "fer_jax.inference.prediction",
+    "Predictor": "fer_jax.inference.predictor",
+    "read_image": "fer_jax.media.images",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from fer_jax.inference import predictor
-
-        return getattr(predictor, name)
+    if name == "__version__":
+        return importlib.metadata.version("fer_jax")
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,16 +20,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
-from fer_jax.inference.predictor import MAX_BATCH, Predictor
+from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, check, run
+
+if TYPE_CHECKING:
+    from fer_jax.inference.predictor import Predictor
 
 _STDIN = "-"
 
@@ -183,6 +186,8 @@ def _paths(inputs: Sequence[str]) -> Iterator[Path]:
 
 
 def _load(checkpoint: str | None, *, batch_size: int) -> Predictor:
+    from fer_jax.inference.predictor import Predictor  # JAX: no mistake in a flag waits for it
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         predictor = Predictor.load(checkpoint, max_batch=batch_size)

@@ -16,7 +16,7 @@ from fer_jax.data.datasets import evaluation_split
 from fer_jax.errors import FerError
 from fer_jax.exporting.onnx_translation import translate
 from fer_jax.exporting.portable import TOLERANCE, metadata, onnx_difference, onnx_model
-from fer_jax.faces.preprocess import standardise
+from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import CARD, SHIPPED, load_model
 from tests.factories import pattern_faces
 from tests.shared_files import shared_file

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.faces.preprocess import grey_face, network_input, standardise
+from fer_jax.faces.preprocess import grey_face
+from fer_jax.models.standardise import standardise
 
 
 def test_a_face_of_the_right_size_is_left_as_it_is():
@@ -46,4 +47,4 @@ def test_the_network_does_not_see_brightness_or_contrast():
 
 
 def test_a_blank_face_becomes_zeros_and_not_nan():
-    assert not np.asarray(network_input([np.full((48, 48), 7, np.uint8)])).any()
+    assert not np.asarray(standardise(np.full((1, 48, 48), 7, np.uint8))).any()

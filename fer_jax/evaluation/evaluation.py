@@ -20,8 +20,8 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.in_memory import Batch, evaluation_batches
 from fer_jax.errors import CheckpointError, FerError
 from fer_jax.evaluation.metrics import Sums, figures
-from fer_jax.faces.preprocess import standardise
 from fer_jax.machine import sharding
+from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel, Variables
 
 

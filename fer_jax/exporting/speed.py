@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.compilation import compile_inference
 from fer_jax.inference.network import FACE, inference_function
-from fer_jax.inference.predictor import MAX_BATCH
 from fer_jax.machine.processor import cpu_name, usable_cores
 from fer_jax.saved_model import SavedModel
 

@@ -1,23 +1,15 @@
-"""Face crop -> network input, once, for training, scoring and serving.
+"""The host's half of the way from a face crop to the network: one grey image of FER2013's size.
 
-The path has two halves because they run in two places: `grey_face` on the host, where pictures have
-any size and colour, and `standardise` inside the compiled network call, where everything is a batch.
-`network_input` is the two in a row. Training's augmentation acts between them, on uint8 faces.
+The other half, `fer_jax.models.standardise`, runs inside the compiled network call, on whole batches.
+Training's augmentation acts between them, on uint8 faces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 FACE_SIZE = 48  # pixels; the side of a FER2013 picture
-
-# A blank face has no contrast to divide by; one grey level is below any photograph's noise.
-_MIN_STD = 1.0
 
 
 def grey_face(image: np.ndarray) -> np.ndarray:
@@ -47,23 +39,3 @@ def grey_face(image: np.ndarray) -> np.ndarray:
     shrinking = min(image.shape) >= FACE_SIZE
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
     return cv2.resize(image, (FACE_SIZE, FACE_SIZE), interpolation=interpolation)
-
-
-def standardise(faces: jax.Array | np.ndarray) -> jax.Array:
-    """Returns each face with its own mean removed and its own standard deviation divided out.
-
-    Args:
-        faces: uint8 or float [B, H, W], grey levels 0 to 255.
-
-    Returns:
-        float32 [B, H, W, 1]; a constant face becomes all zeros.
-    """
-    pixels = jnp.asarray(faces, jnp.float32)
-    centred = pixels - jnp.mean(pixels, axis=(1, 2), keepdims=True)
-    std = jnp.sqrt(jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True))
-    return (centred / jnp.maximum(std, _MIN_STD))[..., None]
-
-
-def network_input(images: Sequence[np.ndarray]) -> jax.Array:
-    """Returns face crops of any size and colour as the network's input, float32 [B, 48, 48, 1]."""
-    return standardise(jnp.asarray(np.stack([grey_face(image) for image in images])))

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.expressions import NUM_EXPRESSIONS
-from fer_jax.faces.preprocess import standardise
 from fer_jax.inference.network import FACE, inference_parts
 from fer_jax.models.folding import apply_folded
+from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel
 
 _Path = tuple[str, ...]

@@ -15,10 +15,11 @@ import numpy as np
 
 from fer_jax import models
 from fer_jax.errors import CheckpointError
-from fer_jax.faces.preprocess import FACE_SIZE, standardise
+from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.inference.compilation import threads
 from fer_jax.models import winograd
 from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
+from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel, first_line
 
 FACE = jax.ShapeDtypeStruct((FACE_SIZE, FACE_SIZE), np.uint8)  # what the function takes a batch of

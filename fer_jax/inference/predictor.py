@@ -17,6 +17,7 @@ import numpy as np
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detector, make_detector
+from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.buckets import Buckets, Device
 from fer_jax.inference.compilation import use_private_cache
 from fer_jax.inference.crops import Images, as_faces, as_rgb
@@ -26,10 +27,6 @@ from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.prediction import Face, Prediction
 from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SHIPPED, SavedModel, calibration, load_model
-
-__all__ = ["MAX_BATCH", "Explanation", "Face", "Prediction", "Predictor"]
-
-MAX_BATCH = 64
 
 
 class Predictor:

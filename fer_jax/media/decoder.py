@@ -25,10 +25,10 @@ import fer_jax
 from fer_jax.errors import FerError
 from fer_jax.machine.confinement import scrubbed_environment
 from fer_jax.media.decoder_wire import (
-    Reply,
-    Request,
+    DecodeReply,
+    DecodeRequest,
+    DecoderWireError,
     Status,
-    WireError,
     receive_reply,
     release,
     send_request,
@@ -93,7 +93,7 @@ class Decoder:
             raise BadImageError(f"the file is larger than {self._most_bytes >> 20} MiB")
         memory = self._started()
         memory[: len(data)] = data
-        reply = self._ask(Request(grey, len(data), seconds), seconds=seconds)
+        reply = self._ask(DecodeRequest(grey, len(data), seconds), seconds=seconds)
         height, width, channels = self._checked(reply, grey=grey)
         count = height * width * channels
         image = np.frombuffer(memory, np.uint8, count=count)
@@ -189,14 +189,14 @@ class Decoder:
             try:
                 self._wire.settimeout(_STARTS_WITHIN_S)
                 self._ready = receive_reply(self._wire).status == Status.READY
-            except (WireError, TimeoutError):
+            except (DecoderWireError, TimeoutError):
                 ended = self._end()
                 raise DecoderUnavailableError(
                     f"the picture decoder can not be started ({ended})"
                 ) from None
         return self._memory
 
-    def _ask(self, request: Request, *, seconds: float) -> Reply:
+    def _ask(self, request: DecodeRequest, *, seconds: float) -> DecodeReply:
         assert self._wire is not None
         try:
             self._wire.settimeout(max(seconds, 1e-3))
@@ -205,12 +205,12 @@ class Decoder:
         except TimeoutError:
             self._end(within_s=0)
             reason = f"the picture takes more than {seconds:.3g} s to decode"
-        except WireError:
+        except DecoderWireError:
             reason = f"the picture's decoder crashed ({self._end()})"
         self.start()
         raise DecoderFailedError(reason)
 
-    def _checked(self, reply: Reply, *, grey: bool) -> tuple[int, int, int]:
+    def _checked(self, reply: DecodeReply, *, grey: bool) -> tuple[int, int, int]:
         """Returns an image's shape.
 
         Raises:

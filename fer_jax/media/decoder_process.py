@@ -13,7 +13,13 @@ import sys
 
 from fer_jax.machine.allocator import keep_freed
 from fer_jax.machine.confinement import CpuLimit, drop_privileges, leave_network, limit_memory
-from fer_jax.media.decoder_wire import Reply, Request, Status, receive_request, send_reply
+from fer_jax.media.decoder_wire import (
+    DecodeReply,
+    DecodeRequest,
+    Status,
+    receive_request,
+    send_reply,
+)
 
 # What a decoder may need for each pixel of the largest picture, and beside that.
 _BYTES_PER_PIXEL = 24
@@ -37,14 +43,14 @@ def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     ):
         limit_memory(_MEMORY_BYTES + _BYTES_PER_PIXEL * max_pixels)
         cpu = CpuLimit()
-        send_reply(wire, Reply(Status.READY))
+        send_reply(wire, DecodeReply(Status.READY))
         while (request := receive_request(wire)) is not None:
             cpu.allow(request.cpu_s)
             send_reply(wire, _answer(request, memory, max_pixels))
     return 0
 
 
-def _answer(request: Request, memory: mmap.mmap, max_pixels: int) -> Reply:
+def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> DecodeReply:
     import numpy as np
 
     from fer_jax.media.image_header import BadImageError, TooManyPixelsError
@@ -57,13 +63,13 @@ def _answer(request: Request, memory: mmap.mmap, max_pixels: int) -> Reply:
         target[...] = image
         del target  # the memory can not be closed while an array looks at it
     except TooManyPixelsError as error:
-        return Reply(Status.TOO_MANY_PIXELS, message=str(error))
+        return DecodeReply(Status.TOO_MANY_PIXELS, message=str(error))
     except BadImageError as error:
-        return Reply(Status.BAD_IMAGE, message=str(error))
+        return DecodeReply(Status.BAD_IMAGE, message=str(error))
     except MemoryError:
-        return Reply(Status.NO_MEMORY)
+        return DecodeReply(Status.NO_MEMORY)
     height, width = image.shape[:2]
-    return Reply(Status.IMAGE, (height, width, 1 if request.grey else 3))
+    return DecodeReply(Status.IMAGE, (height, width, 1 if request.grey else 3))
 
 
 if __name__ == "__main__":

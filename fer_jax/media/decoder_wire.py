@@ -35,7 +35,7 @@ class Status(enum.IntEnum):
     NO_MEMORY = 4
 
 
-class Request(NamedTuple):
+class DecodeRequest(NamedTuple):
     """Decode the first `size` bytes of the memory."""
 
     grey: bool
@@ -43,7 +43,7 @@ class Request(NamedTuple):
     cpu_s: float
 
 
-class Reply(NamedTuple):
+class DecodeReply(NamedTuple):
     """`shape` is that of an image in the memory, else (0, 0, 0); `message` is a refusal's reason."""
 
     status: Status
@@ -51,7 +51,7 @@ class Reply(NamedTuple):
     message: str = ""
 
 
-class WireError(Exception):
+class DecoderWireError(Exception):
     """The other end is gone, or sends what is no message."""
 
 
@@ -77,47 +77,47 @@ def release(memory: mmap.mmap, used: int) -> None:
             memory.madvise(mmap.MADV_REMOVE, 0, min(pages, len(memory)))
 
 
-def send_request(wire: socket.socket, request: Request) -> None:
-    """Raises WireError where nobody listens any more."""
+def send_request(wire: socket.socket, request: DecodeRequest) -> None:
+    """Raises DecoderWireError where nobody listens any more."""
     _send(wire, _REQUEST.pack(_MAGIC, *request))
 
 
-def receive_request(wire: socket.socket) -> Request | None:
+def receive_request(wire: socket.socket) -> DecodeRequest | None:
     """Returns the next request; None when the owner has hung up."""
     try:
         magic, *values = _REQUEST.unpack(_receive(wire, _REQUEST.size))
-    except WireError:
+    except DecoderWireError:
         return None
-    return Request(*values) if magic == _MAGIC else None
+    return DecodeRequest(*values) if magic == _MAGIC else None
 
 
-def send_reply(wire: socket.socket, reply: Reply) -> None:
-    """Raises WireError where nobody listens any more."""
+def send_reply(wire: socket.socket, reply: DecodeReply) -> None:
+    """Raises DecoderWireError where nobody listens any more."""
     text = reply.message.encode(errors="replace")[:_LONGEST_MESSAGE]
     _send(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
 
 
-def receive_reply(wire: socket.socket) -> Reply:
+def receive_reply(wire: socket.socket) -> DecodeReply:
     """Returns the next reply; waits as long as the socket's timeout says.
 
     Raises:
-        WireError: the process has ended, or sends what is no reply.
+        DecoderWireError: the process has ended, or sends what is no reply.
         TimeoutError: the timeout.
     """
     magic, status, *shape, length = _REPLY.unpack(_receive(wire, _REPLY.size))
     if magic != _MAGIC or status not in tuple(Status) or length > _LONGEST_MESSAGE:
-        raise WireError
+        raise DecoderWireError
     height, width, channels = shape
     text = _receive(wire, length).decode(errors="replace")
     printable = "".join(c if c.isprintable() else "?" for c in text)
-    return Reply(Status(status), (height, width, channels), printable)
+    return DecodeReply(Status(status), (height, width, channels), printable)
 
 
 def _send(wire: socket.socket, data: bytes) -> None:
     try:
         wire.sendall(data)
     except OSError:
-        raise WireError from None
+        raise DecoderWireError from None
 
 
 def _receive(wire: socket.socket, count: int) -> bytes:
@@ -126,8 +126,8 @@ def _receive(wire: socket.socket, count: int) -> bytes:
         try:
             more = wire.recv(count - len(data))
         except ConnectionError:
-            raise WireError from None
+            raise DecoderWireError from None
         if not more:
-            raise WireError
+            raise DecoderWireError
         data += more
     return data

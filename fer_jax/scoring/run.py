@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import cv2
 
 from fer_jax.faces.detect import DetectSize, make_detector
-from fer_jax.inference.predictor import Predictor
 from fer_jax.machine.files import write_bytes
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
@@ -26,6 +25,7 @@ from fer_jax.scoring.views import View, views
 from fer_jax.scoring.writers import check_output
 
 if TYPE_CHECKING:
+    from fer_jax.inference.predictor import Predictor
     from fer_jax.scoring.annotate import Annotator
 
 

@@ -13,7 +13,7 @@ from fer_jax.config import Config
 from fer_jax.data.in_memory import Batch
 from fer_jax.data.randomness import device_key
 from fer_jax.evaluation.metrics import Sums
-from fer_jax.faces.preprocess import standardise
+from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import Variables
 from fer_jax.training import losses
 from fer_jax.training.optim import plateau_ran_out

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.faces.preprocess import standardise
 from fer_jax.machine import sharding
+from fer_jax.models.standardise import standardise
 from fer_jax.training.finishing import adjusted, finished, recalibrated
 from fer_jax.training.program import assemble, validate
 from tests.factories import pattern_faces, short_config

@@ -1,0 +1,25 @@
+"""The network's half of the way from a face crop: standardised pixels, inside the compiled call."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# A blank face has no contrast to divide by; one grey level is below any photograph's noise.
+_MIN_STD = 1.0
+
+
+def standardise(faces: jax.Array | np.ndarray) -> jax.Array:
+    """Returns each face with its own mean removed and its own standard deviation divided out.
+
+    Args:
+        faces: uint8 or float [B, H, W], grey levels 0 to 255.
+
+    Returns:
+        float32 [B, H, W, 1]; a constant face becomes all zeros.
+    """
+    pixels = jnp.asarray(faces, jnp.float32)
+    centred = pixels - jnp.mean(pixels, axis=(1, 2), keepdims=True)
+    std = jnp.sqrt(jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True))
+    return (centred / jnp.maximum(std, _MIN_STD))[..., None]

@@ -1,0 +1,111 @@
+"""The shape of the house: which room may import which, and how many rooms the halls hold."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import fer_jax
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("fer_jax", "server")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts).removesuffix(".__init__"), path
+
+
+def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
+    """The modules of ours that a module imports, also inside functions and for types only."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                member = f"{node.module}.{alias.name}"
+                found = member if member in known else node.module
+                if found in known and found != name:
+                    yield found
+
+
+def room(module: str) -> str:
+    """A folder of a package, or a module that stands in its hall."""
+    return ".".join(module.split(".")[:2])
+
+
+def graph() -> dict[str, set[str]]:
+    every = dict(modules())
+    return {name: set(imports(name, path, set(every))) for name, path in every.items()}
+
+
+def order(arrows: dict[str, set[str]]) -> list[str]:
+    try:
+        return list(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    # A package's face imports what it hands on; nothing inside imports the face.
+    arrows = {name: found for name, found in graph().items() if name not in PACKAGES}
+    assert order(arrows)
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, found in graph().items():
+        if name in PACKAGES:
+            continue
+        others = {room(other) for other in found if other not in PACKAGES}
+        rooms.setdefault(room(name), set()).update(others - {room(name)})
+    assert order(rooms)
+
+
+@pytest.mark.parametrize(("package", "most"), [("fer_jax", 11), ("server", 9)])
+def test_the_halls_stay_small(package: str, most: int) -> None:
+    hall = [path for path in (ROOT / package).glob("*.py") if path.name != "__init__.py"]
+    assert len(hall) <= most
+
+
+def test_the_library_does_not_know_the_server() -> None:
+    for name, found in graph().items():
+        if name.startswith("fer_jax"):
+            assert not {other for other in found if other.startswith("server")}, name
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    names: dict[str, list[str]] = {}
+    for module, path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                names.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in names.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("module", ["fer_jax.score", "server.flags"])
+def test_no_mistake_in_a_flag_waits_for_jax(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(bool({{'jax', 'ml_collections'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_what_a_user_imports_is_at_the_top() -> None:
+    for name in fer_jax.__all__:
+        assert getattr(fer_jax, name)
+    with pytest.raises(AttributeError, match="no attribute 'predictor_'"):
+        fer_jax.predictor_  # noqa: B018
+
+
+def test_the_architecture_page_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [path for package in PACKAGES for path in (ROOT / package).iterdir() if path.is_dir()]
+    rooms = [path for path in rooms if path.name not in ("__pycache__", "pretrained")]
+    assert len(rooms) > 10
+    for path in rooms:
+        assert f"`{path.relative_to(ROOT).as_posix()}/`" in text
