@@ -74,11 +74,8 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path, ca
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_examples_of_the_readme_run_as_they_are_printed(workdir, tmp_path):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (section,) = re.findall(
-        r"^## Take a network elsewhere\n(.*?)^## ", readme, re.DOTALL | re.MULTILINE
-    )
+def test_the_examples_of_the_documentation_run_as_they_are_printed(workdir, tmp_path):
+    section = (Path(__file__).parents[1] / "docs" / "export.md").read_text()
     examples = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     written = re.findall(r"--format (\S+) --out (\S+)", section)
     assert [chosen for chosen, _ in written] == ["stablehlo", "onnx"]

@@ -21,7 +21,6 @@ from typing import Self
 
 import numpy as np
 
-import fer_jax
 from fer_jax.errors import FerError
 from fer_jax.machine.confinement import scrubbed_environment
 from fer_jax.media.decoder_wire import (
@@ -139,7 +138,7 @@ class Decoder:
             raise _no_process(error) from error
         with theirs:
             numbers = (theirs.fileno(), self._descriptor)
-            home = str(Path(fer_jax.__file__).resolve().parents[1])
+            home = str(Path(__file__).resolve().parents[2])
             try:
                 # -P: a file of the current folder is no module. Of what the libraries print about
                 # damaged pictures nothing is of use, and it can fill a disk.
