@@ -43,6 +43,7 @@ class Limits:
     image_bytes: int = 8 * 2**20
     image_pixels: int = 25_000_000
     image_upload_s: float = 20.0  # one image's bytes have to be here by then; later: 408
+    form_upload_s: float = 60.0  # for all bytes of a form, time for answers not counted; later: 408
     uploads: int = 16  # requests with images under way at a time; more: 429 with Retry-After
     uploads_per_address: int = 8
     explanations: int = 8  # asked for and not there yet; more: 429 with Retry-After

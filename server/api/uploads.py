@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
+import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, cast
 
 import numpy as np
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
@@ -25,7 +28,10 @@ FORMATS = ("jpeg", "png", "webp", "gif", "bmp")
 
 _FORM = "multipart/form-data"
 _NAME_LENGTH = 200
-_BROKEN = (ValueError, AssertionError, HttpProcessingError)  # what aiohttp's reader of forms raises
+# What aiohttp's reader of forms raises; RuntimeError and LookupError for a bad field `_charset_`.
+_BROKEN = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
+_BOUNDARY = re.compile(r"""boundary="?([^";,\s]{1,70})"?""", re.IGNORECASE)
+_PART_BYTES = 64 << 10  # of a part beside its image: headers and boundaries
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,44 +92,96 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
         yield image
 
 
+class _FormBody:
+    """A form's bytes as `MultipartReader` reads them: the boundary first, and no more than allowed.
+
+    aiohttp would look for the boundary line by line, without giving the event loop a turn.
+    """
+
+    def __init__(self, request: web.Request, limits: Limits) -> None:
+        match = _BOUNDARY.search(request.headers.get(hdrs.CONTENT_TYPE, ""))
+        self._opening = b"--" + match.group(1).encode() if match is not None else None
+        self._stream = request.content
+        self._left = limits.images_per_request * (limits.image_bytes + _PART_BYTES)
+        self._begun = False
+
+    async def readline(self, **limits: int) -> bytes:
+        line = self._counted(await self._stream.readline(**limits))
+        if not self._begun and line.rstrip() not in (self._opening, (self._opening or b"") + b"--"):
+            raise ValueError("the form does not begin with its boundary")
+        self._begun = True
+        return line
+
+    async def read(self, most: int = -1) -> bytes:
+        return self._counted(await self._stream.read(most))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise ApiError(413, "too_large", "the form is too large")
+        return data
+
+
+class _Patience:
+    """How long a form's bytes may still be waited for."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._each_s, self._left_s = limits.image_upload_s, limits.form_upload_s
+
+    @contextlib.asynccontextmanager
+    async def wait(self) -> AsyncIterator[float]:
+        """Gives the seconds that this wait may take, and raises ApiError after them."""
+        begun_s = time.monotonic()
+        try:
+            async with asyncio.timeout(min(self._each_s, self._left_s)):
+                yield self._each_s
+        except TimeoutError:
+            raise ApiError(408, "too_slow", "the form did not come in time") from None
+        finally:
+            self._left_s -= time.monotonic() - begun_s
+
+
 async def _form_images(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
     try:
-        reader = await request.multipart()
+        reader = MultipartReader(request.headers, cast(Any, _FormBody(request, limits)))
     except _BROKEN:
         raise _broken_form() from None
+    patience = _Patience(limits)
     count = 0
-    while (part := await _next_part(reader, limits)) is not None:
+    while (part := await _next_part(reader, patience)) is not None:
         count += 1
         if count > limits.images_per_request:
             message = f"expected no more than {limits.images_per_request} images"
             raise ApiError(413, "too_many_images", message)
         name = (part.filename or part.name or f"image {count}")[:_NAME_LENGTH]
         name = "".join(c if c.isprintable() else "?" for c in name)
-        yield Upload(name, await _read(part, limits))
+        yield Upload(name, await _read(part, limits, patience))
     if not count:
         raise ApiError(400, "no_image", "the form holds no image")
 
 
-async def _next_part(reader: MultipartReader, limits: Limits) -> BodyPartReader | None:
+async def _next_part(reader: MultipartReader, patience: _Patience) -> BodyPartReader | None:
     try:
-        async with asyncio.timeout(limits.image_upload_s):
+        async with patience.wait():
             part = await reader.next()
     except _BROKEN:
         raise _broken_form() from None
-    except TimeoutError:
-        raise ApiError(408, "too_slow", "the form did not come in time") from None
     if isinstance(part, MultipartReader):
         raise _broken_form()
     return part
 
 
-async def _read(part: BodyPartReader, limits: Limits) -> bytes:
+async def _read(part: BodyPartReader, limits: Limits, patience: _Patience) -> bytes:
     async def chunks() -> AsyncIterator[bytes]:
         while chunk := await part.read_chunk(1 << 16):
             yield chunk
 
     try:
-        return await collect(chunks(), most=limits.image_bytes, seconds=limits.image_upload_s)
+        async with patience.wait() as seconds:
+            return await collect(chunks(), most=limits.image_bytes, seconds=seconds)
     except _BROKEN:
         raise _broken_form() from None
 

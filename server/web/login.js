@@ -25,7 +25,8 @@ form.addEventListener("submit", async (event) => {
 function target() {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
   const url = new URL(next, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "/";
+  // The whole address: a path such as "//host/x" alone would lead to another server.
+  return url.origin === location.origin ? url.href : "/";
 }
 
 async function reason(response) {

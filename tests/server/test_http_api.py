@@ -44,6 +44,8 @@ def test_controls_change_one_by_one_and_stay(live: LiveServer):
         {"smoothing_s": True},
         {"smoothing_s": float("nan")},
         {"smoothing_s": float("inf")},
+        {"smoothing_s": 10**400},
+        {"threshold": -(10**400)},
         {"threshold": 1.5},
         {"threshold": "0.5"},
         {"privacy": "hide"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -57,6 +58,12 @@ def test_one_image_can_come_back_with_its_faces_marked(live: LiveServer):
     assert refused.code == "one_image_only"
 
 
+def _charset(name: bytes) -> bytes:
+    """A form whose first field says in which charset its other texts are."""
+    field = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n'.encode()
+    return field + name + b"\r\n" + form(saved("PNG"))
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status", "code"),
     [
@@ -68,6 +75,10 @@ def test_one_image_can_come_back_with_its_faces_marked(live: LiveServer):
         (FORM, b"no boundary in here", 400, "bad_form"),
         (FORM, form(saved("PNG"))[:-10], 400, "bad_form"),
         (FORM, f"--{BOUNDARY}\r\nno header\r\n\r\n".encode(), 400, "bad_form"),
+        (FORM, b"\r\n" + form(saved("PNG")), 400, "bad_form"),
+        (FORM, _charset(b"no-such-charset"), 400, "bad_form"),
+        (FORM, _charset(b"x" * 40), 400, "bad_form"),
+        (FORM, _charset(b"\xff\xfe"), 400, "bad_form"),
         (FORM, f"--{BOUNDARY}--\r\n".encode(), 400, "no_image"),
         (FORM, form(*[saved("GIF", size=(2, 2))] * 33), 413, "too_many_images"),
         (FORM, form(saved("PNG"), b"no picture"), 422, "bad_image"),
@@ -81,6 +92,10 @@ def test_one_image_can_come_back_with_its_faces_marked(live: LiveServer):
         "other-boundary",
         "cut",
         "header",
+        "preamble",
+        "unknown-charset",
+        "long-charset",
+        "no-text-charset",
         "nothing",
         "many",
         "second-bad",
@@ -120,6 +135,35 @@ def test_broken_chunks_are_refused(live: LiveServer):
     for broken in (b"zz\r\n", b"-1\r\n\r\n", b"fffffffffffffffffffff\r\n"):
         with live.raw(head + broken) as bare:
             assert b" 400 " in read_until(bare, b"\r\n")
+
+
+def test_a_preamble_of_many_lines_does_not_hold_up_the_event_loop(live: LiveServer):
+    started_s = time.monotonic()
+    refused = post(live, b"\n" * (4 << 20) + form(saved("PNG")), **FORM)
+    assert (refused.status, refused.code) == (400, "bad_form")
+    assert time.monotonic() - started_s < 2
+    assert live.get("/healthz").status == 200
+
+
+def test_a_form_that_sends_a_part_now_and_then_is_not_waited_for(checkpoint: str):
+    limits = Limits(image_upload_s=10.0, form_upload_s=1.0)
+    with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
+        server.wait_ready()
+        part = form(saved("PNG", size=(8, 8))).removesuffix(f"--{BOUNDARY}--\r\n".encode())
+        head = (
+            f"POST /api/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM['Content-Type']}\r\n"
+            "Content-Length: 1000000\r\n\r\n"
+        )
+        with server.raw(head.encode()) as bare:
+            started_s = time.monotonic()
+            bare.settimeout(0.4)
+            answer = b""
+            while not answer:
+                assert time.monotonic() - started_s < 20
+                bare.sendall(part)
+                with contextlib.suppress(TimeoutError):
+                    answer = bare.recv(4096)
+        assert b" 408 " in answer.split(b"\r\n")[0]
 
 
 def test_a_body_that_trickles_in_is_not_waited_for(checkpoint: str):

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,24 @@ def test_a_camera_that_is_not_there_is_told_with_what_can_be_done(
         expect(notice.get_by_role("button", name="Use this browser's camera")).to_be_visible()
         notice.get_by_role("button", name="Watch the demo").click()
         expect(page.locator("#state-text")).to_have_text("Live")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/.//elsewhere.test/x", "//elsewhere.test", "https://elsewhere.test/", "/\\elsewhere.test"],
+)
+def test_a_login_leads_to_no_other_server(open_page: OpenPage, checkpoint: str, target: str):
+    settings = settings_of(checkpoint, "demo", token="open sesame")
+    with LiveServer(settings) as server:
+        own = f"http://127.0.0.1:{server.port}/"
+        page = open_page(f"{own}login?next={urllib.parse.quote(target, safe='')}")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_label("Access token").fill("open sesame")
+        page.get_by_role("button", name="Watch").click()
+        page.wait_for_url(lambda url: "/login" not in url)
+        assert page.url.startswith(own)
+        assert not [url for url in asked if not url.startswith(own)]
 
 
 def test_a_page_comes_back_by_itself_after_frozen_frames_and_after_a_restart(
