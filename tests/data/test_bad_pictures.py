@@ -4,11 +4,11 @@ import struct
 from pathlib import Path
 
 import cv2
-import face_files as make
 import pytest
 
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
+from tests.data import face_files as make
 from tests.media.hostile_pictures import huge_png
 
 

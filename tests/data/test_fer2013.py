@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import face_files as make
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -14,6 +13,7 @@ from fer_jax.data.fer2013 import Fer2013, LoadedFaces, load_faces
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
+from tests.data import face_files as make
 from tests.shared_files import shared_file
 
 LOAD = """

@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import face_files as make
 import numpy as np
 import pytest
 
 from fer_jax.data.reading import Reading
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
+from tests.data import face_files as make
 
 
 def labels(reading: Reading, split: str) -> list[int]:

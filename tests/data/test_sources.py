@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import cv2
-import face_files as make
 import numpy as np
 import pytest
 
@@ -13,6 +12,7 @@ from fer_jax.data.sources import NoFacesError, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import index_of
 from fer_jax.faces.preprocess import grey_face
+from tests.data import face_files as make
 
 MIXED = (
     "train/happy/Training_1.jpg",

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measure_crop import measure
-from sample_media import photo
 
 from fer_jax.data.faces import Faces
 from fer_jax.errors import FerError
@@ -26,6 +25,7 @@ from fer_jax.faces.crop import (
 )
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
+from tests.faces.sample_media import photo
 
 FACE = make_detector("yunet").detect(photo())[0]
 ANGLES = st.floats(-0.6, 0.6)

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sample_media import photo, shared_media
 
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECTORS, Detection, DetectSize, make_detector
 from fer_jax.faces.pyramid import Tile
 from fer_jax.faces.yunet import NMS_IOU, YuNet, yunet_weights
 from fer_jax.media.images import read_image
+from tests.faces.sample_media import photo, shared_media
 
 # Where her pupils are in the photograph, read off an enlargement.
 EYES = np.array([[221, 190], [306, 187]])

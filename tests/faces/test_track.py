@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_media import photo, shared_media
 
 from fer_jax.faces.crop import crop_face
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.faces.track import Appearance, Tracker, likeness, smooth
 from fer_jax.media.video import VideoReader
+from tests.faces.sample_media import photo, shared_media
 
 RNG = np.random.default_rng(0)
 # Three faces that no one could mix up: coarse patterns that survive the reduction to an appearance.

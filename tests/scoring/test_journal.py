@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_rows import FACE
 
 from fer_jax.errors import FerError
 from fer_jax.scoring.journal import Journal
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.writers import read_rows, write_rows
+from tests.scoring.sample_rows import FACE
 
 OPTIONS = {"detector": "yunet", "fps": None}
 INPUTS = [

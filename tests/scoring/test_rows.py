@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sample_rows import FACE
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.scoring.rows import COLUMNS, Row, path_from_text, path_text, row_of
+from tests.scoring.sample_rows import FACE
 
 names = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name)
 

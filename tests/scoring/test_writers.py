@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from sample_rows import FACE
 
 from fer_jax.errors import FerError
 from fer_jax.scoring.rows import COLUMNS, Row, path_text
 from fer_jax.scoring.writers import check_output, read_rows, write_rows
+from tests.scoring.sample_rows import FACE
 
 FORMATS = ("csv", "jsonl", "parquet")
 NASTY = path_text(Path(os.fsdecode(b'line\nend, "quoted" \xff;\t=1+1.jpg')))

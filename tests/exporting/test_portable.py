@@ -75,7 +75,7 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path, ca
 
 
 def test_the_examples_of_the_documentation_run_as_they_are_printed(workdir, tmp_path):
-    section = (Path(__file__).parents[1] / "docs" / "export.md").read_text()
+    section = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
     examples = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     written = re.findall(r"--format (\S+) --out (\S+)", section)
     assert [chosen for chosen, _ in written] == ["stablehlo", "onnx"]

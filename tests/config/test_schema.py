@@ -8,7 +8,7 @@ from fer_jax import command, train
 from fer_jax.config import default_config, from_config_dict, to_dict
 from fer_jax.errors import ConfigError
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def refused(capsys, *argv: str) -> str:
