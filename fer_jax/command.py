@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import os
 import re
 import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
 
@@ -18,11 +19,30 @@ _NO_SPACE = "No space left on device"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose refusals are `FerError`s, so that they too end in one line."""
+    """argparse whose refusals are `FerError`s, so that they too end in one line; has `--verbose`."""
+
+    def __init__(self, **options: Any) -> None:
+        """Takes what argparse's does."""
+        super().__init__(**options)
+        self.add_argument(
+            "--verbose", action=_Verbose, nargs=0, help="print informative messages as well"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raises FerError in place of printing the usage."""
         raise FerError(f"{message}; --help lists what {self.prog} takes")
+
+
+class _Verbose(argparse.Action):
+    def __call__(self, *_: object) -> None:
+        print_messages()
+
+
+def print_messages() -> None:
+    """Prints this project's log messages on standard error, informative ones as well."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    for package in ("fer_jax", "server"):
+        logging.getLogger(package).setLevel(logging.INFO)
 
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import dataclasses
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -33,6 +33,7 @@ from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
+from fer_jax.training.profiling import profiled
 from fer_jax.training.program import Program, assemble
 from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.starting import load_start
@@ -54,6 +55,8 @@ _FREE_KEYS += ("data.dir", "data.name", "data.on_error", "loss.teacher", "start"
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     config, file, values = read_config(argv, define=_define_flags, usage=__doc__)
+    if values["verbose"].value:
+        command.print_messages()
     folder = Path(values["workdir"].value or Path("runs") / Path(file).stem)
     set_up_host(devices=config.devices)
     mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
@@ -95,7 +98,17 @@ def main(argv: Sequence[str]) -> int:
             print(_summary(program, state, dataset, folder), flush=True)
 
             # ---- train
-            finished = _train(program, state, checkpoints, folder, about=about, stop=stop)
+            trace = Path(values["profile"].value) if values["profile"].value else None
+            with profiled(trace) as before_step:
+                finished = _train(
+                    program,
+                    state,
+                    checkpoints,
+                    folder,
+                    about=about,
+                    stop=stop,
+                    before_step=before_step,
+                )
             best = checkpoints.best_step()
         if not finished:
             return 128 + stop.received
@@ -142,9 +155,16 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "resume",
         True,
-        "Go on with the run in the workdir, if there is one; --noresume removes it and starts over.",
+        "Resume the run in the workdir, if there is one; --noresume removes it and starts over.",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "profile",
+        None,
+        "Write a trace of ten steps into this folder, for TensorBoard or Perfetto.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool("verbose", False, "Print informative messages as well.", flag_values=values)
 
 
 def _initial_state(
@@ -230,6 +250,7 @@ def _train(
     *,
     about: dict[str, Any],
     stop: _StopSignal,
+    before_step: Callable[[int], None],
 ) -> bool:
     """Trains to the end, or until a signal asks to stop, which returns False; all is saved."""
     if int(state.step) < program.total_steps:
@@ -249,14 +270,19 @@ def _train(
     with reporter:
         try:
             state = loop.run(
-                program, state, reporter=reporter, save=save, should_stop=lambda: stop.received != 0
+                program,
+                state,
+                reporter=reporter,
+                save=save,
+                should_stop=lambda: stop.received != 0,
+                before_step=before_step,
             )
         except loop.RunInterrupted as interrupted:
             state = interrupted.state
             checkpoints.save(state, state.evaluated, about=about, metrics=None)
             checkpoints.wait()
             step = int(state.step)
-            reporter.say(f"stopped at step {step}, all saved in {folder}; the same command goes on")
+            reporter.say(f"stopped at step {step}, all saved in {folder}; the same command resumes")
             return False
         finally:
             rows = read_rows(folder / workdir.HISTORY)

@@ -1,6 +1,7 @@
-"""How commands end when nobody reads them any more."""
+"""How commands end when nobody reads them any more, and what they say when asked to."""
 
 import contextlib
+import logging
 import os
 import signal
 
@@ -28,3 +29,13 @@ def test_another_broken_pipe_is_an_error_as_any():
 
     with pytest.raises(BrokenPipeError, match="a helper has gone"):
         command.run(fail, [])
+
+
+def test_verbose_prints_what_the_libraries_of_this_project_have_to_say():
+    before = logging.getLogger("fer_jax").level
+    try:
+        assert command.Parser(prog="x").parse_args(["--verbose"]) is not None
+        assert logging.getLogger("fer_jax.data.fer2013").isEnabledFor(logging.INFO)
+    finally:
+        for package in ("fer_jax", "server"):
+            logging.getLogger(package).setLevel(before)

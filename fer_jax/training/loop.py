@@ -13,7 +13,9 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+import jax
 import numpy as np
+import optax
 
 from fer_jax.data.in_memory import Batch
 from fer_jax.errors import TrainingError
@@ -56,6 +58,7 @@ def run(
     reporter: Reporter,
     save: Callable[[TrainState, dict[str, Any], Variables], None],
     should_stop: Callable[[], bool] = lambda: False,
+    before_step: Callable[[int], None] = lambda step: None,
 ) -> TrainState:
     """Trains from `state` to the end of the run and returns the last state.
 
@@ -66,6 +69,7 @@ def run(
         save: is called after every epoch, epoch 0 included, with the state, the history row and the
             variables that were validated.
         should_stop: asked before every step.
+        before_step: called with each step's number before it is taken.
 
     Raises:
         RunInterrupted: `should_stop` said so.
@@ -81,7 +85,13 @@ def run(
         epoch = next(e for e in range(1, epochs + 1) if order.end_of_epoch(e) > step)
         end = order.end_of_epoch(epoch)
         state = _train_epoch(
-            program, state, epoch=epoch, end=end, reporter=reporter, should_stop=should_stop
+            program,
+            state,
+            epoch=epoch,
+            end=end,
+            reporter=reporter,
+            should_stop=should_stop,
+            before_step=before_step,
         )
         state, row, kept = _end_epoch(program, state, epoch=epoch)
         step = end
@@ -98,30 +108,34 @@ def _train_epoch(
     end: int,
     reporter: Reporter,
     should_stop: Callable[[], bool],
+    before_step: Callable[[int], None],
 ) -> TrainState:
     first, in_flight = int(state.step), deque()
     scale = float(state.plateau.scale)
 
     def settle() -> None:
         step, value = in_flight.popleft()
-        loss = float(value)
+        loss = float(jax.device_get(value))
         _check_finite(loss, name="loss", step=step, epoch=epoch)
         rate = float(program.learning_rates[step]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
     batches = _ahead(lambda step: training_batch(program, step), first, end)
-    for step, batch in zip(range(first, end), batches, strict=True):
-        if should_stop():
-            batches.close()
-            while in_flight:
+    # Batches go to the devices and losses come back by name; nothing else may cross in an epoch.
+    with jax.transfer_guard("disallow"):
+        for step, batch in zip(range(first, end), batches, strict=True):
+            if should_stop():
+                batches.close()
+                while in_flight:
+                    settle()
+                raise RunInterrupted(state)
+            before_step(step)
+            state, loss = program.train_step(state, sharding.put_batch(batch, program.mesh))
+            in_flight.append((step, loss))
+            if len(in_flight) > _IN_FLIGHT:
                 settle()
-            raise RunInterrupted(state)
-        state, loss = program.train_step(state, sharding.put_batch(batch, program.mesh))
-        in_flight.append((step, loss))
-        if len(in_flight) > _IN_FLIGHT:
+        while in_flight:
             settle()
-    while in_flight:
-        settle()
     return state
 
 
@@ -150,6 +164,7 @@ def _end_epoch(
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
     size = program.face_size(step - 1)
     validated, kept = _validated(program, state, size=size, epoch=epoch)
+    norms = _norms(state, steps=step - program.order.end_of_epoch(epoch - 1))
     state = program.end_epoch(state, np.float32(validated["validation_loss"]))
     row = {
         "epoch": epoch,
@@ -159,10 +174,20 @@ def _end_epoch(
         "plateau_scale": scale,
         "train_loss": trained["loss"],
         "train_accuracy": trained["accuracy"],
+        **norms,
         **validated,
         "ran_out": bool(state.ran_out),
     }
     return state, row, kept
+
+
+def _norms(state: TrainState, *, steps: int) -> dict[str, float]:
+    """Means over the epoch's steps, and the norm of the parameters that it ended with."""
+    return {
+        "gradient_norm": float(state.norms.gradient) / steps,
+        "update_norm": float(state.norms.update) / steps,
+        "parameter_norm": float(optax.tree.norm(state.variables["params"])),
+    }
 
 
 def _validated(

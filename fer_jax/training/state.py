@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import flax.struct
@@ -15,6 +15,29 @@ from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.saved_model import Variables
 
 
+class Norms(NamedTuple):
+    """Global L2 norms, summed over the steps of an epoch so far.
+
+    Attributes:
+        gradient: float32 scalar, before clipping.
+        update: float32 scalar, what was added to the parameters.
+    """
+
+    gradient: jax.Array
+    update: jax.Array
+
+    @staticmethod
+    def zero() -> Norms:
+        """No step yet."""
+        return Norms(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32))
+
+    def add(self, *, gradient: optax.Updates, update: optax.Updates) -> Norms:
+        """Counts a step's gradient and update, both shaped as the parameters."""
+        return Norms(
+            self.gradient + optax.tree.norm(gradient), self.update + optax.tree.norm(update)
+        )
+
+
 class TrainState(flax.struct.PyTreeNode):
     """All that training changes. Model, optimiser and configuration are bound to the steps instead.
 
@@ -25,7 +48,8 @@ class TrainState(flax.struct.PyTreeNode):
         opt_state: the optimiser chain's.
         plateau: optax's ReduceLROnPlateauState.
         ran_out: bool scalar, the plateau schedule is at its end.
-        sums: figures of the epoch so far, in the state so that a run stopped inside an epoch goes on.
+        sums: figures of the epoch so far, in the state so that a run stopped inside an epoch resumes.
+        norms: of the epoch so far, likewise.
     """
 
     step: jax.Array
@@ -35,6 +59,7 @@ class TrainState(flax.struct.PyTreeNode):
     plateau: Any
     ran_out: jax.Array
     sums: Sums
+    norms: Norms
 
     @property
     def evaluated(self) -> Variables:
@@ -69,4 +94,5 @@ def create(
         plateau=plateau.init(variables["params"]),
         ran_out=jnp.zeros((), bool),
         sums=Sums.zero(),
+        norms=Norms.zero(),
     )

@@ -17,7 +17,7 @@ from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import Variables
 from fer_jax.training import losses
 from fer_jax.training.optim import plateau_ran_out
-from fer_jax.training.state import TrainState
+from fer_jax.training.state import Norms, TrainState
 
 
 def train_step(
@@ -70,6 +70,7 @@ def train_step(
         ema=_averaged(state, variables, decay=config.ema_decay),
         opt_state=opt_state,
         sums=state.sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight),
+        norms=state.norms.add(gradient=grads, update=updates),
     )
     return state, mean
 
@@ -95,7 +96,7 @@ def end_epoch(
     config: Config,
 ) -> TrainState:
     """Returns the next epoch's state: the plateau schedule is told the loss, sums are empty."""
-    state = state.replace(sums=Sums.zero())
+    state = state.replace(sums=Sums.zero(), norms=Norms.zero())
     if config.optim.schedule != "plateau":
         return state
     _, updated = plateau.update({}, state.plateau, value=validation_loss)

@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import math
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+
+_LOG = logging.getLogger(__name__)
 
 _LOWAT_BYTES = 16 * 1024  # unsent bytes from which on the kernel says that it is full
 # 25 on Linux, for which Python 3.11 has no name.
@@ -112,7 +115,8 @@ class StuckSockets:
                 self._close(transport)
 
     def _close(self, transport: asyncio.WriteTransport) -> None:
-        self._backlogs.pop(transport, None)
+        backlog = self._backlogs.pop(transport)
+        _LOG.info("a client read too slowly: %d bytes were left", backlog.pending)
         self._on_close()
         connection = transport.get_extra_info("socket")
         if connection is not None:  # else the kernel would go on offering what it holds for minutes

@@ -6,7 +6,10 @@ it never sees. HTTP/1.0 clients get the plain bytes until the connection closes,
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
+from collections.abc import Iterator
 
 from aiohttp import web
 
@@ -18,6 +21,8 @@ from server.api.query import flag
 from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import METRICS, PARTS
 from server.live.multipart import CONTENT_TYPE, OPENING
+
+_LOG = logging.getLogger(__name__)
 
 _HEADERS = {
     "Content-Type": CONTENT_TYPE,
@@ -39,9 +44,21 @@ async def stream(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD" or transport is None:
             return response
         buffer_little(transport)
-        with request.app[SOCKETS].stream(transport):
+        with request.app[SOCKETS].stream(transport), _logged(pipeline.camera.name):
             await _send_pictures(request, response, pipeline, timing=timing)
     return response
+
+
+@contextlib.contextmanager
+def _logged(camera: str) -> Iterator[None]:
+    """Logs a viewer in, and out with the reason."""
+    _LOG.info("%s: a viewer came", camera)
+    reason = "disconnected"
+    try:
+        yield
+        reason = "the stream ended"
+    finally:
+        _LOG.info("%s: a viewer left (%s)", camera, reason)
 
 
 async def _send_pictures(

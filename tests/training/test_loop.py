@@ -7,6 +7,7 @@ import pytest
 from fer_jax.errors import TrainingError
 from fer_jax.machine import sharding
 from fer_jax.training import loop
+from fer_jax.training.profiling import profiled
 from fer_jax.training.program import assemble, validate
 from tests.factories import pattern_faces, short_config
 
@@ -50,6 +51,37 @@ def test_steps_compile_once_whatever_the_tail(ragged):
     assert [row["epoch"] for row in recorder.rows] == [1, 2]
     for compiled in (program.train_step, program.eval_step, program.end_epoch):
         assert compiled._cache_size() == 1
+
+
+def test_the_history_tells_how_far_steps_go(ragged):
+    _, state, recorder = ragged
+    for row in recorder.rows:
+        assert row["gradient_norm"] > 0
+        # With a learning rate of 0.05 a step is that share of the gradient, momentum apart.
+        assert 0 < row["update_norm"] < row["gradient_norm"]
+        assert row["parameter_norm"] > row["update_norm"]
+    squares = [float((leaf**2).sum()) for leaf in jax.tree.leaves(state.variables["params"])]
+    assert recorder.rows[-1]["parameter_norm"] == pytest.approx(sum(squares) ** 0.5, rel=1e-5)
+    assert float(state.norms.gradient) == float(state.norms.update) == 0
+
+
+def test_some_steps_are_traced_for_the_profiler(tmp_path):
+    with profiled(tmp_path) as before_step:
+        for step in range(20):
+            before_step(step)
+            jax.block_until_ready(jax.numpy.ones(3) + step)
+    assert list(tmp_path.rglob("*.xplane.pb"))
+    with profiled(None) as before_step:
+        before_step(0)
+
+
+def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
+    program = assembled(short_config(epochs=1), train=pattern_faces(16))
+    careless = dataclasses.replace(
+        program, train_step=lambda state, batch: (state, jax.numpy.sum(np.zeros(3, np.float32)))
+    )
+    with pytest.raises(RuntimeError, match="Disallowed host-to-device transfer"):
+        finished(careless)
 
 
 def test_steps_compile_once_for_each_size_of_faces_that_grow():

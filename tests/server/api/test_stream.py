@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 import socket
@@ -127,6 +128,16 @@ def test_timing_tells_where_the_time_went(live: LiveServer):
     assert 0 < float(headers["X-Published"]) - float(headers["X-Captured"]) < 5
     assert int(headers["X-Frame"]) > 0
     assert live.get("/stream/demo.mjpg?timing=yes").code == "bad_value"
+
+
+def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog):
+    caplog.set_level(logging.INFO, logger="server")
+    with watching(live) as bare:
+        read_part(bare)
+    until = time.monotonic() + 20
+    while "demo: a viewer left (disconnected)" not in caplog.text:
+        assert time.monotonic() < until, caplog.text
+    assert "demo: a viewer came" in caplog.text
 
 
 def test_a_viewer_that_pauses_goes_on_with_a_fresh_picture(live: LiveServer):
