@@ -43,7 +43,7 @@ class VideoFrame:
 
 
 class VideoReader:
-    """Iterates once over a video's frames; used as a context manager it closes the file.
+    """Iterates once over a video's frames; the end of it, or of the context, closes the file.
 
     Attributes:
         width, height: pixels of an upright frame.
@@ -123,8 +123,8 @@ class VideoReader:
                 yield VideoFrame(index, time_s, np.asarray(image, np.uint8))
             self._grabbed = self._capture.grab()
             index += 1
-        self._grabbed = False
         self.ended_early = self._why_early(index, time_s)
+        self.close()
 
     def _time_after(self, before_s: float) -> float:
         """The grabbed frame's time stamp; a missing or repeated one is a nominal frame later."""
