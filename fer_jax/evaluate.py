@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_jax import command
+from fer_jax.config import Labels
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
@@ -37,7 +38,12 @@ def main(argv: Sequence[str]) -> int:
         make_folder(Path(options.out))
     sharding.simulate_cpu_devices(0)
     networks = _load(options.checkpoint)
-    faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    labels = options.labels or _learned(networks)
+    faces = evaluation_split(
+        Path(options.data), options.split, on_error=options.on_error, labels=labels
+    )
+    if labels == "votes":
+        print(f"against the majority of FER+'s votes, on the {len(faces):,} faces that have one")
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
     told = [_report(saved, faces, split=options.split, groups=groups) for saved in networks]
     report = told[0]
@@ -58,6 +64,12 @@ def _load(names: str) -> list[SavedModel]:
     if len({network.digest for network in networks}) < max(1, len(networks)):
         raise CheckpointError(f"--checkpoint {names}: names a network twice, or none")
     return networks
+
+
+def _learned(networks: Sequence[SavedModel]) -> Labels:
+    """Whose labels the networks learned; the data's own where they differ."""
+    each = {network.about["config"]["data"].get("labels", "own") for network in networks}
+    return "votes" if each == {"votes"} else "own"
 
 
 def _report(
@@ -119,6 +131,12 @@ def _parser() -> command.Parser:
     )
     parser.add_argument("--data", required=True, help="a folder, csv or archive of labelled faces")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")
+    parser.add_argument(
+        "--labels",
+        choices=("own", "votes"),
+        help="compare with the data's own labels or with the majority of FER+'s votes; "
+        "default: what the network learned",
+    )
     parser.add_argument(
         "--groups",
         help="csv of names and groups (age, lighting, ...): figures for each group as well",

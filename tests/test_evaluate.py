@@ -14,6 +14,7 @@ from fer_jax.exporting.release import release
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.saved_model import load_model
 from fer_jax.training.workdir import clear
+from tests.data import face_files as make
 from tests.small_checkpoint import write_workdir
 
 
@@ -117,3 +118,41 @@ def test_the_interval_of_a_mean_is_student_s():
     # t(0.975, 2) = 4.303, standard deviation 0.02
     assert told["accuracy"]["interval"] == pytest.approx([0.6103, 0.7097], abs=1e-4)
     assert told["flip"]["uar"]["interval"] == pytest.approx([0.5, 0.5])
+
+
+@pytest.fixture(scope="module")
+def voted(tmp_path_factory):
+    """Four validation faces: two that a majority sees, one that it does not, one that none sees."""
+    folder = tmp_path_factory.mktemp("voted")
+    rows = [make.csv_row(label, label, "PublicTest") for label in range(4)]
+    votes = [
+        ("PublicTest", {"happiness": 9, "neutral": 1}),
+        ("PublicTest", {"sadness": 5, "neutral": 5}),
+        ("PublicTest", {"anger": 6, "contempt": 3, "fear": 1}),
+        ("PublicTest", {"NF": 10}),
+    ]
+    files = {"fer2013.csv": make.csv_bytes(rows), "fer2013new.csv": make.votes_bytes(votes)}
+    return make.write_files(folder, files)
+
+
+def test_a_network_is_compared_with_the_labels_it_learned_or_with_those_asked_for(
+    voted, tmp_path, capsys
+):
+    own = write_workdir(tmp_path / "own")
+    crowd = write_workdir(tmp_path / "crowd", data__labels="votes")
+    for workdir, options, count in (
+        (own, (), 4),
+        (crowd, (), 2),
+        (own, ("--labels", "votes"), 2),
+        (crowd, ("--labels", "own"), 4),
+    ):
+        assert run(workdir, voted, "--out", tmp_path / "out", *options) == 0
+        report = json.loads((tmp_path / "out/report.json").read_text())
+        assert report["count"] == count
+        assert ("majority of FER+'s votes" in capsys.readouterr().out) == (count == 2)
+    assert [row["support"] for row in report["per_class"].values() if row["support"]] == [1] * 4
+
+
+def test_votes_that_are_not_there_are_asked_for(data, tmp_path, capsys):
+    assert run(write_workdir(tmp_path / "run"), data, "--labels", "votes") == 2
+    assert "has no FER+ votes; put fer2013new.csv beside" in capsys.readouterr().err

@@ -19,6 +19,8 @@ from fer_jax.errors import ConfigError
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.models import MODELS
 
+Labels = Literal["own", "votes"]  # the data's own, or what FER+'s ten people see
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -35,7 +37,7 @@ class DataConfig:
     # Whose judgement counts: "own", the data's label of each face, or "votes", what FER+'s ten people
     # see in it. Targets are then vote shares, faces weigh as much as their votes, and validation is
     # against the majority; see data/votes.py.
-    labels: Literal["own", "votes"] = "own"
+    labels: Labels = "own"
     # Draw every expression equally often, with replacement.
     balanced_sampling: bool = False
     # Synthetic faces drawn for training and for validation.

@@ -23,19 +23,30 @@ people at work and in education, but for medical or safety reasons (Regulation (
 
 ## Limits
 
-* Its labels are those of FER2013 or of the data named above: single words given to pictures from the
-  web, many of them acted; people agree with FER2013's labels in about two cases of three.
+* {labels}
 * Faces seen from the side, covered, below 40 pixels, or badly lit are recognised less well than the
   figures above say, and rare expressions less well than frequent ones: see the table.
 * The data says nothing about age, gender or skin tone, so nothing is claimed about them here.
   `python -m fer_jax.evaluate --groups metadata.csv` measures it on faces of which you know it.
 """
 
+_LABELS = """\
+Its labels are those of FER2013 or of the data named above: single words given to images from the web,
+  many of them acted; people agree with FER2013's labels in about two cases of three."""
+_VOTES = """\
+Its labels are what most of FER+'s ten people see in images from the web, many of them acted. Faces on
+  which no majority agrees are not part of the figures above."""
+
 
 def model_card(card: Mapping[str, Any]) -> str:
     """Returns the Markdown of a released checkpoint's card (`fer_jax.export release`)."""
     speed = [_speed(card["speed"])] if "speed" in card else []  # older releases were not timed
-    return "\n".join((_head(card), _data(card), _figures(card), _trust(card), *speed, _USE))
+    use = _USE.format(labels=_VOTES if _learned_votes(card) else _LABELS)
+    return "\n".join((_head(card), _data(card), _figures(card), _trust(card), *speed, use))
+
+
+def _learned_votes(card: Mapping[str, Any]) -> bool:
+    return card["config"].get("data", {}).get("labels") == "votes"
 
 
 def _head(card: Mapping[str, Any]) -> str:
@@ -80,6 +91,19 @@ def _lineage(card: Mapping[str, Any]) -> str:
     return "".join(f" {line}" for line in lines)
 
 
+def _votes(card: Mapping[str, Any]) -> str:
+    if not _learned_votes(card):
+        return ""
+    left_out = card["dataset"]["votes"]["left_out"]
+    return f"""
+The targets are the shares of FER+'s ten votes for each face (Barsoum et al., 2016); a vote that nobody
+else casts is dropped. Votes for contempt, "unknown" and "not a face" have no target and lower a face's
+weight; {left_out["train"]:,} faces without any other vote were left out. Validation is against the
+majority, so {left_out["validation"]:,} validation faces on which none agrees do not count. Below, faces
+are counted by what most votes name.
+"""
+
+
 def _names(digests: str) -> str:
     return ", ".join(f"`{digest[:12]}`" for digest in digests.split(","))
 
@@ -99,7 +123,7 @@ Trained on {dataset["name"]}, {faces:,} faces; the audit left out {excluded:,} c
 contradictions, among them all copies of faces in another split. The epoch, and every setting, was
 chosen on validation, which the figures below are of; they are the higher for it. The test split was not
 used to choose anything{_openings(card)}.{_lineage(card)}
-
+{_votes(card)}
 {chr(10).join(lines)}
 """
 

@@ -100,3 +100,13 @@ def test_a_card_tells_what_a_network_began_with_and_learned_from(card):
     text = in_one_line(model_card({**card, **lineage, **several}))
     assert "It began with the mean of the weights of `333333333333`, `444444444444`." in text
     assert "it learned from what `111111111111`, `222222222222` saw in the training faces" in text
+
+
+def test_a_card_tells_whose_judgement_the_network_learned(card):
+    assert "Its labels are those of FER2013" in model_card(card)
+    config = {**card["config"], "data": {**card["config"]["data"], "labels": "votes"}}
+    dataset = {**card["dataset"], "votes": {"left_out": {"train": 1234, "validation": 56}}}
+    text = in_one_line(model_card({**card, "config": config, "dataset": dataset}))
+    assert "Its labels are what most of FER+'s ten people see" in text
+    assert "1,234 faces without any other vote were left out" in text
+    assert "56 validation faces on which none agrees do not count" in text
