@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fer_jax.machine.confinement import leave_no_core_dumps
+
 if TYPE_CHECKING:
     from server.settings import Settings
+
+_LOG = logging.getLogger("server")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,6 +24,7 @@ def main(argv: Sequence[str]) -> int:
 
     settings = from_arguments(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    leave_no_core_dumps()  # capture processes and decoders inherit that
     asyncio.run(_serve(settings))
     return 0
 
@@ -35,6 +41,8 @@ async def _serve(settings: Settings) -> None:
     async with listening(settings) as url:
         names = ", ".join(source.name for source in settings.sources)
         print(f"watch {names} at {url}", flush=True)
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            _LOG.warning("running as root; a user of its own would have less to lose")
         if not any(source.kind == "device" for source in settings.sources):
             print("no webcam is asked for or found; a page can send its own", flush=True)
         await stop.wait()

@@ -11,12 +11,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER = 0x10000000  # <linux/sched.h>
 _CLONE_NEWNET = 0x40000000
 
+_HOME = Path(__file__).resolve().parents[2]  # where our packages lie
 # What a child process needs to find its interpreter, its libraries and its language; no secrets.
 _KEPT_VARIABLES = (
     "PATH",
@@ -32,10 +34,16 @@ _KEPT_VARIABLES = (
 )
 
 
-def scrubbed_environment(**added: str) -> Mapping[str, str]:
+def child_command(module: str, *arguments: object) -> list[str]:
+    """Returns the command that runs one of our modules as a process; see `child_environment`."""
+    # -P: a file of the current folder is no module.
+    return [sys.executable, "-P", "-m", module, *map(str, arguments)]
+
+
+def child_environment(**added: str) -> Mapping[str, str]:
     """Returns an environment for a child process: the few variables it needs, and those given."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    return {**kept, **added}
+    return {**kept, "PYTHONPATH": str(_HOME), **added}
 
 
 def leave_network() -> bool:
@@ -53,11 +61,15 @@ def leave_network() -> bool:
 
 
 def drop_privileges() -> None:
-    """Leaves no core dump behind, no memory to other processes of the user, no way to gain rights."""
+    """Leaves no memory to other processes of the user, and no way to gain rights."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_DUMPABLE, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def leave_no_core_dumps() -> None:
+    """Keeps what is in memory, tokens and faces, from the disk when this process or a child crashes."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +21,7 @@ from typing import Self
 import numpy as np
 
 from fer_jax.errors import FerError
-from fer_jax.machine.confinement import scrubbed_environment
+from fer_jax.machine.confinement import child_command, child_environment
 from fer_jax.media.decoder_wire import (
     DecodeReply,
     DecodeRequest,
@@ -138,20 +137,16 @@ class Decoder:
             raise _no_process(error) from error
         with theirs:
             numbers = (theirs.fileno(), self._descriptor)
-            home = str(Path(__file__).resolve().parents[2])
             try:
-                # -P: a file of the current folder is no module. Of what the libraries print about
-                # damaged pictures nothing is of use, and it can fill a disk.
+                # What the libraries print about damaged images is of no use, and can fill a disk.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", _MODULE, *map(str, (*numbers, self._max_pixels))],
+                    child_command(_MODULE, *numbers, self._max_pixels),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=numbers,
                     start_new_session=True,
-                    env=scrubbed_environment(
-                        PYTHONPATH=home, OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels)
-                    ),
+                    env=child_environment(OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels)),
                 )
             except OSError as error:
                 ours.close()

@@ -12,7 +12,13 @@ import socket
 import sys
 
 from fer_jax.machine.allocator import keep_freed
-from fer_jax.machine.confinement import CpuLimit, drop_privileges, leave_network, limit_memory
+from fer_jax.machine.confinement import (
+    CpuLimit,
+    drop_privileges,
+    leave_network,
+    leave_no_core_dumps,
+    limit_memory,
+)
 from fer_jax.media.decoder_wire import (
     DecodeReply,
     DecodeRequest,
@@ -30,6 +36,7 @@ _KEPT_BYTES = 64 << 20  # for the next picture
 def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     """Serves the owner at the other end of the socket `descriptor`; returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
+    leave_no_core_dumps()
     drop_privileges()
     leave_network()
     # Not before: OpenCV starts threads, and a process with threads can not leave the network.

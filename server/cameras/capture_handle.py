@@ -7,14 +7,14 @@ import contextlib
 import io
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from fer_jax.machine.confinement import child_command, child_environment
 from server.cameras.wire import Demand, Order, Picture, Report, WireError, line, receive, widen
 
-COMMAND = (sys.executable, "-m", "server.cameras.capture_process")
+COMMAND = tuple(child_command("server.cameras.capture_process"))
 
 _ENDS_WITHIN_S = 0.3  # after its input closed or SIGTERM; a sound process needs milliseconds
 _REAPED_WITHIN_S = 2.0  # after SIGKILL; one that hangs inside a driver may take longer
@@ -62,6 +62,7 @@ class CaptureProcess:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,
+            env=child_environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from server.cameras import wire
+from server.cameras.capture_handle import CaptureProcess
 from server.cameras.capture_process import Demands, play, relay
 from server.cameras.wire import Demand, Picture, Report
 from tests.server.open_camera import alive
@@ -156,6 +158,29 @@ def test_a_source_never_shows_in_the_list_of_processes_and_ends_with_its_input()
             assert b"secret" not in Path(f"/proc/{process.pid}/{secret}").read_bytes()
         process.stdin.close()
         assert process.wait(timeout=20) == 0  # although nobody reads what it writes
+
+
+def test_a_capture_process_knows_no_secret_of_the_server(monkeypatch) -> None:
+    monkeypatch.setenv("FER_TOKEN", "open sesame")
+
+    async def environment() -> bytes:
+        come = asyncio.Event()
+        handle = CaptureProcess(
+            "demo",
+            order(kind="demo", where="demo"),
+            Demand(),
+            on_picture=lambda picture: None,
+            on_report=lambda report: come.set(),
+        )
+        try:
+            await come.wait()
+            return await asyncio.to_thread(Path(f"/proc/{handle.pid}/environ").read_bytes)
+        finally:
+            assert await handle.end()
+
+    found = asyncio.run(environment())
+    assert b"PYTHONPATH=" in found
+    assert b"sesame" not in found
 
 
 PARENT = """
