@@ -52,7 +52,8 @@ def test_every_recipe_is_a_whole_configuration_and_tells_its_command(path):
     recipe = importlib.import_module(f"configs.{path.stem}")
     from_config_dict(recipe.get_config())
     assert f"python -m fer_jax.train --config configs/{path.name}" in recipe.__doc__
-    assert re.search(r"digest [0-9a-f]{12}", recipe.__doc__)
+    assert re.search(r"\d+ epochs?\b", recipe.__doc__)
+    assert re.search(r"\d\d\.\d %", recipe.__doc__)
 
 
 def test_a_configuration_file_that_is_not_there_is_named(capsys):

@@ -145,7 +145,7 @@ def test_without_the_package_onnx_one_line_tells_how_to_install_it(
     workdir, tmp_path, capsys, monkeypatch
 ):
     for name in ("onnx_translation", "onnx_rules", "onnx_graph"):
-        monkeypatch.delitem(sys.modules, f"fer_jax.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"fer_jax.exporting.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     said = refusal(workdir, tmp_path / "small.onnx", capsys)
     assert 'writing ONNX needs the package onnx: pip install "fer_jax[export]"' in said

@@ -206,8 +206,9 @@ def test_a_killed_and_a_stopped_run_go_on_to_the_output_of_one_never_stopped(
     give(process, paths[:50])
     until(process, 10)
     process.send_signal(signal.SIGTERM)
-    said = process.stdout.read().decode()
-    assert process.wait(60) == 128 + signal.SIGTERM
+    with process:
+        said = process.stdout.read().decode()
+    assert process.returncode == 128 + signal.SIGTERM
     assert "--resume" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert not out.exists()
