@@ -3,10 +3,10 @@
     python -m fer_jax.train --config configs/adjusted.py --config.data.dir=FER2013 \\
         --config.start=runs/crowd
 
-FER2013 and its FER+ votes, audited (26,265 faces), two CPU cores: 1 epoch, which did not help, so epoch 0 is
-kept. It agrees with the majority on 85.9 % of 3,183 PublicTest faces single-crop (84.6 to 87.1) and
-85.7 % flip-averaged, UAR 74.0 %, calibration error 1.3 %; digest ce658ed68509. A share of 0.2 was chosen
-there: of 0 to 0.8 it recalls rare expressions best without losing half a point of agreement.
+FER2013 and its FER+ votes, audited (26,265 faces), two CPU cores: 1 epoch, which did not help, so
+epoch 0 is kept. It agrees with the majority on 85.9 % of 3,183 PublicTest faces single-crop (84.6 to
+87.1) and 85.7 % flip-averaged, UAR 74.0 %, calibration error 1.3 %; digest ce658ed68509. A share of 0.2
+was chosen there: of 0 to 0.8 it recalls rare expressions best without losing half a point of agreement.
 """
 
 from ml_collections import config_dict
