@@ -1,4 +1,4 @@
-"""The one exception family: a mistake a user can mend, told in one line.
+"""The one exception family: an error the user can fix, reported in one line.
 
 Commands catch `FerError`, print its message and end with exit code 2; anything else is a defect of
 ours and keeps its traceback.

@@ -224,7 +224,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 
 def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
-    """The card that tells of the weights in `folder`, whose digest must then be theirs."""
+    """The card describing the weights in `folder`; its digest must match."""
     beside, around = folder / CARD, folder.parent.parent / CARD
     path = around if folder.parent.name == FOLDER and not beside.exists() else beside
     if not path.exists():

@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 class _StopSignal:
-    """Turns SIGTERM and the first Ctrl-C into a request to stop; a second Ctrl-C acts as ever.
+    """Turns SIGTERM and the first Ctrl-C into a request to stop; a second Ctrl-C has its default effect.
 
     A second SIGTERM does not: make and timeout send it to a process and to its group.
     """

@@ -1,4 +1,4 @@
-"""The application: what is at which address, who guards it, and how it ends.
+"""The application: routes, middlewares and shutdown.
 
 The live parts behind it, which start before the server listens, are in `server.startup`.
 """

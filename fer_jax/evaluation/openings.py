@@ -71,7 +71,7 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
 
 
 def _record_of(checkpoint: Path) -> Path:
-    """One for all checkpoints of a workdir: the test figure of any tells something of the others."""
+    """One for all checkpoints of a workdir: a test score for one leaks information about the rest."""
     released = (checkpoint / CARD).exists()
     in_workdir = checkpoint.parent.name == FOLDER and not released
     return (checkpoint.parent.parent if in_workdir else checkpoint) / OPENINGS

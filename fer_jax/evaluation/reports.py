@@ -41,7 +41,7 @@ def split_report(
 
 
 def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns what several trainings reach on the same split, which tells chance in training.
+    """Returns what several trainings reach on the same split, which shows run-to-run variance.
 
     Args:
         reports: M >= 2 `split_report`s of it, one a training.

@@ -30,7 +30,7 @@ def max_pool_2x2(x: jax.Array) -> jax.Array:
     """Largest of each 2x2 patch: [B, H, W, C] -> [B, H/2, W/2, C]; H and W even.
 
     Written as maxima of slices because the gradient of `nn.max_pool` (select-and-scatter) takes half
-    the training time of a small network on CPU, and a maximum over two axes at once is no vector code.
+    the training time of a small network on CPU, and a maximum over two axes at once is not vectorised.
     """
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)

@@ -143,7 +143,8 @@ class ScoringPipeline:
                 self._taking = True
             view = next(self._source, None)
             if view is not None:
-                # Without the lock, in the order opposite to `_none_to_come`: one of both always tells.
+                # Without the lock, in the order opposite to `_none_to_come`, so at least one
+                # thread sees the other's update.
                 self._begun += 1
                 self._taking = False
                 return self._begun - 1, view

@@ -64,7 +64,7 @@ def clear(workdir: Path) -> None:
 
 
 def clear_reports(workdir: Path) -> None:
-    """Removes what tells of a checkpoint that training is about to replace."""
+    """Deletes reports about a checkpoint that training is about to replace."""
     for name in _REPORTS:
         (workdir / name).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Sockets of those who read slowly: little is buffered for viewers, and who takes too little is let go.
+"""Slow readers: little is buffered for viewers, and stalled clients are disconnected.
 
 A viewer's lag is what lies between the encoder and its eyes. The kernel would buffer megabytes of old
 pictures; here it gets at most what is on its way, and a new picture is written when that has gone.

@@ -60,7 +60,7 @@ async def read_json(request: web.Request, *, most: int) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise ApiError(400, "bad_json", "the body is no JSON") from None
+        raise ApiError(400, "bad_json", "the body is not valid JSON") from None
 
 
 def refuse_compressed(request: web.Request) -> None:

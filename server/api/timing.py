@@ -17,7 +17,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST"})
 
 @web.middleware
 async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tells the metrics of every answer but streams'."""
+    """Records the duration of every non-streaming response."""
     started_s = time.monotonic()
     try:
         response = await handler(request)

@@ -43,7 +43,7 @@ class LosslessSlot(FrameSlot):
         return frame
 
     def shut(self, shut: bool) -> None:
-        """Lets nobody wait any more, or again; the frame inside stays."""
+        """Shuts or reopens the slot; while shut, put() never blocks; the frame inside stays."""
         with self._room:
             self._shut = shut
             self._room.notify_all()

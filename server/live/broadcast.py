@@ -95,7 +95,7 @@ class Broadcast(Generic[T]):
         self._hand_out()
 
     def forget(self) -> None:
-        """Lets nobody see the last item any more: neither repeated nor handed to who comes next."""
+        """Drops the last item; it is neither repeated nor replayed."""
         self.latest = None
         self._stop_timer()
 

@@ -170,7 +170,7 @@ class CameraPipeline:
     def _viewers_changed(self, count: int) -> None:
         del count
         if not self.pictures.viewers:
-            self._forget_pictures()  # who comes next shall not see how it was then
+            self._forget_pictures()  # new viewers must not see a stale frame
         watched = self.pictures.viewers + self.results.viewers > 0
         if not watched:
             self.faces.forget()

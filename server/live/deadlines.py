@@ -9,7 +9,7 @@ _MEMORY = 0.8  # share of the past in the mean interval, frame by frame
 
 
 class Lateness:
-    """Of one camera.
+    """Frame deadlines for one camera.
 
     On a machine that is too slow for the camera's own rate every frame would be late by that rate: so
     the intervals between those that got through count, too, and the time since the last one.

@@ -72,7 +72,7 @@ class FairQueue(Generic[T]):
                 del self._waiting[request.client]
 
     def take(self, most: int) -> list[Share[T]]:
-        """Takes up to `most` crops, as many from each client; who got none is first the next time."""
+        """Takes up to `most` crops, as many per client; clients that got none go first next time."""
         room, shares = most, []
         while room and self._waiting:
             even = max(1, room // len(self._waiting))
