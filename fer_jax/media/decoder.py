@@ -181,8 +181,8 @@ class Decoder:
         assert self._memory is not None
         if not self._ready:
             try:
-                self._wire.settimeout(_STARTS_WITHIN_S)
-                self._ready = receive_reply(self._wire).status == Status.READY
+                first = receive_reply(self._wire, seconds=_STARTS_WITHIN_S)
+                self._ready = first.status == Status.READY
             except (DecoderWireError, TimeoutError):
                 ended = self._end()
                 raise DecoderUnavailableError(
@@ -193,9 +193,8 @@ class Decoder:
     def _ask(self, request: DecodeRequest, *, seconds: float) -> DecodeReply:
         assert self._wire is not None
         try:
-            self._wire.settimeout(max(seconds, 1e-3))
             send_request(self._wire, request)
-            return receive_reply(self._wire)
+            return receive_reply(self._wire, seconds=seconds)
         except TimeoutError:
             self._end(within_s=0)
             reason = f"the picture takes more than {seconds:.3g} s to decode"

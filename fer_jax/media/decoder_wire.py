@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import math
 import mmap
 import os
 import socket
 import struct
 import sys
 import tempfile
+import time
 from typing import NamedTuple
 
 _REQUEST = struct.Struct("<4s?xxxQd")  # magic, grey, bytes of the file, seconds of CPU
@@ -97,18 +99,19 @@ def send_reply(wire: socket.socket, reply: DecodeReply) -> None:
     _send(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
 
 
-def receive_reply(wire: socket.socket) -> DecodeReply:
-    """Returns the next reply; waits as long as the socket's timeout says.
+def receive_reply(wire: socket.socket, *, seconds: float) -> DecodeReply:
+    """Returns the next reply, all of which has to be there within so many seconds.
 
     Raises:
         DecoderWireError: the process has ended, or sends what is no reply.
-        TimeoutError: the timeout.
+        TimeoutError: the seconds are over.
     """
-    magic, status, *shape, length = _REPLY.unpack(_receive(wire, _REPLY.size))
+    until_s = time.monotonic() + seconds
+    magic, status, *shape, length = _REPLY.unpack(_receive(wire, _REPLY.size, until_s=until_s))
     if magic != _MAGIC or status not in tuple(Status) or length > _LONGEST_MESSAGE:
         raise DecoderWireError
     height, width, channels = shape
-    text = _receive(wire, length).decode(errors="replace")
+    text = _receive(wire, length, until_s=until_s).decode(errors="replace")
     printable = "".join(c if c.isprintable() else "?" for c in text)
     return DecodeReply(Status(status), (height, width, channels), printable)
 
@@ -120,10 +123,12 @@ def _send(wire: socket.socket, data: bytes) -> None:
         raise DecoderWireError from None
 
 
-def _receive(wire: socket.socket, count: int) -> bytes:
+def _receive(wire: socket.socket, count: int, *, until_s: float = math.inf) -> bytes:
     data = b""
     while len(data) < count:
         try:
+            if until_s < math.inf:
+                wire.settimeout(max(until_s - time.monotonic(), 1e-3))
             more = wire.recv(count - len(data))
         except ConnectionError:
             raise DecoderWireError from None

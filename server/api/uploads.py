@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import re
+import email.message
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
@@ -30,7 +30,6 @@ _FORM = "multipart/form-data"
 _NAME_LENGTH = 200
 # What aiohttp's reader of forms raises; RuntimeError and LookupError for a bad field `_charset_`.
 _BROKEN = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
-_BOUNDARY = re.compile(r"""boundary="?([^";,\s]{1,70})"?""", re.IGNORECASE)
 _PART_BYTES = 64 << 10  # of a part beside its image: headers and boundaries
 
 
@@ -99,15 +98,17 @@ class _FormBody:
     """
 
     def __init__(self, request: web.Request, limits: Limits) -> None:
-        match = _BOUNDARY.search(request.headers.get(hdrs.CONTENT_TYPE, ""))
-        self._opening = b"--" + match.group(1).encode() if match is not None else None
+        header = email.message.Message()
+        header[hdrs.CONTENT_TYPE] = request.headers.get(hdrs.CONTENT_TYPE, "")
+        opening = b"--" + (header.get_boundary() or "").encode()
+        self._openings = (opening, opening + b"--")
         self._stream = request.content
         self._left = limits.images_per_request * (limits.image_bytes + _PART_BYTES)
         self._begun = False
 
     async def readline(self, **limits: int) -> bytes:
         line = self._counted(await self._stream.readline(**limits))
-        if not self._begun and line.rstrip() not in (self._opening, (self._opening or b"") + b"--"):
+        if not self._begun and line.rstrip() not in self._openings:
             raise ValueError("the form does not begin with its boundary")
         self._begun = True
         return line

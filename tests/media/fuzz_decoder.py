@@ -85,7 +85,7 @@ def damaged(data: bytes, other: bytes, generator: np.random.Generator) -> bytes:
 
 def fuzz(seconds: float, seed: int = SEED) -> list[str]:
     """Damages pictures for some time; returns a line for each death of a decoder."""
-    seeds, deaths, count, images = samples(), [], 0, 0
+    seeds, deaths, count, images, refusals = samples(), [], 0, 0, 0
     until = time.monotonic() + seconds
     with Decoder(max_pixels=1_000_000) as decoder:
         while time.monotonic() < until:
@@ -100,9 +100,9 @@ def fuzz(seconds: float, seed: int = SEED) -> list[str]:
                 path.write_bytes(data)
                 deaths.append(f"{path}: {error}")
             except BadImageError:
-                pass  # a refusal is as good an answer as an image
+                refusals += 1
             count += 1
-    print(f"{count} damaged pictures, {images} decoded, {len(deaths)} deaths")
+    print(f"{count} damaged pictures, {images} decoded, {refusals} refused, {len(deaths)} deaths")
     return deaths
 
 

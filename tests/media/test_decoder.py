@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fer_jax.media.decoder import Decoder, DecoderUnavailableError
+from fer_jax.media.decoder_wire import receive_reply
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MediaError, decode_image
 from tests.faces.sample_media import PHOTO, photo
@@ -229,3 +231,22 @@ def test_the_process_ends_with_its_owner() -> None:
     while psutil.pid_exists(pid) and time.monotonic() < until:
         os.sched_yield()
     assert not psutil.pid_exists(pid)
+
+
+def test_a_reply_has_to_be_there_in_time_as_a_whole() -> None:
+    ours, theirs = socket.socketpair()
+    done = threading.Event()
+
+    def trickle() -> None:
+        for byte in bytes(23):
+            theirs.send(bytes([byte]))
+            if done.wait(0.1):
+                return
+
+    with ours, theirs:
+        sender = threading.Thread(target=trickle)
+        sender.start()
+        with pytest.raises(TimeoutError):
+            receive_reply(ours, seconds=0.3)
+        done.set()
+        sender.join()

@@ -231,3 +231,9 @@ def names(images: Sequence[dict[str, str]]) -> list[str]:
 def test_a_name_with_line_ends_comes_back_harmless(live: LiveServer):
     body = form(saved("PNG")).replace(b'"0.jpg"', b'"a%0D%0Ab<i>.png"')
     assert "\n" not in names(post(live, body, **FORM).json["images"])[0]
+
+
+def test_a_boundary_may_be_quoted_and_hold_a_comma_and_a_space(live: LiveServer):
+    body = form(saved("PNG")).replace(BOUNDARY.encode(), b"a b, c")
+    answer = post(live, body, **{"Content-Type": 'multipart/form-data; boundary="a b, c"'})
+    assert (answer.status, len(answer.json["images"])) == (200, 1)
