@@ -12,7 +12,7 @@ train: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# Damages pictures for a minute and looks for one that kills a decoder.
+# Damages images for a minute and looks for one that kills a decoder.
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.media.fuzz_decoder $(ARGS)
 
@@ -32,7 +32,7 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
-# Scores the pictures below DIR here and with the PyPI package fer, by turns.
+# Scores the images below DIR here and with the PyPI package fer, by turns.
 bench-score: $(VENV)/.installed .venv-fer/.installed
 	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
 

@@ -75,7 +75,7 @@ def _convolutions(batch_size: int, *, repeats: int) -> float:
         taken = [_seconds(*case, repeats=repeats) for case in _convolution(layer, batch_size)]
         total += sum(taken)
         if layer.inputs == 1:
-            total -= taken[1]  # nobody asks for the picture's gradient
+            total -= taken[1]  # nobody asks for the image's gradient
         work = 2e-9 * batch_size * layer.side**2 * layer.kernel**2 * layer.inputs * layer.outputs
         rates = "".join(f"{work / each:9.0f}" for each in taken)
         milliseconds = "".join(f"{1e3 * each:9.1f}" for each in taken)

@@ -149,7 +149,7 @@ class Seen:
 
     Attributes:
         ages: seconds from each new frame's capture until its last byte had come.
-        frames: new frames, repeats of a still picture left out.
+        frames: new frames, repeats of a still image left out.
         torn: parts that were no whole part, or no whole JPEG.
         first_s: seconds from connecting to the first whole part.
         ended: the server closed the connection.
@@ -211,7 +211,7 @@ class Crowd:
             writer.close()
 
     async def never_read(self, camera: str, *, seconds: float) -> None:
-        """Asks for pictures and takes none."""
+        """Asks for images and takes none."""
         _, writer = await self.connect(f"/stream/{camera}.mjpg", receive_buffer=4096)
         transport = writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
@@ -220,7 +220,7 @@ class Crowd:
         transport.abort()
 
     async def read_slowly(self, camera: str, *, seconds: float) -> None:
-        """Takes about 30 kB a second, a picture or less."""
+        """Takes about 30 kB a second, an image or less."""
         reader, writer = await self.connect(f"/stream/{camera}.mjpg", receive_buffer=16384)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -232,7 +232,7 @@ class Crowd:
 async def parts(
     reader: asyncio.StreamReader, seen: Seen
 ) -> AsyncIterator[tuple[dict[str, str], bytes]]:
-    """Yields headers and picture of each part; a stream may end between parts only."""
+    """Yields headers and image of each part; a stream may end between parts only."""
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 200 " not in head.split(b"\r\n", 1)[0]:
         raise SystemExit(f"the server answered {head[:200]!r}")

@@ -44,7 +44,7 @@ class Bench:
         self.node = node
         self.hurt = CapturedCamera(hurt, settings=settings, patience=patience, command=WEBCAM)
         self.other = CapturedCamera(other, settings=settings)
-        self.gap_s = 0.0  # the longest without a picture of the other camera
+        self.gap_s = 0.0  # the longest without an image of the other camera
         self._frame_s, self._came = 0.0, asyncio.Event()
         self._steady_s = patience.steady_s
 
@@ -55,7 +55,7 @@ class Bench:
         for camera in (self.hurt, self.other):
             camera.set_demand(True)
             await camera.start()
-        await self._picture_after(0.0)
+        await self._image_after(0.0)
         faults: dict[str, tuple[Fault, Fault]] = {
             "kill -9": (lambda: self._signal(signal.SIGKILL), lambda: None),
             "SIGSTOP": (lambda: self._signal(signal.SIGSTOP), lambda: None),
@@ -86,7 +86,7 @@ class Bench:
         self.node.write_text("")
 
     async def _hurt(self, fault: Fault, repair: Fault) -> float:
-        """Does one fault; returns seconds until the next picture from another process."""
+        """Does one fault; returns seconds until the next image from another process."""
         await asyncio.sleep(
             1.1 * self._steady_s
         )  # a healthy camera breaks, not a breaking one again
@@ -97,10 +97,10 @@ class Bench:
                 while self.hurt.pid == pid:
                     version = await self.hurt.wait_changed(version)
                 repair()
-                await self._picture_after(time.monotonic())
+                await self._image_after(time.monotonic())
         return time.monotonic() - began_s
 
-    async def _picture_after(self, moment_s: float) -> None:
+    async def _image_after(self, moment_s: float) -> None:
         while self._frame_s <= moment_s:
             self._came.clear()
             await self._came.wait()

@@ -33,7 +33,7 @@ PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace
 _SETTLE_S = 3.0
 _ROUNDS = 3  # of what is compared
-_FILM_ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
+_VIDEO_ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,9 +57,9 @@ def latency(options: Options) -> None:
 
 
 def unpaced(options: Options) -> None:
-    """A film as fast as it goes, watched: 3 x the frames a second that `fer` analyses, by turns."""
-    if options.film is None:
-        print("  needs --film FILE")
+    """A video as fast as it goes, watched: 3 x the frames a second that `fer` analyses, by turns."""
+    if options.video is None:
+        print("  needs --video FILE")
         return
     if options.fer_python is None:
         _unpaced_frames_a_second(options)
@@ -67,14 +67,14 @@ def unpaced(options: Options) -> None:
     side = [
         options.fer_python,
         str(Path(__file__).with_name("side_fer.py")),
-        "--film",
-        options.film,
+        "--video",
+        options.video,
     ]
     fer = Player("fer", side)
     try:
         fer.play("watch", _WARM_UP)
         ratios: list[float] = []
-        for _ in range(_FILM_ROUNDS):
+        for _ in range(_VIDEO_ROUNDS):
             ours = _unpaced_frames_a_second(options)
             theirs = _FER_FRAMES / fer.play("watch", _FER_FRAMES).seconds
             ratios.append(ours / theirs)
@@ -86,11 +86,11 @@ def unpaced(options: Options) -> None:
 
 
 def _unpaced_frames_a_second(options: Options) -> float:
-    with _server(options, "--source", f"film={options.film}", "--unpaced") as server:
+    with _server(options, "--source", f"video={options.video}", "--unpaced") as server:
         before: list[float] = []
         timer = threading.Timer(_SETTLE_S, lambda: before.append(_analyzed(server)))
         timer.start()
-        (seen,) = _watch(server, ["film"], options.seconds)
+        (seen,) = _watch(server, ["video"], options.seconds)
         timer.join()
         frames = _analyzed(server) - before[0]
         faces, batches = server.figure("fer_faces_total"), server.figure("fer_batch_rows_count")
@@ -115,7 +115,7 @@ def crowd(options: Options) -> None:
         each = sorted(one.frames / options.seconds for one in seen)
         print(f"  {name}: frames a second of a viewer {each[0]:.1f} to {each[-1]:.1f}")
         print(f"    age p50 {1e3 * percentile(together, 50):.0f} ms, p95 {1e3 * ages[name]:.0f} ms")
-        print(f"    {encoded:.0f} pictures encoded of {frames:.0f} frames for 80 viewers and more")
+        print(f"    {encoded:.0f} images encoded of {frames:.0f} frames for 80 viewers and more")
         print(f"    memory grew by {grown:.0f} MiB; torn parts: {sum(one.torn for one in seen)}")
     one, other = ages.values()
     print(f"  p95 with the bad ones is {100 * (other / one - 1):+.0f} % of that without")
@@ -293,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="live_load.py", description=__doc__)
     parser.add_argument("command", choices=[*COMMANDS, "all"])
     parser.add_argument("--checkpoint", help="as of python -m server; default: the shipped one")
-    parser.add_argument("--film", help="a video file, for unpaced")
+    parser.add_argument("--video", help="a video file, for unpaced")
     parser.add_argument(
         "--fer-python", help="for unpaced, as of score_throughput.py; default: fer_jax alone"
     )

@@ -1,4 +1,4 @@
-"""python benchmarks/measure_crop.py --data FER2013 --out DIR: where a face lies in a FER2013 picture.
+"""python benchmarks/measure_crop.py --data FER2013 --out DIR: where a face lies in a FER2013 image.
 
 Runs the detector on training faces and writes crop.json, with the constants of `faces.crop`, and
 crops.png, crops from photographs beside training faces. --photos also measures how much a crop
@@ -31,9 +31,9 @@ from fer_jax.machine.files import write_bytes, write_json
 from fer_jax.media.images import MediaError, media_kind, read_image
 from fer_jax.media.inputs import expand_inputs
 
-# The detector fires on 76 % of the bare 48 x 48 pictures, on 92 % enlarged twice and 96 % four times.
+# The detector fires on 76 % of the bare 48 x 48 images, on 92 % enlarged twice and 96 % four times.
 _ENLARGED = 4
-# A grey border, in picture sides. A box is held back by the picture's edge and reaches out over a
+# A grey border, in image sides. A box is held back by the image's edge and reaches out over a
 # border; in photographs it lies between the two, so that the constants are the mean of both.
 _BORDERS = (0.0, 1 / 3)
 _BORDER_GREY = 110
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(faces: Faces) -> dict[str, Any]:
-    """Returns where detector boxes, eyes and mouths lie in faces' pictures, in picture sides.
+    """Returns where detector boxes, eyes and mouths lie in faces' images, in image sides.
 
     Keys: `found` and `found_by_class` (shares of the faces), `median` and `spread` (half of what lies
     between 16 % and 84 %) of each quantity, the same `by_border`, and `eyes_by_class`.
@@ -82,7 +82,7 @@ def measure(faces: Faces) -> dict[str, Any]:
     Raises:
         FerError: the detector found too few faces for a median.
     """
-    # "full" looks at every pixel of these small pictures.
+    # "full" looks at every pixel of these small images.
     detector = make_detector("yunet", detect_size="full")
     passes = []
     for border in _BORDERS:
@@ -92,7 +92,7 @@ def measure(faces: Faces) -> dict[str, Any]:
     seen = np.isfinite(bare[:, 0])
     if any(np.isfinite(rows[:, 0]).sum() < _MIN_FACES for rows in passes):
         raise FerError(
-            f"a face was found in {seen.sum()} of {len(faces)} pictures; expected {_MIN_FACES} or "
+            f"a face was found in {seen.sum()} of {len(faces)} images; expected {_MIN_FACES} or "
             "more: name FER2013, or raise --count"
         )
     medians = np.array([np.nanmedian(rows, axis=0) for rows in passes])
@@ -122,7 +122,7 @@ def _named(values: np.ndarray) -> dict[str, float]:
 
 
 def _geometry(image: np.ndarray, detector: Detector, *, border: float) -> list[float]:
-    """`_QUANTITIES` of the most certain face in a uint8 [48, 48] picture; NaN where there is none."""
+    """`_QUANTITIES` of the most certain face in a uint8 [48, 48] image; NaN where there is none."""
     side = image.shape[0] * _ENLARGED
     large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
     edge = round(border * side)
@@ -157,24 +157,24 @@ def contact_sheet(faces: Faces, photos: Sequence[np.ndarray], detector: Detector
         cuts = [crop.grey_crop(photo, face, align=align) for photo, face in found]
         rows[f"photographs, aligned by {align}"] = cuts
     sheet: dict[str, list[np.ndarray]] = {}
-    for caption, pictures in rows.items():
-        mean = np.mean([_evened(picture) for picture in pictures], axis=0)
-        sheet[f"{caption}; the first is the mean of {len(pictures)}"] = [
+    for caption, shown in rows.items():
+        mean = np.mean([_evened(face) for face in shown], axis=0)
+        sheet[f"{caption}; the first is the mean of {len(shown)}"] = [
             _evened(mean),
-            *pictures[: _SHEET_COLUMNS - 1],
+            *shown[: _SHEET_COLUMNS - 1],
         ]
-        sheet[" " * len(sheet)] = pictures[_SHEET_COLUMNS - 1 :][:_SHEET_COLUMNS]
+        sheet[" " * len(sheet)] = shown[_SHEET_COLUMNS - 1 :][:_SHEET_COLUMNS]
     title = "FER2013 beside crops from photographs"
     return gallery.png(gallery.face_sheet(sheet, title=title))
 
 
-def _evened(picture: np.ndarray) -> np.ndarray:
+def _evened(face: np.ndarray) -> np.ndarray:
     """A face at mean 128 and standard deviation 50, so that a mean face shows shapes."""
-    return np.clip((picture - picture.mean()) / max(float(picture.std()), 1.0) * 50 + 128, 0, 255)
+    return np.clip((face - face.mean()) / max(float(face.std()), 1.0) * 50 + 128, 0, 255)
 
 
 def _photographs(folder: str | None) -> list[np.ndarray]:
-    """Up to `_MAX_PHOTOS` readable pictures of a folder; without one, Matplotlib's photograph."""
+    """Up to `_MAX_PHOTOS` readable images of a folder; without one, Matplotlib's photograph."""
     paths = [cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)]
     if folder is not None:
         every = [path for path in expand_inputs([folder]) if media_kind(path) == "image"]
@@ -186,7 +186,7 @@ def _photographs(folder: str | None) -> list[np.ndarray]:
         except MediaError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not photos:
-        raise FerError(f"{folder}: holds no picture that can be read; expected photographs")
+        raise FerError(f"{folder}: holds no image that can be read; expected photographs")
     return photos
 
 

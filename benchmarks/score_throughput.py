@@ -1,6 +1,6 @@
-"""Scoring beside the PyPI package `fer`: `make bench-score DIR=photos`, on any folder of pictures.
+"""Scoring beside the PyPI package `fer`: `make bench-score DIR=photos`, on any folder of images.
 
-Each side is a process that is set up and warmed up once; then they take turns on the same pictures, and
+Each side is a process that is set up and warmed up once; then they take turns on the same images, and
 only one computes at a time. With --crops, a folder of face crops also goes through `--detector none`,
 beside the bare jitted network on the same faces, already decoded.
 """
@@ -31,18 +31,18 @@ _FER, _OURS, _CROPS, _NETWORK = "fer", "fer_jax.score", "crops, end to end", "ba
 
 
 class Side(NamedTuple):
-    """What takes turns: one action of one process, on so many pictures."""
+    """What takes turns: one action of one process, on so many images."""
 
     process: str
     action: str
-    pictures: int
+    images: int
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     if not options.dir and not options.crops:
-        raise FerError("no pictures to score; name a folder with --dir, or --crops, or both")
+        raise FerError("no images to score; name a folder with --dir, or --crops, or both")
     if options.dir and not _has_fer(options.fer_python):
         raise FerError(
             f"{options.fer_python}: no Python with the package fer; `make bench-score` makes one, or "
@@ -72,9 +72,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="score_throughput.py", description=__doc__)
-    parser.add_argument("--dir", help="folder of pictures for both sides")
+    parser.add_argument("--dir", help="folder of images for both sides")
     parser.add_argument("--crops", help="folder of face crops, for the pipeline's own speed")
-    parser.add_argument("--most", type=int, default=2000, help="pictures taken of each folder")
+    parser.add_argument("--most", type=int, default=2000, help="images taken of each folder")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
     parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
@@ -98,25 +98,25 @@ def _has_fer(python: str) -> bool:
 def _measure(
     options: argparse.Namespace, folder: Path
 ) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
-    """Returns every side's pictures a second by round, and the faces it found in each picture."""
+    """Returns every side's images a second by round, and the faces it found in each image."""
     commands: dict[str, list[str]] = {}
     sides: dict[str, Side] = {}
     ours = [sys.executable, str(_HERE / "side_score.py"), "--batch-size", str(options.batch_size)]
     if options.checkpoint:
         ours += ["--checkpoint", options.checkpoint]
     if options.dir:
-        pictures, count = _pictures(options.dir, options.most, folder)
-        found = ["--list", pictures, "--found"]
+        listing, count = _images(options.dir, options.most, folder)
+        found = ["--list", listing, "--found"]
         fer = [options.fer_python, str(_HERE / "side_fer.py")]
         commands[_FER] = [*fer, *found, str(folder / _FER)]
         commands[_OURS] = [*ours, *found, str(folder / _OURS)]
         sides |= {name: Side(name, "score", count) for name in (_FER, _OURS)}
     if options.crops:
-        pictures, count = _pictures(options.crops, options.most, folder)
+        listing, count = _images(options.crops, options.most, folder)
         whole_batches = count - count % options.batch_size
         if not whole_batches:
-            raise FerError(f"--crops {options.crops}: {count} pictures make no batch")
-        found = ["--list", pictures, "--found", str(folder / _CROPS)]
+            raise FerError(f"--crops {options.crops}: {count} images make no batch")
+        found = ["--list", listing, "--found", str(folder / _CROPS)]
         commands[_CROPS] = [*ours, *found, "--detector", "none"]
         sides[_CROPS] = Side(_CROPS, "score", count)
         sides[_NETWORK] = Side(_CROPS, "network", whole_batches)
@@ -126,13 +126,13 @@ def _measure(
     }
 
 
-def _pictures(name: str, most: int, folder: Path) -> tuple[str, int]:
-    """Writes the list of a folder's pictures; returns the list's name and length."""
+def _images(name: str, most: int, folder: Path) -> tuple[str, int]:
+    """Writes the list of a folder's images; returns the list's name and length."""
     paths = [p for p in expand_inputs([name]) if p.suffix.lower() in IMAGE_SUFFIXES]
     step = max(1, -(-len(paths) // most))  # from all over the folder
     paths = paths[::step]
     if not paths:
-        raise FerError(f"{name}: holds no pictures")
+        raise FerError(f"{name}: holds no images")
     with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
         json.dump([str(path.absolute()) for path in paths], file)
     return file.name, len(paths)
@@ -153,7 +153,7 @@ def _take_turns(
         for number in range(rounds):
             for name in list(sides)[:: -1 if number % 2 else 1]:
                 turn = players[sides[name].process].play(sides[name].action, 1)
-                rates[name].append(sides[name].pictures / turn.seconds)
+                rates[name].append(sides[name].images / turn.seconds)
     except ChildProcessError as error:
         raise FerError(str(error)) from error
     finally:
@@ -164,13 +164,13 @@ def _take_turns(
 
 def _row(rates: list[float], found: list[int] | None) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "pictures_per_second": statistics.median(rates),
-        "pictures_per_second_by_round": rates,
+        "images_per_second": statistics.median(rates),
+        "images_per_second_by_round": rates,
     }
     if found is not None:
         row |= {
             "pictures": len(found),
-            "pictures_with_a_face": sum(count > 0 for count in found) / len(found),
+            "images_with_a_face": sum(count > 0 for count in found) / len(found),
             "faces": sum(found),
         }
     return row
@@ -178,13 +178,13 @@ def _row(rates: list[float], found: list[int] | None) -> dict[str, Any]:
 
 def _print(rows: Mapping[str, dict[str, Any]]) -> None:
     width = max(map(len, rows))
-    print(f"\n{'':{width}}  pictures/s   lowest-highest   with a face   faces")
+    print(f"\n{'':{width}}  images/s   lowest-highest   with a face   faces")
     for name, row in rows.items():
-        rates = row["pictures_per_second_by_round"]
-        line = f"{name:{width}}  {row['pictures_per_second']:10.1f}"
+        rates = row["images_per_second_by_round"]
+        line = f"{name:{width}}  {row['images_per_second']:10.1f}"
         line += f"  {min(rates):7.1f}-{max(rates):<7.1f}"
         if "faces" in row:
-            line += f"  {row['pictures_with_a_face']:10.1%}  {row['faces']:7,}"
+            line += f"  {row['images_with_a_face']:10.1%}  {row['faces']:7,}"
         print(line)
 
 

@@ -1,7 +1,7 @@
-"""The other side of two benchmarks, of scoring and of live films: the package `fer`, Haar and TFLite.
+"""The other side of two benchmarks, of scoring and of live videos: the package `fer`, Haar and TFLite.
 
 Runs in an environment of its own and imports nothing of fer_jax. It does what its documentation shows:
-reads each picture, or each frame, with OpenCV and asks for the emotions in it.
+reads each image, or each frame, with OpenCV and asks for the emotions in it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from turns import serve
 
 
 def main() -> None:
-    """Sets the package up and serves turns of scoring a list of pictures, or frames of a film."""
+    """Sets the package up and serves turns of scoring a list of images, or frames of a video."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--list", help="JSON list of the pictures")
+    parser.add_argument("--list", help="JSON list of the images")
     parser.add_argument("--found", help="JSON file for the number of faces in each")
-    parser.add_argument("--film", help="a video file")
+    parser.add_argument("--video", help="a video file")
     arguments = parser.parse_args()
     detector = FER()
 
@@ -34,7 +34,7 @@ def main() -> None:
         Path(arguments.found).write_text(json.dumps(found))
 
     def watch(count: int) -> None:
-        frames = _frames(arguments.film)
+        frames = _frames(arguments.video)
         for _ in range(count):
             detector.detect_emotions(next(frames))
 
@@ -42,15 +42,15 @@ def main() -> None:
     serve({"score": score, "watch": watch}, about=f"fer {version}, Haar cascade and TFLite")
 
 
-def _frames(film: str) -> Iterator[np.ndarray]:
-    """Yields a film's frames, again and again."""
+def _frames(video: str) -> Iterator[np.ndarray]:
+    """Yields a video's frames, again and again."""
     while True:
-        capture, read = cv2.VideoCapture(film), 0
+        capture, read = cv2.VideoCapture(video), 0
         while (frame := capture.read()[1]) is not None:
             read += 1
             yield frame
         if not read:
-            raise ValueError(f"{film}: no frame can be read")
+            raise ValueError(f"{video}: no frame can be read")
 
 
 def _faces(detector: FER, path: str) -> int:

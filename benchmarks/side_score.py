@@ -28,9 +28,9 @@ from fer_jax.scoring.writers import read_rows
 
 
 def main() -> None:
-    """Loads the checkpoint and serves turns of scoring a list of pictures."""
+    """Loads the checkpoint and serves turns of scoring a list of images."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--list", required=True, help="JSON list of the pictures")
+    parser.add_argument("--list", required=True, help="JSON list of the images")
     parser.add_argument("--found", required=True, help="JSON file for the number of faces in each")
     parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
     parser.add_argument("--detector", default="yunet")
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _network(predictor: Predictor, paths: list[Path], batch_size: int) -> Any:
-    """Returns what runs the jitted network over the same pictures, decoded and in memory already."""
+    """Returns what runs the jitted network over the same images, decoded and in memory already."""
     device = jax.local_devices()[0]
     logits, variables = inference_function(predictor.saved, devices=[device])
     example = jax.ShapeDtypeStruct((batch_size, *FACE.shape), FACE.dtype)

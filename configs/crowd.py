@@ -1,4 +1,4 @@
-"""resnet_small on what FER+'s ten people see in FER2013's faces, half of them filmed badly.
+"""resnet_small on what FER+'s ten people see in FER2013's faces, half of them degraded as cameras do.
 
     python -m fer_jax.train --config configs/crowd.py --config.data.dir=FER2013
 

@@ -1,6 +1,6 @@
 """Shows why: `python -m fer_jax.explain PHOTO... --out DIR`.
 
-For each photo a picture of its faces, with what speaks for the expression by Grad-CAM and, as a check,
+For each photo an image of its faces, with what speaks for the expression by Grad-CAM and, as a check,
 what covering each part costs; and explain.json with boxes and probabilities.
 """
 
@@ -48,18 +48,20 @@ def main(argv: Sequence[str]) -> int:
                     print(f"{name}: no face was found")
                     told.append({"photo": name, "faces": []})
                     continue
-                picture = out / _file_name(name, used={entry.get("picture") for entry in told})
-                faces = _explain(predictor, image, found[:MAX_FACES], options.expression, picture)
-            told.append({"photo": name, "picture": picture.name, "faces": faces})
-            print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {picture}")
+                figure_path = out / _file_name(name, used={entry.get("picture") for entry in told})
+                faces = _explain(
+                    predictor, image, found[:MAX_FACES], options.expression, figure_path
+                )
+            told.append({"photo": name, "picture": figure_path.name, "faces": faces})
+            print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {figure_path}")
     write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
     return 0
 
 
 def _parser() -> command.Parser:
     parser = command.Parser(prog="python -m fer_jax.explain", description=__doc__)
-    parser.add_argument("photo", nargs="+", help="a picture with faces")
-    parser.add_argument("--out", required=True, help="folder for the pictures and explain.json")
+    parser.add_argument("photo", nargs="+", help="an image with faces")
+    parser.add_argument("--out", required=True, help="folder for the images and explain.json")
     parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
     parser.add_argument(
         "--expression", choices=EXPRESSIONS, help="to ask about; default each face's own"
@@ -80,9 +82,9 @@ def _explain(
     image: np.ndarray,
     found: Sequence[Detection],
     expression: str | None,
-    picture: Path,
+    figure_path: Path,
 ) -> list[dict[str, Any]]:
-    """Draws the faces of one photo into `picture` and returns what explain.json tells of them."""
+    """Draws the faces of one photo into `image` and returns what explain.json tells of them."""
     shown = [cv2.resize(crop_face(image, face, size=_SIDE), (_SIDE, _SIDE)) for face in found]
     crops = np.stack([grey_crop(image, face) for face in found])
     prediction = predictor(crops)
@@ -111,9 +113,9 @@ def _explain(
             }
         )
     try:
-        FigureCanvasAgg(figure).print_png(picture)
+        FigureCanvasAgg(figure).print_png(figure_path)
     except OSError as error:
-        raise FerError(f"can not write {picture}: {error.strerror}") from error
+        raise FerError(f"can not write {figure_path}: {error.strerror}") from error
     return told
 
 

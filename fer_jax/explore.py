@@ -1,7 +1,7 @@
 """python -m fer_jax.explore: looks at a data set before anything is trained on it.
 
 Counts, samples, mean faces, brightness, a linear baseline and an audit of blanks, copies and leaks;
-as a table on the terminal, a web page of one file, pictures, and explore.json.
+as a table on the terminal, a web page of one file, images, and explore.json.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _explore(argv: Sequence[str]) -> int:
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
-    print(f"wrote {arguments.out / 'explore.html'}, explore.json and the pictures beside them")
+    print(f"wrote {arguments.out / 'explore.html'}, explore.json and the images beside them")
     return 0
 
 
@@ -61,7 +61,7 @@ def _parser() -> command.Parser:
         type=Path,
         default=Path("runs/explore"),
         metavar="DIR",
-        help="where explore.html, explore.json and the pictures go (default: runs/explore)",
+        help="where explore.html, explore.json and the images go (default: runs/explore)",
     )
     parser.add_argument(
         "--on-error",
@@ -140,7 +140,7 @@ def report(found: Exploration) -> dict[str, object]:
 
 
 def write(found: Exploration, out: Path) -> None:
-    """Writes explore.html, explore.json and the pictures; each file is whole or not there.
+    """Writes explore.html, explore.json and the images; each file is whole or not there.
 
     Raises:
         OSError: the folder can not be written to, or the disk is full.

@@ -106,7 +106,7 @@ def _parser() -> command.Parser:
         help="keep the rows of an interrupted run, or of --out, and score what is missing",
     )
     add("--strict", action="store_true", help="exit code 1 if something was unreadable")
-    add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger pictures")
+    add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger images")
     add("--batch-size", type=_count, default=MAX_BATCH, help="faces recognised together")
     return parser
 
@@ -179,9 +179,7 @@ def _paths(inputs: Sequence[str]) -> Iterator[Path]:
     paths = expand_inputs(inputs, stdin)
     first = next(paths, None)
     if first is None:
-        raise FerError(
-            f"{' '.join(inputs)}: holds no picture and no video; name one, or its folder"
-        )
+        raise FerError(f"{' '.join(inputs)}: holds no image and no video; name one, or its folder")
     return itertools.chain([first], paths)
 
 

@@ -35,7 +35,7 @@ def run(data: Path, workdir: Path, *more: str) -> int:
     )
 
 
-def test_a_truncated_picture_is_named_and_can_be_left_out_and_counted(tmp_path, capsys):
+def test_a_truncated_image_is_named_and_can_be_left_out_and_counted(tmp_path, capsys):
     data = folder_of_faces(tmp_path / "faces")
     spoilt = data / "train/fear/002.jpg"
     spoilt.write_bytes(spoilt.read_bytes()[:-200])

@@ -87,7 +87,7 @@ def test_the_command_draws_every_face_and_tells_of_photos_without_one(workdir, t
 
 def test_a_photo_that_can_not_be_read_ends_in_one_line(workdir, tmp_path, capsys):
     text = tmp_path / "text.jpg"
-    text.write_text("not a picture")
+    text.write_text("not an image")
     line = [str(text), "--checkpoint", str(workdir), "--out", str(tmp_path / "why")]
     assert command.run(explain.main, line) == 2
     assert str(text) in capsys.readouterr().err

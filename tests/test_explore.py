@@ -20,7 +20,7 @@ from fer_jax.exploration.statistics import linear_accuracy
 from fer_jax.expressions import EXPRESSIONS
 from tests.factories import pattern_faces
 
-PICTURES = {
+IMAGES = {
     "counts.png",
     "brightness.png",
     "contrast.png",
@@ -30,7 +30,7 @@ PICTURES = {
 }
 
 
-def picture(seed: int) -> np.ndarray:
+def pattern(seed: int) -> np.ndarray:
     noise = np.random.default_rng(seed).integers(0, 256, (48, 48), dtype=np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), 1)
 
@@ -44,11 +44,11 @@ def flawed_folder(data: Path) -> Path:
     """Three faces of every expression, two to train on; a blank, a leak and a contradiction."""
     for label, name in enumerate(EXPRESSIONS):
         for n in range(2):
-            save(data / "train" / name / f"{n}.png", picture(10 * label + n))
-        save(data / "validation" / name / "0.png", picture(10 * label + 5))
+            save(data / "train" / name / f"{n}.png", pattern(10 * label + n))
+        save(data / "validation" / name / "0.png", pattern(10 * label + 5))
     save(data / "train/happy/<blank>.png", np.zeros((48, 48), np.uint8))
-    save(data / "train/sad/leak.png", picture(5))
-    save(data / "train/fear/contradiction.png", picture(0))
+    save(data / "train/sad/leak.png", pattern(5))
+    save(data / "train/fear/contradiction.png", pattern(0))
     return data
 
 
@@ -90,10 +90,10 @@ def test_the_json_holds_counts_and_audit(explored: tuple[Path, str]) -> None:
     assert len(audit["duplicates"]) == 2
 
 
-def test_pictures_lie_beside_the_page(explored: tuple[Path, str]) -> None:
+def test_images_lie_beside_the_page(explored: tuple[Path, str]) -> None:
     out, _ = explored
-    assert {path.name for path in out.iterdir()} == {"explore.html", "explore.json"} | PICTURES
-    for name in PICTURES:
+    assert {path.name for path in out.iterdir()} == {"explore.html", "explore.json"} | IMAGES
+    for name in IMAGES:
         drawn = cv2.imread(str(out / name))
         assert drawn is not None
         assert drawn.std() > 5, f"{name} is empty"
@@ -124,7 +124,7 @@ def test_without_data_the_synthetic_faces_are_explored(
 
 
 def test_one_split_with_few_expressions_is_enough(tmp_path: Path) -> None:
-    save(tmp_path / "faces/test/happy/only.png", picture(1))
+    save(tmp_path / "faces/test/happy/only.png", pattern(1))
     assert explore.main(["--data", str(tmp_path / "faces"), "--out", str(tmp_path / "out")]) == 0
     found = json.loads((tmp_path / "out/explore.json").read_text())
     assert found["counts"] == {"test": dict.fromkeys(EXPRESSIONS, 0) | {"happy": 1}}

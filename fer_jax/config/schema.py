@@ -30,7 +30,7 @@ class DataConfig:
     name: Literal["auto", "fer2013", "folder", "synthetic"] = "auto"
     # A folder, csv or archive. Empty: $FER_DATA_DIR, and without that data/.
     dir: str = ""
-    # A picture or row that can not be read: "raise" ends the run, "skip" leaves it out and counts it.
+    # An image or row that can not be read: "raise" ends the run, "skip" leaves it out and counts it.
     on_error: Literal["raise", "skip"] = "raise"
     # Leave out of training what the audit lists: blank faces, copies, faces that are in another split.
     exclude_audited: bool = True
@@ -109,11 +109,11 @@ class AugmentConfig:
     rotate_degrees: float = 12.0
     scale: float = 0.12  # relative size
     shear: float = 0.08
-    translate: float = 0.07  # share of the picture's side
+    translate: float = 0.07  # share of the image's side
     gamma: float = 0.3  # exponent drawn from exp(+-gamma)
     camera: float = 0.0  # probability of what a bad camera does, see data/degradations.py
     erase_probability: float = 0.5  # random erasing (Zhong et al., 2020, arXiv:1708.04896)
-    erase_area: float = 0.2  # largest erased share of the picture
+    erase_area: float = 0.2  # largest erased share of the image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

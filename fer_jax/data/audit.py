@@ -53,15 +53,15 @@ class Audit:
     """The flaws of one data set. Groups and members are in the order of the splits and faces given.
 
     Attributes:
-        constant: pictures of (nearly) one grey level, standard deviation below 2.
-        placeholders: pictures three quarters of which are one grey level: removed-image signs,
+        constant: images of (nearly) one grey level, standard deviation below 2.
+        placeholders: images three quarters of which are one grey level: removed-image signs,
             empty crops. Not in `constant`.
         duplicates: groups of two or more faces with identical pixels.
         cross_split: those of them that lie in more than one split.
         label_conflicts: those of them that carry more than one expression.
         near_duplicates: groups of faces that show one photograph though their pixels differ
             (another brightness, compression, small shift, watermark or mirrored); exact copies of a
-            member are members too. Constant pictures and placeholders are left out.
+            member are members too. Constant images and placeholders are left out.
     """
 
     constant: tuple[Flaw, ...]
@@ -123,7 +123,7 @@ def audit(splits: Mapping[str, Faces]) -> Audit:
     images = np.concatenate([faces.images for faces in splits.values()])
     constant, placeholders = _blank(images)
     copies = _identical(images)
-    pictures = [same for same in copies if same[0] not in constant and same[0] not in placeholders]
+    distinct = [same for same in copies if same[0] not in constant and same[0] not in placeholders]
     duplicates = tuple(tuple(everyone[i] for i in same) for same in copies if len(same) > 1)
     return Audit(
         constant=_flaws(everyone, constant),
@@ -132,8 +132,8 @@ def audit(splits: Mapping[str, Faces]) -> Audit:
         cross_split=tuple(group for group in duplicates if _crosses_splits(group)),
         label_conflicts=tuple(group for group in duplicates if _labels_conflict(group)),
         near_duplicates=tuple(
-            tuple(everyone[i] for i in sorted(i for picture in alike for i in pictures[picture]))
-            for alike in near_duplicate_groups(images[[same[0] for same in pictures]])
+            tuple(everyone[i] for i in sorted(i for group in alike for i in distinct[group]))
+            for alike in near_duplicate_groups(images[[same[0] for same in distinct]])
         ),
     )
 
@@ -143,10 +143,10 @@ def excluded(report: Audit, splits: Mapping[str, Faces]) -> dict[str, np.ndarray
 
     Only the train split loses faces; validation and test stay whole, so that figures on them can
     be compared with everybody else's. Train loses:
-      * constant pictures and placeholders;
+      * constant images and placeholders;
       * every face that has an identical copy in another split: it would flatter the figure;
       * for the same reason, every face that has a near copy in another split, unless these are more
-        than a quarter of train, as in pictures drawn over a template;
+        than a quarter of train, as in images drawn over a template;
       * of identical faces within train, all but the first, or all of them if their expressions
         contradict each other.
     Near duplicates that lie within train stay: they act as augmentation.
@@ -197,7 +197,7 @@ def _flaws(everyone: Sequence[FaceRef], reasons: Mapping[int, str]) -> tuple[Fla
 
 
 def _blank(images: np.ndarray) -> tuple[dict[int, str], dict[int, str]]:
-    """Returns why pictures are constant, and why placeholders, by index into uint8 [N, 48, 48]."""
+    """Returns why images are constant, and why placeholders, by index into uint8 [N, 48, 48]."""
     constant: dict[int, str] = {}
     placeholders: dict[int, str] = {}
     for start in range(0, len(images), _CHUNK):
@@ -223,7 +223,7 @@ def _commonest_level(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _identical(images: np.ndarray) -> list[list[int]]:
-    """Returns the indices of each distinct picture, in order of first appearance."""
+    """Returns the indices of each distinct image, in order of first appearance."""
     groups: dict[bytes, list[int]] = {}
     for index, image in enumerate(images):
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()

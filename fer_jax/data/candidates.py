@@ -1,6 +1,6 @@
 """Which of the things in a folder or an archive is the data set.
 
-The csv or layout of folders nearest the top wins; in one folder a csv wins over pictures. Two that
+The csv or layout of folders nearest the top wins; in one folder a csv wins over images. Two that
 are equally near are never chosen between in silence.
 """
 
@@ -15,7 +15,7 @@ from fer_jax.data.members import Member
 from fer_jax.errors import DataError
 
 _MAX_ROOT_DEPTH = 2  # folders; a popular archive holds images/train beside images/images/train
-_PICTURES_RANK = len(fer_csv.CSV_NAMES) + 1
+_IMAGES_RANK = len(fer_csv.CSV_NAMES) + 1
 
 
 class Candidate(NamedTuple):
@@ -24,7 +24,7 @@ class Candidate(NamedTuple):
     Attributes:
         root: the folder that holds the csv or the split folders, "" for the outermost.
         rank: which form wins inside one root; 0 is best.
-        csv: the csv's name, None for pictures.
+        csv: the csv's name, None for images.
     """
 
     root: str
@@ -51,12 +51,12 @@ def candidate_of(member: Member) -> Candidate | None:
         with member.open() as file:
             if not fer_csv.is_face_csv(file):
                 return None
-        found = Candidate(folder, _PICTURES_RANK - 1, base)
+        found = Candidate(folder, _IMAGES_RANK - 1, base)
     else:
         place = layout.place(member.name)
         if place is None or place.label is None:
             return None
-        found = Candidate(place.root, _PICTURES_RANK, None)
+        found = Candidate(place.root, _IMAGES_RANK, None)
     return found if found.depth <= _MAX_ROOT_DEPTH else None
 
 

@@ -1,4 +1,4 @@
-"""What bad light, bad lenses and small pictures do to a face, on grey uint8 pictures [H, H].
+"""What bad light, bad lenses and small images do to a face, on grey uint8 images [H, H].
 
 Training varies its faces with `random_degradation`; evaluation repeats `DEGRADATIONS`, the fixed kinds,
 on a validation split to see how much a network loses where a camera is not a good one.

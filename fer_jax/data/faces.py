@@ -36,7 +36,7 @@ class Faces:
         return len(self.images)
 
     def digest(self) -> str:
-        """SHA-256 of pictures, labels and votes: tells these faces, in this order, from any others."""
+        """SHA-256 of images, labels and votes: tells these faces, in this order, from any others."""
         sha = hashlib.sha256(np.ascontiguousarray(self.images).tobytes())
         sha.update(np.ascontiguousarray(self.labels, np.int32).tobytes())
         if self.votes is not None:

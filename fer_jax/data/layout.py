@@ -1,4 +1,4 @@
-"""What the names of files say: which split and which expression a picture belongs to.
+"""What the names of files say: which split and which expression an image belongs to.
 
 Names are relative, with forward slashes, and come from a folder or from an archive alike. The
 file-name prefixes of FER2013 win over the folder a file sits in: a popular copy keeps PublicTest
@@ -16,7 +16,7 @@ from fer_jax.expressions import EXPRESSIONS, index_of
 
 SPLITS = ("train", "validation", "test")
 ACCEPTED = (
-    "fer2013.csv, icml_face_data.csv, or pictures in train|validation|test/<expression>/*.jpg|png, "
+    "fer2013.csv, icml_face_data.csv, or images in train|validation|test/<expression>/*.jpg|png, "
     "open or in a .zip or .tar.xz"
 )
 
@@ -34,7 +34,7 @@ _PREFIX = re.compile(r"(training|publictest|privatetest)_", re.IGNORECASE)
 
 
 class Place(NamedTuple):
-    """Where a picture stands in a layout.
+    """Where an image stands in a layout.
 
     Attributes:
         root: the folder that holds the splits, "" for the outermost.

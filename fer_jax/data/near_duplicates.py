@@ -1,7 +1,7 @@
-"""Finds pictures of the same photograph among faces whose pixels differ.
+"""Finds images of the same photograph among faces whose pixels differ.
 
 Web-collected faces repeat: the same photograph at another brightness, another compression, a pixel
-to the side, with a watermark or mirrored. Search is coarse first, then verified picture by picture.
+to the side, with a watermark or mirrored. Search is coarse first, then verified image by image.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _COPY_CORRELATION = 0.86
 
 
 def near_duplicate_groups(images: np.ndarray) -> list[list[int]]:
-    """Returns groups of two or more pictures that show one photograph, mirrored copies included.
+    """Returns groups of two or more images that show one photograph, mirrored copies included.
 
-    Two pictures are linked when their detail (a band-pass of the 48 x 48 pixels, untouched by
+    Two images are linked when their detail (a band-pass of the 48 x 48 pixels, untouched by
     brightness and contrast) correlates by 0.86 or more at the best shift of up to 2 pixels; a group
     is what links join. Candidates come from a blocked product of low-frequency DCT descriptors:
     N^2 / 2 correlations of 100 numbers, then about 65 microseconds to verify each candidate.
@@ -45,7 +45,7 @@ def near_duplicate_groups(images: np.ndarray) -> list[list[int]]:
         images: uint8 [N, 48, 48], distinct and none of them constant.
 
     Returns:
-        Groups of indices, each ascending, in order of their first picture.
+        Groups of indices, each ascending, in order of their first image.
     """
     if len(images) < 2:
         return []
@@ -73,7 +73,7 @@ def _candidates(descriptors: np.ndarray) -> Iterator[tuple[int, int, bool]]:
     """Yields (first, second, mirrored) of every pair similar enough to be worth verifying."""
     count = len(descriptors)
     flat = descriptors.reshape(count, -1)
-    # Mirroring a picture left to right changes the sign of its odd horizontal frequencies.
+    # Mirroring an image left to right changes the sign of its odd horizontal frequencies.
     mirrored_flat = (descriptors * (-1.0) ** np.arange(_FREQUENCIES, dtype=np.float32)).reshape(
         count, -1
     )
@@ -99,7 +99,7 @@ def _strongest(correlations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _detail(image: np.ndarray) -> np.ndarray:
-    """Returns uint8 [48, 48]: the picture's band-pass at unit contrast around grey 128."""
+    """Returns uint8 [48, 48]: the image's band-pass at unit contrast around grey 128."""
     pixels = image.astype(np.float32)
     fine = cv2.GaussianBlur(pixels, (0, 0), _FINE_BLUR)
     detail = fine - cv2.GaussianBlur(pixels, (0, 0), _COARSE_BLUR)

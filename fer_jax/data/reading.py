@@ -1,7 +1,7 @@
 """Turns the files of one source into faces, split by split, in one pass.
 
 The order of the files does not matter (a .tar.xz gives them as they were packed): faces come out in
-row order from a csv and sorted by name from pictures.
+row order from a csv and sorted by name from images.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Reading:
         return any(record.votes is not None for faces in self.records.values() for record in faces)
 
 
-def read_pictures(members: Iterable[Member], root: str, refusals: Refusals) -> Reading:
-    """Reads the pictures of the layout whose split folders lie in `root`.
+def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Reading:
+    """Reads the images of the layout whose split folders lie in `root`.
 
     Raises:
-        DataError: a picture that can not be used or a class folder nobody knows, unless `refusals`
+        DataError: an image that can not be used or a class folder nobody knows, unless `refusals`
             leaves them out.
     """
     faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}

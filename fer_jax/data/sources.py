@@ -25,7 +25,7 @@ from fer_jax.data.members import (
     folder_members,
     is_archive,
 )
-from fer_jax.data.reading import Reading, read_csv, read_pictures
+from fer_jax.data.reading import Reading, read_csv, read_images
 from fer_jax.data.records import OnError, Refusals
 from fer_jax.errors import DataError
 
@@ -45,7 +45,7 @@ class FaceSource:
         path: the folder or the archive that holds them.
         form: "csv", "folders", "archive:csv" or "archive:folders".
         root: the folder inside `path` that holds the csv or the split folders; "" for `path`.
-        csv: the csv's name inside `root`, None for pictures.
+        csv: the csv's name inside `root`, None for images.
         members: the files of an open folder as they were found, none for an archive.
     """
 
@@ -80,7 +80,7 @@ class FaceSource:
         refusals = Refusals(on_error, f"{self.path}{joint}{self._inside('')}")
         with self._members() as members:
             if self.csv is None:
-                reading = read_pictures(members, self.root, refusals)
+                reading = read_images(members, self.root, refusals)
             else:
                 reading = read_csv(members, self.root, self.csv, refusals)
         if not reading.records:

@@ -1,4 +1,4 @@
-"""Figures by group of people or pictures: is the network as good for everybody?
+"""Figures by group of people or images: is the network as good for everybody?
 
 The groups come from a csv file: one row a face, with its `name` and any further columns (age, gender,
 skin tone, lighting). A gap is only worth its interval: small groups have wide ones.

@@ -1,4 +1,4 @@
-"""Pictures of a run: its history and its confusion matrix, through Matplotlib's object interface."""
+"""Images of a run: its history and its confusion matrix, through Matplotlib's object interface."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def confusion(matrix: np.ndarray, path: Path, *, title: str) -> None:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(7.2, 6.4), layout="constrained")
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         axes.text(
             column,
@@ -79,7 +79,7 @@ def confusion(matrix: np.ndarray, path: Path, *, title: str) -> None:
     axes.set_xlabel("predicted")
     axes.set_ylabel("labelled")
     axes.set_title(title, fontsize=11)
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the labelled class")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the labelled class")
     _save(figure, path)
 
 

@@ -1,1 +1,1 @@
-"""What `python -m fer_jax.explore` shows of a data set: its statistics, pictures and page."""
+"""What `python -m fer_jax.explore` shows of a data set: its statistics, images and page."""

@@ -122,7 +122,7 @@ def face_sheet(
     """Returns rows of faces, each row under its caption.
 
     Args:
-        rows: uint8 or float pictures [48, 48] by caption, grey levels 0 to 255.
+        rows: uint8 or float images [48, 48] by caption, grey levels 0 to 255.
         title: written above.
         theme: colours.
     """
@@ -149,7 +149,7 @@ def portraits(faces: Mapping[str, np.ndarray], *, title: str, theme: Theme = LIG
     """Returns one face beside the other, each under its caption.
 
     Args:
-        faces: uint8 or float pictures [48, 48] by caption, grey levels 0 to 255.
+        faces: uint8 or float images [48, 48] by caption, grey levels 0 to 255.
         title: written above.
         theme: colours.
     """

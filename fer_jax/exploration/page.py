@@ -1,6 +1,6 @@
-"""The explore command's web page: one file, pictures inside it, for phones and desktops alike.
+"""The explore command's web page: one file, images inside it, for phones and desktops alike.
 
-Plain HTML and CSS, no script and nothing fetched. Faces are separate small pictures, so that rows
+Plain HTML and CSS, no script and nothing fetched. Faces are separate small images, so that rows
 wrap to the width there is; charts come in a light and a dark version.
 """
 
@@ -22,16 +22,16 @@ _SHOWN = 12  # findings shown of each kind
 _MEMBERS = 6  # faces shown of each group
 
 _GROUP_KINDS = (
-    ("duplicates", "Identical pixels", "The same picture more than once."),
+    ("duplicates", "Identical pixels", "The same image more than once."),
     (
         "cross_split",
         "Identical across splits",
-        "The same picture in more than one split: a network is tested on what it learnt by heart.",
+        "The same image in more than one split: a network is tested on what it learnt by heart.",
     ),
     (
         "label_conflicts",
         "Identical, under two labels",
-        "The same picture under different expressions: at least one of them is wrong.",
+        "The same image under different expressions: at least one of them is wrong.",
     ),
     (
         "near_duplicates",
@@ -46,7 +46,7 @@ _GROUP_KINDS = (
     ),
 )
 _FLAW_KINDS = (
-    ("constant", "Blank", "Pictures of a single grey level, or very nearly."),
+    ("constant", "Blank", "Images of a single grey level, or very nearly."),
     (
         "placeholders",
         "Placeholders",
@@ -206,21 +206,21 @@ def _card(found: Exploration, members: Group) -> str:
     if isinstance(members[0], Flaw):
         caption += f": {members[0].reason}"
     names = "<br>".join(html.escape(member.name) for member in members)
-    pictures = _faces(
+    shown = _faces(
         (found.splits[member.split].images[member.index], member.name)
         for member in members[:_MEMBERS]
     )
     summary = "name" if len(members) == 1 else f"{len(members)} names"
     return (
-        f"<figure>{pictures}<figcaption>{caption}</figcaption>"
+        f"<figure>{shown}<figcaption>{caption}</figcaption>"
         f"<details><summary>{summary}</summary>{names}</details></figure>"
     )
 
 
-def _faces(pictures: Iterable[tuple[np.ndarray, str]]) -> str:
+def _faces(shown: Iterable[tuple[np.ndarray, str]]) -> str:
     tags = "".join(
         f"<img alt='' title='{html.escape(name)}' src='{_face_uri(image)}'>"
-        for image, name in pictures
+        for image, name in shown
     )
     return f"<div class='faces'>{tags}</div>"
 
@@ -229,7 +229,7 @@ def _chart(alt: str, chart: tuple[bytes, bytes]) -> str:
     light, dark = (_uri(data) for data in chart)
     return (
         f"<figure><picture><source media='(prefers-color-scheme:dark)' srcset='{dark}'>"
-        f"<img alt='{alt}' src='{light}'></picture></figure>"
+        f"<img alt='{alt}' src='{light}'></image></figure>"
     )
 
 

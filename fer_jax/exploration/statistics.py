@@ -27,7 +27,7 @@ class Exploration:
     Attributes:
         source: where the faces came from, for a person to read.
         splits: the faces themselves, none of the splits empty.
-        main: the split that pictures and brightness are taken from: train where there is one.
+        main: the split that images and brightness are taken from: train where there is one.
         counts: faces by split, then by expression; every expression is listed.
         mean_faces: float32 [7, 48, 48], grey levels; zeros where an expression has no face.
         brightness: float32 [N] of the main split, each face's mean grey level.
@@ -91,7 +91,7 @@ def count_expressions(labels: np.ndarray) -> dict[str, int]:
 
 
 def mean_faces(faces: Faces) -> np.ndarray:
-    """Returns each expression's mean picture, float32 [7, 48, 48]; zeros where it has no face."""
+    """Returns each expression's mean image, float32 [7, 48, 48]; zeros where it has no face."""
     means = np.zeros((NUM_EXPRESSIONS, *faces.images.shape[1:]), np.float32)
     for label in np.unique(faces.labels):
         means[label] = faces.images[faces.labels == label].mean(axis=0, dtype=np.float64)
@@ -116,7 +116,7 @@ def sample_indices(labels: np.ndarray, *, per_class: int, seed: int = 0) -> dict
 def examples(report: Audit, kind: str, *, at_most: int) -> list[Group]:
     """Returns some findings of a kind, evenly spaced over its list and so over the expressions.
 
-    Copies of blank pictures are passed over where there are others: one black square tells it all.
+    Copies of blank images are passed over where there are others: one black square tells it all.
     """
     groups = report.groups(kind)
     if kind != "constant":

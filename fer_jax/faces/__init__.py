@@ -1,1 +1,1 @@
-"""Finding, cutting, following and drawing faces in pictures and videos."""
+"""Finding, cutting, following and drawing faces in images and videos."""

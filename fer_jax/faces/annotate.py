@@ -1,7 +1,7 @@
-"""Draws what faces express into a picture: a box, a label with its confidence, a small bar chart.
+"""Draws what faces express into an image: a box, a label with its confidence, a small bar chart.
 
-Sizes follow the face and the picture, from a 320-pixel stream to a 4K photograph. Text stands on dark
-plates and coloured lines have dark edges, so that both show on light and on dark pictures.
+Sizes follow the face and the image, from a 320-pixel stream to a 4K photograph. Text stands on dark
+plates and coloured lines have dark edges, so that both show on light and on dark images.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PLATE = (20, 23, 27)
 _PLATE_OPACITY = 0.78
 _RGB = [tuple(bytes.fromhex(COLOURS[name].removeprefix("#"))) for name in EXPRESSIONS]
 
-# Text height in pixels: a share of the face's, within limits that follow the picture's shorter side.
+# Text height in pixels: a share of the face's, within limits that follow the image's shorter side.
 _OF_FACE = 0.13
-_LEAST, _LEAST_OF_PICTURE, _MOST_OF_PICTURE = 11, 0.0125, 0.032
+_LEAST, _LEAST_OF_IMAGE, _MOST_OF_IMAGE = 11, 0.0125, 0.032
 
 # In text heights.
 _LINE = 1.3  # from one bar to the next
@@ -34,7 +34,7 @@ class FaceLabel:
     """What is drawn for one face.
 
     Attributes:
-        box: x, y, width, height in pixels; it may reach over the picture's border.
+        box: x, y, width, height in pixels; it may reach over the image's border.
         probabilities: [7] in the order of `EXPRESSIONS`.
         uncertain: marks the label with a question mark.
         name: shown before the expression, such as "#3" for a track.
@@ -81,7 +81,7 @@ class _Area(NamedTuple):
 
 
 def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = True) -> np.ndarray:
-    """Returns a copy of a picture with its faces marked.
+    """Returns a copy of an image with its faces marked.
 
     A chart goes beside its face where it covers no other face; where there is no such place, slim
     bars without names go into the face's own box.
@@ -92,15 +92,15 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
         charts: also draw the bar charts.
     """
     canvas = np.ascontiguousarray(image).copy()
-    picture = _Area(0, 0, image.shape[1], image.shape[0])
-    sizes = [_text_size(face, picture) for face in faces]
+    bounds = _Area(0, 0, image.shape[1], image.shape[0])
+    sizes = [_text_size(face, bounds) for face in faces]
     boxes = [_box(face) for face in faces]
-    labels = [_label(*known, picture) for known in zip(faces, boxes, sizes, strict=True)]
+    labels = [_label(*known, bounds) for known in zip(faces, boxes, sizes, strict=True)]
     taken = [*boxes, *(area for _, area in labels)]
     for n in reversed(range(len(faces))):
         _outline(canvas, boxes[n], _RGB[faces[n].index], thickness=max(2, round(sizes[n] / 8)))
         if charts:
-            panel = _free_panel(boxes[n], sizes[n], picture, taken)
+            panel = _free_panel(boxes[n], sizes[n], bounds, taken)
             if panel is None:
                 _slim_bars(canvas, boxes[n], faces[n], sizes[n])
             else:
@@ -111,10 +111,10 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
     return canvas
 
 
-def _text_size(face: FaceLabel, picture: _Area) -> int:
-    shorter = min(picture.right, picture.bottom)
-    least = max(_LEAST, _LEAST_OF_PICTURE * shorter)
-    return round(np.clip(_OF_FACE * face.box[3], least, max(least, _MOST_OF_PICTURE * shorter)))
+def _text_size(face: FaceLabel, bounds: _Area) -> int:
+    shorter = min(bounds.right, bounds.bottom)
+    least = max(_LEAST, _LEAST_OF_IMAGE * shorter)
+    return round(np.clip(_OF_FACE * face.box[3], least, max(least, _MOST_OF_IMAGE * shorter)))
 
 
 def _box(face: FaceLabel) -> _Area:
@@ -122,26 +122,26 @@ def _box(face: FaceLabel) -> _Area:
     return _Area(round(x), round(y), round(x + width), round(y + height))
 
 
-def _label(face: FaceLabel, box: _Area, size: int, picture: _Area) -> tuple[str, _Area]:
-    """The label's text and its place: above the box, or inside its top where the picture ends."""
+def _label(face: FaceLabel, box: _Area, size: int, bounds: _Area) -> tuple[str, _Area]:
+    """The label's text and its place: above the box, or inside its top where the image ends."""
     best = face.index
     doubt = "?" if face.uncertain else ""
     text = f"{face.name} {EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}".strip()
     height = round(1.5 * size)
     width = text_mask(text, size).shape[1] + round(1.7 * size)
-    left = int(np.clip(box.left, 0, max(0, picture.right - width)))
+    left = int(np.clip(box.left, 0, max(0, bounds.right - width)))
     top = box.top - height if box.top >= height else max(0, box.top)
-    top = min(top, max(0, picture.bottom - height))
+    top = min(top, max(0, bounds.bottom - height))
     return text, _Area(left, top, left + width, top + height)
 
 
-def _free_panel(box: _Area, size: int, picture: _Area, taken: list[_Area]) -> _Area | None:
+def _free_panel(box: _Area, size: int, bounds: _Area, taken: list[_Area]) -> _Area | None:
     """Right, left, below or above the box, wherever the chart covers nothing else."""
     width = round((_NAMES + _BARS + 2 * _PAD) * size)
     height = round((_LINE * len(EXPRESSIONS) + 2 * _PAD) * size)
     gap = max(2, round(0.4 * size))
-    top = int(np.clip(box.top, 0, max(0, picture.bottom - height)))
-    left = int(np.clip(box.left, 0, max(0, picture.right - width)))
+    top = int(np.clip(box.top, 0, max(0, bounds.bottom - height)))
+    left = int(np.clip(box.left, 0, max(0, bounds.right - width)))
     label = round(1.5 * size)
     for x, y in (
         (box.right + gap, top),
@@ -150,7 +150,7 @@ def _free_panel(box: _Area, size: int, picture: _Area, taken: list[_Area]) -> _A
         (left, box.top - label - gap - height),
     ):
         panel = _Area(x, y, x + width, y + height)
-        if panel.within(picture) and not any(panel.meets(area) for area in taken):
+        if panel.within(bounds) and not any(panel.meets(area) for area in taken):
             return panel
     return None
 

@@ -1,6 +1,6 @@
-"""Cuts a face out of a photograph so that it looks to the network like a FER2013 picture.
+"""Cuts a face out of a photograph so that it looks to the network like a FER2013 image.
 
-Where the face lies in a FER2013 picture was measured, not guessed: `python benchmarks/measure_crop.py
+Where the face lies in a FER2013 image was measured, not guessed: `python benchmarks/measure_crop.py
 --data FER2013 --out DIR` runs the detector on the training faces and prints the constants below.
 """
 
@@ -19,7 +19,7 @@ from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 Align = Literal["landmarks", "box"]
 
-# Medians over 3,000 training faces, in units of the picture's side. Between 16 % and 84 % of them lie
+# Medians over 3,000 training faces, in units of the image's side. Between 16 % and 84 % of them lie
 # within 0.05 of these positions, within 12 % of this size and within 6 degrees of level.
 EYES = (0.5, 0.385)  # the point between the eyes
 MOUTH = (0.5, 0.761)  # the point between the corners of the mouth
@@ -27,7 +27,7 @@ EYE_DISTANCE = 0.369
 BOX_CENTRE = (0.5, 0.52)
 BOX_SIDE = 0.903  # the square root of the box's area
 
-# The same eyes and the mouth, as complex numbers about the picture's middle, and their mean.
+# The same eyes and the mouth, as complex numbers about the image's middle, and their mean.
 _EYES = complex(EYES[0] - 0.5, EYES[1] - 0.5)
 _WANTED = (
     _EYES - EYE_DISTANCE / 2,
@@ -55,7 +55,7 @@ class Square:
     side: float
     roll: float = 0.0
 
-    def to_picture(self, points: np.ndarray) -> np.ndarray:
+    def to_image(self, points: np.ndarray) -> np.ndarray:
         """Maps points of the crop, float [N, 2] from 0 to 1, to the photograph's pixels."""
         return (points - 0.5) * self.side @ self._turn().T + [self.x, self.y]
 
@@ -71,9 +71,9 @@ class Square:
 def crop_face(
     image: np.ndarray, detection: Detection, *, align: Align = "landmarks", size: int = FACE_SIZE
 ) -> np.ndarray:
-    """Returns a face as uint8 [size, size] or [size, size, 3], whatever the picture has.
+    """Returns a face as uint8 [size, size] or [size, size, 3], whatever the image has.
 
-    What lies beyond the picture's border repeats its last pixels. A detection that says it is a crop
+    What lies beyond the image's border repeats its last pixels. A detection that says it is a crop
     already comes back as its box, untouched and at its own size.
 
     Args:
@@ -99,7 +99,7 @@ def grey_crop(image: np.ndarray, detection: Detection, *, align: Align = "landma
 
 
 def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
-    """Returns the square in which the face lies as the training faces lie in their pictures.
+    """Returns the square in which the face lies as the training faces lie in their images.
 
     Its side comes from the box, which a turned head or an open mouth changes least; with landmarks
     its centre is the mean of what they and the box say, and their eyes are level.
@@ -116,7 +116,7 @@ def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
 def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float]:
     """What eyes and mouth say, in a least-squares sense, of a square of this side.
 
-    With u the points of a training picture and v those of the photograph, both as complex numbers
+    With u the points of a training image and v those of the photograph, both as complex numbers
     about their means, the best turn is the angle of sum(conj(u) v).
     """
     one_eye, other_eye, _, *mouth = (complex(*point) for point in landmarks.tolist())
@@ -129,7 +129,7 @@ def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float
 
 
 def cut(image: np.ndarray, square: Square, *, size: int, grey: bool = False) -> np.ndarray:
-    """Returns a square of a picture as uint8 [size, size] or [size, size, 3].
+    """Returns a square of an image as uint8 [size, size] or [size, size, 3].
 
     A large face is first reduced by averaging areas and then turned at twice the crop's size, so
     that nothing is skipped: sampling a turned square directly would alias.
@@ -162,9 +162,9 @@ def cut(image: np.ndarray, square: Square, *, size: int, grey: bool = False) -> 
 
 
 def _surroundings(square: Square, *, width: int, height: int) -> tuple[int, int, int, int]:
-    """The upright rectangle of the picture's pixels that a square needs: left, top, right, bottom.
+    """The upright rectangle of the image's pixels that a square needs: left, top, right, bottom.
 
-    Never empty: for a square outside the picture it is the border's nearest pixels.
+    Never empty: for a square outside the image it is the border's nearest pixels.
     """
     reach = square.side / 2 * (abs(math.cos(square.roll)) + abs(math.sin(square.roll)))
     reach += _MARGIN + square.side / FACE_SIZE
@@ -181,12 +181,12 @@ def _span(centre: float, reach: float, *, length: int) -> tuple[int, int]:
 def _from_fine(
     square: Square, *, size: int, left: int, top: int, to_small: tuple[float, float]
 ) -> np.ndarray:
-    """Where the pixels of a square of `size` lie: float64 [2, 3], to those of a part of the picture.
+    """Where the pixels of a square of `size` lie: float64 [2, 3], to those of a part of the image.
 
     Args:
-        square: of the picture.
+        square: of the image.
         size: pixels.
-        left, top: of the part, in the picture's pixels.
+        left, top: of the part, in the image's pixels.
         to_small: by which factors the part is reduced, x and y.
     """
     step, (x, y) = square.side / size, to_small

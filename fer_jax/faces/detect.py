@@ -25,15 +25,15 @@ SCORE_THRESHOLD = 0.6
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
-    """One face in a picture.
+    """One face in an image.
 
     Attributes:
-        x, y, width, height: its box in the picture's pixels, from forehead to chin; it may reach
-            over the picture's border. Pixel (0, 0) covers 0 to 1.
+        x, y, width, height: its box in the image's pixels, from forehead to chin; it may reach
+            over the image's border. Pixel (0, 0) covers 0 to 1.
         score: the detector's own confidence, 0 to 1.
-        landmarks: float32 [5, 2] x, y in pixels: the eye, then the mouth corner on the picture's left
+        landmarks: float32 [5, 2] x, y in pixels: the eye, then the mouth corner on the image's left
             and right are rows 0, 1 and 3, 4; row 2 is the nose's tip. None where there are none.
-        is_crop: the box is the crop: the picture is framed like a training face already.
+        is_crop: the box is the crop: the image is framed like a training face already.
     """
 
     x: float
@@ -54,7 +54,7 @@ class Detector(Protocol):
 
 
 class YuNetDetector:
-    """YuNet, which looks at a picture at as many sizes as `pyramid.plan` says."""
+    """YuNet, which looks at an image at as many sizes as `pyramid.plan` says."""
 
     def __init__(
         self, *, detect_size: DetectSize = DETECT_SIZE, score_threshold: float = SCORE_THRESHOLD
@@ -86,7 +86,7 @@ class YuNetDetector:
             to_pixels = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
             for tile in tiles(small.shape[1], small.shape[0]):
                 faces = self._network(small[tile.top : tile.bottom, tile.left : tile.right])
-                rows.append(tile.rows_in_picture(faces, to_pixels))
+                rows.append(tile.rows_in_image(faces, to_pixels))
         return without_duplicates(np.concatenate(rows), iou=NMS_IOU)
 
 
@@ -126,7 +126,7 @@ class HaarDetector:
 
 
 class WholeImage:
-    """Takes every picture for one face crop, framed as the training faces are."""
+    """Takes every image for one face crop, framed as the training faces are."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the whole of uint8 [H, W, 3] RGB as one face of score 1."""
@@ -163,8 +163,8 @@ def make_detector(
 
     Args:
         name: one of `DETECTORS`.
-        detect_size: the longer side in pixels of the largest copy of a picture that is looked at;
-            "full" looks at the picture's own resolution too, for tiny faces.
+        detect_size: the longer side in pixels of the largest copy of an image that is looked at;
+            "full" looks at the image's own resolution too, for tiny faces.
         score_threshold: YuNet's faces with a lower score are left out.
 
     Raises:

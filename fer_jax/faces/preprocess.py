@@ -9,11 +9,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-FACE_SIZE = 48  # pixels; the side of a FER2013 picture
+FACE_SIZE = 48  # pixels; the side of a FER2013 image
 
 
 def grey_face(image: np.ndarray) -> np.ndarray:
-    """Returns a face crop as one grey FER2013-sized picture.
+    """Returns a face crop as one grey FER2013-sized image.
 
     Args:
         image: uint8 [H, W] grey, [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] RGBA; H, W >= 1 pixels.

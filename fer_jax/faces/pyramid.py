@@ -1,7 +1,7 @@
-"""At which sizes YuNet looks at a picture, and how what it sees at several sizes becomes one list.
+"""At which sizes YuNet looks at an image, and how what it sees at several sizes becomes one list.
 
 YuNet finds faces of about 24 to 400 pixels. A face of fewer than 40 pixels tells no expression, so
-0.6 of the picture's resolution is enough, and the smallest pictures, close-ups mostly, are not reduced
+0.6 of the image's resolution is enough, and the smallest images, close-ups mostly, are not reduced
 below 160. A large one is also looked at that small, for the face that fills it; a small one in which
 nothing is found is looked at again, enlarged.
 """
@@ -14,9 +14,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# Faces found and processor time a picture (one thread), by the largest look that is allowed:
+# Faces found and processor time an image (one thread), by the largest look that is allowed:
 #
-#     size   760 web photos of 350 px   139 faces in a 640 x 360 film   a 1280 x 720 photo
+#     size   760 web photos of 350 px   139 faces in a 640 x 360 video   a 1280 x 720 photo
 #      160      99.1 %  1.9 ms                61.9 %   1.4 ms                 2.2 ms
 #      320      99.6 %  1.7 ms                90.6 %   2.0 ms                 3.0 ms
 #      640      99.6 %  1.9 ms                95.0 %   5.5 ms                12.0 ms
@@ -24,13 +24,13 @@ import numpy as np
 #     full      99.7 %  8.5 ms                97.1 %  12.6 ms                46.8 ms
 #
 # Haar's cascade finds 72.6 % of the first column's faces in 38 ms. 640 finds faces of 4 % of the
-# picture's longer side, whatever its resolution.
-_NEEDED = 0.6  # of the picture's own resolution
+# image's longer side, whatever its resolution.
+_NEEDED = 0.6  # of the image's own resolution
 _SMALLEST = 160  # pixels of the longer side
 _STRIDE = 32  # YuNet fills up to a multiple of this
 _SECOND_LOOK = 1.6
 
-# "full" adds to both usual looks the picture's own resolution, and steps to it from very large ones. A
+# "full" adds to both usual looks the image's own resolution, and steps to it from very large ones. A
 # tile bounds the memory (300 MB at 4000 x 3000 in one piece); its overlap is the largest face that has
 # to be whole in it.
 _USUAL = 640
@@ -40,17 +40,17 @@ _OVERLAP = 320
 
 
 class Pass(NamedTuple):
-    """One look at the whole picture, reduced or enlarged by `scale`."""
+    """One look at the whole image, reduced or enlarged by `scale`."""
 
     scale: float
 
 
 def plan(width: int, height: int, size: int | None) -> tuple[list[Pass], list[Pass]]:
-    """Returns the looks to take at a picture, and those to take if they found nothing.
+    """Returns the looks to take at an image, and those to take if they found nothing.
 
     Args:
-        width, height: of the picture, in pixels.
-        size: the longer side of the largest look in pixels; None for the picture's own.
+        width, height: of the image, in pixels.
+        size: the longer side of the largest look in pixels; None for the image's own.
     """
     longer = max(width, height)
     if size is None:
@@ -79,7 +79,7 @@ def scaled(image: np.ndarray, look: Pass) -> np.ndarray:
 
 
 class Tile(NamedTuple):
-    """A part of a picture of `width` x `height` pixels."""
+    """A part of an image of `width` x `height` pixels."""
 
     left: int
     top: int
@@ -88,10 +88,10 @@ class Tile(NamedTuple):
     width: int
     height: int
 
-    def rows_in_picture(self, rows: np.ndarray, to_pixels: tuple[float, float]) -> np.ndarray:
-        """Moves YuNet's rows (float32 [N, 15]) from the tile to the picture, `to_pixels` x and y larger.
+    def rows_in_image(self, rows: np.ndarray, to_pixels: tuple[float, float]) -> np.ndarray:
+        """Moves YuNet's rows (float32 [N, 15]) from the tile to the image, `to_pixels` x and y larger.
 
-        A face that is cut by a border which is not the picture's own is left to the next tile.
+        A face that is cut by a border which is not the image's own is left to the next tile.
         """
         x, y, right, bottom = (
             rows[:, 0],
@@ -112,7 +112,7 @@ class Tile(NamedTuple):
 
 
 def tiles(width: int, height: int) -> Iterator[Tile]:
-    """Covers a picture with overlapping tiles; up to 1280 pixels a side it is one tile."""
+    """Covers an image with overlapping tiles; up to 1280 pixels a side it is one tile."""
     for top, bottom in _spans(height):
         for left, right in _spans(width):
             yield Tile(left, top, right, bottom, width, height)
@@ -143,7 +143,7 @@ def without_duplicates(rows: np.ndarray, *, iou: float) -> np.ndarray:
     return rows[kept]
 
 
-# Pieces of a face that fills the picture have 15 to 40 % of its area.
+# Pieces of a face that fills the image have 15 to 40 % of its area.
 _INSIDE, _PIECE = 0.85, 0.1
 
 

@@ -1,4 +1,4 @@
-"""Writes into pictures in DejaVu Sans, the font Matplotlib ships; lines are rendered once and kept."""
+"""Writes into images in DejaVu Sans, the font Matplotlib ships; lines are rendered once and kept."""
 
 from __future__ import annotations
 

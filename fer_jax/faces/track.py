@@ -22,7 +22,7 @@ TIME_CONSTANT_S = 0.5
 
 _MIN_OVERLAP = 0.2
 # Likeness is the correlation of two appearances, less what brightness says against it. In nine seconds
-# of film with two cuts a face kept 0.5 from one frame to the next in 99 % of cases and changed places
+# of video with two cuts a face kept 0.5 from one frame to the next in 99 % of cases and changed places
 # with another at a cut with 0.35 at most; with time a person turns, and as much must be allowed.
 _STRANGER, _STRANGER_MEMORY_S = 0.5, 0.3
 _BRIGHTNESS_SHARE, _BRIGHTNESS_FREE = 0.5, 0.2  # natural logarithms of the mean grey level

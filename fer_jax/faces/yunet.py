@@ -48,7 +48,7 @@ class YuNet:
         """Returns the faces of uint8 [H, W, 3] RGB by falling score, each once.
 
         Returns:
-            float32 [N, 15]: x, y, width and height of the box; x and y of the eye on the picture's left,
+            float32 [N, 15]: x, y, width and height of the box; x and y of the eye on the image's left,
             of the one on its right, the nose's tip and the corners of the mouth, left and right; the
             score, 0 to 1. In pixels of `image`.
         """
@@ -91,10 +91,10 @@ def _session() -> InferenceSession:
     import onnxruntime  # 0.2 s, which not everything that knows a `Detection` needs
 
     options = onnxruntime.SessionOptions()
-    # Pictures side by side give more than parts of a picture side by side.
+    # Images side by side give more than parts of an image side by side.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS
-    options.enable_mem_pattern = False  # each new size of picture would add one
+    options.enable_mem_pattern = False  # each new size of image would add one
     model = yunet_weights().replace(_FIXED_SIZE, _ANY_SIZE)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -118,7 +118,7 @@ class Buckets:
         return compile_inference(lowered, platform=self._platform)
 
     def _compile_others(self) -> None:
-        # The largest first: a folder of pictures waits for that one.
+        # The largest first: a folder of images waits for that one.
         *between, largest = self.sizes[1:] or self.sizes
         for size in (largest, *between):
             if not threading.main_thread().is_alive():

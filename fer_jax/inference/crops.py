@@ -1,4 +1,4 @@
-"""What callers may pass as pictures, made into what the rest works on; refusals name the culprit."""
+"""What callers may pass as images, made into what the rest works on; refusals name the culprit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Images = np.ndarray | Sequence[np.ndarray]
 
 
 def as_faces(images: Images) -> np.ndarray:
-    """Returns face crops as FER2013-sized pictures, uint8 [N, 48, 48].
+    """Returns face crops as FER2013-sized images, uint8 [N, 48, 48].
 
     Args:
         images: uint8 [N, H, W] grey or [N, H, W, C], or a sequence of [H, W] and [H, W, C] of any
@@ -70,10 +70,10 @@ def _check_batch(images: np.ndarray) -> None:
         raise ValueError(
             f"images must be uint8, grey levels 0 to 255, got {images.dtype} {images.shape}"
         )
-    # Three or four columns are the colours of one picture, not a face.
+    # Three or four columns are the colours of one image, not a face.
     single = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
     if single or images.ndim not in (3, 4):
-        hint = "; pass one picture as [picture]" if single else ""
+        hint = "; pass one image as [image]" if single else ""
         raise ValueError(f"images must be [N, H, W] or [N, H, W, 3], got {images.shape}{hint}")
 
 

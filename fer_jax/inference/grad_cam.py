@@ -76,7 +76,7 @@ def _with_changed_features(
 
 
 def _last_feature_map(model: nn.Module, variables: Any) -> tuple[_Path, tuple[int, ...]]:
-    """The path of the last layer whose output is a picture, and the shape of one, [h, w, C]."""
+    """The path of the last layer whose output is an image, and the shape of one, [h, w, C]."""
     found: list[tuple[_Path, tuple[int, ...]]] = []
 
     def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:

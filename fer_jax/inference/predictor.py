@@ -1,4 +1,4 @@
-"""`Predictor`, the Python interface: pictures of faces in, calibrated probabilities out.
+"""`Predictor`, the Python interface: images of faces in, calibrated probabilities out.
 
 `Predictor.load()` reads the shipped checkpoint, or a workdir's. Called with face crops it says what they
 express; `analyze` takes a photograph and finds the faces first.

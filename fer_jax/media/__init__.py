@@ -1,1 +1,1 @@
-"""Pictures and videos that may be anything: found, read, decoded, refused with a reason."""
+"""Images and videos that may be anything: found, read, decoded, refused with a reason."""

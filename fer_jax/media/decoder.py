@@ -1,4 +1,4 @@
-"""Pictures decoded by a process that may die of them: nothing in a file's bytes reaches its owner.
+"""Images decoded by a process that may die of them: nothing in a file's bytes reaches its owner.
 
 with Decoder(max_pixels=25_000_000) as decoder:
     with decoder.decoded(data) as image:  # BadImageError where it can not be
@@ -39,23 +39,23 @@ DECODE_S = 60.0  # a hundred megapixels in many scans take half of it on a slow 
 
 _STARTS_WITHIN_S = 60.0  # a process on a machine that is busy with others
 _ENDS_WITHIN_S = 1.0  # once its socket is closed
-_KEPT_BYTES = 32 << 20  # of the memory between two pictures; what a larger one took is given back
+_KEPT_BYTES = 32 << 20  # of the memory between two images; what a larger one took is given back
 _MODULE = "fer_jax.media.decoder_process"
 
 
 class DecoderUnavailableError(FerError):
-    """No decoder process can be started: of the machine, not of a picture."""
+    """No decoder process can be started: of the machine, not of an image."""
 
 
 class Decoder:
-    """A process that decodes pictures, one at a time, for one thread at a time.
+    """A process that decodes images, one at a time, for one thread at a time.
 
-    It is started when the first picture comes, or by `start`; one that died is replaced. Where a system
-    has no descriptors to pass on (Windows), pictures are decoded in the calling process.
+    It is started when the first image comes, or by `start`; one that died is replaced. Where a system
+    has no descriptors to pass on (Windows), images are decoded in the calling process.
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
-        """Starts nothing yet; `max_pixels` is the most that a picture may have."""
+        """Starts nothing yet; `max_pixels` is the most that an image may have."""
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)
         self._isolated = os.name == "posix"
@@ -73,7 +73,7 @@ class Decoder:
     def decoded(
         self, data: bytes, *, grey: bool = False, seconds: float = DECODE_S
     ) -> Iterator[np.ndarray]:
-        """Gives the bytes of a picture file as `images.decode_image` does, for the context's duration.
+        """Gives the bytes of an image file as `images.decode_image` does, for the context's duration.
 
         Args:
             data: the whole file.
@@ -81,7 +81,7 @@ class Decoder:
             seconds: how long it may take; then the process is killed.
 
         Raises:
-            BadImageError: no picture, cut short, damaged, too large, or the process died of it.
+            BadImageError: no image, cut short, damaged, too large, or the process died of it.
             DecoderUnavailableError: no process can be started.
         """
         if not self._isolated:
@@ -154,7 +154,7 @@ class Decoder:
         self._wire, self._ready = ours, False
 
     def close(self) -> None:
-        """Ends the process; a later picture starts another."""
+        """Ends the process; a later image starts another."""
         self._end()
         if self._memory is not None:
             # An image that somebody still holds keeps the memory until it goes.
@@ -186,7 +186,7 @@ class Decoder:
             except (DecoderWireError, TimeoutError):
                 ended = self._end()
                 raise DecoderUnavailableError(
-                    f"the picture decoder can not be started ({ended})"
+                    f"the image decoder can not be started ({ended})"
                 ) from None
         return self._memory
 
@@ -197,9 +197,9 @@ class Decoder:
             return receive_reply(self._wire, seconds=seconds)
         except TimeoutError:
             self._end(within_s=0)
-            reason = f"the picture takes more than {seconds:.3g} s to decode"
+            reason = f"the image takes more than {seconds:.3g} s to decode"
         except DecoderWireError:
-            reason = f"the picture's decoder crashed ({self._end()})"
+            reason = f"the image's decoder crashed ({self._end()})"
         self.start()
         raise DecoderFailedError(reason)
 
@@ -214,12 +214,12 @@ class Decoder:
         if reply.status == Status.TOO_MANY_PIXELS:
             raise TooManyPixelsError(reply.message)
         if reply.status == Status.NO_MEMORY:
-            raise DecoderFailedError("the picture needs more memory than a decoder may take")
+            raise DecoderFailedError("the image needs more memory than a decoder may take")
         height, width, channels = reply.shape
         sound = 0 < height * width <= self._max_pixels and channels == (1 if grey else 3)
         if reply.status != Status.IMAGE or not sound:
             self._end()
-            raise DecoderFailedError("the picture's decoder answered nonsense")
+            raise DecoderFailedError("the image's decoder answered nonsense")
         return reply.shape
 
     def _end(self, *, within_s: float = _ENDS_WITHIN_S) -> str:
@@ -244,4 +244,4 @@ class Decoder:
 
 def _no_process(error: OSError) -> DecoderUnavailableError:
     reason = error.strerror or str(error)
-    return DecoderUnavailableError(f"the picture decoder can not be started ({reason})")
+    return DecoderUnavailableError(f"the image decoder can not be started ({reason})")

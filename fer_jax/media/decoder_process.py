@@ -1,7 +1,7 @@
 """A decoder process: `python -m fer_jax.media.decoder_process`, started by a `Decoder`.
 
-It decodes one picture after the other, without a network and within bounds of memory and time, until its
-owner hangs up. It may crash at a picture: its owner starts another.
+It decodes one image after the other, without a network and within bounds of memory and time, until its
+owner hangs up. It may crash at an image: its owner starts another.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from fer_jax.media.decoder_wire import (
     send_reply,
 )
 
-# What a decoder may need for each pixel of the largest picture, and beside that.
+# What a decoder may need for each pixel of the largest image, and beside that.
 _BYTES_PER_PIXEL = 24
 _MEMORY_BYTES = 256 << 20
-_KEPT_BYTES = 64 << 20  # for the next picture
+_KEPT_BYTES = 64 << 20  # for the next image
 
 
 def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:

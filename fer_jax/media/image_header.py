@@ -1,4 +1,4 @@
-"""What a picture's bytes claim before any pixel is decoded: format, size, and whether it is all there.
+"""What an image's bytes claim before any pixel is decoded: format, size, and whether it is all there.
 
 Decoders fill the missing part of a cut JPEG with grey and call it a success, and a hundred bytes can
 ask for gigabytes of pixels. Both are seen here by walking the container, in time linear in its bytes.
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
 
-_TRUNCATED = "the picture is cut short (its file ends too early)"
-_DAMAGED = "the picture is damaged"
+_TRUNCATED = "the image is cut short (its file ends too early)"
+_DAMAGED = "the image is damaged"
 
 
 class ImageHeader(NamedTuple):
@@ -29,19 +29,19 @@ class ImageHeader(NamedTuple):
 
 
 class BadImageError(ValueError):
-    """Bytes that can not become a picture; the message says why, without the file's name."""
+    """Bytes that can not become an image; the message says why, without the file's name."""
 
 
 class TooManyPixelsError(BadImageError):
-    """A picture whose header claims more pixels than are allowed."""
+    """An image whose header claims more pixels than are allowed."""
 
 
 class DecoderFailedError(BadImageError):
-    """A picture at which the decoder crashed, took too long or too much memory."""
+    """An image at which the decoder crashed, took too long or too much memory."""
 
 
 def format_of(data: bytes) -> str | None:
-    """Names the picture format of a file's first 64 bytes, None where it is none of `FORMATS`."""
+    """Names the image format of a file's first 64 bytes, None where it is none of `FORMATS`."""
     for name, (signature, _, _) in _FORMATS.items():
         if signature.match(data):
             return name
@@ -52,7 +52,7 @@ def read_header(data: bytes) -> ImageHeader:
     """Returns what the header claims; nothing after the header has to be there.
 
     Raises:
-        BadImageError: no picture of `FORMATS`, or a header that is cut or makes no sense.
+        BadImageError: no image of `FORMATS`, or a header that is cut or makes no sense.
     """
     name = format_of(data)
     if name is None:
@@ -62,12 +62,12 @@ def read_header(data: bytes) -> ImageHeader:
     except (struct.error, IndexError):
         raise BadImageError(_TRUNCATED) from None
     if width < 1 or height < 1:
-        raise BadImageError(f"the picture claims {width} x {height} pixels")
+        raise BadImageError(f"the image claims {width} x {height} pixels")
     return ImageHeader(name, width, height)
 
 
 def check_whole(data: bytes, header: ImageHeader) -> bytes:
-    """Checks that the file goes on to its picture's end; bytes after that end are fine.
+    """Checks that the file goes on to its image's end; bytes after that end are fine.
 
     Returns:
         What a decoder needs of it: a PNG without its text, profiles and animation, others as they are.
@@ -87,15 +87,15 @@ def _stranger(data: bytes) -> str:
     if not data.strip(b"\0"):
         return "the file holds nothing but zeros"
     if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
-        return f"HEIC and AVIF pictures are not read; convert it to one of {FORMATS}"
-    return f"the file is not a picture; {FORMATS} are read"
+        return f"HEIC and AVIF images are not read; convert it to one of {FORMATS}"
+    return f"the file is not an image; {FORMATS} are read"
 
 
 # A marker that is no stuffed zero, restart marker or fill byte: what ends a scan (ITU-T T.81, B.1.1).
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
-# A progressive picture has about ten. Each costs a pass over all its pixels: a file of eight megabytes
+# A progressive image has about ten. Each costs a pass over all its pixels: a file of eight megabytes
 # made of tiny scans would keep a core busy for minutes.
 _JPEG_MOST_SCANS = 64
 
@@ -134,7 +134,7 @@ def _jpeg_whole(data: bytes) -> bytes:
         if marker == _JPEG_SOS:
             scans += 1
             if scans > _JPEG_MOST_SCANS:
-                raise BadImageError(f"the picture has more than {_JPEG_MOST_SCANS} scans")
+                raise BadImageError(f"the image has more than {_JPEG_MOST_SCANS} scans")
             end = _JPEG_SCAN_END.search(data, at)
             if end is None:
                 raise BadImageError(_TRUNCATED)
@@ -142,7 +142,7 @@ def _jpeg_whole(data: bytes) -> bytes:
     return data
 
 
-# All that a still picture needs. Text can be a bomb, and an animation's chunks have crashed decoders.
+# All that a still image needs. Text can be a bomb, and an animation's chunks have crashed decoders.
 _PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"eXIf", b"IDAT", b"IEND"})
 
 
@@ -202,7 +202,7 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
     if header == 12:  # the OS/2 header counts in 16 bits
         return struct.unpack_from("<HH", data, 18)
     width, height = struct.unpack_from("<ii", data, 18)
-    return abs(width), abs(height)  # a negative height is a picture stored from the top
+    return abs(width), abs(height)  # a negative height is an image stored from the top
 
 
 def _bmp_whole(data: bytes) -> bytes:

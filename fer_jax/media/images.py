@@ -1,7 +1,7 @@
 """Reads photographs that may be anything: bounded in memory and time, a reason for each refusal.
 
 `read_image` takes a path, `decode_image` bytes. Both look at the header first, so that no file can ask
-for more pixels than are allowed and a picture that is cut short is not half used.
+for more pixels than are allowed and an image that is cut short is not half used.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from fer_jax.media.image_header import (
 )
 from fer_jax.media.video_header import is_video
 
-MAX_PIXELS = 100_000_000  # a 100-megapixel camera's picture; 300 MB of memory while it is open
+MAX_PIXELS = 100_000_000  # a 100-megapixel camera's image; 300 MB of memory while it is open
 
 MediaKind = Literal["image", "video"]
 
-# HEIC and AVIF are pictures, too: reading them gives the reason why not.
+# HEIC and AVIF are images, too: reading them gives the reason why not.
 _STILL = {
     ".jpg",
     ".jpeg",
@@ -64,7 +64,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class MediaError(FerError):
-    """A picture or video that can not be read.
+    """An image or video that can not be read.
 
     Attributes:
         path: the file, as it was named.
@@ -86,7 +86,7 @@ def printable(path: Path) -> str:
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
 
-    Grey, palette, RGBA (its alpha is dropped), CMYK and 16-bit pictures become 8-bit RGB; of an
+    Grey, palette, RGBA (its alpha is dropped), CMYK and 16-bit images become 8-bit RGB; of an
     animated GIF, WebP or PNG the first frame is taken.
 
     Args:
@@ -94,7 +94,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         max_pixels: the most that width x height of the header may claim.
 
     Raises:
-        MediaError: missing, not readable, no regular file, empty, no picture, cut short or too large.
+        MediaError: missing, not readable, no regular file, empty, no image, cut short or too large.
     """
     data = read_file(path, most=most_file_bytes(max_pixels))
     try:
@@ -104,7 +104,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def most_file_bytes(max_pixels: int) -> int:
-    """Returns how large a picture's file may be, in bytes."""
+    """Returns how large an image's file may be, in bytes."""
     return max(_MIN_FILE_LIMIT, _BYTES_PER_PIXEL * max_pixels)
 
 
@@ -124,7 +124,7 @@ def read_file(path: Path, *, most: int) -> bytes:
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> np.ndarray:
-    """Returns the bytes of a picture file as uint8 [H, W, 3] RGB; see `read_image`.
+    """Returns the bytes of an image file as uint8 [H, W, 3] RGB; see `read_image`.
 
     It decodes in this process, which a decoder's fault may end. Bytes of strangers belong into a
     `fer_jax.media.decoder.Decoder`.
@@ -135,13 +135,13 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = Fals
         grey: return the luma alone, uint8 [H, W].
 
     Raises:
-        BadImageError: no picture, cut short, damaged or over `max_pixels`; the message has no name.
+        BadImageError: no image, cut short, damaged or over `max_pixels`; the message has no name.
     """
     header = read_header(data)
     claimed = header.width * header.height
     if claimed > max_pixels:
         raise TooManyPixelsError(
-            f"the picture claims {header.width} x {header.height} pixels, "
+            f"the image claims {header.width} x {header.height} pixels, "
             f"more than {max_pixels / 1e6:g} megapixels"
         )
     needed = check_whole(data, header)
@@ -151,7 +151,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = Fals
     except cv2.error:
         image = None
     if image is None or image.shape[0] * image.shape[1] > claimed:
-        raise BadImageError(f"the {header.format} picture is damaged or of a kind that is not read")
+        raise BadImageError(f"the {header.format} image is damaged or of a kind that is not read")
     return np.asarray(image, np.uint8)
 
 
@@ -169,12 +169,12 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise MediaError(path, f"it is {what}; a picture or a video is expected")
+        raise MediaError(path, f"it is {what}; an image or a video is expected")
     return os.fdopen(descriptor, "rb")
 
 
 def media_kind(path: Path) -> MediaKind | None:
-    """Tells pictures from videos by their first bytes, else by the name; None is neither.
+    """Tells images from videos by their first bytes, else by the name; None is neither.
 
     A file that can not be opened is told by its name alone: reading it gives the reason.
     """

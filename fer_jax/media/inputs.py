@@ -1,4 +1,4 @@
-"""What a user names -> the pictures and videos meant: files, folders, patterns, lists on standard input.
+"""What a user names -> the images and videos meant: files, folders, patterns, lists on standard input.
 
 Everything is produced as it is found, so that a list or a tree of any length costs no memory, and
 what can not be read is passed on: its reader gives the reason, and no input goes missing.
@@ -24,7 +24,7 @@ def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Itera
 
     Args:
         inputs: a file is given as it is, whatever it holds, and whether it exists or not. A folder
-            gives the pictures and videos below it, sorted by name, without those whose name begins
+            gives the images and videos below it, sorted by name, without those whose name begins
             with a dot; links to folders are followed, once into each. A name with *, ? or [ that no
             file has is a pattern (** for any depth). "-" is the list of paths on `stdin`.
         stdin: paths (of files or folders) separated by newlines, or by zero bytes as from

@@ -20,16 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# Pictures whose places fit a core's cache, and how many are enough work for any number of cores. On one
+# Images whose places fit a core's cache, and how many are enough work for any number of cores. On one
 # core resnet_small takes 1.75 ms a face of 32 by the direct convolution, 1.20 by pieces of 8, 1.26 by
 # pieces of 4; on two cores 1.02, 0.75 and 1.18.
-_PICTURES_A_CORE, _FEWEST_PICTURES = 4, 8
+_IMAGES_A_CORE, _FEWEST_IMAGES = 4, 8
 _MIN_CHANNELS = 16  # below, the way into that space and back costs more than it saves
 
 
 def piece(threads: int) -> int:
-    """Returns how many pictures should go through a network together: a power of two, as batches are."""
-    return max(_FEWEST_PICTURES, 1 << (_PICTURES_A_CORE * threads).bit_length() - 1)
+    """Returns how many images should go through a network together: a power of two, as batches are."""
+    return max(_FEWEST_IMAGES, 1 << (_IMAGES_A_CORE * threads).bit_length() - 1)
 
 
 def suits(kernel: Sequence[int], strides: int | Sequence[int] | None) -> bool:
@@ -39,7 +39,7 @@ def suits(kernel: Sequence[int], strides: int | Sequence[int] | None) -> bool:
 
 
 def transform_kernel(kernel: np.ndarray) -> np.ndarray:
-    """Takes a kernel [3, 3, C, D] to its places, float32 [4, 4, C, D], once for all pictures."""
+    """Takes a kernel [3, 3, C, D] to its places, float32 [4, 4, C, D], once for all images."""
     to_places = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     places = np.einsum("ri,sj,ijcd->srcd", to_places, to_places, np.asarray(kernel, np.float64))
     return places.astype(np.float32)

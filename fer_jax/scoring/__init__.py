@@ -1,1 +1,1 @@
-"""Scoring files: pictures and videos in, one row per face out, none lost."""
+"""Scoring files: images and videos in, one row per face out, none lost."""

@@ -1,6 +1,6 @@
-"""`--annotate DIR`: a copy of every picture and video with its faces marked.
+"""`--annotate DIR`: a copy of every image and video with its faces marked.
 
-Videos become MP4, or WebM or AVI where this OpenCV can not write that; the pictures are decoded a
+Videos become MP4, or WebM or AVI where this OpenCV can not write that; the images are decoded a
 second time, so that a run that annotates needs no more memory than one that does not.
 """
 
@@ -91,14 +91,14 @@ class Annotator:
         """
         labels = [self._label(row) for row in rows if row.status == "ok"]
         target = annotated_path(self._folder, view.path)
-        # A picture that has gone since it was scored has no copy; its rows are there all the same.
+        # An image that has gone since it was scored has no copy; its rows are there all the same.
         with contextlib.suppress(MediaError):
             if view.frame is not None:
                 self._add_frame(view, labels, target)
             elif not view.video and view.error is None:
                 with self._decoder.opened(view.path) as image:
                     drawn = annotate(image, labels)
-                _write_picture(target, drawn)
+                _write_image(target, drawn)
         if view.ends_input and self._video is not None:
             self._video.finish()
             self._video = None
@@ -180,7 +180,7 @@ class _AnnotatedVideo:
 
 
 def annotated_path(folder: Path, path: Path) -> Path:
-    """Returns where the copy of `path` goes: a picture's ends in .jpg, a video's as its codec asks.
+    """Returns where the copy of `path` goes: an image's ends in .jpg, a video's as its codec asks.
 
     The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`; `../a.jpg` lies in a folder `up`.
     """
@@ -188,8 +188,8 @@ def annotated_path(folder: Path, path: Path) -> Path:
     return folder.joinpath(*parts)
 
 
-def _write_picture(target: Path, image: np.ndarray) -> None:
-    # JPEG ends at 65,500 pixels a side; few pictures go there, and PNG takes them.
+def _write_image(target: Path, image: np.ndarray) -> None:
+    # JPEG ends at 65,500 pixels a side; few images go there, and PNG takes them.
     if max(image.shape[:2]) <= 65_500:
         ending, encoded = ".jpg", jpeg(image, quality=_JPEG_QUALITY)
     else:

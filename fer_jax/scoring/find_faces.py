@@ -1,4 +1,4 @@
-"""Reads the picture of one view, finds its faces and cuts them out; the pixels are then dropped."""
+"""Reads the image of one view, finds its faces and cuts them out; the pixels are then dropped."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from fer_jax.media.decoder import Decoder, DecoderUnavailableError
 from fer_jax.media.encoding import jpeg
 from fer_jax.scoring.views import ScoredFace, View, reason
 
-_PICTURE_SIZE = 96  # pixels; of the faces in the summary
-_MOST_PICTURES = 30  # of one view: a crowd would fill the memory with them
+_IMAGE_SIZE = 96  # pixels; of the faces in the summary
+_MOST_IMAGES = 30  # of one view: a crowd would fill the memory with them
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
-def find_faces(view: View, detector: Detector, decoder: Decoder, *, pictures: bool = False) -> None:
+def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool = False) -> None:
     """Fills in a view's size and faces, or its error.
 
     Args:
-        view: a picture to read, or a frame, whose image is dropped; a video's end has no faces.
+        view: an image to read, or a frame, whose image is dropped; a video's end has no faces.
         detector, decoder: the calling thread's own.
-        pictures: also keep a small picture of each face.
+        images: also keep a small image of each face.
 
     Raises:
         FerError: no decoder can be started.
@@ -37,8 +37,8 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, pictures: bo
         with _image(view, decoder) as image:
             height, width = image.shape[:2]
             faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
-            for face in faces[:_MOST_PICTURES] if pictures else ():
-                face.picture = _picture(image, face.detection)
+            for face in faces[:_MOST_IMAGES] if images else ():
+                face.image = _face_image(image, face.detection)
     except DecoderUnavailableError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, one input must not end the run
@@ -59,8 +59,8 @@ def _image(view: View, decoder: Decoder) -> Iterator[np.ndarray]:
         yield image
 
 
-def _picture(image: np.ndarray, detection: Detection) -> bytes:
-    face = crop_face(image, detection, size=_PICTURE_SIZE)
-    if max(face.shape[:2]) > _PICTURE_SIZE:
-        face = cv2.resize(face, (_PICTURE_SIZE, _PICTURE_SIZE), interpolation=cv2.INTER_AREA)
+def _face_image(image: np.ndarray, detection: Detection) -> bytes:
+    face = crop_face(image, detection, size=_IMAGE_SIZE)
+    if max(face.shape[:2]) > _IMAGE_SIZE:
+        face = cv2.resize(face, (_IMAGE_SIZE, _IMAGE_SIZE), interpolation=cv2.INTER_AREA)
     return jpeg(face, quality=80)

@@ -12,7 +12,7 @@ GROUPS = (*EXPRESSIONS, LEAST_CERTAIN)
 
 FACES_PER_GROUP = 8
 
-# A track's picture is taken again when the detector is that much surer: a few times at most.
+# A track's image is taken again when the detector is that much surer: a few times at most.
 _SURER = 0.1
 
 
@@ -21,7 +21,7 @@ class Portrait:
     """One face of the gallery: its row, and a JPEG in base64 where one was kept."""
 
     row: Row
-    picture: str | None
+    image: str | None
 
 
 class Gallery:
@@ -36,11 +36,11 @@ class Gallery:
             name: {} for name in GROUPS
         }
 
-    def offer(self, row: Row, picture: str | None = None) -> bool:
+    def offer(self, row: Row, image: str | None = None) -> bool:
         """Takes a face in if it belongs here, in place of another; tells whether it did."""
         if row.status != "ok" or row.expression is None or row.confidence is None:
             return False
-        portrait = Portrait(row, picture)
+        portrait = Portrait(row, image)
         best = self._admit(row.expression, row.confidence, portrait)
         return self._admit(LEAST_CERTAIN, -row.confidence, portrait) or best
 
@@ -67,7 +67,7 @@ class Gallery:
 
 
 class Portraits:
-    """Chooses, while a run goes on, of which faces a picture may be needed in the summary."""
+    """Chooses, while a run goes on, of which faces an image may be needed in the summary."""
 
     def __init__(self) -> None:
         """Starts before the first row."""
@@ -76,7 +76,7 @@ class Portraits:
         self._surest: dict[int, float] = {}  # detection score by track of the video at hand
 
     def wants(self, row: Row) -> bool:
-        """Tells whether to keep a picture of the face in this row; takes a run's rows in order."""
+        """Tells whether to keep an image of the face in this row; takes a run's rows in order."""
         wanted = self._gallery.offer(row)
         if row.track is not None and row.detection_score is not None:
             if row.path != self._path:

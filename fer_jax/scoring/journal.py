@@ -71,11 +71,11 @@ class Journal:
             self.path.unlink(missing_ok=True)  # nothing in it to go on from
         self._file.close()
 
-    def write(self, row: Row, *, picture: str | None = None) -> None:
-        """Adds a row of the input that is being scored, and a picture of its face for the summary."""
+    def write(self, row: Row, *, image: str | None = None) -> None:
+        """Adds a row of the input that is being scored, and an image of its face for the summary."""
         values: list[Any] = row.values()
-        if picture is not None:
-            values.append(picture)
+        if image is not None:
+            values.append(image)
         self._add(values)
         self.faces += row.status == "ok"
 
@@ -95,10 +95,10 @@ class Journal:
             self._sync()
 
     def rows(self) -> Iterator[tuple[Row, str | None]]:
-        """Gives the rows of all finished inputs, first those kept from `out`, with their pictures."""
+        """Gives the rows of all finished inputs, first those kept from `out`, with their images."""
         for record in self._records():
-            picture = record[len(COLUMNS)] if len(record) > len(COLUMNS) else None
-            yield row_of(record), picture
+            image = record[len(COLUMNS)] if len(record) > len(COLUMNS) else None
+            yield row_of(record), image
 
     def finish(self) -> None:
         """Replaces `out` by all the rows and removes the journal."""
@@ -106,7 +106,7 @@ class Journal:
         self.path.unlink()
 
     def _records(self) -> Iterator[list[Any]]:
-        """Gives the rows' values, with a picture after some."""
+        """Gives the rows' values, with an image after some."""
         if self._keeps_out:
             yield from read_values(self._out)
         self.flush()

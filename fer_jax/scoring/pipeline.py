@@ -22,7 +22,7 @@ from fer_jax.scoring.find_faces import find_faces
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import ScoredFace, View
 
-# Views in flight, in batches: enough for full batches when most pictures have no face.
+# Views in flight, in batches: enough for full batches when most images have no face.
 _VIEWS_IN_FLIGHT = 4
 
 # Faces that may wait for the device; finding more pauses above it.
@@ -129,7 +129,7 @@ class ScoringPipeline:
         with Decoder(max_pixels=stages.max_pixels) as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
-                find_faces(view, detector, decoder, pictures=stages.pictures)
+                find_faces(view, detector, decoder, images=stages.images)
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:

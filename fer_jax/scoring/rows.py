@@ -50,16 +50,16 @@ class Row(NamedTuple):
             video that ends too early has the faces found until then, and an "unreadable" row after.
         frame: number of the video's frame, from 0.
         time_s: the frame's time stamp in seconds.
-        face: number of the face in its picture or frame, from 0.
-        track: number of the face's track in its video, from 1; pictures have none.
-        box: x, y, width, height in the picture's pixels; it may reach over the border.
+        face: number of the face in its image or frame, from 0.
+        track: number of the face's track in its video, from 1; images have none.
+        box: x, y, width, height in the image's pixels; it may reach over the border.
         detection_score: the detector's confidence, 0 to 1.
         expression: the most probable of `EXPRESSIONS`.
         confidence: its probability.
         uncertain: too close to call.
         probabilities: of every expression, in the order of `EXPRESSIONS`.
         error: why it can not be read.
-        smoothed: probabilities over the track's recent frames; pictures have none.
+        smoothed: probabilities over the track's recent frames; images have none.
         smooth_expression: the most probable of those.
     """
 

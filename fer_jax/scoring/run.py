@@ -1,4 +1,4 @@
-"""One scoring run from inputs to output: the pipeline's views become rows, pictures and a summary."""
+"""One scoring run from inputs to output: the pipeline's views become rows, images and a summary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScoringOptions:
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
         every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
-        max_pixels: the most that a picture may have.
+        max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
         summary: file for the summary page.
@@ -144,7 +144,7 @@ class _Recorder:
     def add(self, view: View) -> None:
         rows = self._accountant.rows(view)
         for n, row in enumerate(rows):
-            self._journal.write(row, picture=self._picture(row, view, n))
+            self._journal.write(row, image=self._image(row, view, n))
             if row.status == "unreadable":
                 self._reporter.note(f"unreadable: {row.path}: {row.error}")
         if self._annotator is not None:
@@ -157,13 +157,13 @@ class _Recorder:
             share=0.0 if view.ends_input else view.share,
         )
 
-    def _picture(self, row: Row, view: View, number: int) -> str | None:
+    def _image(self, row: Row, view: View, number: int) -> str | None:
         if self._portraits is None or row.status != "ok":
             return None
-        picture = view.faces[number].picture
-        if picture is None or not self._portraits.wants(row):
+        image = view.faces[number].image
+        if image is None or not self._portraits.wants(row):
             return None
-        return base64.b64encode(picture).decode()
+        return base64.b64encode(image).decode()
 
 
 def _stages(predictor: Predictor, settings: ScoringOptions) -> Stages:
@@ -172,7 +172,7 @@ def _stages(predictor: Predictor, settings: ScoringOptions) -> Stages:
         recognise=predictor,
         batch_size=settings.batch_size,
         max_pixels=settings.max_pixels,
-        pictures=settings.summary is not None,
+        images=settings.summary is not None,
     )
 
 
@@ -220,6 +220,6 @@ def _summary_page(journal: Journal, out: Path) -> str:
     from fer_jax.scoring.summary_page import page
 
     summary = Summary()
-    for row, picture in journal.rows():
-        summary.add(row, picture)
+    for row, image in journal.rows():
+        summary.add(row, image)
     return page(summary, title=out.name)

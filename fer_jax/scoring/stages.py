@@ -38,8 +38,8 @@ class Stages:
         make_detector: called once in each thread.
         recognise: uint8 [N, 48, 48] faces -> their expressions; called by one thread only.
         batch_size: faces that are recognised together.
-        max_pixels: the most that a picture may have.
-        pictures: also keep a small picture of each face.
+        max_pixels: the most that an image may have.
+        images: also keep a small image of each face.
         threads: that decode and detect; 0 takes one per core.
     """
 
@@ -47,5 +47,5 @@ class Stages:
     recognise: Callable[[np.ndarray], Recognition]
     batch_size: int
     max_pixels: int
-    pictures: bool = False
+    images: bool = False
     threads: int = 0

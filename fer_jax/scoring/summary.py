@@ -68,7 +68,7 @@ class Timeline:
         self.left_out = 0
         self._step_s = float("inf")  # between two frames, the shortest
 
-    def add(self, row: Row, picture: str | None) -> None:
+    def add(self, row: Row, image: str | None) -> None:
         """Takes in one face of the video, in the order of time."""
         if row.track is None or row.time_s is None or row.smoothed is None:
             return
@@ -79,7 +79,7 @@ class Timeline:
             self._widen()
         track = self.tracks.get(row.track)
         if track is None:
-            portrait = Portrait(row, picture)
+            portrait = Portrait(row, image)
             track = Track(row.track, row.time_s, row.time_s, 0, {}, portrait)
             self.tracks[row.track] = track
             self._drop_short()
@@ -87,8 +87,8 @@ class Timeline:
         track.frames += 1
         into = track.sums.setdefault(int(row.time_s / self.bin_s), np.zeros(len(EXPRESSIONS) + 1))
         into += (*row.smoothed, 1.0)
-        if picture and (row.detection_score or 0) > (track.portrait.row.detection_score or 0):
-            track.portrait = Portrait(row, picture)
+        if image and (row.detection_score or 0) > (track.portrait.row.detection_score or 0):
+            track.portrait = Portrait(row, image)
 
     def longest(self) -> list[Track]:
         """Returns the tracks to show, by their start; no bin of theirs is empty between two frames."""
@@ -139,7 +139,7 @@ class Summary:
         self._last: Row | None = None
         self._status: Status = "ok"
 
-    def add(self, row: Row, picture: str | None = None) -> None:
+    def add(self, row: Row, image: str | None = None) -> None:
         """Takes in the next row, and a JPEG of its face in base64 where one was kept."""
         new = self._begins_input(row)
         if new:
@@ -155,9 +155,9 @@ class Summary:
         if row.expression is not None:
             self.faces[row.expression] += 1
             self.uncertain += bool(row.uncertain)
-            self.gallery.offer(row, picture)
+            self.gallery.offer(row, image)
         if row.track is not None:
-            self._follow(row, picture, new=new)
+            self._follow(row, image, new=new)
 
     def _begins_input(self, row: Row) -> bool:
         """Tells a new input from the next face of the last one, also where a path was named twice."""
@@ -168,10 +168,10 @@ class Summary:
             return last.frame is None and last.status != "ok"
         return (row.frame or 0, row.face or 0) <= (last.frame or 0, last.face or 0)
 
-    def _follow(self, row: Row, picture: str | None, *, new: bool) -> None:
+    def _follow(self, row: Row, image: str | None, *, new: bool) -> None:
         if new or not self.timelines or self.timelines[-1].path != row.path:
             if len(self.timelines) >= MOST_VIDEOS:
                 self.more_videos += new
                 return
             self.timelines.append(Timeline(row.path))
-        self.timelines[-1].add(row, picture)
+        self.timelines[-1].add(row, image)

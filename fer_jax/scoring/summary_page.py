@@ -62,7 +62,7 @@ def page(summary: Summary, *, title: str) -> str:
         _timelines(summary),
         _gallery(summary),
         _unreadable(summary),
-        "<p class='soft'>An expression is what a face shows in one picture, not what a person feels. "
+        "<p class='soft'>An expression is what a face shows in one image, not what a person feels. "
         "A question mark stands where the network is not sure.</p>",
     )
     return (
@@ -92,7 +92,7 @@ def _totals(summary: Summary) -> str:
     )
     return (
         f"<div class='tiles'>{shown}</div><h2>Expressions</h2>"
-        f"<p class='soft'>Faces in pictures, and in every frame that was looked at.</p>"
+        f"<p class='soft'>Faces in images, and in every frame that was looked at.</p>"
         f"<div class='bars'>{bars}</div>"
     )
 
@@ -174,7 +174,7 @@ def _runs(bins: Sequence[int]) -> Iterable[list[int]]:
 
 def _gallery(summary: Summary) -> str:
     groups = summary.gallery.groups()
-    shown = {name: [p for p in group if p.picture] for name, group in groups.items()}
+    shown = {name: [p for p in group if p.image] for name, group in groups.items()}
     blocks = "".join(
         f"<h3>{name}</h3><div class='faces'>{''.join(map(_card, portraits))}</div>"
         for name, portraits in shown.items()
@@ -201,9 +201,9 @@ def _card(portrait: Portrait) -> str:
 
 
 def _face(portrait: Portrait) -> str:
-    if portrait.picture is None:
+    if portrait.image is None:
         return "<div class='none'></div>"
-    return f"<img class='face' alt='' src='data:image/jpeg;base64,{portrait.picture}'>"
+    return f"<img class='face' alt='' src='data:image/jpeg;base64,{portrait.image}'>"
 
 
 def _unreadable(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""Inputs -> views: one for a picture, one for each sampled frame of a video, in order, one at a time."""
+"""Inputs -> views: one for an image, one for each sampled frame of a video, in order, one at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ScoredFace:
     Attributes:
         detection: where it is.
         crop: uint8 [48, 48], what the network sees.
-        picture: a small JPEG of it, if pictures were asked for.
+        image: a small JPEG of it, if images were asked for.
         probabilities: float32 [7], in the order of `EXPRESSIONS`; empty until it is recognised.
         confidence: the largest of them.
         uncertain: too close to call.
@@ -29,7 +29,7 @@ class ScoredFace:
 
     detection: Detection
     crop: np.ndarray
-    picture: bytes | None = None
+    image: bytes | None = None
     probabilities: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
     confidence: float = 0.0
     uncertain: bool = True
@@ -37,7 +37,7 @@ class ScoredFace:
 
 @dataclasses.dataclass
 class View:
-    """A picture, a frame of a video, or a video's end.
+    """An image, a frame of a video, or a video's end.
 
     Attributes:
         path: the input it belongs to.
@@ -47,7 +47,7 @@ class View:
         ends_input: the last view of its input.
         size: width and height in pixels, once they are known.
         faces: what was found; recognised when the pipeline gives the view.
-        error: why the picture, or the rest of the video, can not be read.
+        error: why the image, or the rest of the video, can not be read.
     """
 
     path: Path
@@ -63,10 +63,10 @@ class View:
 def views(
     paths: Iterable[Path], *, every: int, fps: float | None, max_pixels: int
 ) -> Iterator[View]:
-    """Gives the views of `paths` in order, none of them looked at yet: pictures are not even opened.
+    """Gives the views of `paths` in order, none of them looked at yet: images are not even opened.
 
     Args:
-        paths: pictures and videos; what is neither is left to the picture reader to refuse.
+        paths: images and videos; what is neither is left to the image reader to refuse.
         every: of a video, takes each `every`-th frame.
         fps: of a video, takes at most this many frames a second.
         max_pixels: the most that a frame may have; an 8K frame is the limit in any case.

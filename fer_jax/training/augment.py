@@ -50,7 +50,7 @@ def augment(
 def warp_matrices(
     count: int, generator: np.random.Generator, *, config: AugmentConfig
 ) -> np.ndarray:
-    """Random affine maps about the picture's centre, float64 [count, 2, 3], in pixels."""
+    """Random affine maps about the image's centre, float64 [count, 2, 3], in pixels."""
     angle = np.radians(_symmetric(generator, count, config.rotate_degrees))
     zoom = 1 + _symmetric(generator, count, config.scale)
     shear = _symmetric(generator, count, config.shear)
@@ -66,7 +66,7 @@ def warp_matrices(
 
 
 def _shrunk(matrices: np.ndarray, size: int) -> np.ndarray:
-    """The same maps into a picture of another size, pixel centres at half a pixel."""
+    """The same maps into an image of another size, pixel centres at half a pixel."""
     scale = size / FACE_SIZE
     return scale * matrices + np.array([0, 0, (scale - 1) / 2])
 

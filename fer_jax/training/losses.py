@@ -38,7 +38,7 @@ def mix(
 ) -> tuple[jax.Array, Array]:
     """Blends each example with the one at the mirrored place of the batch, when configured.
 
-    Mixup adds pictures up, cutmix pastes a rectangle; targets are mixed in the same share. With both
+    Mixup adds images up, cutmix pastes a rectangle; targets are mixed in the same share. With both
     on, a coin decides for the whole batch.
 
     Args:

@@ -13,7 +13,7 @@ from server.settings import Settings
 SETTINGS = web.AppKey("settings", Settings)
 TOKENS = web.AppKey("tokens", Tokens)
 ATTEMPTS = web.AppKey("attempts", Attempts)
-STREAMS = web.AppKey("streams", Admission)  # who watches pictures
+STREAMS = web.AppKey("streams", Admission)  # who watches images
 EVENTS = web.AppKey("events", Admission)  # who listens to results, WebSockets included
 LOAD_SHEDDING = web.AppKey("load_shedding", LoadShedding)
 UPLOADS = web.AppKey("uploads", Admission)  # requests with images

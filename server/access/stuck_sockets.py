@@ -1,7 +1,7 @@
 """Slow readers: little is buffered for viewers, and stalled clients are disconnected.
 
 A viewer's lag is what lies between the encoder and its eyes. The kernel would buffer megabytes of old
-pictures; here it gets at most what is on its way, and a new picture is written when that has gone.
+images; here it gets at most what is on its way, and a new image is written when that has gone.
 
 An ordinary answer has a deadline: a client that does not read it would hold its socket for ever.
 """

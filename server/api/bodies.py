@@ -64,7 +64,7 @@ async def read_json(request: web.Request, *, most: int) -> Any:
 
 
 def refuse_compressed(request: web.Request) -> None:
-    """Pictures are compressed already; a compressed body would only hide how large it is.
+    """Images are compressed already; a compressed body would only hide how large it is.
 
     Raises:
         ApiError: 415, the body says that it is compressed.

@@ -1,6 +1,6 @@
-"""WS /ws/camera: a visitor's own camera; JPEG pictures come up, what is found in them goes down.
+"""WS /ws/camera: a visitor's own camera; JPEG images come up, what is found in them goes down.
 
-Each picture is acknowledged when the pipeline has taken it, and only then should the next one be sent,
+Each image is acknowledged when the pipeline has taken it, and only then should the next one be sent,
 so that nothing queues on the way.
 """
 
@@ -28,11 +28,11 @@ _CLOSE_S = 2.0  # a visitor who does not answer our farewell is not waited for a
 
 
 async def camera_socket(request: web.Request) -> web.StreamResponse:
-    """Takes a visitor's pictures for the camera `?camera=NAME`, which is "browser" by default."""
+    """Takes a visitor's images for the camera `?camera=NAME`, which is "browser" by default."""
     pipeline = find_pipeline(request, request.query.get("camera", "browser"))
     camera = pipeline.camera
     if not isinstance(camera, BrowserCamera):
-        raise ApiError(409, "not_a_browser_camera", "this camera takes no visitor's pictures")
+        raise ApiError(409, "not_a_browser_camera", "this camera takes no visitor's images")
     limits = request.app[SETTINGS].limits
     socket = web.WebSocketResponse(
         timeout=_CLOSE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=limits.image_bytes
@@ -64,15 +64,15 @@ async def _serve(
             tasks.create_task(_close_at_end(socket, stopping)),
         ]
         with contextlib.suppress(ConnectionError):  # the visitor has gone
-            await _take_pictures(socket, visit)
+            await _take_images(socket, visit)
         for other in others:
             other.cancel()
 
 
-async def _take_pictures(socket: web.WebSocketResponse, visit: Visit) -> None:
+async def _take_images(socket: web.WebSocketResponse, visit: Visit) -> None:
     async for message in socket:
         if message.type is not WSMsgType.BINARY:
-            await _refuse(socket, "bad_message", "expected JPEG pictures as binary messages")
+            await _refuse(socket, "bad_message", "expected JPEG images as binary messages")
             return
         try:
             number = await visit.offer(message.data)

@@ -59,7 +59,7 @@ async def control(request: web.Request) -> web.Response:
 
 
 async def snapshot(request: web.Request) -> web.Response:
-    """A picture captured after the request came."""
+    """An image captured after the request came."""
     pipeline = pipeline_of(request)
     part = await pipeline.snapshot()
     headers = {"X-Timestamp": f"{part.wall_s:.6f}", "X-Frame": str(part.number)}
@@ -83,7 +83,7 @@ def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any
         "frames": state.frames,
         "drops": state.drops,
         "reconnects": state.reconnects,
-        "viewers": pipeline.pictures.viewers,
+        "viewers": pipeline.images.viewers,
         "controls": dataclasses.asdict(pipeline.controls),
         "stream": signed_path(request, f"/stream/{camera.name}.mjpg"),
         "snapshot": signed_path(request, f"/snapshot/{camera.name}.jpg"),

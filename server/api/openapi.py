@@ -24,7 +24,7 @@ _REASONS = {
     409: "Not while the camera is as it is.",
     413: "More bytes, pixels or images than are taken.",
     415: "A body of another type.",
-    422: "A damaged picture.",
+    422: "A damaged image.",
     426: "Not a WebSocket's opening handshake.",
     429: "Too much at a time, or too many wrong tokens.",
     503: "Not now: starting, stopping, or too many viewers.",
@@ -115,14 +115,14 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
     return {
         "/stream/{camera}.mjpg": {
             "get": _operation(
-                "The annotated picture, live, as multipart/x-mixed-replace.",
+                "The annotated image, live, as multipart/x-mixed-replace.",
                 _content("multipart/x-mixed-replace"),
                 [camera, _flag("timing", "Tell in headers of each part where its time went.")],
                 refusals=(404, 503),
             )
         },
         "/snapshot/{camera}.jpg": {
-            "get": _operation("A fresh picture.", _content("image/jpeg"), [camera], refusals=(404,))
+            "get": _operation("A fresh image.", _content("image/jpeg"), [camera], refusals=(404,))
         },
         "/api/cameras": {"get": _operation("All cameras.", _json("Cameras"))},
         "/api/cameras/{camera}": {
@@ -152,7 +152,7 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
         },
         "/ws/camera": {
             "get": _operation(
-                "A WebSocket: JPEG pictures up, acknowledgements and `analysis` objects down.",
+                "A WebSocket: JPEG images up, acknowledgements and `analysis` objects down.",
                 None,
                 [which],
                 refusals=(404, 409, 426, 503),

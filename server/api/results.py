@@ -13,7 +13,7 @@ from server.live.camera_pipeline import CameraPipeline
 
 
 def analysis_json(analysis: Analysis, *, pipeline: CameraPipeline) -> dict[str, Any]:
-    """Returns the message of one analysed frame; boxes are of the camera's own, unmirrored picture."""
+    """Returns the message of one analysed frame; boxes are of the camera's own, unmirrored image."""
     return {
         "camera": analysis.camera,
         "number": analysis.number,
@@ -22,7 +22,7 @@ def analysis_json(analysis: Analysis, *, pipeline: CameraPipeline) -> dict[str, 
         "width": analysis.width,
         "height": analysis.height,
         "fps": round(pipeline.camera.state.fps, 1),
-        "viewers": pipeline.pictures.viewers,
+        "viewers": pipeline.images.viewers,
         "age_s": round(time.monotonic() - analysis.captured_s, 4),
         "stages": {stage: round(seconds, 6) for stage, seconds in analysis.stages.items()},
         "faces": [_face_json(face) for face in analysis.faces],

@@ -39,7 +39,7 @@ def _list(items: Schema, **more: Any) -> Schema:
 
 
 _CONTROLS: dict[str, Schema] = {
-    "mirror": {**_FLAG, "description": "Show the picture as a mirror would."},
+    "mirror": {**_FLAG, "description": "Show the image as a mirror would."},
     "paused": {**_FLAG, "description": "Take no frames."},
     "smoothing_s": {
         "type": "number",
@@ -56,12 +56,12 @@ _CONTROLS: dict[str, Schema] = {
     "privacy": {
         "type": "string",
         "enum": list(PRIVACY),
-        "description": "Pixelate the faces, or send no picture at all; done before encoding.",
+        "description": "Pixelate the faces, or send no image at all; done before encoding.",
     },
 }
 
 _BOX = _list(
-    _NUMBER, minItems=4, maxItems=4, description="x, y, width and height in the picture's pixels."
+    _NUMBER, minItems=4, maxItems=4, description="x, y, width and height in the image's pixels."
 )
 _FACE: dict[str, Schema] = {
     "box": _BOX,
@@ -86,7 +86,7 @@ SCHEMAS: dict[str, Schema] = {
             "kind": {"type": "string", "enum": ["device", "file", "network", "demo", "browser"]},
             "source": {**_TEXT, "description": "Without user, password and query."},
             "status": {"type": "string", "enum": list(CAMERA_STATUSES)},
-            "reason": {**_TEXT, "description": "Why there is no picture; empty while there is."},
+            "reason": {**_TEXT, "description": "Why there is no image; empty while there is."},
             "retry_in_s": {"type": ["number", "null"]},
             "width": _COUNT,
             "height": _COUNT,

@@ -1,4 +1,4 @@
-"""POST /api/score: photographs in, the expressions of their faces out, as JSON or drawn in the picture.
+"""POST /api/score: photographs in, the expressions of their faces out, as JSON or drawn in the image.
 
 Cameras go first: uploads have threads of their own, at a lower priority, and share the batcher in turns.
 """
@@ -26,7 +26,7 @@ from server.live.keys import BATCHER, PREDICTOR, UPLOAD_THREADS
 
 
 class _Image(NamedTuple):
-    """An uploaded picture: its size, and its pixels if it will be drawn on."""
+    """An uploaded image: its size, and its pixels if it will be drawn on."""
 
     width: int
     height: int
@@ -41,7 +41,7 @@ async def score(request: web.Request) -> web.Response:
     drawn = flag(request, "annotate")
     limits, address = request.app[SETTINGS].limits, client_address(request)
     images: list[dict[str, Any]] = []
-    picture = b""
+    annotated = b""
     with request.app[UPLOADS].admit(address):
         request.app[LOAD_SHEDDING].check()
         async for upload in uploads(request, limits):
@@ -58,12 +58,12 @@ async def score(request: web.Request) -> web.Response:
             uncertain = probabilities.max(axis=1, initial=0) < threshold
             if drawn:
                 quality = request.app[SETTINGS].jpeg_quality
-                picture = await pool.run(
+                annotated = await pool.run(
                     _draw, image.pixels, found, probabilities, uncertain, quality
                 )
             images.append(_image_json(upload.name, image, found, probabilities, uncertain))
     if drawn:
-        return web.Response(body=picture, content_type="image/jpeg")
+        return web.Response(body=annotated, content_type="image/jpeg")
     return web.json_response({"images": images, "labels": EXPRESSIONS})
 
 

@@ -1,6 +1,6 @@
-"""GET /stream/{camera}.mjpg: the annotated picture, live, as one multipart answer that never ends.
+"""GET /stream/{camera}.mjpg: the annotated image, live, as one multipart answer that never ends.
 
-A viewer gets the newest picture whenever its socket has taken the one before; what it is too slow for
+A viewer gets the newest image whenever its socket has taken the one before; what it is too slow for
 it never sees. HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
 """
 
@@ -26,14 +26,14 @@ _LOG = logging.getLogger(__name__)
 
 _HEADERS = {
     "Content-Type": CONTENT_TYPE,
-    "X-Accel-Buffering": "no",  # nginx would collect pictures
+    "X-Accel-Buffering": "no",  # nginx would collect images
     "Pragma": "no-cache",
     "Age": "0",
 }
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Sends pictures until the viewer or the server goes."""
+    """Sends images until the viewer or the server goes."""
     pipeline = pipeline_of(request)
     timing = flag(request, "timing")
     with request.app[STREAMS].admit(client_address(request)):
@@ -45,7 +45,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
             return response
         buffer_little(transport)
         with request.app[SOCKETS].stream(transport), _logged(pipeline.camera.name):
-            await _send_pictures(request, response, pipeline, timing=timing)
+            await _send_images(request, response, pipeline, timing=timing)
     return response
 
 
@@ -61,14 +61,14 @@ def _logged(camera: str) -> Iterator[None]:
         _LOG.info("%s: a viewer left (%s)", camera, reason)
 
 
-async def _send_pictures(
+async def _send_images(
     request: web.Request, response: web.StreamResponse, pipeline: CameraPipeline, *, timing: bool
 ) -> None:
     metrics, name = request.app[METRICS], pipeline.camera.name
     encoded = request.app[PARTS][name, timing]
     last = 0
     await response.write(OPENING)
-    with pipeline.pictures.subscribe() as viewer:
+    with pipeline.images.subscribe() as viewer:
         async for part in viewer:
             await response.write(encoded.of(part))
             await request.writer.drain()

@@ -1,4 +1,4 @@
-"""GET /api/cameras/{camera}/why: what of a paused camera's face speaks for its expression, as a picture.
+"""GET /api/cameras/{camera}/why: what of a paused camera's face speaks for its expression, as an image.
 
 Only a paused camera is asked: in a live one the face has changed by the time the answer is there. And
 only where faces may be seen.
@@ -109,4 +109,4 @@ def _draw(
     explainer: Explainer, face: LastFace, expression: str, *, quality: int
 ) -> tuple[bytes, bool]:
     drawn = explainer.draw(face.crop, expression=expression)
-    return encoding.jpeg(drawn.picture, quality=quality), drawn.evidence
+    return encoding.jpeg(drawn.image, quality=quality), drawn.evidence

@@ -1,4 +1,4 @@
-"""A visitor's own camera: JPEG pictures come up a WebSocket, one at a time, decoded off the loop.
+"""A visitor's own camera: JPEG images come up a WebSocket, one at a time, decoded off the loop.
 
 with camera.visit() as visit:          # CameraBusyError while another visitor is sending
     async for message in websocket:
@@ -25,16 +25,16 @@ from server.cameras.fit import fit
 from server.cameras.frames import Frame, FrameSlot
 from server.settings import Limits, Source
 
-_NOBODY = "no visitor is sending pictures; open the page and use this browser's camera"
+_NOBODY = "no visitor is sending images; open the page and use this browser's camera"
 _PAUSED = "paused"
 _STALLED_S = 2.0  # a visitor's browser in the background may send a frame a second
-_DECODE_S = 2.0  # of one picture; a camera's takes milliseconds
+_DECODE_S = 2.0  # of one image; a camera's takes milliseconds
 _YIELDS_S = 5.0  # a visitor who sent nothing for so long gives way to the next one
 _TAKEN_WITHIN_S = 1.0  # the pipeline takes a frame within milliseconds, or is not running at all
 
 
 class CameraBusyError(FerError):
-    """Another visitor is sending pictures to this camera."""
+    """Another visitor is sending images to this camera."""
 
 
 class TakenSlot(FrameSlot):
@@ -59,7 +59,7 @@ class TakenSlot(FrameSlot):
 
 
 class BrowserCamera(Camera):
-    """A camera whose pictures a visitor sends; without one it is "missing", which is no fault."""
+    """A camera whose images a visitor sends; without one it is "missing", which is no fault."""
 
     def __init__(self, source: Source, *, limits: Limits | None = None) -> None:
         self._taken_slot = TakenSlot(self._count_drop)
@@ -78,7 +78,7 @@ class BrowserCamera(Camera):
         self._set("missing", _NOBODY)
 
     async def close(self) -> None:
-        """Takes no more pictures; a visit's next `offer` raises CameraBusyError."""
+        """Takes no more images; a visit's next `offer` raises CameraBusyError."""
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
@@ -94,7 +94,7 @@ class BrowserCamera(Camera):
         """Returns a new visitor's way in; leave it as a context manager.
 
         Raises:
-            CameraBusyError: another visitor sent a picture within the last five seconds, or the
+            CameraBusyError: another visitor sent an image within the last five seconds, or the
                 camera is not open.
         """
         if self._thread is None:
@@ -103,17 +103,17 @@ class BrowserCamera(Camera):
             raise CameraBusyError(
                 f"camera {self.name} is in use by another visitor; try again when they have left"
             )
-        self._thread.submit(self._decoder.start)  # it is ready when the first picture comes
+        self._thread.submit(self._decoder.start)  # it is ready when the first image comes
         self._reconnects += self._frames > 0
         self._visit = Visit(self)
         if self._paused:
             self._set("paused", _PAUSED)
         else:
-            self._set("starting", "a visitor has come; no picture yet")
+            self._set("starting", "a visitor has come; no image yet")
         return self._visit
 
     def set_paused(self, paused: bool) -> None:
-        """Drops a visitor's pictures while paused; they are acknowledged all the same."""
+        """Drops a visitor's images while paused; they are acknowledged all the same."""
         self._paused = paused
         if self._visit is not None:
             self._set("paused" if paused else "starting", _PAUSED if paused else "")
@@ -148,9 +148,9 @@ class BrowserCamera(Camera):
     def _decode(self, jpeg: bytes) -> np.ndarray:
         """Returns uint8 [H, W, 3] RGB, no larger than the server looks at."""
         if len(jpeg) > self._limits.image_bytes:
-            raise BadImageError(f"the picture has more than {self._limits.image_bytes} bytes")
+            raise BadImageError(f"the image has more than {self._limits.image_bytes} bytes")
         if format_of(jpeg) not in ("jpeg", None):  # the decoder says what None is
-            raise BadImageError("a browser's camera sends JPEG pictures")
+            raise BadImageError("a browser's camera sends JPEG images")
         with self._decoder.decoded(jpeg, seconds=_DECODE_S) as image:
             return np.array(fit(image))
 
@@ -161,7 +161,7 @@ class BrowserCamera(Camera):
                 continue
             silent_s = time.monotonic() - self._visit.heard_s
             if silent_s > _STALLED_S and self._status in ("live", "starting"):
-                self._set("stalled", "the visitor's browser has stopped sending pictures")
+                self._set("stalled", "the visitor's browser has stopped sending images")
 
 
 class Visit:
@@ -169,7 +169,7 @@ class Visit:
 
     Attributes:
         since_s: when the visitor came, monotonic seconds.
-        heard_s: when the last picture came, likewise.
+        heard_s: when the last image came, likewise.
     """
 
     def __init__(self, camera: BrowserCamera) -> None:
@@ -177,7 +177,7 @@ class Visit:
         self.since_s = self.heard_s = time.monotonic()
 
     async def offer(self, jpeg: bytes) -> int:
-        """Hands in one picture; returns its frame number when the visitor may send the next one.
+        """Hands in one image; returns its frame number when the visitor may send the next one.
 
         That is when the pipeline has taken it out of the slot, so that nothing queues.
 

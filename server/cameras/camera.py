@@ -35,9 +35,9 @@ class CameraState:
     """How a camera is doing, at the moment of asking.
 
     Attributes:
-        status: "live" has pictures; "stalled" has had none for a moment; "reconnecting", "missing",
+        status: "live" has images; "stalled" has had none for a moment; "reconnecting", "missing",
             "busy" and "forbidden" are retried in `retry_in_s`; "paused" was asked for; "ended" is for
-            good. A browser's camera is "missing" until a visitor sends pictures.
+            good. A browser's camera is "missing" until a visitor sends images.
         reason: one line for people, no credentials in it; empty while live.
         retry_in_s: seconds until the next attempt; None while there is nothing to retry.
         width, height: of the newest frame, in pixels; 0 before the first.
@@ -63,9 +63,9 @@ class Camera(abc.ABC):
 
     Attributes:
         name: as in every URL.
-        source: where its pictures come from.
+        source: where its images come from.
         slot: its newest frame; one task takes frames out with `await slot.get()`.
-        lossless: every frame waits in the slot until it is taken, none is replaced (an unpaced film);
+        lossless: every frame waits in the slot until it is taken, none is replaced (an unpaced video);
             whoever takes frames must not drop late ones.
         version: grows with every change that `wait_changed` tells.
     """
@@ -145,7 +145,7 @@ class Camera(abc.ABC):
     def _accept(
         self, image: np.ndarray, *, captured_s: float, wall_s: float, received_s: float
     ) -> Frame:
-        """Counts a picture and makes it the next frame; any thread, but one at a time."""
+        """Counts an image and makes it the next frame; any thread, but one at a time."""
         image.setflags(write=False)
         size = image.shape[1], image.shape[0]
         with self._lock:

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from fer_jax.machine.confinement import child_command, child_environment
-from server.cameras.wire import Demand, Order, Picture, Report, WireError, line, receive, widen
+from server.cameras.wire import (
+    CapturedImage,
+    Demand,
+    Order,
+    Report,
+    WireError,
+    line,
+    receive,
+    widen,
+)
 
 COMMAND = tuple(child_command("server.cameras.capture_process"))
 
@@ -33,7 +42,7 @@ class CaptureProcess:
         order: Order,
         demand: Demand,
         *,
-        on_picture: Callable[[Picture], None],
+        on_image: Callable[[CapturedImage], None],
         on_report: Callable[[Report], None],
         command: Sequence[str] = COMMAND,
     ) -> None:
@@ -43,7 +52,7 @@ class CaptureProcess:
             name: the camera's, for the thread's name.
             order: what to open.
             demand: what is asked of it at first.
-            on_picture: called by the reading thread for each picture; it may block.
+            on_image: called by the reading thread for each image; it may block.
             on_report: called on the loop.
             command: the program; it gets the order on its standard input.
 
@@ -52,7 +61,7 @@ class CaptureProcess:
         """
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
-        self._on_picture, self._on_report = on_picture, on_report
+        self._on_image, self._on_report = on_image, on_report
         # A session of its own: Ctrl-C in the terminal is the server's to handle. Standard error is
         # dropped, because libraries print addresses with their passwords; what matters is reported.
         self._process = subprocess.Popen(
@@ -113,8 +122,8 @@ class CaptureProcess:
         """The reading thread's whole life: messages until the pipe ends, then the exit code."""
         try:
             while (message := receive(cast(io.FileIO, self._stdout))) is not None:
-                if isinstance(message, Picture):
-                    self._on_picture(message)
+                if isinstance(message, CapturedImage):
+                    self._on_image(message)
                 else:
                     self._tell(self._on_report, message)
         except WireError as error:

@@ -1,6 +1,6 @@
 """A capture process: `python -m server.cameras.capture_process`, started by the server for each camera.
 
-It opens what its first line of input names and writes pictures until its input closes or its source
+It opens what its first line of input names and writes images until its input closes or its source
 ends. It may hang or crash with its source: the server kills it and starts another. JAX stays out of it.
 """
 
@@ -17,17 +17,17 @@ from collections.abc import Callable
 from server.cameras.reader import Reader, SourceError
 from server.cameras.sources import open_reader
 from server.cameras.wire import (
+    CapturedImage,
     Demand,
     Order,
-    Picture,
     Report,
     parse_demand,
     parse_order,
-    send_picture,
+    send_image,
     send_report,
 )
 
-_LATE_S = 0.25  # a film this far behind its time is not chased: it goes on from here
+_LATE_S = 0.25  # a video this far behind its time is not chased: it goes on from here
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -62,7 +62,7 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
     demands = Demands(parse_demand(sys.stdin.buffer.readline()))
     threading.Thread(target=_listen, args=(demands,), daemon=True).start()
     pipe = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's prints are no pictures
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's prints are no images
     try:
         _serve(order, demands, pipe, opener)
     except BrokenPipeError:
@@ -71,16 +71,16 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
 
 
 def _serve(order: Order, demands: Demands, pipe: int, opener: Callable[[Order], Reader]) -> None:
-    """Sends pictures until the source ends, then why it did."""
+    """Sends images until the source ends, then why it did."""
     try:
         reader = opener(order)
         try:
             send_report(pipe, Report(fps=reader.fps))
             if reader.live:
-                relay(reader, demands, lambda picture: send_picture(pipe, picture))
+                relay(reader, demands, lambda captured: send_image(pipe, captured))
             else:
                 unpaced = order.unpaced and order.kind == "file"
-                play(reader, demands, lambda picture: send_picture(pipe, picture), unpaced=unpaced)
+                play(reader, demands, lambda captured: send_image(pipe, captured), unpaced=unpaced)
         finally:
             reader.close()
     except BrokenPipeError:
@@ -92,8 +92,8 @@ def _serve(order: Order, demands: Demands, pipe: int, opener: Callable[[Order], 
         send_report(pipe, Report(trouble="reconnecting", reason=reason))
 
 
-def relay(reader: Reader, demands: Demands, send: Callable[[Picture], None]) -> None:
-    """Sends a live source's pictures as they come; all are grabbed, so that none grows old.
+def relay(reader: Reader, demands: Demands, send: Callable[[CapturedImage], None]) -> None:
+    """Sends a live source's images as they come; all are grabbed, so that none grows old.
 
     Raises:
         SourceError: the source has ended.
@@ -107,16 +107,16 @@ def relay(reader: Reader, demands: Demands, send: Callable[[Picture], None]) -> 
         early = demand.fps is not None and captured_s - sent_s < 1 / demand.fps - slack_s
         if demand.paused or early:
             continue
-        image = reader.picture()
+        image = reader.image()
         if image is not None:
             sent_s = captured_s
-            send(Picture(image=image, captured_s=captured_s, wall_s=wall_s))
+            send(CapturedImage(image=image, captured_s=captured_s, wall_s=wall_s))
 
 
 def play(
-    reader: Reader, demands: Demands, send: Callable[[Picture], None], *, unpaced: bool
+    reader: Reader, demands: Demands, send: Callable[[CapturedImage], None], *, unpaced: bool
 ) -> None:
-    """Sends what is played, each picture at its time; with nobody watching it moves on slowly.
+    """Sends what is played, each image at its time; with nobody watching it moves on slowly.
 
     Raises:
         SourceError: the source has ended.
@@ -142,9 +142,9 @@ def play(
         if due > now and demands.wait_for_other(demand, due - now):
             begin_s = None  # whoever came now does not wait any longer
         sent_s, wall_s = time.monotonic(), time.time()
-        image = reader.picture()
+        image = reader.image()
         if image is not None:
-            send(Picture(image=image, captured_s=sent_s, wall_s=wall_s))
+            send(CapturedImage(image=image, captured_s=sent_s, wall_s=wall_s))
 
 
 def _listen(demands: Demands) -> None:

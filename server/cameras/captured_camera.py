@@ -1,4 +1,4 @@
-"""A camera whose pictures a process of its own captures: watched, killed when it hangs, started again.
+"""A camera whose images a process of its own captures: watched, killed when it hangs, started again.
 
 Nothing that a driver or a decoder does reaches the server: the worst is a process that has to be killed.
 """
@@ -16,7 +16,7 @@ from server.cameras.capture_handle import COMMAND, CaptureProcess
 from server.cameras.device import device_path
 from server.cameras.lossless import LosslessSlot
 from server.cameras.patience import Patience, how_it_ended, patience_for
-from server.cameras.wire import Demand, Order, Picture, Report
+from server.cameras.wire import CapturedImage, Demand, Order, Report
 from server.settings import Settings, Source
 
 _TICK_S = 0.25  # between two looks at the clock
@@ -29,7 +29,7 @@ class _Life:
 
     Attributes:
         began_s: when it was started.
-        first_s, last_s: when its first and newest picture came; None before.
+        first_s, last_s: when its first and newest image came; None before.
         trouble: its last report, once it gave up.
     """
 
@@ -41,7 +41,7 @@ class _Life:
 
 
 class CapturedCamera(Camera):
-    """A webcam, film, network camera or demo; see `Camera`."""
+    """A webcam, video, network camera or demo; see `Camera`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class CapturedCamera(Camera):
 
         Args:
             source: what to capture.
-            settings: of which size and rate, and whether films are unpaced.
+            settings: of which size and rate, and whether videos are unpaced.
             patience: in place of the usual one with such a source.
             command: in place of the usual capture program; for what a machine lacks.
         """
@@ -76,7 +76,7 @@ class CapturedCamera(Camera):
             parent=os.getpid(),
         )
         self._demand = Demand(fps=_IDLE_FPS)
-        self._resumed_s = time.monotonic()  # from when on pictures could be expected
+        self._resumed_s = time.monotonic()  # from when on images could be expected
         self._life: _Life | None = None
         self._process: CaptureProcess | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -146,7 +146,7 @@ class CapturedCamera(Camera):
                 self.name,
                 self._order,
                 self._demand,
-                on_picture=lambda picture: self._take_picture(life, picture),
+                on_image=lambda captured: self._take_image(life, captured),
                 on_report=lambda report: self._take_report(life, report),
                 command=self._command,
             )
@@ -178,16 +178,16 @@ class CapturedCamera(Camera):
         if life.last_s is None:
             if now - max(life.began_s, self._resumed_s) <= self._patience.start_s:
                 return None
-            reason = f"no picture within {self._patience.start_s:g} s of opening it"
+            reason = f"no image within {self._patience.start_s:g} s of opening it"
             return Report(trouble="reconnecting", reason=reason)
         quiet_s = now - max(life.last_s, self._resumed_s)
         if quiet_s > self._patience.restart_s:
-            reason = f"no picture for {self._patience.restart_s:g} s"
+            reason = f"no image for {self._patience.restart_s:g} s"
             return Report(trouble="reconnecting", reason=reason)
         interval_s = self.interval_s if self._demand.fps is None else 1 / self._demand.fps
         stall_s = max(self._patience.stall_s, 2 * interval_s)
         if quiet_s > stall_s and self._status == "live":
-            self._set("stalled", f"no picture for {stall_s:g} s")
+            self._set("stalled", f"no image for {stall_s:g} s")
         return None
 
     async def _wait(self, seconds: float, *, until_plugged_in: bool) -> None:
@@ -200,8 +200,8 @@ class CapturedCamera(Camera):
             if absent and not _absent(path):
                 return
 
-    def _take_picture(self, life: _Life, picture: Picture) -> None:
-        """Puts a picture in the slot; the reading thread's."""
+    def _take_image(self, life: _Life, captured: CapturedImage) -> None:
+        """Puts an image in the slot; the reading thread's."""
         if life is not self._life or self._demand.paused:
             return
         received_s = time.monotonic()
@@ -209,9 +209,9 @@ class CapturedCamera(Camera):
         if life.first_s is None:
             life.first_s = received_s
         frame = self._accept(
-            picture.image,
-            captured_s=picture.captured_s,
-            wall_s=picture.wall_s,
+            captured.image,
+            captured_s=captured.captured_s,
+            wall_s=captured.wall_s,
             received_s=received_s,
         )
         if self._status != "live":

@@ -1,6 +1,6 @@
 """A camera for a machine without one: a real photograph, moved, zoomed and relit like a camera would.
 
-The face is that of Rear Admiral Grace Hopper, in the public domain; Matplotlib ships the picture. What
+The face is that of Rear Admiral Grace Hopper, in the public domain; Matplotlib ships the image. What
 is seen depends on the frame's number alone.
 """
 
@@ -57,8 +57,8 @@ class DemoReader:
         self._number += 1
         return self._number / self.fps
 
-    def picture(self) -> np.ndarray | None:
-        """Returns the picture of the moment."""
+    def image(self) -> np.ndarray | None:
+        """Returns the image of the moment."""
         return self.at(self._number)
 
     def at(self, number: int) -> np.ndarray:
@@ -85,7 +85,7 @@ class DemoReader:
 
 
 def _view(time_s: float, width: int, height: int) -> np.ndarray:
-    """The affine map float64 [2, 3] from the picture's pixels to the photograph's.
+    """The affine map float64 [2, 3] from the image's pixels to the photograph's.
 
     Periods without a common measure, so that it never looks like a loop; a person before a webcam sways
     by about a tenth of a face, in some seconds.

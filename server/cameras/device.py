@@ -13,7 +13,7 @@ from server.cameras.fit import retrieved
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
-_TRIES = 3  # the first picture after power-up is often damaged
+_TRIES = 3  # the first image after power-up is often damaged
 
 
 class DeviceReader:
@@ -48,15 +48,15 @@ class DeviceReader:
             raise SourceError("busy", f"{self._path} is in use by another program")
 
     def grab(self) -> float:
-        """Waits for the next picture; decoding it is left to `picture`."""
+        """Waits for the next image; decoding it is left to `image`."""
         if not self._capture.grab():
             if not os.path.exists(self._path):
                 raise SourceError("missing", f"{self._path} was unplugged")
-            raise SourceError("reconnecting", f"{self._path} stopped giving pictures")
+            raise SourceError("reconnecting", f"{self._path} stopped giving images")
         return time.monotonic()
 
-    def picture(self) -> np.ndarray | None:
-        """Decodes the grabbed picture."""
+    def image(self) -> np.ndarray | None:
+        """Decodes the grabbed image."""
         return retrieved(self._capture)
 
     def close(self) -> None:

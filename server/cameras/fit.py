@@ -1,4 +1,4 @@
-"""Brings pictures of any camera to a size that can be moved and encoded thirty times a second."""
+"""Brings images of any camera to a size that can be moved and encoded thirty times a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_SIDE = 1920
 
 
 def fit(image: np.ndarray) -> np.ndarray:
-    """Returns uint8 [H, W, 3] with neither side over `MAX_SIDE`; a smaller picture as it is."""
+    """Returns uint8 [H, W, 3] with neither side over `MAX_SIDE`; a smaller image as it is."""
     height, width = image.shape[:2]
     if max(height, width) <= MAX_SIDE:
         return image
@@ -20,7 +20,7 @@ def fit(image: np.ndarray) -> np.ndarray:
 
 
 def retrieved(capture: cv2.VideoCapture) -> np.ndarray | None:
-    """Returns the picture a capture has grabbed, fitted, uint8 [H, W, 3] RGB; None for a damaged one."""
+    """Returns the image a capture has grabbed, fitted, uint8 [H, W, 3] RGB; None for a damaged one."""
     whole, image = capture.retrieve()
     if not whole:
         return None

@@ -16,12 +16,12 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
-    """One picture of a camera.
+    """One image of a camera.
 
     Attributes:
         number: counts this camera's frames from 1, also across reconnects.
         image: uint8 [H, W, 3] RGB; nobody writes into it.
-        captured_s: when the source had handed the picture over, monotonic seconds.
+        captured_s: when the source had handed the image over, monotonic seconds.
         wall_s: the same moment as seconds since 1970.
         read_s: seconds from there until the server held the pixels.
     """

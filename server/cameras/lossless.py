@@ -8,7 +8,7 @@ from server.cameras.frames import Frame, FrameSlot
 
 
 class LosslessSlot(FrameSlot):
-    """A `FrameSlot` whose `put` waits for room, for a film that is to be analysed frame by frame."""
+    """A `FrameSlot` whose `put` waits for room, for a video that is to be analysed frame by frame."""
 
     def __init__(self) -> None:
         super().__init__()

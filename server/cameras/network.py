@@ -23,7 +23,7 @@ _ASK_S = 3.0
 _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
 # TCP, because a lost UDP packet smears faces for seconds; no buffering, no frame threads: each holds
-# pictures back. Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video.
+# images back. Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video.
 _OPTIONS = (
     "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|probesize;500000|analyzeduration;1000000"
 )
@@ -60,13 +60,13 @@ class NetworkReader:
         self.fps = rate if 0 < rate <= 240 else 0.0
 
     def grab(self) -> float:
-        """Waits for the next picture."""
+        """Waits for the next image."""
         if not self._capture.grab():
             raise SourceError("reconnecting", f"{self._masked} stopped sending")
         return time.monotonic()
 
-    def picture(self) -> np.ndarray | None:
-        """Returns the grabbed picture."""
+    def image(self) -> np.ndarray | None:
+        """Returns the grabbed image."""
         return retrieved(self._capture)
 
     def close(self) -> None:

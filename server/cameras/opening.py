@@ -28,7 +28,7 @@ __all__ = [
 async def open_cameras(settings: Settings) -> list[Camera]:
     """Returns the started cameras of `settings.sources`, in their order; close each in the end.
 
-    It does not wait for a picture: a camera tells how it is doing in its `state`.
+    It does not wait for an image: a camera tells how it is doing in its `state`.
     """
     cameras: list[Camera] = []
     for source in settings.sources:

@@ -14,14 +14,14 @@ class Patience:
     """Seconds, all of them.
 
     Attributes:
-        stall_s: without a picture, before the camera is called stalled; two intervals if that is more.
-        restart_s: without a picture, before its capture process is killed.
-        start_s: from the start of a process to its first picture; a webcam takes up to three, a camera
+        stall_s: without an image, before the camera is called stalled; two intervals if that is more.
+        restart_s: without an image, before its capture process is killed.
+        start_s: from the start of a process to its first image; a webcam takes up to three, a camera
             that waits for its next key frame ten.
         waits_s: between attempts, one after the other; the last one repeats.
         jitter: share by which a wait is randomly longer or shorter, so that cameras behind one switch
             do not come back all at once.
-        steady_s: pictures for so long begin the waits anew.
+        steady_s: images for so long begin the waits anew.
     """
 
     stall_s: float = 2.0

@@ -27,17 +27,17 @@ class Reader(Protocol):
 
     Attributes:
         fps: frames a second it declares; 0 where it does not say.
-        live: its pictures come whether or not they are read, so that all of them have to be.
+        live: its images come whether or not they are read, so that all of them have to be.
     """
 
     fps: float
     live: bool
 
     def grab(self) -> float:
-        """Moves on to the next picture; a live source waits for it.
+        """Moves on to the next image; a live source waits for it.
 
         Returns:
-            The picture's time in seconds: since the beginning of what is played, repeats added up; of
+            The image's time in seconds: since the beginning of what is played, repeats added up; of
             a live source `time.monotonic()`.
 
         Raises:
@@ -45,8 +45,8 @@ class Reader(Protocol):
         """
         ...
 
-    def picture(self) -> np.ndarray | None:
-        """Returns the grabbed picture, uint8 [H, W, 3] RGB, new memory; None for a damaged one."""
+    def image(self) -> np.ndarray | None:
+        """Returns the grabbed image, uint8 [H, W, 3] RGB, new memory; None for a damaged one."""
         ...
 
     def close(self) -> None:

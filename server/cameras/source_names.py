@@ -13,7 +13,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^?#]*)([?#].*)?", re.DOTALL)
 
 
 def default_name(kind: SourceKind, where: str) -> str:
-    """Returns the name of a camera that was given none, fit for a URL: "film" for clips/film.mp4."""
+    """Returns the name of a camera that was given none, fit for a URL: "party" for clips/party.mp4."""
     if kind == "device":
         return "webcam" if where == "0" else f"webcam{where}"
     if kind == "file":

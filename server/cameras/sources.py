@@ -23,10 +23,10 @@ def _device(order: Order) -> Reader:
     return DeviceReader(order)
 
 
-def _film(order: Order) -> Reader:
-    from server.cameras.film import FilmReader
+def _video_file(order: Order) -> Reader:
+    from server.cameras.video_file import VideoFileReader
 
-    return FilmReader(order)
+    return VideoFileReader(order)
 
 
 def _network(order: Order) -> Reader:
@@ -44,7 +44,7 @@ def _demo(order: Order) -> Reader:
 # Imported when asked for: a capture process is to start within a blink.
 _KINDS: dict[str, Callable[[Order], Reader]] = {
     "device": _device,
-    "file": _film,
+    "file": _video_file,
     "network": _network,
     "demo": _demo,
 }

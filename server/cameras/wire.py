@@ -1,6 +1,6 @@
 """What a capture process and the server say to each other, over two pipes: no shared memory to leak.
 
-Up (the child's standard output): a header, then a picture's raw RGB bytes or a report as JSON. Down (its
+Up (the child's standard output): a header, then an image's raw RGB bytes or a report as JSON. Down (its
 standard input): lines of JSON, first what to open, then what is asked of it. A closed pipe ends both.
 """
 
@@ -17,16 +17,14 @@ import numpy as np
 
 Trouble = Literal["missing", "busy", "forbidden", "reconnecting"]
 
-# Magic, kind, width, height (of a picture) or 0 and the report's bytes, captured_s, wall_s.
+# Magic, kind, width, height (of an image) or 0 and the report's bytes, captured_s, wall_s.
 _HEADER = struct.Struct("<4scxxxIIdd")
 _MAGIC = b"fjx1"
-_PICTURE, _REPORT = b"P", b"R"
+_IMAGE, _REPORT = b"P", b"R"
 
 _MAX_SIDE = 16384  # pixels; a header beyond it is no header of ours
 _MAX_REPORT = 65536  # bytes
-_PIPE_BYTES = (
-    1 << 20
-)  # what Linux grants anybody; a whole 640x480 picture, so that neither end waits
+_PIPE_BYTES = 1 << 20  # what Linux grants anybody; a whole 640x480 image, so that neither end waits
 
 # The same in every libc of Linux; Python's fcntl names it from 3.10 on, on Linux only.
 _F_SETPIPE_SZ = 1031
@@ -45,7 +43,7 @@ class Order:
             travels here and not in the arguments that `ps` shows.
         masked: how `where` is called in a report.
         width, height, fps: asked of webcams and of the demo.
-        unpaced: a film's every frame, as fast as they are taken.
+        unpaced: a video's every frame, as fast as they are taken.
         parent: the server's process id.
     """
 
@@ -73,8 +71,8 @@ class Demand:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One picture as it crossed: uint8 [H, W, 3] RGB, and when the source had handed it over."""
+class CapturedImage:
+    """One image as it crossed: uint8 [H, W, 3] RGB, and when the source had handed it over."""
 
     image: np.ndarray
     captured_s: float
@@ -111,15 +109,15 @@ def parse_demand(text: bytes) -> Demand:
     return Demand(**json.loads(text))
 
 
-def send_picture(pipe: int, picture: Picture) -> None:
-    """Writes a picture up; blocks while the server does not read.
+def send_image(pipe: int, captured: CapturedImage) -> None:
+    """Writes an image up; blocks while the server does not read.
 
     Raises:
         BrokenPipeError: the server is gone.
     """
-    image = np.ascontiguousarray(picture.image)
+    image = np.ascontiguousarray(captured.image)
     height, width = image.shape[:2]
-    header = _HEADER.pack(_MAGIC, _PICTURE, width, height, picture.captured_s, picture.wall_s)
+    header = _HEADER.pack(_MAGIC, _IMAGE, width, height, captured.captured_s, captured.wall_s)
     _write(pipe, header)
     _write(pipe, image.reshape(-1).data)
 
@@ -130,8 +128,8 @@ def send_report(pipe: int, report: Report) -> None:
     _write(pipe, _HEADER.pack(_MAGIC, _REPORT, 0, len(data), 0.0, 0.0) + data)
 
 
-def receive(pipe: io.FileIO) -> Picture | Report | None:
-    """Returns the next message up, pictures in memory of their own; None after the last.
+def receive(pipe: io.FileIO) -> CapturedImage | Report | None:
+    """Returns the next message up, images in memory of their own; None after the last.
 
     Args:
         pipe: unbuffered.
@@ -146,16 +144,16 @@ def receive(pipe: io.FileIO) -> Picture | Report | None:
     if magic == _MAGIC and kind == _REPORT and height <= _MAX_REPORT:
         data = bytearray(height)
         return Report(**_loads(data)) if _fill(pipe, memoryview(data)) else None
-    if magic == _MAGIC and kind == _PICTURE and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+    if magic == _MAGIC and kind == _IMAGE and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
         image = np.empty((height, width, 3), np.uint8)
         if not _fill(pipe, image.reshape(-1).data):
             return None
-        return Picture(image=image, captured_s=captured_s, wall_s=wall_s)
-    raise WireError("the capture process sent something that is no picture")
+        return CapturedImage(image=image, captured_s=captured_s, wall_s=wall_s)
+    raise WireError("the capture process sent something that is no image")
 
 
 def widen(pipe: int) -> None:
-    """Lets a pipe hold a whole picture, where the system allows it."""
+    """Lets a pipe hold a whole image, where the system allows it."""
     try:
         import fcntl
 

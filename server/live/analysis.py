@@ -16,7 +16,7 @@ class TrackedFace:
 
     Attributes:
         track: its number, the same from frame to frame.
-        box: x, y, width, height in the picture's pixels; it may reach over the border.
+        box: x, y, width, height in the image's pixels; it may reach over the border.
         detection_score: the detector's own confidence, 0 to 1.
         raw: float32 [7], calibrated probabilities of this frame alone.
         probabilities: float32 [7], smoothed over the track's last moments.

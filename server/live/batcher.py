@@ -5,7 +5,7 @@ taking turns. Everything but the device call belongs to the event loop's thread,
 
 While a camera with deadlines is served, one batch is computed at a time, and kept short for the camera's
 next face not to wait long. Otherwise another may be under way meanwhile: with two of them, an unpaced
-film of two or three faces a frame is analysed 1.17 times as fast on two cores.
+video of two or three faces a frame is analysed 1.17 times as fast on two cores.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One thing made once, many who want the newest of it: encoded pictures, and what was found in them.
+"""One thing made once, many who want the newest of it: encoded images, and what was found in them.
 
 A viewer that is busy when something new comes skips it and gets the newest when it asks again; nothing
 is queued and nothing is copied. Everything here belongs to the event loop's thread.
@@ -14,20 +14,20 @@ from typing import Generic, Self, TypeVar
 
 from server.live.analysis import Analysis
 
-REPEAT_S = 0.5  # browsers show a multipart picture only when the next one begins
+REPEAT_S = 0.5  # browsers show a multipart image only when the next one begins
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """One encoded picture, the same immutable bytes for everyone.
+    """One encoded image, the same immutable bytes for everyone.
 
     Attributes:
         jpeg: the file.
-        number: the frame's; a picture of the camera's state has that of the last frame, or 0.
+        number: the frame's; an image of the camera's state has that of the last frame, or 0.
         captured_s, published_s: monotonic seconds.
         wall_s: `captured_s` as seconds since 1970.
         stages: seconds spent in each of `server.live.frames.STAGES` that ran.
-        analysis: what was found in the frame; None for a picture that shows the camera's state.
+        analysis: what was found in the frame; None for an image that shows the camera's state.
     """
 
     jpeg: bytes
@@ -40,7 +40,7 @@ class Part:
 
     @classmethod
     def of_frame(cls, jpeg: bytes, analysis: Analysis, *, published_s: float) -> Self:
-        """Returns the picture of an analysed frame."""
+        """Returns the image of an analysed frame."""
         return cls(
             jpeg=jpeg,
             number=analysis.number,

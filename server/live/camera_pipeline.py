@@ -30,11 +30,11 @@ from server.settings import Settings
 
 __all__ = ["CameraPipeline", "Controls", "Privacy"]
 
-SNAPSHOT_S = 2.0  # how long to wait for a fresh picture
+SNAPSHOT_S = 2.0  # how long to wait for a fresh image
 
 _LIVE_DEPTH = 2
-_FILM_DEPTH = 8  # nobody waits for a single frame of an unpaced film: larger batches
-_FILM_PICTURE_S = 1 / 30  # an unpaced film outruns the eye; its time is better spent analysing
+_VIDEO_DEPTH = 8  # nobody waits for a single frame of an unpaced video: larger batches
+_VIDEO_IMAGE_S = 1 / 30  # an unpaced video outruns the eye; its time is better spent analysing
 _LOG_EVERY_S = 10.0
 
 _log = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ class _Turn:
 
 
 class CameraPipeline:
-    """One camera's way from frames to pictures and results.
+    """One camera's way from frames to images and results.
 
     Attributes:
         camera: whose.
-        pictures: encoded frames; only while it has viewers is anything drawn and encoded.
+        images: encoded frames; only while it has viewers is anything drawn and encoded.
         results: what was found in each frame.
         latest: the newest result, None before the first.
         faces: those of the newest result, while faces may be seen.
@@ -85,7 +85,7 @@ class CameraPipeline:
             uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
         """
         self.camera = camera
-        self.pictures: Broadcast[Part] = Broadcast(
+        self.images: Broadcast[Part] = Broadcast(
             repeat_s=REPEAT_S, on_viewers=self._viewers_changed
         )
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
@@ -96,21 +96,21 @@ class CameraPipeline:
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
         )
-        self._canvas: np.ndarray | None = None  # the last picture, as viewers saw it
+        self._canvas: np.ndarray | None = None  # the last image, as viewers saw it
         self._notices = Notices(
             camera,
-            self.pictures,
+            self.images,
             threads=threads,
             settings=settings,
             behind=lambda: self._canvas,
         )
-        self._room = asyncio.Semaphore(_FILM_DEPTH if camera.lossless else _LIVE_DEPTH)
+        self._room = asyncio.Semaphore(_VIDEO_DEPTH if camera.lossless else _LIVE_DEPTH)
         self._lateness = Lateness(time.monotonic())
-        self._pictured_s = self._logged_s = -math.inf
+        self._imaged_s = self._logged_s = -math.inf
         self._ending, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         metrics.watch_camera(camera.name, lambda: camera.state)
-        metrics.watch_viewers(camera.name, "pictures", lambda: self.pictures.viewers)
+        metrics.watch_viewers(camera.name, "pictures", lambda: self.images.viewers)
         metrics.watch_viewers(camera.name, "results", lambda: self.results.viewers)
 
     @property
@@ -119,10 +119,10 @@ class CameraPipeline:
         return self._controls
 
     def set_controls(self, controls: Controls) -> None:
-        """Puts other controls in force; when this returns, no picture of the old privacy is sent."""
+        """Puts other controls in force; when this returns, no image of the old privacy is sent."""
         before, self._controls = self._controls, controls
         if controls.privacy != before.privacy:
-            self._forget_pictures()
+            self._forget_images()
             self.faces.forget()
         if controls.paused != before.paused:
             self.camera.set_paused(controls.paused)
@@ -147,39 +147,39 @@ class CameraPipeline:
     async def close(self) -> None:
         """Ends `run` and every viewer's stream, within the time of one frame."""
         self._ending.set()
-        self.pictures.close()
+        self.images.close()
         self.results.close()
         await self._ended.wait()
 
     async def snapshot(self) -> Part:
-        """Returns a picture captured after this call, also when nobody watches.
+        """Returns an image captured after this call, also when nobody watches.
 
         Without one within `SNAPSHOT_S`, it shows the camera's state, and `Part.analysis` is None.
         """
         asked_s = time.monotonic()
-        with self.pictures.subscribe(replay=False) as viewer:
+        with self.images.subscribe(replay=False) as viewer:
             try:
                 async with asyncio.timeout(SNAPSHOT_S):
                     async for part in viewer:
                         if part.analysis is None or part.captured_s >= asked_s:
                             return part
             except TimeoutError:
-                pass  # told in the picture
-        return await self._notices.part(notice_text(self.camera.state) or "no picture came")
+                pass  # told in the image
+        return await self._notices.part(notice_text(self.camera.state) or "no image came")
 
     def _viewers_changed(self, count: int) -> None:
         del count
-        if not self.pictures.viewers:
-            self._forget_pictures()  # new viewers must not see a stale frame
-        watched = self.pictures.viewers + self.results.viewers > 0
+        if not self.images.viewers:
+            self._forget_images()  # new viewers must not see a stale frame
+        watched = self.images.viewers + self.results.viewers > 0
         if not watched:
             self.faces.forget()
         self.camera.set_demand(watched)
         self._notices.look()
 
-    def _forget_pictures(self) -> None:
+    def _forget_images(self) -> None:
         self._canvas = None
-        self.pictures.forget()
+        self.images.forget()
 
     async def _take_frames(self, group: asyncio.TaskGroup) -> None:
         before = _Turn()
@@ -238,7 +238,7 @@ class CameraPipeline:
         )
         turn.labelled.set()
         marked = Marked(analysis=analysis)
-        if self._claim_picture():
+        if self._claim_image():
             marked = await self._pool.run_aside(
                 self._marker.draw,
                 frame,
@@ -250,12 +250,12 @@ class CameraPipeline:
         await before.done.wait()
         self._publish(marked, found.crops, controls)
 
-    def _claim_picture(self) -> bool:
-        """Whether this frame is to be shown; if so, a film's next ones are not for a while."""
-        now_s, pause_s = time.monotonic(), _FILM_PICTURE_S if self.camera.lossless else 0.0
-        if not self.pictures.viewers or now_s - self._pictured_s < pause_s:
+    def _claim_image(self) -> bool:
+        """Whether this frame is to be shown; if so, a video's next ones are not for a while."""
+        now_s, pause_s = time.monotonic(), _VIDEO_IMAGE_S if self.camera.lossless else 0.0
+        if not self.images.viewers or now_s - self._imaged_s < pause_s:
             return False
-        self._pictured_s = now_s
+        self._imaged_s = now_s
         return True
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
@@ -270,8 +270,8 @@ class CameraPipeline:
         new = self._controls
         if new.privacy == controls.privacy == "none":
             self.faces.replace(analysis.faces, crops)
-        outdated = new.paused or new.privacy != controls.privacy or not self.pictures.viewers
+        outdated = new.paused or new.privacy != controls.privacy or not self.images.viewers
         if marked.jpeg is None or outdated:
             return
         self._canvas = marked.canvas
-        self.pictures.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))
+        self.images.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))

@@ -13,7 +13,7 @@ class Controls:
     """One camera's controls; replaced as a whole.
 
     Attributes:
-        mirror: show the picture as a mirror would; text stays readable, boxes in results stay the
+        mirror: show the image as a mirror would; text stays readable, boxes in results stay the
             camera's.
         paused: take no frames.
         smoothing_s: time constant of the probabilities in seconds; 0 smooths nothing.

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """The faces of one picture.
+    """The faces of one image.
 
     Attributes:
         detections: N faces, the most certain first.
@@ -56,14 +56,14 @@ class DetectionThreads:
     ) -> None:
         """Makes no detector yet; see `warm_up`.
 
-        OpenCV's own threads are switched off for the whole process: pictures side by side give more
-        than parts of a picture side by side.
+        OpenCV's own threads are switched off for the whole process: images side by side give more
+        than parts of an image side by side.
 
         Args:
             detect_size: longer side in pixels of the copy that faces are looked for in.
             threads: None for one per core, from 2 to 8.
             niceness: 1 to 19 lets other threads of the process go first (Linux only).
-            decodes: most pixels of the pictures that `decoder` decodes; None: there is none.
+            decodes: most pixels of the images that `decoder` decodes; None: there is none.
         """
         cv2.setNumThreads(1)
         self._size, self._niceness, self._decodes = detect_size, niceness, decodes
@@ -92,7 +92,7 @@ class DetectionThreads:
     async def place(self) -> None:
         """Waits until a thread is free for a `find`, which has to follow and gives it back.
 
-        Who calls it before choosing the picture chooses the newest. Callers get places in turn.
+        Who calls it before choosing the image chooses the newest. Callers get places in turn.
         """
         await self._places.acquire()
 
@@ -125,7 +125,7 @@ class DetectionThreads:
         )
 
     async def warm_up(self) -> None:
-        """Makes every thread's detector and decoder, so that no picture waits for them.
+        """Makes every thread's detector and decoder, so that no image waits for them.
 
         Raises:
             FerError: YuNet's weights are not installed, or no decoder can be started.

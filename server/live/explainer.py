@@ -11,7 +11,7 @@ import numpy as np
 from fer_jax.inference.predictor import Predictor
 from fer_jax.saved_model import SavedModel
 
-SIDE = 192  # pixels of the picture
+SIDE = 192  # pixels of the image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,11 +19,11 @@ class Drawn:
     """An explanation to look at.
 
     Attributes:
-        picture: uint8 [SIDE, SIDE, 3] RGB.
+        image: uint8 [SIDE, SIDE, 3] RGB.
         evidence: whether anything in the face speaks for the expression; without it nothing is warm.
     """
 
-    picture: np.ndarray
+    image: np.ndarray
     evidence: bool
 
 
@@ -49,4 +49,4 @@ class Explainer:
                 self._predictor = Predictor(self._saved, max_batch=1)
             (values,) = self._predictor.explain(crop[None], expression=expression).maps
         face = np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
-        return Drawn(picture=overlay(face, values), evidence=bool(values.any()))
+        return Drawn(image=overlay(face, values), evidence=bool(values.any()))

@@ -1,4 +1,4 @@
-"""The last steps of a frame: its faces get their names, and the picture is made if somebody watches."""
+"""The last steps of a frame: its faces get their names, and the image is made if somebody watches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_jax.media import encoding
 from server.cameras.frames import Frame
-from server.live import picture
+from server.live import rendering
 from server.live.analysis import Analysis
 from server.live.batcher import Answer
 from server.live.controls import Controls
@@ -24,8 +24,8 @@ class Marked:
 
     Attributes:
         analysis: what was found.
-        canvas: uint8 [H, W, 3] RGB, the picture as viewers see it; None where none was drawn.
-        jpeg: what to send them; None where no picture was wanted.
+        canvas: uint8 [H, W, 3] RGB, the image as viewers see it; None where none was drawn.
+        jpeg: what to send them; None where no image was wanted.
     """
 
     analysis: Analysis
@@ -114,7 +114,7 @@ class Marker:
         canvas = None
         if controls.privacy != "no_picture":
             pixelate = controls.privacy == "pixelate"
-            canvas = picture.draw(
+            canvas = rendering.draw(
                 frame.image,
                 analysis.faces,
                 mirror=controls.mirror,
@@ -124,7 +124,7 @@ class Marker:
         drawn_s = time.monotonic()
         stages = {**analysis.stages, "annotate": drawn_s - since_s}
         if canvas is None:
-            jpeg = picture.withheld(
+            jpeg = rendering.withheld(
                 self._camera, width=analysis.width, height=analysis.height, quality=self._quality
             )
         else:

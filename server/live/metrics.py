@@ -58,7 +58,7 @@ class Metrics:
         )
         self._encoded = Counter(
             "fer_frames_encoded",
-            "Pictures encoded, once each for all viewers.",
+            "Images encoded, once each for all viewers.",
             ("camera",),
             registry=registry,
         )
@@ -120,7 +120,7 @@ class Metrics:
         self._faces.labels(camera).inc(len(analysis.faces))
 
     def frame_encoded(self, camera: str) -> None:
-        """A picture was encoded."""
+        """An image was encoded."""
         self._encoded.labels(camera).inc()
 
     def frame_dropped(self, camera: str, reason: DropReason) -> None:

@@ -1,7 +1,7 @@
 """The bytes of a multipart/x-mixed-replace stream, as browsers, ffmpeg, VLC and OpenCV all read it.
 
 The boundary is declared without quotes and dashes and delimits with two dashes. One delimiter opens the
-stream and one follows each picture at once, so that clients need not wait for the next picture to know
+stream and one follows each image at once, so that clients need not wait for the next image to know
 that this one is whole.
 """
 
@@ -17,10 +17,10 @@ _CLOSING = f"\r\n--{BOUNDARY}\r\n".encode()
 
 
 def part_bytes(part: Part, *, timing: bool = False) -> bytes:
-    """Returns one picture as it goes down a stream.
+    """Returns one image as it goes down a stream.
 
     Args:
-        part: the picture.
+        part: the image.
         timing: tell in headers of the part where its time went: `X-Frame`, the frame's number;
             `X-Captured` and `X-Published`, monotonic seconds of the server's machine; and for each
             stage that ran `X-Stage-NAME`, seconds.

@@ -1,6 +1,6 @@
-"""Tells viewers what their camera is doing while it gives no pictures: missing, stalled, paused.
+"""Tells viewers what their camera is doing while it gives no images: missing, stalled, paused.
 
-The notice is a picture like any other, so that every client that can show the stream shows it too.
+The notice is an image like any other, so that every client that can show the stream shows it too.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 
 from fer_jax.media import encoding
 from server.cameras.camera import Camera, CameraState
-from server.live import picture
+from server.live import rendering
 from server.live.broadcast import Broadcast, Part
 from server.live.detection_threads import DetectionThreads
 from server.settings import Settings
 
 _COUNTDOWN_S = 1.0
-# While it is in one of these, the last picture stays behind the notice.
-_KEEPS_PICTURE = frozenset({"stalled", "reconnecting", "paused"})
+# While it is in one of these, the last image stays behind the notice.
+_KEEPS_IMAGE = frozenset({"stalled", "reconnecting", "paused"})
 
 
 class Notices:
-    """Publishes a camera's state among its pictures, while somebody watches and there is none."""
+    """Publishes a camera's state among its images, while somebody watches and there is none."""
 
     def __init__(
         self,
         camera: Camera,
-        pictures: Broadcast[Part],
+        images: Broadcast[Part],
         *,
         threads: DetectionThreads,
         settings: Settings,
@@ -40,12 +40,12 @@ class Notices:
 
         Args:
             camera: whose state is told.
-            pictures: where to publish.
+            images: where to publish.
             threads: draws.
-            settings: size of a camera that had no picture yet, JPEG quality.
-            behind: returns the last picture that viewers saw, uint8 [H, W, 3], if they still may.
+            settings: size of a camera that had no image yet, JPEG quality.
+            behind: returns the last image that viewers saw, uint8 [H, W, 3], if they still may.
         """
-        self._camera, self._pictures = camera, pictures
+        self._camera, self._images = camera, images
         self._pool, self._settings, self._behind = threads, settings, behind
         self._look = asyncio.Event()
         self._shown = ""
@@ -61,12 +61,12 @@ class Notices:
             while True:
                 self._look.clear()
                 text = notice_text(self._camera.state)
-                showing = text is not None and self._pictures.viewers > 0
+                showing = text is not None and self._images.viewers > 0
                 if text is not None and showing and self._is_news(text):
                     part = await self.part(text)
                     if notice_text(self._camera.state) is not None:
                         self._shown = text
-                        self._pictures.publish(part)
+                        self._images.publish(part)
                 try:
                     async with asyncio.timeout(_COUNTDOWN_S if showing else None):
                         await self._look.wait()
@@ -79,13 +79,13 @@ class Notices:
         """Returns a notice as a part of the stream; what is behind it may still be seen."""
         while True:
             state = self._camera.state
-            behind = self._behind() if state.status in _KEEPS_PICTURE else None
+            behind = self._behind() if state.status in _KEEPS_IMAGE else None
             part = await self._pool.run_aside(self._render, state, text, behind)
             if behind is None or self._behind() is behind:
                 return part
 
     def _render(self, state: CameraState, text: str, behind: np.ndarray | None) -> Part:
-        canvas = picture.notice(
+        canvas = rendering.notice(
             self._camera.name,
             text,
             width=state.width or self._settings.width,
@@ -104,7 +104,7 @@ class Notices:
         )
 
     def _is_news(self, text: str) -> bool:
-        latest = self._pictures.latest
+        latest = self._images.latest
         return text != self._shown or latest is None or latest.analysis is not None
 
     async def _watch_camera(self) -> None:
@@ -115,7 +115,7 @@ class Notices:
 
 
 def notice_text(state: CameraState) -> str | None:
-    """Returns what to say of a camera in this state, in one line; None while it has pictures."""
+    """Returns what to say of a camera in this state, in one line; None while it has images."""
     if state.status == "live":
         return None
     text = state.reason or state.status

@@ -19,7 +19,7 @@ export function adviceFor(camera, cameras, visitor) {
     return { text, offers: has("demo") ? [...offers, "demo"] : offers };
   }
   if (WAITING.includes(camera.status)) {
-    return { text: camera.reason || "The camera sends no pictures", offers: [] };
+    return { text: camera.reason || "The camera sends no images", offers: [] };
   }
   const real = cameras.some(({ kind }) => !["demo", "browser"].includes(kind));
   if (camera.kind === "demo" && !real) {
@@ -28,17 +28,17 @@ export function adviceFor(camera, cameras, visitor) {
   return { text: "", offers: [] };
 }
 
-/** What lies over the picture: { title, text, offer }, or null where the picture is to be seen. */
+/** What lies over the image: { title, text, offer }, or null where the image is to be seen. */
 export function coverFor(camera, visitor) {
   if (camera.controls.privacy === "no_picture") {
-    return { title: "No picture", text: "Results only: the server sends no picture of this camera." };
+    return { title: "No image", text: "Results only: the server sends no image of this camera." };
   }
   if (camera.kind !== "browser") return null;
   if (visitor.state === "asking") {
     return { title: "Your own camera", text: "Allow the camera when the browser asks." };
   }
   if (visitor.state === "off" && camera.status === "missing") {
-    const text = "Its pictures go to this server only, and are not kept.";
+    const text = "Its images go to this server only, and are not kept.";
     return { title: "Your own camera", text, offer: "visitor" };
   }
   return null;

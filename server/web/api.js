@@ -28,7 +28,7 @@ export async function control(camera, changes) {
   return response.json();
 }
 
-/** A fresh picture of a camera as a Blob. */
+/** A fresh image of a camera as a Blob. */
 export function getSnapshot(address) {
   return send(address).then((response) => response.blob());
 }
@@ -39,18 +39,18 @@ export async function getWhy(camera, track, expression) {
   const address = `/api/cameras/${encodeURIComponent(camera)}/why?${query}`;
   const response = await send(address, {}, COMPILING_MS);
   const evidence = response.headers.get("X-Evidence") !== "none";
-  return { picture: await response.blob(), evidence };
+  return { image: await response.blob(), evidence };
 }
 
-/** Scores one picture; resolves to its faces, with boxes in the picture's pixels. */
-export async function score(picture) {
-  const response = await send("/api/score", upload(picture));
+/** Scores one image; resolves to its faces, with boxes in the image's pixels. */
+export async function score(image) {
+  const response = await send("/api/score", upload(image));
   return (await response.json()).images[0];
 }
 
-/** The same picture with its faces marked, as a Blob. */
-export function annotate(picture) {
-  return send("/api/score?annotate=1", upload(picture)).then((response) => response.blob());
+/** The same image with its faces marked, as a Blob. */
+export function annotate(image) {
+  return send("/api/score?annotate=1", upload(image)).then((response) => response.blob());
 }
 
 /** Where a WebSocket of this server lives. */
@@ -58,11 +58,11 @@ export function socketAddress(path) {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
 }
 
-function upload(picture) {
+function upload(image) {
   return {
     method: "POST",
-    headers: { "Content-Type": picture.type || "application/octet-stream" },
-    body: picture,
+    headers: { "Content-Type": image.type || "application/octet-stream" },
+    body: image,
   };
 }
 

@@ -3,7 +3,7 @@
 import { Controls } from "./controls.js";
 import { Feed } from "./feed.js";
 import { Photos } from "./photos.js";
-import { Picture } from "./picture.js";
+import { StreamView } from "./stream_view.js";
 import { Notice, StatusLine, Toast, Veil } from "./status.js";
 import { Switcher } from "./switcher.js";
 import { Visitor } from "./visitor.js";
@@ -11,7 +11,7 @@ import { Visitor } from "./visitor.js";
 /** The element of an id. */
 export const $ = (id) => document.getElementById(id);
 
-export const picture = new Picture($("pictures"));
+export const streamView = new StreamView($("images"));
 export const feed = new Feed();
 export const switcher = new Switcher($("switcher"));
 export const visitor = new Visitor();

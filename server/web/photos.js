@@ -19,11 +19,11 @@ export class Photos {
       this.show([...input.files]);
       input.value = "";
     });
-    addEventListener("paste", (event) => this.show(pictures(event.clipboardData)));
+    addEventListener("paste", (event) => this.show(images(event.clipboardData)));
     this.#takeDrops();
   }
 
-  /** Scores pictures and shows them, the newest first. */
+  /** Scores images and shows them, the newest first. */
   async show(files) {
     if (!files.length) return;
     const taken = files.slice(0, MOST_AT_ONCE);
@@ -47,7 +47,7 @@ export class Photos {
       if (!hasFiles(event)) return;
       event.preventDefault();
       shown(-depth);
-      this.show(pictures(event.dataTransfer));
+      this.show(images(event.dataTransfer));
     });
   }
 }
@@ -57,7 +57,7 @@ class Photo {
     this.file = file;
     this.looks = looks;
     this.element = make("article", "photo");
-    this.canvas = make("canvas", "photo-picture");
+    this.canvas = make("canvas", "photo-image");
     this.canvas.setAttribute("role", "img");
     this.about = make("div", "photo-about");
     this.summary = make("p", "photo-summary", "Scoring\u2026");
@@ -126,8 +126,8 @@ function hasFiles(event) {
   return [...(event.dataTransfer?.types ?? [])].includes("Files");
 }
 
-/** The pictures among what was dropped or pasted; files of unknown type are left to the server's judgement. */
-function pictures(transfer) {
+/** The images among what was dropped or pasted; files of unknown type are left to the server's judgement. */
+function images(transfer) {
   const files = [...(transfer?.files ?? [])];
   return files.filter(({ type }) => !type || type.startsWith("image/"));
 }

@@ -1,4 +1,4 @@
-// What the visitor is told: the quiet status line, the notice below the picture, the veil over it, toasts.
+// What the visitor is told: the quiet status line, the notice below the image, the veil over it, toasts.
 
 import { sentence } from "./api.js";
 import { make } from "./looks.js";
@@ -59,7 +59,7 @@ export class StatusLine {
     this.figures.replaceChildren(
       figure(`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`, "Frames a second from the camera"),
       figure(`${Math.round(this.latency)} ms`, "Latency: from capture until the result was sent"),
-      figure(`${width}\u2009\u00d7\u2009${height}`, "Size of the picture in pixels"),
+      figure(`${width}\u2009\u00d7\u2009${height}`, "Size of the image in pixels"),
       figure(`${viewers} ${viewers === 1 ? "viewer" : "viewers"}`, "Who watches this camera now"),
     );
     this.#times(message.stages);
@@ -74,7 +74,7 @@ export class StatusLine {
   }
 }
 
-/** The line below the picture that says what is up and offers what to do; empty when all is well. */
+/** The line below the image that says what is up and offers what to do; empty when all is well. */
 export class Notice {
   constructor(element) {
     this.element = element;
@@ -97,7 +97,7 @@ export class Notice {
   }
 }
 
-/** A sheet over the picture for when there is none to show. */
+/** A sheet over the image for when there is none to show. */
 export class Veil {
   constructor({ veil, title, text, action }) {
     Object.assign(this, { veil, title, text, button: action });
@@ -105,7 +105,7 @@ export class Veil {
     action.addEventListener("click", () => this.act?.());
   }
 
-  /** Covers the picture. */
+  /** Covers the image. */
   show(title, text = "", { label = "", act = null } = {}) {
     this.title.textContent = title;
     this.text.textContent = text;

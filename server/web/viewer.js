@@ -6,7 +6,7 @@ import { Cards } from "./cards.js";
 import { offerFullscreen } from "./controls.js";
 import { Looks } from "./looks.js";
 import {
-  $, controls, feed, makePhotos, notice, picture, statusLine, switcher, toast, veil, visitor,
+  $, controls, feed, makePhotos, notice, statusLine, streamView, switcher, toast, veil, visitor,
 } from "./parts.js";
 import { fileName, Recorder, save } from "./recorder.js";
 import { isDark, onTheme, switchTheme } from "./theme.js";
@@ -72,7 +72,7 @@ function watch(name) {
   cards.clear();
   timeline.clear();
   statusLine.clear();
-  picture.show(null);
+  streamView.show(null);
   coverSoon();
   feed.follow(name);
   show();
@@ -87,20 +87,20 @@ function show() {
   document.title = `${camera.name} \u2013 fer_jax live`;
   controls.show(camera);
   cards.follow(camera);
-  showPicture(camera);
+  showImage(camera);
   statusLine.camera(camera, { lost });
   if (lost) return;
   const { text, offers, calm } = adviceFor(camera, cameras, visitor);
   notice.say(text, { actions: offers.map(action), calm });
   const cover = coverFor(camera, visitor);
   if (cover) coverNow(cover.title, cover.text, cover.offer);
-  else if (picture.image) uncover();
+  else if (streamView.image) uncover();
 }
 
-function showPicture(camera) {
+function showImage(camera) {
   const wanted = camera.controls.privacy !== "no_picture" && !hiddenForLong;
-  if (!wanted) picture.show(null);
-  else if (!picture.address) picture.show(camera.stream, { alt: `Live picture of ${camera.name}` });
+  if (!wanted) streamView.show(null);
+  else if (!streamView.address) streamView.show(camera.stream, { alt: `Live image of ${camera.name}` });
 }
 
 function wireButtons() {
@@ -116,8 +116,8 @@ function wireButtons() {
   controls.addEventListener("changed", ({ detail }) => replace(detail));
   controls.addEventListener("refused", ({ detail }) => toast.say(detail));
   visitor.addEventListener("changed", showVisitor);
-  picture.addEventListener("shown", () => {
-    document.documentElement.style.setProperty("--aspect", picture.aspect.toFixed(4));
+  streamView.addEventListener("shown", () => {
+    document.documentElement.style.setProperty("--aspect", streamView.aspect.toFixed(4));
     show();
   });
 }
@@ -127,7 +127,7 @@ function wireFeed() {
     if (!lost) return;
     lost = false;
     lastNumber = 0; // a server that was started again counts from 1
-    picture.reopen("back", watched().stream);
+    streamView.reopen("back", watched().stream);
     toast.say("Connected again.");
     show();
   });
@@ -141,7 +141,7 @@ function wireFeed() {
   feed.addEventListener("analysis", ({ detail }) => {
     if (detail.camera !== current || detail.number === lastNumber) return;
     lastNumber = detail.number;
-    picture.noteResult();
+    streamView.noteResult();
     cards.show(detail.faces);
     timeline.add(detail.faces);
     recorder.add(detail);
@@ -243,7 +243,7 @@ function action(offer) {
   return ["Try now", () => feed.retry()];
 }
 
-/** Covers the picture in a moment, unless there is something to show by then. */
+/** Covers the image in a moment, unless there is something to show by then. */
 function coverSoon() {
   clearTimeout(patience);
   patience = setTimeout(() => veil.show("Connecting\u2026"), PATIENCE_MS);

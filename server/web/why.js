@@ -26,12 +26,12 @@ export class Why {
     if (this.camera !== name || this.labelled !== expression) this.#close();
     this.camera = name;
     this.labelled = expression;
-    this.frame.classList.toggle("mirrored", controls.mirror); // as in the picture beside it
+    this.frame.classList.toggle("mirrored", controls.mirror); // as in the image beside it
     this.button.setAttribute("aria-label", `Why? Face #${this.track}, ${expression}`);
     this.element.hidden = false;
   }
 
-  /** Takes the offer back, and the picture with it. */
+  /** Takes the offer back, and the image with it. */
   withdraw() {
     this.#close();
     this.element.hidden = true;
@@ -41,7 +41,7 @@ export class Why {
     this.panel = make("div", "why-panel");
     this.panel.id = `why-${this.track}`;
     this.button.setAttribute("aria-controls", this.panel.id);
-    this.frame = make("div", "why-picture");
+    this.frame = make("div", "why-image");
     this.text = make("p", "why-text");
     this.text.setAttribute("role", "status");
     this.select = make("select", "");
@@ -77,7 +77,7 @@ export class Why {
     try {
       const answer = await getWhy(this.camera, this.track, expression);
       if (question !== this.asked) return;
-      this.#show(answer.picture, expression);
+      this.#show(answer.image, expression);
       this.text.replaceChildren(...sayingOf(expression, answer.evidence));
     } catch (error) {
       if (question !== this.asked) return;
@@ -91,16 +91,16 @@ export class Why {
     this.panel.setAttribute("aria-busy", String(busy));
   }
 
-  #show(picture, expression) {
+  #show(image, expression) {
     if (this.address) URL.revokeObjectURL(this.address);
-    this.address = picture && URL.createObjectURL(picture);
+    this.address = image && URL.createObjectURL(image);
     this.frame.replaceChildren();
-    this.frame.hidden = !picture;
-    if (!picture) return;
-    const image = make("img", "");
-    image.alt = `Face #${this.track}; warm where the network saw ${expression}`;
-    image.src = this.address;
-    this.frame.append(image);
+    this.frame.hidden = !image;
+    if (!image) return;
+    const img = make("img", "");
+    img.alt = `Face #${this.track}; warm where the network saw ${expression}`;
+    img.src = this.address;
+    this.frame.append(img);
   }
 
   #fold(folded) {

@@ -18,7 +18,7 @@ _CSV_LABELS = {index: label for label, index in enumerate(FER2013_TO_INDEX)}
 
 
 def face(seed: int, *, size: int = 48, channels: int = 0) -> np.ndarray:
-    """A smooth picture of its own, uint8 [size, size] or [size, size, channels]."""
+    """A smooth image of its own, uint8 [size, size] or [size, size, channels]."""
     shape = (size, size, channels) if channels else (size, size)
     noise = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), size / 24)
@@ -30,8 +30,8 @@ def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
     return data.tobytes()
 
 
-def picture_files(names: Iterable[str]) -> dict[str, bytes]:
-    """name -> bytes of a picture, each different, encoded as the name's suffix says."""
+def image_files(names: Iterable[str]) -> dict[str, bytes]:
+    """name -> bytes of an image, each different, encoded as the name's suffix says."""
     return {name: encoded(face(i), Path(name).suffix) for i, name in enumerate(sorted(names))}
 
 

@@ -24,14 +24,14 @@ PIXEL = SIDE // FACE_SIZE
 
 
 def scenery(seed: int, *, layout: int | None = None) -> np.ndarray:
-    """A picture with structure at all scales; those of one `layout` share the coarse half of it."""
+    """An image with structure at all scales; those of one `layout` share the coarse half of it."""
     rng = np.random.default_rng(seed)
     coarse_rng = rng if layout is None else np.random.default_rng(layout)
-    picture = np.zeros((FACE_SIZE, FACE_SIZE))
+    canvas = np.zeros((FACE_SIZE, FACE_SIZE))
     for blur, source in ((1, rng), (2, rng), (6, coarse_rng), (12, coarse_rng)):
-        layer = cv2.GaussianBlur(source.normal(size=picture.shape), (0, 0), blur)
-        picture += layer / layer.std() * np.sqrt(blur)
-    return np.clip(128 + 15 * picture, 0, 255).astype(np.uint8)
+        layer = cv2.GaussianBlur(source.normal(size=canvas.shape), (0, 0), blur)
+        canvas += layer / layer.std() * np.sqrt(blur)
+    return np.clip(128 + 15 * canvas, 0, 255).astype(np.uint8)
 
 
 def photograph(*, left: int = LEFT, top: int = TOP, side: int = SIDE) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_identical_pixels_are_grouped_and_told_apart_by_split_and_label() -> Non
     ]
 
 
-def test_pictures_that_show_nothing_are_listed_with_the_reason() -> None:
+def test_images_that_show_nothing_are_listed_with_the_reason() -> None:
     almost_flat = np.full((48, 48), 90, np.uint8)
     almost_flat[::2] = 91
     sign = np.full((48, 48), 255, np.uint8)

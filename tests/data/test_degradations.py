@@ -45,7 +45,7 @@ def test_a_shadow_falls_on_one_half_only():
     assert (shadowed(grey, angle=np.pi, light=0.25)[:, 30:] == 50).all()
 
 
-def test_blur_and_small_pictures_lose_detail_but_keep_the_light():
+def test_blur_and_small_images_lose_detail_but_keep_the_light():
     noise = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     for less in (blurred(noise, 1.5), shrunk(noise, 20)):
         assert less.std() < 0.7 * noise.std()

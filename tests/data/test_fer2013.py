@@ -47,7 +47,7 @@ def sums(loaded: LoadedFaces) -> dict[str, int]:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Three faces an expression in train and validation."""
-    files = make.picture_files(make.folder_names(per_class=3))
+    files = make.image_files(make.folder_names(per_class=3))
     return make.write_files(tmp_path / "data", files)
 
 
@@ -72,23 +72,23 @@ def test_loaded_faces_are_the_faces_of_the_source_in_their_order(
 def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = load_faces(data, cache_dir=cache)
-    picture = data / "train" / "happy" / "0.png"
-    before = picture.stat()
-    whole = picture.read_bytes()
-    picture.write_bytes(bytes(len(whole)))  # no picture any more, but the same size and time
-    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    path = data / "train" / "happy" / "0.png"
+    before = path.stat()
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)))  # no image any more, but the same size and time
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert sums(load_faces(data, cache_dir=cache)) == sums(first)
-    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     with pytest.raises(DataError, match=r"happy/0\.png: the file holds nothing but zeros"):
         load_faces(data, cache_dir=cache)
 
 
 def test_left_out_faces_are_still_told_by_the_cache(data: Path, tmp_path: Path) -> None:
-    (data / "train" / "sad" / "1.png").write_bytes(b"not a picture")
+    (data / "train" / "sad" / "1.png").write_bytes(b"not an image")
     for _ in range(2):
         loaded = load_faces(data, on_error="skip", cache_dir=tmp_path / "cache")
         assert [skipped.name for skipped in loaded.skipped] == ["train/sad/1.png"]
-        assert "not a picture" in loaded.skipped[0].reason
+        assert "not an image" in loaded.skipped[0].reason
         assert len(loaded.splits["train"]) == 20
     with pytest.raises(DataError, match=r"train/sad/1\.png"):
         load_faces(data, cache_dir=tmp_path / "cache")
@@ -110,7 +110,7 @@ def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
 
 
 def test_a_folder_may_hold_only_the_split_asked_for(tmp_path: Path) -> None:
-    files = make.picture_files(make.folder_names(("test",)))
+    files = make.image_files(make.folder_names(("test",)))
     data = make.write_files(tmp_path / "data", files)
     loaded = load_faces(data, splits=["test"], cache_dir=tmp_path / "cache")
     assert {split: len(faces) for split, faces in loaded.splits.items()} == {"test": 7}

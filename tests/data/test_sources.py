@@ -28,7 +28,7 @@ def labels(reading: Reading, split: str) -> list[int]:
 
 
 def test_usage_prefixes_decide_the_split_in_the_mixed_test_folder(tmp_path: Path) -> None:
-    make.write_files(tmp_path, make.picture_files(MIXED))
+    make.write_files(tmp_path, make.image_files(MIXED))
     source = find_source(tmp_path)
     reading = source.read()
     assert (source.form, reading.kind) == ("folders", "fer2013")
@@ -53,13 +53,13 @@ def test_usage_prefixes_decide_the_split_in_the_mixed_test_folder(tmp_path: Path
 def test_split_and_class_folders_are_known_by_their_usual_spellings(
     tmp_path: Path, folder: str, split: str
 ) -> None:
-    files = make.picture_files([f"{folder}/Anger/a.png", f"{folder}/surprised/b.bmp"])
+    files = make.image_files([f"{folder}/Anger/a.png", f"{folder}/surprised/b.bmp"])
     reading = find_source(make.write_files(tmp_path, files)).read()
     assert list(reading.records) == [split]
     assert labels(reading, split) == [index_of("angry"), index_of("surprise")]
 
 
-def test_any_folder_of_colour_pictures_becomes_grey_faces_of_our_size(tmp_path: Path) -> None:
+def test_any_folder_of_colour_images_becomes_grey_faces_of_our_size(tmp_path: Path) -> None:
     colour = make.face(1, size=120, channels=3)
     transparent = make.face(2, size=30, channels=4)
     files = {
@@ -76,14 +76,14 @@ def test_any_folder_of_colour_pictures_becomes_grey_faces_of_our_size(tmp_path: 
 
 
 def test_faces_one_folder_down_are_found_beside_unrelated_folders(tmp_path: Path) -> None:
-    files = make.picture_files([f"fer2013/{name}" for name in MIXED])
+    files = make.image_files([f"fer2013/{name}" for name in MIXED])
     files |= {"photos/album/x.jpg": b"not a face", "notes.txt": b"", "results.csv": b"a,b\n1,2\n"}
     reading = find_source(make.write_files(tmp_path, files)).read()
     assert make.names(reading)["validation"] == ["test/happy/PublicTest_3.jpg"]
 
 
 def test_a_split_folder_can_be_named_itself(tmp_path: Path) -> None:
-    make.write_files(tmp_path, make.picture_files(make.folder_names(("train", "test"))))
+    make.write_files(tmp_path, make.image_files(make.folder_names(("train", "test"))))
     reading = find_source(tmp_path / "test").read()
     assert list(reading.records) == ["test"]
     assert make.names(reading)["test"][0] == "test/angry/0.png"
@@ -91,7 +91,7 @@ def test_a_split_folder_can_be_named_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"])
 def test_archives_give_what_the_open_folder_gives(tmp_path: Path, file: str) -> None:
-    files = make.picture_files([f"fer2013/{name}" for name in MIXED])
+    files = make.image_files([f"fer2013/{name}" for name in MIXED])
     opened = find_source(make.write_files(tmp_path / "open", files)).read()
     junk = {
         "__MACOSX/fer2013/train/happy/._Training_1.jpg": b"x",
@@ -140,7 +140,7 @@ def test_a_packed_csv_is_read_with_the_votes_packed_beside_it(tmp_path: Path, fi
 
 
 def test_an_unknown_class_folder_is_named_with_the_nearest_expression(tmp_path: Path) -> None:
-    make.write_files(tmp_path, make.picture_files(["train/happy/a.png", "train/suprise/b.png"]))
+    make.write_files(tmp_path, make.image_files(["train/happy/a.png", "train/suprise/b.png"]))
     source = find_source(tmp_path)
     with pytest.raises(DataError, match=r"'suprise' names no expression, did you mean 'surprise'"):
         source.read()
@@ -162,19 +162,19 @@ def test_paths_without_faces_say_which_layouts_are_accepted(tmp_path: Path) -> N
 
 
 def test_a_folder_whose_every_face_is_bad_is_an_error_even_when_skipping(tmp_path: Path) -> None:
-    make.write_files(tmp_path, {"train/happy/a.jpg": b"not a picture"})
+    make.write_files(tmp_path, {"train/happy/a.jpg": b"not an image"})
     with pytest.raises(NoFacesError, match="1 were left out"):
         find_source(tmp_path).read("skip")
 
 
 def test_two_equal_data_sets_are_never_chosen_between_in_silence(tmp_path: Path) -> None:
-    files = make.picture_files(["one/train/happy/a.png", "two/train/happy/a.png"])
+    files = make.image_files(["one/train/happy/a.png", "two/train/happy/a.png"])
     with pytest.raises(DataError, match=r"several data sets \(one, two\); name one"):
         find_source(make.write_files(tmp_path, files))
 
 
 def test_a_damaged_or_encrypted_archive_is_named(tmp_path: Path) -> None:
-    files = make.picture_files(MIXED)
+    files = make.image_files(MIXED)
     whole = make.write_tar(tmp_path / "a.tar.xz", files).read_bytes()
     (tmp_path / "a.tar.xz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"a\.tar\.xz: the archive is damaged or cut short"):
@@ -207,7 +207,7 @@ def test_an_archive_that_unpacks_without_end_is_stopped(
 
 
 def test_the_fingerprint_follows_the_faces_and_nothing_else(tmp_path: Path) -> None:
-    make.write_files(tmp_path, make.picture_files(MIXED))
+    make.write_files(tmp_path, make.image_files(MIXED))
     before = find_source(tmp_path).fingerprint
     (tmp_path / "notes.txt").write_text("unrelated")
     assert find_source(tmp_path).fingerprint == before
@@ -220,8 +220,8 @@ def test_the_fingerprint_follows_the_faces_and_nothing_else(tmp_path: Path) -> N
     assert find_source(tmp_path).fingerprint not in (before, touched)
 
 
-def test_a_link_to_a_picture_that_is_gone_is_not_overlooked(tmp_path: Path) -> None:
-    make.write_files(tmp_path, make.picture_files(["train/happy/a.png"]))
+def test_a_link_to_an_image_that_is_gone_is_not_overlooked(tmp_path: Path) -> None:
+    make.write_files(tmp_path, make.image_files(["train/happy/a.png"]))
     (tmp_path / "train/happy/b.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"happy/b\.png: the file can not be read \(No such file"):
         find_source(tmp_path).read()

@@ -1,4 +1,4 @@
-"""Real pictures and videos for the tests of `fer_jax.faces`."""
+"""Real images and videos for the tests of `fer_jax.faces`."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def photo() -> np.ndarray:
 
 
 def shared_media(name: str) -> Path:
-    """A picture or clip of the shared folder; skips the test where there is none."""
+    """An image or clip of the shared folder; skips the test where there is none."""
     return shared_file(f"media/{name}")
 
 
 def frames(count: int) -> list[np.ndarray]:
     """Different frames: a white bar that moves down on a blue left and a green right half, RGB."""
-    pictures = []
+    images = []
     for k in range(count):
-        picture = np.zeros((96, 128, 3), np.uint8)
-        picture[:, :64, 2] = 200
-        picture[:, 64:, 1] = 200
-        picture[4 * k : 4 * k + 8] = 255
-        pictures.append(picture)
-    return pictures
+        frame = np.zeros((96, 128, 3), np.uint8)
+        frame[:, :64, 2] = 200
+        frame[:, 64:, 1] = 200
+        frame[4 * k : 4 * k + 8] = 255
+        images.append(frame)
+    return images
 
 
 def bar_of(image: np.ndarray) -> int:
@@ -47,15 +47,15 @@ def bar_of(image: np.ndarray) -> int:
     return round((int(np.argmax(rows)) + (int(rows.sum()) - 8) / 2) / 4)
 
 
-def write_video(path: Path, pictures: Sequence[np.ndarray], *, codec: str, fps: float) -> Path:
+def write_video(path: Path, images: Sequence[np.ndarray], *, codec: str, fps: float) -> Path:
     """Writes RGB frames; the container is that of the path's ending."""
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     writer = cv2.VideoWriter(
         str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*codec), fps, (width, height)
     )
     assert writer.isOpened()
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for frame in images:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 

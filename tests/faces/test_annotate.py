@@ -17,7 +17,7 @@ def plain(level: int, *, width: int = 640, height: int = 480) -> np.ndarray:
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_box_and_label_stand_out_from_dark_and_light_pictures(level):
+def test_box_and_label_stand_out_from_dark_and_light_images(level):
     image = plain(level)
     drawn = annotate(image, [FaceLabel((200, 200, 120, 160), HAPPY)], charts=False)
     assert (image == level).all()
@@ -66,13 +66,13 @@ labels = st.builds(
 
 @given(st.integers(1, 700), st.integers(1, 500), st.lists(labels, max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_any_box_in_any_picture_can_be_drawn(width, height, faces):
+def test_any_box_in_any_image_can_be_drawn(width, height, faces):
     drawn = annotate(plain(200, width=width, height=height), faces)
     assert drawn.shape == (height, width, 3)
     assert drawn.dtype == np.uint8
 
 
-def test_text_grows_with_the_picture():
+def test_text_grows_with_the_image():
     heights = []
     for scale in (1, 6):
         image = plain(0, width=320 * scale, height=240 * scale)

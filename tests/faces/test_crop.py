@@ -34,7 +34,7 @@ SIDES = st.floats(0, 3000)
 
 
 def _moved(face: Detection, matrix: np.ndarray) -> Detection:
-    """What a detector sees of a picture turned, scaled and moved by float [2, 3]."""
+    """What a detector sees of an image turned, scaled and moved by float [2, 3]."""
     assert face.landmarks is not None
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     x, y = matrix @ [face.x + face.width / 2, face.y + face.height / 2, 1]
@@ -57,10 +57,10 @@ def test_the_way_to_the_crop_and_back_ends_where_it_began(
 ) -> None:
     square = Square(x, y, side, roll)
     points = np.random.default_rng(0).uniform(-1, 2, (20, 2))
-    np.testing.assert_allclose(square.to_crop(square.to_picture(points)), points, atol=1e-6)
+    np.testing.assert_allclose(square.to_crop(square.to_image(points)), points, atol=1e-6)
 
 
-def test_the_eyes_lie_level_where_they_lie_in_a_training_picture() -> None:
+def test_the_eyes_lie_level_where_they_lie_in_a_training_image() -> None:
     turned = cv2.getRotationMatrix2D((256, 300), 25, 1.0)
     square = square_of(_moved(FACE, turned))
     landmarks = _moved(FACE, turned).landmarks
@@ -72,7 +72,7 @@ def test_the_eyes_lie_level_where_they_lie_in_a_training_picture() -> None:
 
 @given(angle=ANGLES, scale=st.floats(0.5, 1.6), dx=st.floats(-40, 40), dy=st.floats(-40, 40))
 @settings(deadline=None, max_examples=40)
-def test_a_crop_is_the_same_however_the_picture_is_turned_scaled_and_moved(
+def test_a_crop_is_the_same_however_the_image_is_turned_scaled_and_moved(
     angle: float, scale: float, dx: float, dy: float
 ) -> None:
     matrix = cv2.getRotationMatrix2D((256, 300), math.degrees(angle), scale)
@@ -80,12 +80,12 @@ def test_a_crop_is_the_same_however_the_picture_is_turned_scaled_and_moved(
     # Pixel (0, 0) covers 0 to 1 in our coordinates and lies at 0 in OpenCV's.
     shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     opencv = (np.linalg.inv(shift) @ np.vstack([matrix, [0, 0, 1]]) @ shift)[:2]
-    picture = cv2.warpAffine(
+    canvas = cv2.warpAffine(
         photo(), opencv, (512, 600), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
     straight = crop_face(photo(), FACE, size=48).astype(float)
-    again = crop_face(picture, _moved(FACE, matrix), size=48).astype(float)
-    middle = (slice(12, 36), slice(12, 36))  # where neither picture's border can reach
+    again = crop_face(canvas, _moved(FACE, matrix), size=48).astype(float)
+    middle = (slice(12, 36), slice(12, 36))  # where neither image's border can reach
     assert np.abs(straight - again)[middle].mean() < 7
 
 
@@ -98,7 +98,7 @@ def test_a_crop_is_the_same_however_the_picture_is_turned_scaled_and_moved(
     align=st.sampled_from(["landmarks", "box"]),
 )
 @settings(deadline=None)
-def test_any_box_in_or_out_of_any_picture_gives_a_crop_of_the_right_shape(
+def test_any_box_in_or_out_of_any_image_gives_a_crop_of_the_right_shape(
     shape: tuple[int, int],
     colour: bool,
     box: tuple[float, float, float, float],
@@ -153,9 +153,9 @@ def test_a_crop_that_was_always_grey_is_the_grey_one_of_the_crop(
     scale: float, align: Align
 ) -> None:
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
-    picture = cv2.warpAffine(photo(), matrix, (512, 600), flags=cv2.INTER_AREA)
+    canvas = cv2.warpAffine(photo(), matrix, (512, 600), flags=cv2.INTER_AREA)
     face = _moved(FACE, matrix)
-    found, expected = grey_crop(picture, face, align=align), crop_face(picture, face, align=align)
+    found, expected = grey_crop(canvas, face, align=align), crop_face(canvas, face, align=align)
     difference = np.abs(found.astype(float) - grey_face(expected))
     assert found.shape == (FACE_SIZE, FACE_SIZE)
     assert found.std() > 20
@@ -176,8 +176,8 @@ def test_what_the_measuring_command_finds_in_our_crops_is_what_they_were_cut_by(
         matrix = np.array(
             [[scale, 0, generator.uniform(0, 20)], [0, scale, generator.uniform(0, 20)]]
         )
-        picture = cv2.warpAffine(photo(), matrix, (512, 600), borderMode=cv2.BORDER_REPLICATE)
-        crop = grey_face(crop_face(picture, _moved(FACE, matrix)))
+        canvas = cv2.warpAffine(photo(), matrix, (512, 600), borderMode=cv2.BORDER_REPLICATE)
+        crop = grey_face(crop_face(canvas, _moved(FACE, matrix)))
         crops.append(crop[:, ::-1] if k % 2 else crop)
     faces = Faces(np.stack(crops), np.arange(60, dtype=np.int32) % 7, ("",) * 60)
     report = measure(faces)
@@ -188,7 +188,7 @@ def test_what_the_measuring_command_finds_in_our_crops_is_what_they_were_cut_by(
     assert middle["box_side"] == pytest.approx(BOX_SIDE, rel=0.1)
 
 
-def test_pictures_in_which_no_face_is_found_can_not_be_measured() -> None:
+def test_images_in_which_no_face_is_found_can_not_be_measured() -> None:
     blank = Faces(np.zeros((9, 48, 48), np.uint8), np.zeros(9, np.int32), ("",) * 9)
-    with pytest.raises(FerError, match="found in 0 of 9 pictures"):
+    with pytest.raises(FerError, match="found in 0 of 9 images"):
         measure(blank)

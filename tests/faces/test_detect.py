@@ -50,7 +50,7 @@ def test_a_face_is_found_where_it_was_put_and_as_large() -> None:
     assert put.width == pytest.approx(whole.width / 2, rel=0.15)
 
 
-def test_a_tiny_face_in_a_large_picture_needs_the_full_size() -> None:
+def test_a_tiny_face_in_a_large_image_needs_the_full_size() -> None:
     scene = np.full((1000, 1900, 3), 90, np.uint8)
     scene[800:900, 1230:1315] = cv2.resize(photo(), (85, 100), interpolation=cv2.INTER_AREA)
     assert make_detector("yunet").detect(scene) == []
@@ -61,7 +61,7 @@ def test_a_tiny_face_in_a_large_picture_needs_the_full_size() -> None:
 
 @pytest.mark.parametrize("size", [640, "full"])
 @pytest.mark.parametrize("width", [900, 1200])
-def test_a_face_that_fills_a_large_picture_is_found_once_and_so_is_a_small_one_over_it(
+def test_a_face_that_fills_a_large_image_is_found_once_and_so_is_a_small_one_over_it(
     width: int, size: DetectSize
 ) -> None:
     close = photo()[130:310, 180:350]
@@ -74,7 +74,7 @@ def test_a_face_that_fills_a_large_picture_is_found_once_and_so_is_a_small_one_o
     assert heights[1] > width
 
 
-def test_a_small_picture_is_looked_at_enlarged_before_it_counts_as_empty() -> None:
+def test_a_small_image_is_looked_at_enlarged_before_it_counts_as_empty() -> None:
     scene = np.full((200, 300, 3), 90, np.uint8)
     scene[:72, 150:211] = cv2.resize(photo(), (61, 72), interpolation=cv2.INTER_AREA)
     face = _the_one(make_detector("yunet").detect(scene))
@@ -85,15 +85,15 @@ def test_a_face_at_the_inner_border_of_a_tile_is_left_to_the_next_one() -> None:
     rows = np.zeros((2, 15), np.float32)
     rows[:, :4] = [[0, 40, 50, 60], [90, 40, 50, 60]]
     left, right = Tile(0, 0, 500, 400, 900, 400), Tile(400, 0, 900, 400, 900, 400)
-    kept = left.rows_in_picture(rows, (2.0, 2.0))
+    kept = left.rows_in_image(rows, (2.0, 2.0))
     np.testing.assert_array_equal(kept[:, :4], [[0, 80, 100, 120], [180, 80, 100, 120]])
-    kept = right.rows_in_picture(rows, (2.0, 2.0))
+    kept = right.rows_in_image(rows, (2.0, 2.0))
     np.testing.assert_array_equal(kept[:, :6], [[980, 80, 100, 120, 800, 0]])
 
 
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3000, 3), (90, 2000, 3), (900, 1, 3)])
-def test_a_picture_of_any_shape_without_a_face_is_no_accident(
+def test_an_image_of_any_shape_without_a_face_is_no_accident(
     name: str, shape: tuple[int, ...]
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -117,7 +117,7 @@ def test_without_a_cascade_in_opencv_haar_names_the_way_out(
         make_detector("haar")
 
 
-def test_none_takes_the_whole_picture_for_a_crop() -> None:
+def test_none_takes_the_whole_image_for_a_crop() -> None:
     face = _the_one(make_detector("none").detect(photo()))
     assert (face.x, face.y, face.width, face.height) == (0, 0, 512, 600)
     assert face.is_crop

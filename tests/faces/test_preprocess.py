@@ -23,14 +23,14 @@ def test_colour_is_weighed_as_in_bt_601():
     assert (red, green, blue) == (76, 150, 29)
 
 
-def test_a_grey_picture_stored_as_colour_gives_the_same_input():
+def test_a_grey_image_stored_as_colour_gives_the_same_input():
     face = np.random.default_rng(1).integers(0, 256, (60, 70), dtype=np.uint8)
     np.testing.assert_array_equal(
         grey_face(face), grey_face(cv2.cvtColor(face, cv2.COLOR_GRAY2RGB))
     )
 
 
-def test_what_is_no_picture_is_refused():
+def test_what_is_no_image_is_refused():
     with pytest.raises(ValueError, match="uint8"):
         grey_face(np.zeros((48, 48), np.float32))
     with pytest.raises(ValueError, match="got"):

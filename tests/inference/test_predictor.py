@@ -87,7 +87,7 @@ def test_flip_averages_a_face_with_its_mirror_image(predictor):
     assert not np.allclose(predictor(FACES).probabilities, expected, atol=1e-3)
 
 
-def test_pictures_of_any_size_and_colour_are_seen_as_grey_faces(predictor):
+def test_images_of_any_size_and_colour_are_seen_as_grey_faces(predictor):
     rng = np.random.default_rng(0)
     shapes = ((60, 50), (96, 97, 3), (30, 40, 4), (48, 48, 1), (48, 48))
     images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
@@ -103,8 +103,8 @@ def test_pictures_of_any_size_and_colour_are_seen_as_grey_faces(predictor):
     ("images", "error", "message"),
     [
         (FACES / 255, ValueError, r"must be uint8.*float64 \(12, 48, 48\)"),
-        (FACES[0], ValueError, r"\[N, H, W\].*\(48, 48\); pass one picture as \[picture\]"),
-        (np.zeros((90, 90, 3), np.uint8), ValueError, r"pass one picture as \[picture\]"),
+        (FACES[0], ValueError, r"\[N, H, W\].*\(48, 48\); pass one image as \[image\]"),
+        (np.zeros((90, 90, 3), np.uint8), ValueError, r"pass one image as \[image\]"),
         (np.zeros((2, 48, 48, 2), np.uint8), ValueError, r"images\[0\]: .*\(48, 48, 2\)"),
         ([FACES[0], FACES[1] * 1.0], ValueError, r"images\[1\]: .*float64"),
         ([FACES[0], np.zeros((0, 48), np.uint8)], ValueError, r"images\[1\]: .*\(0, 48\)"),

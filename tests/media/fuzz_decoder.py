@@ -1,8 +1,8 @@
-"""Looks for bytes that kill a picture decoder: `python -m tests.media.fuzz_decoder [SECONDS [SEED]]`.
+"""Looks for bytes that kill an image decoder: `python -m tests.media.fuzz_decoder [SECONDS [SEED]]`.
 
-Whole pictures of every format are damaged at random, from a fixed seed, and given to a `Decoder`. Each
+Whole images of every format are damaged at random, from a fixed seed, and given to a `Decoder`. Each
 must become an image or a refusal in time. A decoder that dies is contained, but it means that bytes were
-let through which should not be, so the picture is kept in a file and the exit code is 1.
+let through which should not be, so the image is kept in a file and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_header import BadImageError, DecoderFailedError
-from tests.media import hostile_pictures as hostile
+from tests.media import hostile_images as hostile
 
 SEED = 20260101
 _SIDE = 40
@@ -28,7 +28,7 @@ _MOST_CHANGES = 12
 
 
 def samples() -> Sequence[bytes]:
-    """Whole pictures, small, of every format and of the kinds that decoders treat apart."""
+    """Whole images, small, of every format and of the kinds that decoders treat apart."""
     noise = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     rgb = Image.fromarray(noise)
     turned = Image.Exif()
@@ -84,7 +84,7 @@ def damaged(data: bytes, other: bytes, generator: np.random.Generator) -> bytes:
 
 
 def fuzz(seconds: float, seed: int = SEED) -> list[str]:
-    """Damages pictures for some time; returns a line for each death of a decoder."""
+    """Damages images for some time; returns a line for each death of a decoder."""
     seeds, deaths, count, images, refusals = samples(), [], 0, 0, 0
     until = time.monotonic() + seconds
     with Decoder(max_pixels=1_000_000) as decoder:
@@ -102,7 +102,7 @@ def fuzz(seconds: float, seed: int = SEED) -> list[str]:
             except BadImageError:
                 refusals += 1
             count += 1
-    print(f"{count} damaged pictures, {images} decoded, {refusals} refused, {len(deaths)} deaths")
+    print(f"{count} damaged images, {images} decoded, {refusals} refused, {len(deaths)} deaths")
     return deaths
 
 

@@ -22,7 +22,7 @@ from fer_jax.media.decoder_wire import receive_reply
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MediaError, decode_image
 from tests.faces.sample_media import PHOTO, photo
-from tests.media import hostile_pictures as hostile
+from tests.media import hostile_images as hostile
 from tests.shared_files import shared_file
 
 SMALL = Image.fromarray(photo()).resize((128, 150))
@@ -56,7 +56,7 @@ def test_a_process_decodes_as_this_one_does(decoder: Decoder, data: bytes, grey:
     )
 
 
-def test_pictures_of_any_size_follow_each_other(decoder: Decoder) -> None:
+def test_images_of_any_size_follow_each_other(decoder: Decoder) -> None:
     large = io.BytesIO()
     Image.fromarray(photo()).resize((4000, 4000)).save(large, "JPEG")
     for data, shape in ((large.getvalue(), (4000, 4000, 3)), (JPEG, (150, 128, 3))):
@@ -76,7 +76,7 @@ def test_a_file_is_read_by_its_name_and_refused_by_it(decoder: Decoder, tmp_path
 @pytest.mark.parametrize(
     "name", ["hostile/apng_grey.png", "hostile/apng_broken.png", "hostile/vp8l_without_chunk.webp"]
 )
-def test_pictures_that_killed_the_server_do_not_even_kill_a_decoder(
+def test_images_that_killed_the_server_do_not_even_kill_a_decoder(
     decoder: Decoder, name: str
 ) -> None:
     data = shared_file(f"cases/{name}").read_bytes()
@@ -96,7 +96,7 @@ def test_what_two_parsers_read_in_two_ways_is_refused(decoder: Decoder, data: by
         pixels(decoder, data)
 
 
-def test_of_an_animation_only_its_picture_reaches_the_decoder(decoder: Decoder) -> None:
+def test_of_an_animation_only_its_image_reaches_the_decoder(decoder: Decoder) -> None:
     for data in (
         hostile.animated_png(),
         hostile.with_frame_control_twice(hostile.animated_png()),
@@ -122,7 +122,7 @@ def test_more_pixels_than_allowed_are_refused(decoder: Decoder) -> None:
         pixels(decoder, hostile.huge_png())
 
 
-def test_a_picture_that_takes_too_long_costs_its_process_and_no_other_picture() -> None:
+def test_an_image_that_takes_too_long_costs_its_process_and_no_other_image() -> None:
     with Decoder() as decoder:
         pixels(decoder, JPEG)
         stopped = decoder.pid
@@ -138,7 +138,7 @@ def test_a_picture_that_takes_too_long_costs_its_process_and_no_other_picture() 
         assert decoder.pid != stopped
 
 
-def test_a_crash_is_told_and_the_next_picture_is_decoded() -> None:
+def test_a_crash_is_told_and_the_next_image_is_decoded() -> None:
     with Decoder() as decoder:
         pixels(decoder, JPEG)
         pid = decoder.pid
@@ -176,7 +176,7 @@ def test_an_image_outlives_its_decoder_unharmed() -> None:
     assert decoder.pid is None
 
 
-def test_a_process_that_can_not_start_is_no_fault_of_the_picture(
+def test_a_process_that_can_not_start_is_no_fault_of_the_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")

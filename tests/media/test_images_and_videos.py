@@ -22,21 +22,21 @@ from tests.faces.sample_media import (
     turned,
     write_video,
 )
-from tests.media.hostile_pictures import huge_png, many_scans
+from tests.media.hostile_images import huge_png, many_scans
 
-PICTURE = Image.fromarray(photo()).resize((128, 150))
-RGB = np.asarray(PICTURE)
+IMAGE = Image.fromarray(photo()).resize((128, 150))
+RGB = np.asarray(IMAGE)
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+def encoded(source: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    source.save(file, kind, **options)
     return file.getvalue()
 
 
 def cut_after_a_false_end() -> bytes:
     """A JPEG without its end, with the bytes of an end marker in a comment between two scans."""
-    data = encoded(PICTURE, "JPEG", progressive=True)
+    data = encoded(IMAGE, "JPEG", progressive=True)
     second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
     return data[:second] + b"\xff\xfe\0\4\xff\xd9" + data[second:-2]
 
@@ -51,46 +51,46 @@ def huge_jpeg() -> bytes:
     return b"\xff\xd8" + comment + frame + scan + b"\0\0"
 
 
-JPEG = encoded(PICTURE, "JPEG", quality=95)
-PNG = encoded(PICTURE, "PNG")
-OTHER = PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+JPEG = encoded(IMAGE, "JPEG", quality=95)
+PNG = encoded(IMAGE, "PNG")
+OTHER = IMAGE.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 QUARTER_TURN = Image.Exif()
 QUARTER_TURN[274] = 6
-SIXTEEN_BIT = Image.fromarray(np.asarray(PICTURE.convert("L")).astype(np.uint16) * 257)
+SIXTEEN_BIT = Image.fromarray(np.asarray(IMAGE.convert("L")).astype(np.uint16) * 257)
 
 
 @pytest.mark.parametrize(
     ("data", "grey"),
     [
         (JPEG, False),
-        (encoded(PICTURE, "JPEG", quality=95, progressive=True), False),
-        (encoded(PICTURE.convert("CMYK"), "JPEG", quality=95), False),
-        (encoded(PICTURE.convert("L"), "JPEG", quality=95), True),
+        (encoded(IMAGE, "JPEG", quality=95, progressive=True), False),
+        (encoded(IMAGE.convert("CMYK"), "JPEG", quality=95), False),
+        (encoded(IMAGE.convert("L"), "JPEG", quality=95), True),
         (PNG, False),
-        (encoded(PICTURE.convert("RGBA"), "PNG"), False),
-        (encoded(PICTURE.convert("LA"), "PNG"), True),
+        (encoded(IMAGE.convert("RGBA"), "PNG"), False),
+        (encoded(IMAGE.convert("LA"), "PNG"), True),
         (encoded(SIXTEEN_BIT, "PNG"), True),
-        (encoded(PICTURE.quantize(256), "PNG"), False),
-        (encoded(PICTURE.quantize(256), "GIF", save_all=True, append_images=[OTHER]), False),
-        (encoded(PICTURE, "WEBP", quality=95, save_all=True, append_images=[OTHER]), False),
-        (encoded(PICTURE, "WEBP", lossless=True), False),
-        (encoded(PICTURE, "BMP"), False),
-        (encoded(PICTURE, "TIFF", compression="tiff_lzw"), False),
+        (encoded(IMAGE.quantize(256), "PNG"), False),
+        (encoded(IMAGE.quantize(256), "GIF", save_all=True, append_images=[OTHER]), False),
+        (encoded(IMAGE, "WEBP", quality=95, save_all=True, append_images=[OTHER]), False),
+        (encoded(IMAGE, "WEBP", lossless=True), False),
+        (encoded(IMAGE, "BMP"), False),
+        (encoded(IMAGE, "TIFF", compression="tiff_lzw"), False),
         (encoded(SIXTEEN_BIT, "TIFF"), True),
-        (encoded(PICTURE.rotate(90, expand=True), "JPEG", quality=95, exif=QUARTER_TURN), False),
-        (encoded(PICTURE.rotate(90, expand=True), "PNG", exif=QUARTER_TURN), False),
-        (encoded(PICTURE.rotate(90, expand=True), "WEBP", lossless=True, exif=QUARTER_TURN), False),
+        (encoded(IMAGE.rotate(90, expand=True), "JPEG", quality=95, exif=QUARTER_TURN), False),
+        (encoded(IMAGE.rotate(90, expand=True), "PNG", exif=QUARTER_TURN), False),
+        (encoded(IMAGE.rotate(90, expand=True), "WEBP", lossless=True, exif=QUARTER_TURN), False),
         (JPEG + b"\0" * 20 + b"camera notes", False),
     ],
 )
-def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
+def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
     tmp_path: Path, data: bytes, grey: bool
 ) -> None:
-    path = tmp_path / "picture.jpg"  # the bytes tell the format, not the name
+    path = tmp_path / "image.jpg"  # the bytes tell the format, not the name
     path.write_bytes(data)
     image = read_image(path)
     assert (image.shape, image.dtype) == ((150, 128, 3), np.uint8)
-    expected = np.asarray(PICTURE.convert("L"))[..., None] if grey else RGB
+    expected = np.asarray(IMAGE.convert("L"))[..., None] if grey else RGB
     assert np.abs(image.astype(int) - expected).mean() < 5
 
 
@@ -99,25 +99,25 @@ def test_every_usual_picture_comes_back_upright_as_8_bit_rgb(
     [
         (b"", "the file is empty"),
         (b"\0" * 500, "nothing but zeros"),
-        (b"just some text", "not a picture"),
-        (b"BMW is a maker of cars and motorcycles", "not a picture"),
+        (b"just some text", "not an image"),
+        (b"BMW is a maker of cars and motorcycles", "not an image"),
         (JPEG[:-200], "cut short"),
         (JPEG[:300], "cut short"),
-        (encoded(PICTURE, "JPEG", progressive=True)[:-2], "cut short"),
+        (encoded(IMAGE, "JPEG", progressive=True)[:-2], "cut short"),
         (cut_after_a_false_end(), "cut short"),
-        (many_scans(encoded(PICTURE, "JPEG", progressive=True), 100), "more than 64 scans"),
+        (many_scans(encoded(IMAGE, "JPEG", progressive=True), 100), "more than 64 scans"),
         (PNG[:-6], "cut short"),
         (PNG[:900] + b"\1\2" + PNG[902:], "damaged"),
-        (encoded(PICTURE.quantize(256), "GIF")[:-300], "cut short"),
-        (encoded(PICTURE, "WEBP")[:-9], "cut short"),
-        (encoded(PICTURE, "BMP")[:-9], "cut short"),
-        (encoded(PICTURE, "TIFF")[:-400], "cut short|damaged"),
+        (encoded(IMAGE.quantize(256), "GIF")[:-300], "cut short"),
+        (encoded(IMAGE, "WEBP")[:-9], "cut short"),
+        (encoded(IMAGE, "BMP")[:-9], "cut short"),
+        (encoded(IMAGE, "TIFF")[:-400], "cut short|damaged"),
         (huge_jpeg(), "claims 60000 x 60000 pixels, more than 100 megapixels"),
         (huge_png(), "claims 40000 x 40000 pixels"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIC and AVIF pictures are not read"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIC and AVIF images are not read"),
     ],
 )
-def test_what_is_no_whole_picture_is_refused_with_a_reason(
+def test_what_is_no_whole_image_is_refused_with_a_reason(
     tmp_path: Path, data: bytes, reason: str
 ) -> None:
     path = tmp_path / "two\nlines.jpg"
@@ -201,7 +201,7 @@ def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> N
     assert [frame.index for frame in VideoReader(clip, fps=5)] == [0, 2, 4, *range(6, 12)]
 
 
-def test_a_video_that_was_filmed_turned_is_upright(tmp_path: Path) -> None:
+def test_a_video_that_was_videoed_turned_is_upright(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(3), codec="mp4v", fps=10)
     clip.write_bytes(turned(clip.read_bytes()))
     with VideoReader(clip) as video:
@@ -264,7 +264,7 @@ def test_reading_bad_files_prints_nothing(
     capfd.readouterr()
     for name, data in (
         ("b.webm", clip.read_bytes()[:900]),
-        ("c.tif", encoded(PICTURE, "TIFF")[:-400]),
+        ("c.tif", encoded(IMAGE, "TIFF")[:-400]),
     ):
         (tmp_path / name).write_bytes(data)
     list(VideoReader(tmp_path / "b.webm"))
@@ -318,7 +318,7 @@ def test_a_list_on_standard_input_is_read_whatever_separates_it(
     assert len(found) == 20_003
 
 
-def test_content_tells_pictures_from_videos_before_the_name_does(tmp_path: Path) -> None:
+def test_content_tells_images_from_videos_before_the_name_does(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.avi", frames(2), codec="MJPG", fps=10)
     assert media_kind(clip.rename(tmp_path / "clip.jpg")) == "video"
     (tmp_path / "photo.mp4").write_bytes(PNG)

@@ -76,18 +76,18 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
         made[f"grey {level}"] = folder / f"grey {level}.png"
         cv2.imwrite(str(made[f"grey {level}"]), np.full((48, 48), level, np.uint8))
     made["text"] = folder / "text.jpg"
-    made["text"].write_text("no picture")
+    made["text"].write_text("no image")
     made["missing"] = folder / "missing.png"
     made["crowd"] = folder / "crowd.png"
     cv2.imwrite(str(made["crowd"]), np.full((48, 48 * 11), 77, np.uint8))
     made["empty"] = folder / "empty.png"
     cv2.imwrite(str(made["empty"]), np.zeros((8, 8), np.uint8))
-    made["video"] = write_video(folder / "film.avi", frames(5), codec="MJPG", fps=10)
+    made["video"] = write_video(folder / "video.avi", frames(5), codec="MJPG", fps=10)
     return made
 
 
 class Squares:
-    """A detector that takes every 48 x 48 square of a picture for a face."""
+    """A detector that takes every 48 x 48 square of an image for a face."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         return [
@@ -129,12 +129,12 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
             assert [(row.frame, row.face) for row in rows] == [(n // 2, n % 2) for n in range(10)]
 
 
-def test_the_photograph_has_its_face_and_a_picture_of_it():
-    (view,) = run([PHOTO], make_detector=lambda: make_detector("yunet"), pictures=True)
+def test_the_photograph_has_its_face_and_an_image_of_it():
+    (view,) = run([PHOTO], make_detector=lambda: make_detector("yunet"), images=True)
     (face,) = view.faces
     assert view.size == (512, 600)
     assert 200 < face.detection.x + face.detection.width / 2 < 330
-    small = cv2.imdecode(np.frombuffer(face.picture, np.uint8), cv2.IMREAD_COLOR)
+    small = cv2.imdecode(np.frombuffer(face.image, np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (96, 96, 3)
 
 

@@ -1,4 +1,4 @@
-"""The command itself: on real pictures, on what is none, killed, stopped, and misled."""
+"""The command itself: on real images, on what is none, killed, stopped, and misled."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def bad_inputs(folder: Path) -> dict[str, str | None]:
     png = cv2.imencode(".png", photo())[1].tobytes()
     whole = write_video(folder / "whole.avi", frames(30), codec="MJPG", fps=10).read_bytes()
     contents: dict[bytes, tuple[bytes, str | None]] = {
-        b"text.jpg": (b"I am not a picture.\n", "not a picture"),
+        b"text.jpg": (b"I am not an image.\n", "not an image"),
         b"cut.jpg": (jpeg[: len(jpeg) // 2], "cut short"),
         b"cut.png": (png[: len(png) // 2], "cut short"),
         b"bomb.jpg": (huge_jpeg(), "60000 x 60000"),
@@ -191,7 +191,7 @@ def test_a_killed_and_a_stopped_run_go_on_to_the_output_of_one_never_stopped(
     run, checkpoint, tmp_path
 ):
     paths = crops(tmp_path / "crops", 60)
-    paths[7].write_text("no picture")
+    paths[7].write_text("no image")
     whole, out = tmp_path / "whole.csv", tmp_path / "faces.csv"
     assert run(tmp_path / "crops", "--out", whole, "--detector", "none")[0] == 0
 
@@ -240,7 +240,7 @@ def test_appending_scores_what_is_new_and_running_again_nothing(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (["{empty}", "--out", "{tmp}/f.csv"], "holds no picture"),
+        (["{empty}", "--out", "{tmp}/f.csv"], "holds no image"),
         (["{tmp}/*.jpg", "--out", "{tmp}/f.csv"], "no input matched"),
         (["{photo}", "--out", "{tmp}/f.txt"], ".csv, .jsonl or .parquet"),
         (["{photo}", "--out", "{tmp}/f.csv", "--every", "0"], "1 or more"),
@@ -282,7 +282,7 @@ def test_annotated_copies_and_a_summary_can_be_looked_at(run, tmp_path):
     shutil.copy(PHOTO, inputs / "<b>hopper.jpg")
     turned = [np.roll(photo()[:599, :511], 4 * n, axis=1) for n in range(6)]  # odd sides, too
     write_video(inputs / "walk.avi", turned, codec="MJPG", fps=10)
-    (inputs / "text.png").write_text("no picture")
+    (inputs / "text.png").write_text("no image")
     marked, summary = tmp_path / "marked", tmp_path / "summary.html"
     out = tmp_path / "faces.csv"
     assert run(inputs, "--out", out, "--annotate", marked, "--summary", summary)[0] == 0
@@ -292,8 +292,8 @@ def test_annotated_copies_and_a_summary_can_be_looked_at(run, tmp_path):
     assert copy.shape == photo().shape
     assert np.abs(copy.astype(int) - photo()).mean() > 1
     (video,) = below.glob("walk.avi.*")
-    film = cv2.VideoCapture(str(video))
-    shown = sum(1 for _ in iter(film.grab, False))
+    capture = cv2.VideoCapture(str(video))
+    shown = sum(1 for _ in iter(capture.grab, False))
     assert shown == 6
     assert len(list(below.iterdir())) == 2
 
@@ -301,7 +301,7 @@ def test_annotated_copies_and_a_summary_can_be_looked_at(run, tmp_path):
     assert page.fetched
     assert all(address.startswith("data:image/jpeg;base64,") for address in page.fetched)
     assert "<b>hopper.jpg" in page.text
-    assert "the file is not a picture" in page.text
+    assert "the file is not an image" in page.text
     assert "#1" in page.text
     assert {row.track for row in read_rows(out) if row.frame is not None} == {1}
 

@@ -19,7 +19,7 @@ ROWS = [
     FACE,
     FACE._replace(path=NASTY, track=None, frame=None, uncertain=True, smoothed=None),
     Row(NASTY, "no_face"),
-    Row("été.png", "unreadable", error='the picture is cut, "short"'),
+    Row("été.png", "unreadable", error='the image is cut, "short"'),
 ]
 
 

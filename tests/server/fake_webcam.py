@@ -1,7 +1,7 @@
 """A webcam for machines without one: `python -m tests.server.fake_webcam`, as the capture program.
 
 It is plugged in while the file that the order names exists; what stands in the file is what it does:
-"busy", "forbidden", "hang" and "crash" inside the driver, "noise" in place of pictures; else it works.
+"busy", "forbidden", "hang" and "crash" inside the driver, "noise" in place of images; else it works.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FakeWebcam:
                 os.write(pipe, b"\xff" * 4096)
         return time.monotonic()
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         self._count += 1
         return np.full((48, 64, 3), self._count % 256, np.uint8)
 

@@ -20,7 +20,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 class NetworkCamera:
-    """Sends moving grey pictures of 64 x 48 at `fps` to whoever asks, from `plug_in` to `unplug`."""
+    """Sends moving grey images of 64 x 48 at `fps` to whoever asks, from `plug_in` to `unplug`."""
 
     address: ClassVar[str]
 
@@ -71,14 +71,14 @@ class NetworkCamera:
     def _handler(self) -> type[BaseRequestHandler]:
         raise NotImplementedError
 
-    def _pictures(self) -> Iterator[bytes]:
+    def _images(self) -> Iterator[bytes]:
         """Yields JPEGs at the camera's pace."""
         for number in itertools.count(1):
             if self._server is None:
                 return
             if not self.hangs.is_set():
-                picture = np.full((HEIGHT, WIDTH, 3), number * 8 % 256, np.uint8)
-                yield cv2.imencode(".jpg", picture)[1].tobytes()
+                image = np.full((HEIGHT, WIDTH, 3), number * 8 % 256, np.uint8)
+                yield cv2.imencode(".jpg", image)[1].tobytes()
             time.sleep(1 / self.fps)
 
 
@@ -107,7 +107,7 @@ class MjpegCamera(NetworkCamera):
             return
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
         request.end_headers()
-        for jpeg in self._pictures():
+        for jpeg in self._images():
             head = f"--b\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             request.wfile.write(head.encode() + jpeg + b"\r\n")
 
@@ -150,18 +150,18 @@ class RtspCamera(NetworkCamera):
             head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
             request.wfile.write(f"RTSP/1.0 {status} -\r\n{head}\r\n{body}".encode())
             if method == b"PLAY":
-                for number, jpeg in enumerate(self._pictures()):
+                for number, jpeg in enumerate(self._images()):
                     request.wfile.write(self._packet(number, jpeg))
 
     def _packet(self, number: int, jpeg: bytes) -> bytes:
-        """One picture as one packet, which its few bytes fit into."""
+        """One image as one packet, which its few bytes fit into."""
         tables, scan = b"", b""
         place = 2
         while not scan:
             marker, length = struct.unpack_from(">HH", jpeg, place)
             if marker == 0xFFDB:  # a quantization table, after its number
                 tables += jpeg[place + 5 : place + 2 + length]
-            elif marker == 0xFFDA:  # the scan, up to the end of the picture
+            elif marker == 0xFFDA:  # the scan, up to the end of the image
                 scan = jpeg[place + 2 + length : -2]
             place += 2 + length
         of_jpeg = struct.pack(">IBBBB", 0, 1, 255, WIDTH // 8, HEIGHT // 8)  # type 1: 4:2:0

@@ -1,4 +1,4 @@
-"""What the tests of cameras open: orders to a capture process, and a film."""
+"""What the tests of cameras open: orders to a capture process, and a video."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def order(kind: str = "demo", where: str = "demo", **changes: object) -> Order:
     return Order(kind=kind, where=where, masked="masked", **{**values, **changes})  # type: ignore[arg-type]
 
 
-def write_film(path: Path, frames: int, *, fps: float = 25.0) -> Path:
-    """A Motion JPEG film whose frame n is grey n x 10."""
+def write_video(path: Path, frames: int, *, fps: float = 25.0) -> Path:
+    """A Motion JPEG video whose frame n is grey n x 10."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (64, 48))
     for number in range(frames):
         writer.write(np.full((48, 64, 3), number * 10, np.uint8))

@@ -18,9 +18,9 @@ from playwright.sync_api import Page, expect
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 PATIENCE_MS = 20_000  # of one expectation, on a machine whose cores are all busy
 
-# What is on the screen, as text: the picture's pixels, thinned out, and the timeline's.
-PICTURE = """() => {
-  const image = document.querySelector("#pictures img:last-child");
+# What is on the screen, as text: the image's pixels, thinned out, and the timeline's.
+IMAGE = """() => {
+  const image = document.querySelector("#images img:last-child");
   if (!image?.naturalWidth) return "";
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [48, 36];
@@ -68,17 +68,17 @@ def drop(page: Page, name: str, data: bytes) -> None:
     expect(page.locator("#drop")).to_be_hidden()
 
 
-def write_face_film(path: Path) -> None:
+def write_face_video(path: Path) -> None:
     """Writes a second of a real face, moving, in the format that Chromium's fake camera reads."""
     photo = cv2.imread(str(PHOTO))
     assert photo is not None
     width, height = 320, 240
-    with path.open("wb") as film:
-        film.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
+    with path.open("wb") as video:
+        video.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
         for n in range(15):
             shift = np.array([[0.4, 0, 60 + n], [0, 0.4, 0]])
             frame = cv2.warpAffine(photo, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            film.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+            video.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def test_a_webcam_that_is_asked_for_brings_the_demo_and_the_browser_along():
 
 
 def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
-    clip = tmp_path / "my film.mp4"
+    clip = tmp_path / "my video.mp4"
     clip.touch()
     argv = [
         "--source",
@@ -50,7 +50,7 @@ def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
         "--source",
         "http://c.local/v",
     ]
-    assert names(*argv) == ["door", "my-film", "c-local"]
+    assert names(*argv) == ["door", "my-video", "c-local"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
         ("http://cam/video?password=secret", "http://cam/video?***"),
         ("http://cam/video#secret", "http://cam/video?***"),
         ("rtsp://cam/1", "rtsp://cam/1"),
-        ("film\n.mp4", "film\\n.mp4"),
+        ("video\n.mp4", "video\\n.mp4"),
     ],
 )
 def test_what_may_be_secret_in_an_address_is_masked(where: str, shown: str):

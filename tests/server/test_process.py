@@ -101,7 +101,7 @@ def test_sigkill_leaves_no_capture_process(checkpoint: str):
 
 def test_a_mistake_ends_in_one_line_and_code_2(tmp_path: Path):
     assert "token" in refusal("--host", "0.0.0.0", FER_TOKEN="")
-    assert "no such file" in refusal("--source", str(tmp_path / "film.mp4"))
+    assert "no such file" in refusal("--source", str(tmp_path / "video.mp4"))
     assert str(tmp_path) in refusal("--checkpoint", str(tmp_path), "--source", "demo")
 
 

@@ -1,4 +1,4 @@
-"""Pictures and forms to send to the server."""
+"""Images and forms to send to the server."""
 
 from __future__ import annotations
 

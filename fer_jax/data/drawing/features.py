@@ -1,8 +1,8 @@
 """What the action units move: brows, eyes, nose, mouth and the folds of the skin between them.
 
-Strokes come in painting order; `side` is -1 for the picture's left and +1 for its right. Factors of
+Strokes come in painting order; `side` is -1 for the image's left and +1 for its right. Factors of
 `au[n]` are displacements in face units at that unit's maximum: directions are the FACS manual's,
-sizes were set by eye and are a little larger than life, since a picture has only 48 pixels.
+sizes were set by eye and are a little larger than life, since an image has only 48 pixels.
 """
 
 from __future__ import annotations

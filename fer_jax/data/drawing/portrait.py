@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fer_jax.data.action_units import ACTION_UNITS, ACTIVATION_LENGTH, EXPRESSION_VARIANTS
-from fer_jax.data.drawing import features, head, picture
+from fer_jax.data.drawing import features, head, rendering
 from fer_jax.data.drawing.identity import Identity, draw_identity
 from fer_jax.data.drawing.strokes import Dice, Stroke
 from fer_jax.faces.preprocess import FACE_SIZE
@@ -14,7 +14,7 @@ _UNITS = tuple(ACTION_UNITS)
 
 
 def draw_activations(expression: str, dice: Dice) -> tuple[list[float], list[float]]:
-    """Returns the action units of the face's left and right half (as pictured) at work."""
+    """Returns the action units of the face's left and right half (as imaged) at work."""
     both = [0.0] * ACTIVATION_LENGTH
     # Sets the difficulty, together with stray units, pose and noise: from 0.5 up, with all of these
     # about twice as wide, a small network stopped at 76 % of the validation faces instead of 95 %.
@@ -49,13 +49,13 @@ def face_strokes(who: Identity, left: list[float], right: list[float], dice: Dic
 def portrait(expression: str, rng: np.random.Generator) -> np.ndarray:
     """Returns one random face showing the expression, uint8 [48, 48] grey levels."""
     dice = Dice(rng)
-    who, pose = draw_identity(dice), picture.draw_pose(dice)
+    who, pose = draw_identity(dice), rendering.draw_pose(dice)
     left, right = draw_activations(expression, dice)
     painted = face_strokes(who, left, right, dice)
     shaded = head.shadows(who, left, right)
-    outlines = picture.project(painted + shaded, pose)
-    canvas = picture.backdrop(dice)
-    picture.paint(canvas, painted, outlines[: len(painted)], pose.scale)
+    outlines = rendering.project(painted + shaded, pose)
+    canvas = rendering.backdrop(dice)
+    rendering.paint(canvas, painted, outlines[: len(painted)], pose.scale)
     shading = np.full((FACE_SIZE, FACE_SIZE), 128, np.uint8)
-    picture.paint(shading, shaded, outlines[len(painted) :], pose.scale / 2)
-    return picture.photograph(canvas, shading, dice, pose)
+    rendering.paint(shading, shaded, outlines[len(painted) :], pose.scale / 2)
+    return rendering.photograph(canvas, shading, dice, pose)

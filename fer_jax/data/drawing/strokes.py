@@ -1,6 +1,6 @@
 """The drawing's vocabulary: cubic Bézier curves in face coordinates, and the dice that vary them.
 
-Face coordinates: origin between the eyes, x to the picture's right, y down, one unit is half the
+Face coordinates: origin between the eyes, x to the image's right, y down, one unit is half the
 face's width. Every line and every filled area of a face is one `Stroke`.
 """
 
@@ -99,7 +99,7 @@ def reverse(curve: Curve) -> Curve:
 
 
 def mirror(curve: Curve, side: float) -> Curve:
-    """The curve as drawn for the picture's right, moved to the side of that sign (-1 or +1)."""
+    """The curve as drawn for the image's right, moved to the side of that sign (-1 or +1)."""
     a, b, c, d = curve
     return ((side * a[0], a[1]), (side * b[0], b[1]), (side * c[0], c[1]), (side * d[0], d[1]))
 

@@ -98,7 +98,7 @@ def test_an_address_or_method_that_is_not_there_is_refused_in_json(live: LiveSer
     assert live.get("/api/cameras", Expect="miracles").code == "expectation_failed"
 
 
-def test_a_snapshot_is_a_fresh_picture(live: LiveServer):
+def test_a_snapshot_is_a_fresh_image(live: LiveServer):
     asked_s = time.time()
     answer = live.get("/snapshot/demo.jpg")
     assert answer.headers["content-type"] == "image/jpeg"

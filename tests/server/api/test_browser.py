@@ -25,7 +25,7 @@ def visit(server: LiveServer, talk: Any) -> Any:
     return asyncio.run(run())
 
 
-def test_a_visitors_pictures_are_acknowledged_one_by_one_and_analysed(live: LiveServer):
+def test_a_visitors_images_are_acknowledged_one_by_one_and_analysed(live: LiveServer):
     async def talk(up: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
         got = []
         for _ in range(3):
@@ -48,12 +48,12 @@ def test_a_visitors_pictures_are_acknowledged_one_by_one_and_analysed(live: Live
     ("message", "code"),
     [
         ("hello", "bad_message"),
-        (b"no picture", "bad_image"),
+        (b"no image", "bad_image"),
         (b"", "bad_image"),
         (b"\xff\xd8\xff\xd9", "bad_image"),
     ],
 )
-def test_a_visitor_who_sends_no_picture_is_told_so_and_let_go(
+def test_a_visitor_who_sends_no_image_is_told_so_and_let_go(
     live: LiveServer, message: str | bytes, code: str
 ):
     async def talk(up: aiohttp.ClientWebSocketResponse) -> tuple[Any, aiohttp.WSMsgType]:
@@ -89,7 +89,7 @@ def test_a_second_visitor_finds_the_camera_busy(live: LiveServer):
     assert visit(live, talk).code == "camera_busy"
 
 
-def test_a_socket_for_pictures_is_only_a_browser_cameras(live: LiveServer):
+def test_a_socket_for_images_is_only_a_browser_cameras(live: LiveServer):
     assert live.get("/ws/camera?camera=browser").code == "upgrade_required"
     assert live.get("/ws/camera?camera=nobody").code == "unknown_camera"
     assert live.get("/ws/camera?camera=demo").code == "not_a_browser_camera"

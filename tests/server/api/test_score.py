@@ -81,7 +81,7 @@ def _charset(name: bytes) -> bytes:
         (FORM, _charset(b"\xff\xfe"), 400, "bad_form"),
         (FORM, f"--{BOUNDARY}--\r\n".encode(), 400, "no_image"),
         (FORM, form(*[saved("GIF", size=(2, 2))] * 33), 413, "too_many_images"),
-        (FORM, form(saved("PNG"), b"no picture"), 422, "bad_image"),
+        (FORM, form(saved("PNG"), b"no image"), 422, "bad_image"),
     ],
     ids=[
         "text",

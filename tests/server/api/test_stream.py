@@ -33,7 +33,7 @@ def ask_for(path: str, version: str = "1.0") -> bytes:
 
 
 def read_part(bare: socket.socket) -> tuple[dict[str, str], bytes]:
-    """Headers and picture of the next part of an HTTP/1.0 stream that is past its head."""
+    """Headers and image of the next part of an HTTP/1.0 stream that is past its head."""
     lines = read_until(bare, b"\r\n\r\n").decode().strip().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     jpeg = read_exactly(bare, int(headers["Content-Length"]))
@@ -59,7 +59,7 @@ def watching(server: LiveServer, path: str = "/stream/demo.mjpg") -> Iterator[so
 
 def test_the_bytes_of_a_part_are_these():
     part = Part(
-        jpeg=b"\xff\xd8picture\xff\xd9",
+        jpeg=b"\xff\xd8image\xff\xd9",
         number=7,
         captured_s=12.5,
         wall_s=1700000000.25,
@@ -74,7 +74,7 @@ def test_the_bytes_of_a_part_are_these():
         b"Content-Length: 11\r\n"
         b"X-Timestamp: 1700000000.250000\r\n"
         b"\r\n"
-        b"\xff\xd8picture\xff\xd9\r\n"
+        b"\xff\xd8image\xff\xd9\r\n"
         b"--fer-jax-frame\r\n"
     )
     assert part_bytes(part, timing=True) == (
@@ -87,12 +87,12 @@ def test_the_bytes_of_a_part_are_these():
         b"X-Stage-Detect: 0.004000\r\n"
         b"X-Stage-Encode: 0.002000\r\n"
         b"\r\n"
-        b"\xff\xd8picture\xff\xd9\r\n"
+        b"\xff\xd8image\xff\xd9\r\n"
         b"--fer-jax-frame\r\n"
     )
 
 
-def test_an_http_1_0_client_gets_plain_parts_whose_pictures_change(live: LiveServer):
+def test_an_http_1_0_client_gets_plain_parts_whose_images_change(live: LiveServer):
     with watching(live) as bare:
         parts = [read_part(bare) for _ in range(4)]
     times = [float(headers["X-Timestamp"]) for headers, _ in parts]
@@ -140,13 +140,13 @@ def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog)
     assert "demo: a viewer came" in caplog.text
 
 
-def test_a_viewer_that_pauses_goes_on_with_a_fresh_picture(live: LiveServer):
+def test_a_viewer_that_pauses_goes_on_with_a_fresh_image(live: LiveServer):
     with watching(live, "/stream/demo.mjpg?timing=1") as bare:
         read_part(bare)
         time.sleep(2)  # what was on its way is read first, and that is little
         until = time.monotonic() + 10
         while time.monotonic() - float(read_part(bare)[0]["X-Captured"]) > 0.5:
-            assert time.monotonic() < until, "only old pictures come"
+            assert time.monotonic() < until, "only old images come"
 
 
 def test_a_socket_that_takes_nothing_is_closed(checkpoint: str):
@@ -207,15 +207,15 @@ def test_curl_reads_the_stream(live: LiveServer, tmp_path: Path):
             ["curl", "-sN", "--max-time", "2", url], stdout=file, timeout=30, check=False
         )
     first = (tmp_path / "stream").read_bytes().split(DELIMITER)[1]
-    picture = decoded(first.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
-    assert picture.shape == (240, 320, 3)
+    frame = decoded(first.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n"))
+    assert frame.shape == (240, 320, 3)
 
 
 def test_ffmpeg_reads_the_stream(live: LiveServer, tmp_path: Path):
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     url = f"http://127.0.0.1:{live.port}/stream/demo.mjpg"
-    picture = tmp_path / "frame.png"
-    line = ["ffmpeg", "-loglevel", "error", "-f", "mpjpeg", "-i", url, "-frames:v", "1", picture]
+    frame = tmp_path / "frame.png"
+    line = ["ffmpeg", "-loglevel", "error", "-f", "mpjpeg", "-i", url, "-frames:v", "1", frame]
     subprocess.run(line, timeout=60, check=True)
-    assert cv2.imread(str(picture)).shape == (240, 320, 3)
+    assert cv2.imread(str(frame)).shape == (240, 320, 3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.media import hostile_pictures as hostile
+from tests.media import hostile_images as hostile
 from tests.server.live_server import LiveServer
 from tests.server.upload_samples import photo_jpeg, post, saved
 from tests.shared_files import shared_file
@@ -56,7 +56,7 @@ def with_exif_thumbnail() -> bytes:
         "text-bomb",
     ],
 )
-def test_unusual_pictures_are_taken(live: LiveServer, image: bytes, size: tuple[int, int]):
+def test_unusual_images_are_taken(live: LiveServer, image: bytes, size: tuple[int, int]):
     (found,) = post(live, image).json["images"]
     assert (found["width"], found["height"]) == size
 
@@ -66,7 +66,7 @@ def test_unusual_pictures_are_taken(live: LiveServer, image: bytes, size: tuple[
     [
         (b"", 422, "bad_image"),
         (b"\0" * 1000, 422, "bad_image"),
-        (b"no picture at all", 422, "bad_image"),
+        (b"no image at all", 422, "bad_image"),
         (b"\xff\xd8\xff\xd8\xff\xd9", 422, "bad_image"),
         (b"\xff\xd8", 422, "bad_image"),
         (photo_jpeg()[:20_000], 422, "bad_image"),
@@ -94,9 +94,7 @@ def test_unusual_pictures_are_taken(live: LiveServer, image: bytes, size: tuple[
         "bytes",
     ],
 )
-def test_hostile_pictures_are_refused_quickly(
-    live: LiveServer, image: bytes, status: int, code: str
-):
+def test_hostile_images_are_refused_quickly(live: LiveServer, image: bytes, status: int, code: str):
     started_s = time.monotonic()
     refused = post(live, image)
     assert (refused.status, refused.code) == (status, code)
@@ -104,7 +102,7 @@ def test_hostile_pictures_are_refused_quickly(
 
 
 @pytest.mark.parametrize("name", ["apng_grey.png", "apng_broken.png", "vp8l_without_chunk.webp"])
-def test_pictures_that_ended_the_server_are_answered(live: LiveServer, name: str):
+def test_images_that_ended_the_server_are_answered(live: LiveServer, name: str):
     answer = post(live, shared_file(f"cases/hostile/{name}").read_bytes())
     assert answer.status in (200, 422)
     assert post(live, saved("PNG")).status == 200

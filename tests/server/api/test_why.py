@@ -45,10 +45,10 @@ def last_face(live: LiveServer) -> dict[str, Any]:
 
 def is_coloured(answer: Answer) -> bool:
     assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
-    picture = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
-    assert picture.shape == (SIDE, SIDE, 3)
-    return int(np.ptp(picture, axis=2).max()) > 60
+    image = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (SIDE, SIDE, 3)
+    return int(np.ptp(image, axis=2).max()) > 60
 
 
 def test_a_paused_face_shows_what_speaks_for_its_label_and_for_any_other(live, paused):

@@ -1,4 +1,4 @@
-"""A visitor's own camera: one picture at a time, one visitor at a time."""
+"""A visitor's own camera: one image at a time, one visitor at a time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WITHIN_S = 20.0
 
 
 def jpeg(width: int = 64, height: int = 48, grey: int = 128) -> bytes:
-    picture = np.full((height, width, 3), grey, np.uint8)
-    return cv2.imencode(".jpg", picture)[1].tobytes()
+    grey_image = np.full((height, width, 3), grey, np.uint8)
+    return cv2.imencode(".jpg", grey_image)[1].tobytes()
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(story(), WITHIN_S))  # type: ignore[arg-type]
 
 
-def test_a_picture_is_acknowledged_when_it_has_been_taken() -> None:
+def test_an_image_is_acknowledged_when_it_has_been_taken() -> None:
     async def story() -> None:
         async with opened() as camera:
             assert camera.state.status == "missing"
@@ -58,7 +58,7 @@ def test_a_picture_is_acknowledged_when_it_has_been_taken() -> None:
     run(story)
 
 
-def test_a_picture_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
+def test_an_image_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(browser_camera, "_TAKEN_WITHIN_S", 0.05)
@@ -84,7 +84,7 @@ def test_a_picture_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
         (jpeg() + bytes(9000), "bytes"),
     ],
 )
-def test_what_is_no_fit_picture_is_refused_and_the_next_one_taken(data: bytes, reason: str) -> None:
+def test_what_is_no_fit_image_is_refused_and_the_next_one_taken(data: bytes, reason: str) -> None:
     async def story() -> None:
         limits = Limits(image_bytes=9000, image_pixels=10_000)
         async with opened(limits) as camera:
@@ -121,7 +121,7 @@ def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
     run(story)
 
 
-def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_picture(
+def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(browser_camera, "_STALLED_S", 0.1)
@@ -140,7 +140,7 @@ def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_pic
     run(story)
 
 
-def test_pictures_are_acknowledged_and_dropped_while_paused() -> None:
+def test_images_are_acknowledged_and_dropped_while_paused() -> None:
     async def story() -> None:
         async with opened() as camera:
             camera.set_paused(True)
@@ -156,7 +156,7 @@ def test_pictures_are_acknowledged_and_dropped_while_paused() -> None:
     run(story)
 
 
-def test_a_closed_camera_takes_no_visitor_and_no_picture() -> None:
+def test_a_closed_camera_takes_no_visitor_and_no_image() -> None:
     async def story() -> None:
         async with opened() as camera:
             visit = camera.visit()

@@ -18,7 +18,7 @@ from tests.server.open_camera import (
     status_is,
     until,
 )
-from tests.server.orders import write_film
+from tests.server.orders import write_video
 
 
 def test_the_demo_is_live_and_counts_its_frames() -> None:
@@ -87,11 +87,11 @@ def test_a_paused_camera_gives_nothing_and_goes_on() -> None:
     run(story)
 
 
-def test_of_an_unpaced_film_no_frame_is_lost_however_slowly_they_are_taken(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "film.avi", 8)
+def test_of_an_unpaced_video_no_frame_is_lost_however_slowly_they_are_taken(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "video.avi", 8)
 
     async def story() -> None:
-        async with opened("file", str(film), unpaced=True) as camera:
+        async with opened("file", str(video), unpaced=True) as camera:
             assert camera.lossless
             frames = []
             for count in range(24):

@@ -19,7 +19,7 @@ import pytest
 from server.cameras import wire
 from server.cameras.capture_handle import CaptureProcess
 from server.cameras.capture_process import Demands, play, relay
-from server.cameras.wire import Demand, Picture, Report
+from server.cameras.wire import CapturedImage, Demand, Report
 from tests.server.open_camera import alive
 from tests.server.orders import order
 
@@ -31,7 +31,7 @@ class EndedError(Exception):
 
 
 class Counter:
-    """Pictures in a row, as fast as they are asked for."""
+    """Images in a row, as fast as they are asked for."""
 
     def __init__(self, count: int, *, fps: float, live: bool = False) -> None:
         self.fps, self.live, self._left, self._count = fps, live, count, count
@@ -45,7 +45,7 @@ class Counter:
             return time.monotonic()
         return (self._count - self._left) / self.fps
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         return np.zeros((1, 1, 3), np.uint8)
 
     def close(self) -> None:
@@ -53,20 +53,20 @@ class Counter:
 
 
 def sent_times(pump: object, reader: Counter, demand: Demand, **options: bool) -> list[float]:
-    sent: list[Picture] = []
+    sent: list[CapturedImage] = []
     with pytest.raises(EndedError):
         pump(reader, Demands(demand), sent.append, **options)  # type: ignore[operator]
-    return [picture.captured_s for picture in sent]
+    return [captured.captured_s for captured in sent]
 
 
-def test_pictures_and_reports_cross_a_pipe_unchanged() -> None:
+def test_images_and_reports_cross_a_pipe_unchanged() -> None:
     read, write = os.pipe()
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    picture = Picture(image=image, captured_s=1.5, wall_s=2.5)
+    captured = CapturedImage(image=image, captured_s=1.5, wall_s=2.5)
     report = Report(trouble="busy", reason="in use ü dort", fps=29.97)
 
     def send() -> None:
-        wire.send_picture(write, picture)
+        wire.send_image(write, captured)
         wire.send_report(write, report)
         os.close(write)
 
@@ -74,7 +74,7 @@ def test_pictures_and_reports_cross_a_pipe_unchanged() -> None:
     thread.start()
     with io.FileIO(read) as pipe:
         came = wire.receive(pipe)
-        assert isinstance(came, Picture)
+        assert isinstance(came, CapturedImage)
         assert (came.captured_s, came.wall_s) == (1.5, 2.5)
         np.testing.assert_array_equal(came.image, image)
         assert wire.receive(pipe) == report
@@ -91,8 +91,8 @@ def test_noise_on_the_pipe_is_refused(noise: bytes, tmp_path: Path) -> None:
 
 def test_a_message_cut_short_is_an_end(tmp_path: Path) -> None:
     with open(tmp_path / "cut", "wb") as file:
-        picture = Picture(image=np.zeros((8, 8, 3), np.uint8), captured_s=0.0, wall_s=0.0)
-        wire.send_picture(file.fileno(), picture)
+        captured = CapturedImage(image=np.zeros((8, 8, 3), np.uint8), captured_s=0.0, wall_s=0.0)
+        wire.send_image(file.fileno(), captured)
         file.truncate(100)
     with io.FileIO(tmp_path / "cut") as pipe:
         assert wire.receive(pipe) is None
@@ -105,7 +105,7 @@ def test_what_is_played_keeps_its_time() -> None:
     assert min(behind) > -1e-3
 
 
-def test_an_unpaced_film_is_played_at_once() -> None:
+def test_an_unpaced_video_is_played_at_once() -> None:
     times = sent_times(play, Counter(100, fps=1.0), Demand(), unpaced=True)
     assert len(times) == 100
     assert times[-1] - times[0] < 5.0  # of 100 s
@@ -122,10 +122,10 @@ def test_a_demand_of_few_frames_a_second_is_not_exceeded() -> None:
 
 def test_someone_who_begins_to_watch_does_not_wait_for_the_idle_second() -> None:
     demands = Demands(Demand(fps=0.01))
-    sent: list[Picture] = []
+    sent: list[CapturedImage] = []
 
-    def take(picture: Picture) -> None:
-        sent.append(picture)
+    def take(captured: CapturedImage) -> None:
+        sent.append(captured)
         if len(sent) == 1:
             threading.Timer(0.05, demands.replace, [Demand()]).start()
 
@@ -142,7 +142,7 @@ def test_nothing_is_sent_while_paused() -> None:
 def test_the_capture_process_does_without_jax() -> None:
     program = (
         "import sys, server.cameras.capture_process, server.cameras.device, server.cameras.network;"
-        "import server.cameras.film, server.cameras.demo;"
+        "import server.cameras.video_file, server.cameras.demo;"
         "sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
@@ -169,7 +169,7 @@ def test_a_capture_process_knows_no_secret_of_the_server(monkeypatch) -> None:
             "demo",
             order(kind="demo", where="demo"),
             Demand(),
-            on_picture=lambda picture: None,
+            on_image=lambda captured: None,
             on_report=lambda report: come.set(),
         )
         try:

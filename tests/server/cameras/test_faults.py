@@ -27,7 +27,7 @@ from tests.server.open_camera import (
     until,
     webcam,
 )
-from tests.server.orders import write_film
+from tests.server.orders import write_video
 
 
 def test_a_killed_capture_process_is_replaced_and_frame_numbers_go_on() -> None:
@@ -58,7 +58,7 @@ def test_a_stopped_capture_process_is_stalled_then_killed_and_replaced() -> None
             assert pid is not None
             os.kill(pid, signal.SIGSTOP)
             state = await until(camera, status_is("stalled"))
-            assert "no picture for" in state.reason
+            assert "no image for" in state.reason
             await until(camera, status_is("reconnecting"))
             await until(camera, status_is("live"))
             assert not alive(pid)
@@ -83,7 +83,7 @@ def test_a_stall_that_ends_by_itself_costs_no_restart() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("hang", "no picture for"), ("crash", "SIGABRT"), ("noise", "something that is no picture")],
+    [("hang", "no image for"), ("crash", "SIGABRT"), ("noise", "something that is no image")],
 )
 def test_a_driver_that_fails_inside_is_left_behind(fault: str, reason: str, tmp_path: Path) -> None:
     async def story() -> None:
@@ -159,7 +159,7 @@ def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging(
                 await until(camera, status_is("live"))
                 away.hangs.set()
                 state = await until(camera, status_is("reconnecting"))
-                assert "no picture for" in state.reason
+                assert "no image for" in state.reason
                 away.hangs.clear()
                 await until(camera, status_is("live"))
         finally:
@@ -169,23 +169,23 @@ def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging(
 
 
 def test_closing_leaves_nothing_behind_even_of_processes_that_hang(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "film.avi", 8)
+    video = write_video(tmp_path / "video.avi", 8)
 
     async def story() -> None:
         await asyncio.sleep(0)
         before, before_children = belongings(), children()
         sources = (
             Source("demo", "demo", "demo", "demo"),
-            Source("film", "file", str(film), "film"),
+            Source("video", "file", str(video), "video"),
             Source("gone", "device", str(tmp_path / "video0"), "gone"),
             Source("visitor", "browser", "browser", "browser"),
         )
         settings = Settings(sources=sources, width=160, height=120, unpaced=True)
         cameras = await open_cameras(settings)
-        assert [camera.name for camera in cameras] == ["demo", "film", "gone", "visitor"]
-        demo, film_camera = cameras[0], cameras[1]
+        assert [camera.name for camera in cameras] == ["demo", "video", "gone", "visitor"]
+        demo, video_camera = cameras[0], cameras[1]
         await asyncio.wait_for(demo.slot.get(), WITHIN_S)
-        await asyncio.wait_for(film_camera.slot.get(), WITHIN_S)  # from now on its thread waits
+        await asyncio.wait_for(video_camera.slot.get(), WITHIN_S)  # from now on its thread waits
         assert isinstance(demo, CapturedCamera)
         assert demo.pid is not None
         os.kill(demo.pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""What a capture process reads from: the demo, films, webcams and network cameras."""
+"""What a capture process reads from: the demo, videos, webcams and network cameras."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from fer_jax.faces.detect import YuNetDetector
 from server.cameras.demo import DemoReader
 from server.cameras.device import DeviceReader
-from server.cameras.film import FilmReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
 from server.cameras.reader import SourceError
+from server.cameras.video_file import VideoFileReader
 from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
-from tests.server.orders import order, write_film
+from tests.server.orders import order, write_video
 
 
-def test_the_demo_shows_one_moving_face_and_always_the_same_film() -> None:
+def test_the_demo_shows_one_moving_face_and_always_the_same_video() -> None:
     reader = DemoReader(order(width=640, height=480))
     again = DemoReader(order(width=640, height=480))
     detector = YuNetDetector(detect_size=320)
@@ -34,12 +34,12 @@ def test_the_demo_shows_one_moving_face_and_always_the_same_film() -> None:
     assert not np.array_equal(reader.at(0), reader.at(1))
 
 
-def test_a_film_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
-    reader = FilmReader(order("file", str(write_film(tmp_path / "film.avi", 5))))
+def test_a_video_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
+    reader = VideoFileReader(order("file", str(write_video(tmp_path / "video.avi", 5))))
     times, greys = [], []
     for _ in range(12):
         times.append(reader.grab())
-        image = reader.picture()
+        image = reader.image()
         assert image is not None
         greys.append(round(float(image.mean()), -1))
     reader.close()
@@ -50,13 +50,13 @@ def test_a_film_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "no such file"), (b"", "is empty"), (b"text", "not a video")]
 )
-def test_a_film_that_can_not_be_played_says_why(
+def test_a_video_that_can_not_be_played_says_why(
     content: bytes | None, reason: str, tmp_path: Path
 ) -> None:
     if content is not None:
-        (tmp_path / "film.mp4").write_bytes(content)
+        (tmp_path / "video.mp4").write_bytes(content)
     with pytest.raises(SourceError, match=reason) as caught:
-        FilmReader(order("file", str(tmp_path / "film.mp4")))
+        VideoFileReader(order("file", str(tmp_path / "video.mp4")))
     assert caught.value.trouble == "missing"
     assert str(tmp_path) not in str(caught.value)
 
@@ -80,14 +80,14 @@ def test_a_webcam_that_may_not_be_opened_is_forbidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
-def test_a_network_camera_sends_the_pictures_it_sees(kind: type[NetworkCamera]) -> None:
+def test_a_network_camera_sends_the_images_it_sees(kind: type[NetworkCamera]) -> None:
     camera = kind()
     try:
         reader = NetworkReader(order("network", camera.where))
         greys = []
         for _ in range(8):
             reader.grab()
-            image = reader.picture()
+            image = reader.image()
             assert image is not None
             assert (image.shape, image.dtype) == ((48, 64, 3), np.uint8)
             assert np.ptp(image) <= 2
@@ -124,7 +124,7 @@ def test_a_network_camera_where_nobody_listens_is_missing() -> None:
     assert caught.value.trouble == "missing"
 
 
-def test_pictures_larger_than_anybody_looks_at_are_made_smaller() -> None:
+def test_images_larger_than_anybody_looks_at_are_made_smaller() -> None:
     assert fit(np.zeros((2160, 3840, 3), np.uint8)).shape == (1080, MAX_SIDE, 3)
     small = np.zeros((48, 64, 3), np.uint8)
     assert fit(small) is small

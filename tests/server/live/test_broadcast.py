@@ -25,7 +25,7 @@ def test_every_viewer_gets_the_very_same_object():
         viewers = [broadcast.subscribe() for _ in range(100)]
         waiting = [asyncio.create_task(anext(viewer)) for viewer in viewers]
         await asyncio.sleep(0)
-        item = b"a picture"
+        item = b"an image"
         broadcast.publish(item)
         assert all(got is item for got in await asyncio.gather(*waiting))
 
@@ -62,7 +62,7 @@ def test_who_comes_later_begins_with_the_last_item_unless_it_wants_only_new_ones
     run(test())
 
 
-def test_the_last_item_is_repeated_while_somebody_watches_a_still_picture():
+def test_the_last_item_is_repeated_while_somebody_watches_a_still_image():
     async def test() -> None:
         broadcast = Broadcast[int](repeat_s=0.05)
         broadcast.publish(1)

@@ -15,7 +15,7 @@ import pytest
 
 from fer_jax import Predictor
 from server.cameras.camera import Camera, Status
-from server.live import picture
+from server.live import rendering
 from server.live.analysis import STAGES, Analysis
 from server.live.batcher import Batcher
 from server.live.broadcast import Part, Viewer
@@ -157,12 +157,12 @@ def size_of(part: Part) -> tuple[int, ...]:
     return image.shape
 
 
-def test_a_watched_frame_becomes_a_picture_and_a_result_with_the_times_of_its_stages(play, photo):
+def test_a_watched_frame_becomes_an_image_and_a_result_with_the_times_of_its_stages(play, photo):
     async def test(stage: Stage) -> None:
         pipeline = stage.pipeline
-        with pipeline.pictures.subscribe() as pictures, pipeline.results.subscribe() as results:
+        with pipeline.images.subscribe() as images, pipeline.results.subscribe() as results:
             number = stage.camera.show(photo)
-            part, analysis = await next_analysis(pictures)
+            part, analysis = await next_analysis(images)
             assert await anext(results) is analysis is pipeline.latest
             assert part.number == analysis.number == number
             assert size_of(part) == photo.shape
@@ -194,7 +194,7 @@ def test_with_nobody_watching_frames_are_analysed_but_neither_drawn_nor_encoded(
         assert len(stage.pipeline.latest.faces) == 1
         assert "encode" not in stage.pipeline.latest.stages
         assert stage.figure("fer_frames_encoded_total", camera="desk") == 0
-        for broadcast in (stage.pipeline.results, stage.pipeline.pictures):
+        for broadcast in (stage.pipeline.results, stage.pipeline.images):
             with broadcast.subscribe():
                 assert stage.camera.watched is True
             assert stage.camera.watched is False
@@ -204,7 +204,7 @@ def test_with_nobody_watching_frames_are_analysed_but_neither_drawn_nor_encoded(
 
 def test_a_hundred_viewers_cost_one_encoding_a_frame(play, photo):
     async def test(stage: Stage) -> None:
-        viewers = [stage.pipeline.pictures.subscribe(replay=False) for _ in range(100)]
+        viewers = [stage.pipeline.images.subscribe(replay=False) for _ in range(100)]
         for _ in range(3):
             stage.camera.show(photo)
             parts = [await next_analysis(viewer) for viewer in viewers]
@@ -219,14 +219,14 @@ def test_a_hundred_viewers_cost_one_encoding_a_frame(play, photo):
 def test_a_frames_faces_are_kept_until_the_next_frame_or_until_everybody_has_gone(play, photo):
     async def test(stage: Stage) -> None:
         pipeline = stage.pipeline
-        with pipeline.pictures.subscribe() as pictures, pipeline.results.subscribe() as results:
+        with pipeline.images.subscribe() as images, pipeline.results.subscribe() as results:
             stage.camera.show(photo)
             (face,) = (await anext(results)).faces
             kept = pipeline.faces.find(face.track)
             assert kept is not None
             assert kept.expression == face.expression
             assert (kept.crop.shape, kept.crop.base) == ((48, 48), None)  # no view keeps the frame
-            pictures.close()
+            images.close()
             assert pipeline.faces.find(face.track) is kept
         assert pipeline.faces.find(face.track) is None
         with pipeline.results.subscribe(replay=False) as results:
@@ -253,9 +253,9 @@ def test_a_face_that_is_hidden_is_not_kept(play, photo, privacy):
     play(test)
 
 
-def test_a_snapshot_is_a_picture_captured_after_it_was_asked_for(play, photo):
+def test_a_snapshot_is_an_image_captured_after_it_was_asked_for(play, photo):
     async def test(stage: Stage) -> None:
-        with stage.pipeline.pictures.subscribe() as viewer:
+        with stage.pipeline.images.subscribe() as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
         snapshot = asyncio.create_task(stage.pipeline.snapshot())
@@ -265,7 +265,7 @@ def test_a_snapshot_is_a_picture_captured_after_it_was_asked_for(play, photo):
         assert not snapshot.done()
         fresh = stage.camera.show(photo)
         assert (await snapshot).number == fresh
-        assert stage.pipeline.pictures.viewers == 0
+        assert stage.pipeline.images.viewers == 0
 
     def stage_began(stage: Stage) -> float:
         assert stage.pipeline.latest is not None
@@ -274,7 +274,7 @@ def test_a_snapshot_is_a_picture_captured_after_it_was_asked_for(play, photo):
     play(test, lossless=True)  # so that the old frame is not dropped
 
 
-def test_a_snapshot_of_a_camera_without_pictures_shows_its_state(play):
+def test_a_snapshot_of_a_camera_without_images_shows_its_state(play):
     async def test(stage: Stage) -> None:
         stage.camera.become("missing", "no such device")
         part = await stage.pipeline.snapshot()
@@ -284,7 +284,7 @@ def test_a_snapshot_of_a_camera_without_pictures_shows_its_state(play):
     play(test)
 
 
-def test_every_frame_of_an_unpaced_film_comes_out_in_order(play, photo):
+def test_every_frame_of_an_unpaced_video_comes_out_in_order(play, photo):
     async def test(stage: Stage) -> None:
         with stage.pipeline.results.subscribe() as results:
             seen: list[int] = []
@@ -314,7 +314,7 @@ def test_every_frame_of_an_unpaced_film_comes_out_in_order(play, photo):
 
 def test_late_frames_are_dropped_and_counted_but_a_slow_machine_still_shows_some(play, photo):
     async def test(stage: Stage) -> None:
-        with stage.pipeline.pictures.subscribe(replay=False) as viewer:
+        with stage.pipeline.images.subscribe(replay=False) as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
             stage.camera.declare_fps(30.0)
@@ -354,7 +354,7 @@ def test_a_frame_that_had_to_wait_for_a_detector_gives_way_to_the_newest(play, p
 
 def test_a_frame_that_can_not_be_analysed_costs_nothing_but_itself(play, photo, caplog):
     async def test(stage: Stage) -> None:
-        with stage.pipeline.pictures.subscribe() as viewer:
+        with stage.pipeline.images.subscribe() as viewer:
             stage.camera.show(np.zeros((0, 10, 3), np.uint8))
             await until(
                 lambda: stage.figure("fer_frames_dropped_total", camera="desk", reason="error") == 1
@@ -369,12 +369,12 @@ def test_a_frame_that_can_not_be_analysed_costs_nothing_but_itself(play, photo, 
 def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, drawn, gate = stage.pipeline, list[int](), threading.Event()
-        picture, publish, published = pipeline._marker.draw, pipeline._publish, list[int]()
+        draw, publish, published = pipeline._marker.draw, pipeline._publish, list[int]()
 
         def slow_at_first(frame, *rest, **options):
             if frame.number == 1:
                 assert gate.wait(20)
-            marked = picture(frame, *rest, **options)
+            marked = draw(frame, *rest, **options)
             drawn.append(frame.number)
             return marked
 
@@ -384,7 +384,7 @@ def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, 
 
         monkeypatch.setattr(pipeline._marker, "draw", slow_at_first)
         monkeypatch.setattr(pipeline, "_publish", noted)
-        with pipeline.pictures.subscribe():
+        with pipeline.images.subscribe():
             assert stage.camera.show(photo) == 1
             await until(lambda: stage.figure("fer_batch_rows_count") == 1)
             stage.camera.show(np.zeros((0, 10, 3), np.uint8))
@@ -400,19 +400,19 @@ def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(play, 
     play(test)
 
 
-def test_the_cameras_state_is_told_on_the_picture_until_frames_come_back(play, photo):
+def test_the_cameras_state_is_told_on_the_image_until_frames_come_back(play, photo):
     async def test(stage: Stage) -> None:
-        with stage.pipeline.pictures.subscribe() as viewer:
+        with stage.pipeline.images.subscribe() as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
-            stage.camera.become("stalled", "no picture for 2 s")
+            stage.camera.become("stalled", "no image for 2 s")
             notice = await anext(viewer)
             assert notice.analysis is None
             assert size_of(notice) == photo.shape
             stage.camera.become("reconnecting", "the camera hangs", retry_in_s=1.5)
-            pictures = {(await anext(viewer)).jpeg}
-            while len(pictures) < 2:  # the countdown
-                pictures.add((await anext(viewer)).jpeg)
+            images = {(await anext(viewer)).jpeg}
+            while len(images) < 2:  # the countdown
+                images.add((await anext(viewer)).jpeg)
             stage.camera.become("live")
             number = stage.camera.show(photo)
             assert (await next_analysis(viewer))[0].number == number
@@ -420,27 +420,27 @@ def test_the_cameras_state_is_told_on_the_picture_until_frames_come_back(play, p
     play(test)
 
 
-def test_who_comes_to_a_broken_camera_is_told_at_once_and_not_shown_an_old_picture(play, photo):
+def test_who_comes_to_a_broken_camera_is_told_at_once_and_not_shown_an_old_image(play, photo):
     async def test(stage: Stage) -> None:
-        with stage.pipeline.pictures.subscribe() as viewer:
+        with stage.pipeline.images.subscribe() as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
-        assert stage.pipeline.pictures.latest is None
+        assert stage.pipeline.images.latest is None
         stage.camera.become("forbidden", "no permission")
-        with stage.pipeline.pictures.subscribe() as viewer:
+        with stage.pipeline.images.subscribe() as viewer:
             assert (await asyncio.wait_for(anext(viewer), 5)).analysis is None
 
     play(test)
 
 
-def test_privacy_acts_on_the_very_next_picture_and_forgets_the_ones_before(play, photo):
+def test_privacy_acts_on_the_very_next_image_and_forgets_the_ones_before(play, photo):
     async def test(stage: Stage) -> None:
         pipeline = stage.pipeline
-        with pipeline.pictures.subscribe() as viewer:
+        with pipeline.images.subscribe() as viewer:
             sizes = {}
             for privacy in ("none", "pixelate", "no_picture"):
                 pipeline.set_controls(dataclasses.replace(pipeline.controls, privacy=privacy))
-                assert pipeline.pictures.latest is None
+                assert pipeline.images.latest is None
                 stage.camera.show(photo)
                 part, analysis = await next_analysis(viewer)
                 assert len(analysis.faces) == 1
@@ -450,28 +450,28 @@ def test_privacy_acts_on_the_very_next_picture_and_forgets_the_ones_before(play,
     play(test)
 
 
-def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monkeypatch):
+def test_an_image_under_way_when_privacy_changes_is_not_shown(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, loop = stage.pipeline, asyncio.get_running_loop()
-        picture = pipeline._marker.draw
+        draw = pipeline._marker.draw
 
         async def ask_for_privacy() -> None:
             pipeline.set_controls(Controls(privacy="pixelate"))
 
         def interrupted(*frame, **options):
-            marked = picture(*frame, **options)
+            marked = draw(*frame, **options)
             asyncio.run_coroutine_threadsafe(ask_for_privacy(), loop).result(10)
             return marked
 
-        with pipeline.pictures.subscribe(), pipeline.results.subscribe() as results:
+        with pipeline.images.subscribe(), pipeline.results.subscribe() as results:
             monkeypatch.setattr(pipeline._marker, "draw", interrupted)
             stage.camera.show(photo)
             await anext(results)
             assert stage.figure("fer_frames_encoded_total", camera="desk") == 1
-            assert pipeline.pictures.latest is None
+            assert pipeline.images.latest is None
             stage.camera.show(photo)
             await anext(results)
-            assert pipeline.pictures.latest is not None
+            assert pipeline.images.latest is not None
 
     play(test)
 
@@ -479,18 +479,18 @@ def test_a_picture_under_way_when_privacy_changes_is_not_shown(play, photo, monk
 def test_a_notice_under_way_when_privacy_changes_shows_nothing_of_before(play, photo, monkeypatch):
     async def test(stage: Stage) -> None:
         pipeline, behind, gate = stage.pipeline, list[np.ndarray | None](), threading.Event()
-        render = picture.notice
+        render = rendering.notice
 
         def slow_at_first(*text, **options):
             behind.append(options["behind"])
             assert len(behind) > 1 or gate.wait(20)
             return render(*text, **options)
 
-        monkeypatch.setattr(picture, "notice", slow_at_first)
-        with pipeline.pictures.subscribe() as viewer:
+        monkeypatch.setattr(rendering, "notice", slow_at_first)
+        with pipeline.images.subscribe() as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
-            stage.camera.become("stalled", "no picture for 2 s")
+            stage.camera.become("stalled", "no image for 2 s")
             await until(lambda: len(behind) == 1)
             pipeline.set_controls(Controls(privacy="pixelate"))
             gate.set()
@@ -514,7 +514,7 @@ def test_a_cancelled_pipeline_waits_for_no_frame_under_way(play, photo, monkeypa
             return draw(*frame, **options)
 
         monkeypatch.setattr(pipeline._marker, "draw", held)
-        with pipeline.pictures.subscribe():
+        with pipeline.images.subscribe():
             for count in (1, 2):
                 stage.camera.show(photo)
                 await until(lambda count=count: len(gates) == count)
@@ -530,7 +530,7 @@ def test_a_cancelled_pipeline_waits_for_no_frame_under_way(play, photo, monkeypa
 def test_a_paused_camera_stands_still_and_says_so(play, photo):
     async def test(stage: Stage) -> None:
         pipeline = stage.pipeline
-        with pipeline.pictures.subscribe() as viewer:
+        with pipeline.images.subscribe() as viewer:
             stage.camera.show(photo)
             await next_analysis(viewer)
             pipeline.set_controls(dataclasses.replace(pipeline.controls, paused=True))
@@ -562,7 +562,7 @@ def test_a_threshold_and_no_smoothing_apply_from_the_next_frame(play, photo):
 def test_closing_ends_the_streams_with_frames_under_way(play, photo):
     async def test(stage: Stage) -> None:
         async def watch() -> None:
-            with stage.pipeline.pictures.subscribe() as viewer:
+            with stage.pipeline.images.subscribe() as viewer:
                 async for _ in viewer:
                     pass
 
@@ -574,6 +574,6 @@ def test_closing_ends_the_streams_with_frames_under_way(play, photo):
         await stage.pipeline.close()
         await asyncio.gather(*watching)
         assert time.monotonic() - began < 5
-        assert stage.pipeline.pictures.viewers == 0
+        assert stage.pipeline.images.viewers == 0
 
     play(test)

@@ -27,15 +27,15 @@ from playwright.sync_api import Browser, Page, expect  # noqa: E402
 from tests.server.live_server import LiveServer, settings_of  # noqa: E402
 from tests.server.pages import (  # noqa: E402
     GROUND,
+    IMAGE,
     PATIENCE_MS,
     PHOTO,
-    PICTURE,
     TIMELINE,
     drop,
     eventually,
     expect_changes,
     own_server,
-    write_face_film,
+    write_face_video,
 )
 
 CHROMIUM = next(
@@ -49,23 +49,23 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def face_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def face_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of a real face, moving, in the format that Chromium's fake camera reads."""
-    path = tmp_path_factory.mktemp("film") / "face.y4m"
-    write_face_film(path)
+    path = tmp_path_factory.mktemp("video") / "face.y4m"
+    write_face_video(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def browser(face_film: Path) -> Iterator[Browser]:
-    """One browser for all pages; its camera shows `face_film`."""
+def browser(face_video: Path) -> Iterator[Browser]:
+    """One browser for all pages; its camera shows `face_video`."""
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=[
                 "--use-fake-ui-for-media-stream",
                 "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={face_film}",
+                f"--use-file-for-fake-video-capture={face_video}",
             ],
         )
         yield running
@@ -120,8 +120,8 @@ def test_a_page_shows_frames_that_change_a_card_per_face_and_a_timeline_that_mov
     open_page: OpenPage, url: str
 ):
     page = open_page(url)
-    expect(page.locator("#pictures img")).to_be_visible()
-    expect_changes(page, PICTURE, "the picture")
+    expect(page.locator("#images img")).to_be_visible()
+    expect_changes(page, IMAGE, "the image")
     card = page.locator("#cards .card").first
     expect(card).to_be_visible()
     assert card.locator(".bar-name").all_inner_texts() == [name.title() for name in EXPRESSIONS]
@@ -192,13 +192,13 @@ def test_mirror_pause_and_privacy_act_on_the_server(
         assert camera_of(live, "demo")["controls"][control] is False
     privacy = page.get_by_label("Privacy")
     privacy.select_option("no_picture")
-    expect(page.locator("#veil")).to_contain_text("No picture")
-    expect(page.locator("#pictures img")).to_have_count(0)
+    expect(page.locator("#veil")).to_contain_text("No image")
+    expect(page.locator("#images img")).to_have_count(0)
     eventually(lambda: camera_of(live, "demo")["viewers"] == 0, "the stream is closed")
     expect(page.locator("#cards .card").first).to_be_visible()  # results go on
     privacy.select_option("none")
     expect(page.locator("#veil")).to_be_hidden()
-    expect_changes(page, PICTURE, "the picture")
+    expect_changes(page, IMAGE, "the image")
 
 
 def test_a_setting_is_sent_when_a_slider_was_moved(open_page: OpenPage, url: str, live: LiveServer):
@@ -217,9 +217,9 @@ def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: 
     with page.expect_download() as download:
         page.get_by_role("button", name="Save a snapshot").click()
     assert re.fullmatch(r"demo-[\d-]{19}\.jpg", download.value.suggested_filename)
-    picture = cv2.imread(str(download.value.path()))
-    assert picture is not None
-    assert picture.shape == (240, 320, 3)
+    saved = cv2.imread(str(download.value.path()))
+    assert saved is not None
+    assert saved.shape == (240, 320, 3)
 
     expect(page.get_by_role("button", name="Export CSV")).to_be_enabled()
     with page.expect_download() as download:
@@ -252,7 +252,7 @@ def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
         ask.focus()
         page.keyboard.press("Enter")
         expect(ask).to_have_attribute("aria-expanded", "true")
-        image = card.locator(".why-picture img")
+        image = card.locator(".why-image img")
         expect(image).to_be_visible(timeout=90_000)  # it may have to be compiled
         assert image.evaluate("image => image.naturalWidth") == 192
         label = card.locator(".card-label").inner_text().lower()
@@ -282,7 +282,7 @@ def test_this_browsers_camera_is_sent_and_its_face_gets_a_card(
     expect(page.locator("#veil")).to_be_hidden()
     expect(page.locator("#state-text")).to_have_text("Live")
     expect(page.locator("#cards .card").first).to_be_visible()
-    expect_changes(page, PICTURE, "the picture")
+    expect_changes(page, IMAGE, "the image")
     frames = camera_of(live, "browser")["frames"]
     eventually(lambda: camera_of(live, "browser")["frames"] > frames + 10, "frames go on coming")
     page.get_by_role("button", name="Stop my camera").click()
@@ -299,7 +299,7 @@ def test_a_dropped_photo_is_scored_and_what_is_none_is_refused(open_page: OpenPa
     expect(photo.locator(".photo-faces .card")).to_have_count(1)
     expect(photo.locator(".photo-summary")).to_contain_text("1 face")
     assert photo.locator("canvas").evaluate("canvas => [canvas.width, canvas.height]") == [512, 600]
-    drop(page, "broken.jpg", b"\xff\xd8\xff no picture")
+    drop(page, "broken.jpg", b"\xff\xd8\xff no image")
     refused = page.get_by_role("dialog").locator(".photo.failed")
     expect(refused).to_contain_text("broken.jpg")
     expect(refused.locator(".photo-summary")).to_have_text(re.compile(r"^[A-Z].{10,}\.$"))
@@ -352,9 +352,9 @@ def test_a_keyboard_reaches_everything_and_everything_has_a_name(open_page: Open
     assert "camera=browser" in page.url
 
 
-def test_an_embedded_page_is_the_bare_picture(open_page: OpenPage, url: str):
+def test_an_embedded_page_is_the_bare_image(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo&embed=1", size=(400, 300))
-    expect_changes(page, PICTURE, "the picture")
+    expect_changes(page, IMAGE, "the image")
     assert page.locator("#stage").bounding_box() == {"x": 0, "y": 0, "width": 400, "height": 300}
     for selector in (".top", ".side", ".bar", ".foot", "#notice"):
         expect(page.locator(selector)).to_be_hidden()
@@ -406,18 +406,18 @@ def test_a_page_comes_back_by_itself_after_frozen_frames_and_after_a_restart(
         port = free.getsockname()[1]
     with own_server(checkpoint, port) as pid:
         page = open_page(f"http://127.0.0.1:{port}/")
-        expect_changes(page, PICTURE, "the picture")
+        expect_changes(page, IMAGE, "the image")
         os.kill(pid, signal.SIGSTOP)
         expect(page.locator("#notice")).to_contain_text("Frames have grown old")
         expect(page.locator("#state-text")).to_have_text("Connection lost")
         os.kill(pid, signal.SIGCONT)
         expect(page.locator("#state-text")).to_have_text("Live")
-        expect_changes(page, PICTURE, "the picture")
+        expect_changes(page, IMAGE, "the image")
     expect(page.locator("#veil")).to_contain_text("The server does not answer")
     expect(page.locator("#notice")).to_contain_text("reconnecting by itself")
     with own_server(checkpoint, port):
         expect(page.locator("#toast")).to_have_text("Connected again.")
         expect(page.locator("#veil")).to_be_hidden()
         expect(page.locator("#state-text")).to_have_text("Live")
-        expect_changes(page, PICTURE, "the picture")
+        expect_changes(page, IMAGE, "the image")
         expect(page.locator("#cards .card").first).to_be_visible()

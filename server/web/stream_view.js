@@ -1,14 +1,14 @@
-// The live picture: an <img> on an endless MJPEG answer, replaced when it breaks or stands still while
-// results go on. The old picture stays until the new one has its first frame.
+// The live image: an <img> on an endless MJPEG answer, replaced when it breaks or stands still while
+// results go on. The old image stays until the new one has its first frame.
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const STILL_MS = 5000;
-const LONGEST_STILL_MS = 60000; // a film of a still scene is not reopened more often than that
+const LONGEST_STILL_MS = 60000; // a video of a still scene is not reopened more often than that
 const ENOUGH_RESULTS = 5;
 const [SAMPLE_W, SAMPLE_H] = [32, 24];
 
 /** Fires "shown" for the first frame of a connection and "reopened" (detail: reason) when one is replaced. */
-export class Picture extends EventTarget {
+export class StreamView extends EventTarget {
   constructor(frame) {
     super();
     this.frame = frame;
@@ -42,7 +42,7 @@ export class Picture extends EventTarget {
     this.dispatchEvent(new CustomEvent("reopened", { detail: reason }));
   }
 
-  /** Counts a result, so that a picture that stands still can be told from a camera that does. */
+  /** Counts a result, so that an image that stands still can be told from a camera that does. */
   noteResult() {
     this.results += 1;
   }
@@ -63,7 +63,7 @@ export class Picture extends EventTarget {
     image.addEventListener("load", () => this.#loaded(image));
     image.addEventListener("error", () => this.#failed(image));
     image.src = `${this.address}${this.address.includes("?") ? "&" : "?"}t=${Date.now()}`;
-    // A multipart picture is painted from its first part on, wherever it is; it waits behind the old one.
+    // A multipart image is painted from its first part on, wherever it is; it waits behind the old one.
     this.frame.prepend(image);
     this.#forgetSample();
   }

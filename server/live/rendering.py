@@ -19,7 +19,7 @@ from server.live.analysis import TrackedFace
 Box = tuple[float, float, float, float]
 
 _PLATE = (20, 23, 27)
-_DIMMED = 0.35  # of a picture's brightness that stays behind a notice
+_DIMMED = 0.35  # of an image's brightness that stays behind a notice
 
 # A box ends at the forehead and the chin: so much more of it on every side hides hair and ears too.
 _AROUND_FACE = 0.2
@@ -37,7 +37,7 @@ def draw(
     pixelate: bool = False,
     lost: Sequence[Box] = (),
 ) -> np.ndarray:
-    """Returns a new picture, uint8 [H, W, 3] RGB, with its faces marked.
+    """Returns a new image, uint8 [H, W, 3] RGB, with its faces marked.
 
     Args:
         image: uint8 [H, W, 3] RGB; not changed.
@@ -65,13 +65,13 @@ def draw(
 def notice(
     title: str, text: str, *, width: int, height: int, behind: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns a picture that says something, uint8 [H, W, 3] RGB.
+    """Returns an image that says something, uint8 [H, W, 3] RGB.
 
     Args:
         title: large; a camera's name.
         text: one line below it; what does not fit is cut.
         width, height: in pixels; those of `behind` if there is one.
-        behind: the last picture, shown darkened; None for a plain ground.
+        behind: the last image, shown darkened; None for a plain ground.
     """
     if behind is None:
         canvas = np.full((height, width, 3), _PLATE, np.uint8)
@@ -89,8 +89,8 @@ def notice(
 
 @functools.lru_cache(maxsize=64)
 def withheld(title: str, *, width: int, height: int, quality: int) -> bytes:
-    """Returns the JPEG that stands for all pictures of a camera that shows none."""
-    text = "no picture is sent, results only"
+    """Returns the JPEG that stands for all images of a camera that shows none."""
+    text = "no image is sent, results only"
     return jpeg(notice(title, text, width=width, height=height), quality=quality)
 
 

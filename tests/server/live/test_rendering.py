@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.media import encoding
-from server.live import picture
+from server.live import rendering
 from server.live.analysis import TrackedFace
 
 HAPPY = np.array([0.02, 0.02, 0.02, 0.8, 0.1, 0.02, 0.02], np.float32)
@@ -39,24 +39,24 @@ def decoded(jpeg: bytes) -> np.ndarray:
     return image
 
 
-def test_a_mirrored_picture_is_flipped_with_its_boxes_but_not_its_text():
+def test_a_mirrored_image_is_flipped_with_its_boxes_but_not_its_text():
     image = noise()
-    mirrored = picture.draw(image, [face(200, 80, 60, 80)], mirror=True)
-    by_hand = picture.draw(np.ascontiguousarray(image[:, ::-1]), [face(60, 80, 60, 80)])
+    mirrored = rendering.draw(image, [face(200, 80, 60, 80)], mirror=True)
+    by_hand = rendering.draw(np.ascontiguousarray(image[:, ::-1]), [face(60, 80, 60, 80)])
     np.testing.assert_array_equal(mirrored, by_hand)
 
 
 def test_the_label_is_the_held_expression_also_when_another_is_more_likely_just_now():
-    held = picture.draw(noise(), [face(100, 80, 60, 80, expression="neutral")])
-    likely = picture.draw(noise(), [face(100, 80, 60, 80)])
+    held = rendering.draw(noise(), [face(100, 80, 60, 80, expression="neutral")])
+    likely = rendering.draw(noise(), [face(100, 80, 60, 80)])
     assert (held != likely).any()
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_picture_all(mirror):
+def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_image_all(mirror):
     image = noise()
     box = (120.0, 90.0, 60.0, 72.0)
-    hidden = picture.draw(image, [], pixelate=True, lost=[box], mirror=mirror)
+    hidden = rendering.draw(image, [], pixelate=True, lost=[box], mirror=mirror)
     original = image[:, ::-1] if mirror else image
     left = 320 - 120 - 60 if mirror else 120
     inside = hidden[90:162, left : left + 60].reshape(-1, 3)
@@ -70,11 +70,11 @@ def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_picture_all(mir
 def test_found_faces_are_hidden_before_they_are_marked():
     image = noise()
     found, box = face(120, 90, 60, 72), (120.0, 90.0, 60.0, 72.0)
-    by_hand = picture.draw(picture.draw(image, [], pixelate=True, lost=[box]), [found])
-    np.testing.assert_array_equal(picture.draw(image, [found], pixelate=True), by_hand)
+    by_hand = rendering.draw(rendering.draw(image, [], pixelate=True, lost=[box]), [found])
+    np.testing.assert_array_equal(rendering.draw(image, [found], pixelate=True), by_hand)
 
 
-def test_a_picture_survives_encoding():
+def test_an_image_survives_encoding():
     gradient = np.zeros((240, 320, 3), np.uint8)
     gradient[..., 0] = np.linspace(0, 255, 320)
     gradient[..., 2] = np.linspace(255, 0, 240)[:, None]
@@ -83,26 +83,26 @@ def test_a_picture_survives_encoding():
     assert np.abs(back.astype(int) - gradient).mean() < 3
 
 
-def test_a_notice_writes_title_and_text_over_the_darkened_picture():
+def test_a_notice_writes_title_and_text_over_the_darkened_image():
     behind = np.full((240, 320, 3), 200, np.uint8)
-    plain = picture.notice("", "", width=1, height=1, behind=behind)
+    plain = rendering.notice("", "", width=1, height=1, behind=behind)
     assert plain.shape == (240, 320, 3)
     assert plain.max() < 120
-    written = picture.notice("desk", "no such device", width=1, height=1, behind=behind)
+    written = rendering.notice("desk", "no such device", width=1, height=1, behind=behind)
     rows = np.flatnonzero((written != plain).any(axis=(1, 2)))
     assert 60 < rows.min() < rows.max() < 180
 
 
 def test_a_long_reason_is_cut_to_fit():
-    drawn = picture.notice("door", "connection refused " * 40, width=320, height=240)
+    drawn = rendering.notice("door", "connection refused " * 40, width=320, height=240)
     ground = drawn[0, 0]
     columns = np.flatnonzero((drawn != ground).any(axis=(0, 2)))
     assert columns.min() >= 8
     assert columns.max() < 312
 
 
-def test_withheld_pictures_are_encoded_once_and_hold_nothing_of_the_frame():
-    first, second = (picture.withheld("desk", width=320, height=240, quality=80) for _ in "ab")
+def test_withheld_images_are_encoded_once_and_hold_nothing_of_the_frame():
+    first, second = (rendering.withheld("desk", width=320, height=240, quality=80) for _ in "ab")
     assert first is second
     assert decoded(first).shape == (240, 320, 3)
 
@@ -113,12 +113,12 @@ boxes = st.tuples(coordinates, coordinates, sides, sides)
 
 @given(st.integers(1, 400), st.integers(1, 300), st.lists(boxes, max_size=3), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_any_face_in_any_picture_can_be_hidden_marked_and_encoded(width, height, places, mirror):
+def test_any_face_in_any_image_can_be_hidden_marked_and_encoded(width, height, places, mirror):
     image = noise(width, height)
     before = image.copy()
-    drawn = picture.draw(
+    drawn = rendering.draw(
         image, [face(*box) for box in places], mirror=mirror, pixelate=True, lost=places
     )
     assert decoded(encoding.jpeg(drawn, quality=80)).shape == image.shape
-    assert picture.notice("a", "b c", width=width, height=height).shape == image.shape
+    assert rendering.notice("a", "b c", width=width, height=height).shape == image.shape
     np.testing.assert_array_equal(image, before)

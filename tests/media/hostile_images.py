@@ -1,4 +1,4 @@
-"""Small pictures that ask for much, or that two parsers read in two ways."""
+"""Small images that ask for much, or that two parsers read in two ways."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def huge_png() -> bytes:
 
 
 def text_bomb(megabytes: int = 2) -> bytes:
-    """A tiny picture behind texts that unpack to a thousand times their bytes."""
+    """A tiny image behind texts that unpack to a thousand times their bytes."""
     text = b"a\0\0" + zlib.compress(b"\0" * (megabytes << 20), 9)
     return png(grey_header(8, 8), *[(b"zTXt", text)] * 1000, grey_rows(8, 8), END)
 
 
 def animated_png(frames: int = 3) -> bytes:
     """A whole animation, as Pillow writes it."""
-    pictures = [Image.fromarray(np.full((20, 20), 60 * k, np.uint8)) for k in range(1, frames + 1)]
+    images = [Image.fromarray(np.full((20, 20), 60 * k, np.uint8)) for k in range(1, frames + 1)]
     file = io.BytesIO()
-    pictures[0].save(file, "PNG", save_all=True, append_images=pictures[1:])
+    images[0].save(file, "PNG", save_all=True, append_images=images[1:])
     return file.getvalue()
 
 

@@ -15,7 +15,7 @@ from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 
-class FilmReader:
+class VideoFileReader:
     """Plays a file in a loop; see `Reader`."""
 
     live = False
@@ -49,7 +49,7 @@ class FilmReader:
         self._frame = frame
         return self._rounds_s + frame.time_s
 
-    def picture(self) -> np.ndarray | None:
+    def image(self) -> np.ndarray | None:
         """Returns the grabbed frame."""
         return None if self._frame is None else fit(self._frame.image)
 

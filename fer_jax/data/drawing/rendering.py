@@ -1,4 +1,4 @@
-"""From strokes to the picture a camera would have taken: pose, paint, light, lens and noise."""
+"""From strokes to the image a camera would have taken: pose, paint, light, lens and noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fer_jax.data.degradations import compressed
 from fer_jax.data.drawing.strokes import Dice, Stroke
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
-CANVAS = 96  # pixels; twice the picture's side, so that lines thinner than a pixel survive
+CANVAS = 96  # pixels; twice the image's side, so that lines thinner than a pixel survive
 _SHIFT = 4  # fractional bits of the coordinates handed to OpenCV
 _STEPS = 9  # points per curve; more can not be told apart on the canvas
 
@@ -124,7 +124,7 @@ def light(dice: Dice, pose: Pose) -> np.ndarray:
 
 
 def photograph(painted: np.ndarray, shading: np.ndarray, dice: Dice, pose: Pose) -> np.ndarray:
-    """Lights a painted canvas and takes its picture.
+    """Lights a painted canvas and takes its image.
 
     Args:
         painted: uint8 [96, 96] tones.
@@ -136,15 +136,15 @@ def photograph(painted: np.ndarray, shading: np.ndarray, dice: Dice, pose: Pose)
         uint8 [48, 48].
     """
     soft = cv2.blur(cv2.blur(shading, (3, 3)), (3, 3))
-    picture = grey_face(painted) * (soft * (1.0 / 128.0)) * light(dice, pose)
-    mean, std = cv2.meanStdDev(picture)
+    image = grey_face(painted) * (soft * (1.0 / 128.0)) * light(dice, pose)
+    mean, std = cv2.meanStdDev(image)
     contrast = dice.uniform(36.0, 72.0) / max(1.0, float(std[0, 0]))
-    picture = (picture - mean[0, 0]) * contrast + dice.uniform(75.0, 170.0)
+    image = (image - mean[0, 0]) * contrast + dice.uniform(75.0, 170.0)
     if dice.chance(0.4):
-        picture = cv2.blur(picture, (3, 3)) if dice.chance(0.3) else cv2.blur(picture, (2, 2))
+        image = cv2.blur(image, (3, 3)) if dice.chance(0.3) else cv2.blur(image, (2, 2))
     noise = dice.uniform(0.0, 6.0)
-    picture = picture + noise * dice.rng.standard_normal(picture.shape, dtype=np.float32)
-    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    image = image + noise * dice.rng.standard_normal(image.shape, dtype=np.float32)
+    image = np.clip(image, 0, 255).astype(np.uint8)
     if dice.chance(0.5):
-        picture = compressed(picture, int(dice.uniform(70, 97)))
-    return picture
+        image = compressed(image, int(dice.uniform(70, 97)))
+    return image

@@ -9,11 +9,11 @@ import pytest
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
 from tests.data import face_files as make
-from tests.media.hostile_pictures import huge_png
+from tests.media.hostile_images import huge_png
 
 
 def _with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:
-    """Puts a whole small JPEG, end marker and all, into a segment before the picture."""
+    """Puts a whole small JPEG, end marker and all, into a segment before the image."""
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     return jpeg[:2] + segment + jpeg[2:]
 
@@ -35,15 +35,15 @@ PNG = make.encoded(make.face(9))
         ("a.bmp", make.encoded(make.face(9), ".bmp")[:-9], "cut short"),
         ("a.webp", make.encoded(make.face(9), ".webp")[:-9], "cut short"),
         ("a.jpg", b"", "empty"),
-        ("a.jpg", b"<html>404</html>", "not a picture"),
+        ("a.jpg", b"<html>404</html>", "not an image"),
         ("a.gif", b"GIF89a", "cut short"),
         ("a.png", huge_png(), "claims 40000 x 40000 pixels, more than 100 megapixels"),
     ],
 )
-def test_a_bad_picture_among_good_ones_is_named_or_left_out(
+def test_a_bad_image_among_good_ones_is_named_or_left_out(
     tmp_path: Path, file: str, data: bytes, complaint: str
 ) -> None:
-    make.write_files(tmp_path, make.picture_files(make.folder_names(("train",))))
+    make.write_files(tmp_path, make.image_files(make.folder_names(("train",))))
     make.write_files(tmp_path, {f"train/happy/{file}": data})
     source = find_source(tmp_path)
     with pytest.raises(DataError) as error:
