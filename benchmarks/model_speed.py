@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
-    """How each network is started; one that can not be is left out, and why is printed."""
+    """How each network is started; one that cannot be is left out, and why is printed."""
     size = ["--batch-size", str(MAX_BATCH)]
     ours = [sys.executable, str(_HERE / "side_model_fer_jax.py"), *size]
     if options.checkpoint:

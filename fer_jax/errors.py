@@ -14,7 +14,7 @@ class FerError(Exception):
 
 
 class ConfigError(FerError):
-    """A configuration key or value that can not be used."""
+    """A configuration key or value that cannot be used."""
 
 
 class DataError(FerError):
@@ -26,4 +26,4 @@ class CheckpointError(FerError):
 
 
 class TrainingError(FerError):
-    """A training run that can not start or go on."""
+    """A training run that cannot start or go on."""

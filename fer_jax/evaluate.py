@@ -146,7 +146,7 @@ def _parser() -> command.Parser:
         "--on-error",
         choices=("raise", "skip"),
         default="raise",
-        help="what to do with a face that can not be read",
+        help="what to do with a face that cannot be read",
     )
     return parser
 

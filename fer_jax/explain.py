@@ -115,7 +115,7 @@ def _explain(
     try:
         FigureCanvasAgg(figure).print_png(figure_path)
     except OSError as error:
-        raise FerError(f"can not write {figure_path}: {error.strerror}") from error
+        raise FerError(f"cannot write {figure_path}: {error.strerror}") from error
     return told
 
 

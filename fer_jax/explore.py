@@ -67,7 +67,7 @@ def _parser() -> command.Parser:
         "--on-error",
         choices=("raise", "skip"),
         default="raise",
-        help="what a face that can not be read does: end the command, or be left out and counted",
+        help="what a face that cannot be read does: end the command, or be left out and counted",
     )
     return parser
 
@@ -76,7 +76,7 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
     """Returns where the faces come from, in words, and the faces by split.
 
     Raises:
-        DataError: no faces there, or one that can not be read under "raise".
+        DataError: no faces there, or one that cannot be read under "raise".
     """
     if data == SYNTHETIC:
         return "synthetic, drawn from facial action units", load_synthetic()
@@ -143,7 +143,7 @@ def write(found: Exploration, out: Path) -> None:
     """Writes explore.html, explore.json and the images; each file is whole or not there.
 
     Raises:
-        OSError: the folder can not be written to, or the disk is full.
+        OSError: the folder cannot be written to, or the disk is full.
     """
     labels = found.main_faces.labels
     charts = {

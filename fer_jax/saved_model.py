@@ -62,7 +62,7 @@ def load_model(path: Path, *, best: bool = True) -> SavedModel:
         best: of a workdir, the best checkpoint rather than the newest.
 
     Raises:
-        CheckpointError: there is none, it can not be read, or it is not what its card says.
+        CheckpointError: there is none, it cannot be read, or it is not what its card says.
     """
     quiet()
     folder = _checkpoint_folder(path, best=best)
@@ -72,7 +72,7 @@ def load_model(path: Path, *, best: bool = True) -> SavedModel:
         step = int(folder.name) if folder.name.isdigit() else int(about.get("step", 0))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{folder}: can not be read as a checkpoint ({first_line(error)}); "
+            f"{folder}: cannot be read as a checkpoint ({first_line(error)}); "
             "take another copy of it, or train again"
         ) from error
     found = digest(variables)
@@ -188,7 +188,7 @@ def _chosen_step(root: Path, *, best: bool) -> int | None:
             return best_saved_step(manager, best_by=best_by)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{root}: its checkpoints can not be read ({first_line(error)}); name one of them"
+            f"{root}: its checkpoints cannot be read ({first_line(error)}); name one of them"
         ) from error
 
 
@@ -203,7 +203,7 @@ def _read_variables(folder: Path) -> Variables:
 
 @contextlib.contextmanager
 def _no_late_complaints() -> Iterator[None]:
-    """When one array can not be read, the readers of the others find Orbax's event loop closed.
+    """When one array cannot be read, the readers of the others find Orbax's event loop closed.
 
     They say so on standard error, each with a traceback, until after the failure: the hook then stays.
     """
@@ -237,7 +237,7 @@ def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
         expected = card["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path}: can not be read as a checkpoint's card ({first_line(error)}); "
+            f"{path}: cannot be read as a checkpoint's card ({first_line(error)}); "
             "take another copy of the checkpoint with its card"
         ) from error
     if expected != digest:

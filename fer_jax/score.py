@@ -2,7 +2,7 @@ r"""Finds the faces in photos and videos and says what they express: one row per
 
     python -m fer_jax.score photos/ clip.mp4 --out faces.csv
 
-An input without a face, and one that can not be read, have a row too. `--resume` goes on where an
+An input without a face, and one that cannot be read, have a row too. `--resume` goes on where an
 interrupted run stopped.
 """
 
@@ -145,7 +145,7 @@ def _detect_size(text: str) -> DetectSize:
 
 
 def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
-    """Refuses what can not end well, before the network is loaded."""
+    """Refuses what cannot end well, before the network is loaded."""
     check(settings)
     summary, annotate = settings.summary, settings.annotate
     if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):

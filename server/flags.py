@@ -42,7 +42,7 @@ def from_arguments(
         webcam: the file whose presence means that there is a webcam.
 
     Raises:
-        FerError: a flag or value that can not be used, or an address open to others without a token.
+        FerError: a flag or value that cannot be used, or an address open to others without a token.
         SystemExit: `--help` was asked for.
     """
     line = _parser().parse_args(argv)

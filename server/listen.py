@@ -40,7 +40,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
     Leaving the context ends it within `Limits.shutdown_s`.
 
     Raises:
-        FerError: the address can not be listened on, or a part can not start.
+        FerError: the address cannot be listened on, or a part cannot start.
     """
     loop = asyncio.get_running_loop()
     with contextlib.closing(_bind(settings)) as bound:
@@ -172,7 +172,7 @@ def _bind(settings: Settings) -> socket.socket:
             raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        message = f"{where}: can not listen there ({reason}); choose another --host or --port"
+        message = f"{where}: cannot listen there ({reason}); choose another --host or --port"
         raise FerError(message) from error
     return bound
 

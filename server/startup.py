@@ -149,7 +149,7 @@ def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
         try:
             predictor.wait()
         except Exception as error:  # noqa: BLE001 - told to whoever asks whether the server is ready
-            _LOG.exception("the network can not be compiled")
+            _LOG.exception("the network cannot be compiled")
             lifecycle.failure = error
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended

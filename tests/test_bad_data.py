@@ -1,4 +1,4 @@
-"""Faces that can not be read, as the training command meets them."""
+"""Faces that cannot be read, as the training command meets them."""
 
 import json
 from pathlib import Path

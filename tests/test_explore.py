@@ -157,7 +157,7 @@ def test_a_place_that_can_not_be_written_to_is_told_in_one_line(
     taken.write_text("a file")
     assert explore.main(["--data", str(folder), "--out", str(taken)]) == 2
     assert re.fullmatch(
-        r"error: can not write .*taken: .*; name another --out\n", capsys.readouterr().err
+        r"error: cannot write .*taken: .*; name another --out\n", capsys.readouterr().err
     )
 
 
@@ -165,7 +165,7 @@ def test_a_place_that_can_not_be_written_to_is_told_in_one_line(
 def test_the_linear_baseline_is_ridge_regression(count: int) -> None:
     rng = np.random.default_rng(0)
     faces = pattern_faces(count + 700)
-    mislabelled = rng.random(len(faces)) < 0.4  # a linear model can not be right about these
+    mislabelled = rng.random(len(faces)) < 0.4  # a linear model cannot be right about these
     labels = np.where(mislabelled, rng.integers(0, 7, len(faces)), faces.labels).astype(np.int32)
     train = Faces(faces.images[700:], labels[700:], faces.names[700:])
     validation = Faces(faces.images[:700], labels[:700], faces.names[:700])

@@ -57,7 +57,7 @@ def test_a_release_tells_its_figures_in_words(released):
         f"{low:.1%} to {high:.1%}",
         f"| disgust | {card['report']['per_class']['disgust']['recall']:.1%} |",
         f"a confidence of {card['uncertain_below']:.2f} or more",
-        "can not tell what a person feels",
+        "cannot tell what a person feels",
     ):
         assert expected in text
 
@@ -81,7 +81,7 @@ def test_a_release_without_its_card_or_with_other_weights_is_refused(released, t
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 0xFF
     largest.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"not the ones that card\.json|can not be read"):
+    with pytest.raises(CheckpointError, match=r"not the ones that card\.json|cannot be read"):
         load_model(copy)
     shutil.rmtree(copy)
     copy = Path(shutil.copytree(released, tmp_path / "copy"))

@@ -44,7 +44,7 @@ def test_weights_that_are_not_the_ones_of_the_card_are_refused(copied):
     (copied / "card.json").write_text(json.dumps({**card, "digest": "0" * 64}))
     assert "are not the ones that card.json tells of" in refusal(copied)
     (copied / "card.json").write_text("{")
-    assert "card.json: can not be read" in refusal(copied)
+    assert "card.json: cannot be read" in refusal(copied)
     (copied / "card.json").write_text(json.dumps({**card, "temperature": 0}))
     assert "positive numbers, got 0" in refusal(copied)
 
@@ -56,7 +56,7 @@ def test_a_damaged_checkpoint_is_refused_whichever_file_is_cut(copied):
     for path in (largest, model / "_METADATA", model / "manifest.ocdbt"):
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        assert "can not be read as a checkpoint" in refusal(copied)
+        assert "cannot be read as a checkpoint" in refusal(copied)
         path.write_bytes(whole)
     load_model(copied)
 

@@ -26,7 +26,7 @@ def read_config(
         The checked configuration, the configuration file's path and all the flags.
 
     Raises:
-        ConfigError: an unknown key, flag or file, or a value that can not be used.
+        ConfigError: an unknown key, flag or file, or a value that cannot be used.
         SystemExit: `--help` was asked for.
     """
     _check_keys(argv)

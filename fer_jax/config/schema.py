@@ -30,7 +30,7 @@ class DataConfig:
     name: Literal["auto", "fer2013", "folder", "synthetic"] = "auto"
     # A folder, csv or archive. Empty: $FER_DATA_DIR, and without that data/.
     dir: str = ""
-    # An image or row that can not be read: "raise" ends the run, "skip" leaves it out and counts it.
+    # An image or row that cannot be read: "raise" ends the run, "skip" leaves it out and counts it.
     on_error: Literal["raise", "skip"] = "raise"
     # Leave out of training what the audit lists: blank faces, copies, faces that are in another split.
     exclude_audited: bool = True

@@ -206,7 +206,7 @@ def evaluation_split(
     Args:
         path: a folder, csv or archive; it may hold this split only.
         split: "train", "validation" or "test".
-        on_error: "raise" or "skip", for faces that can not be read.
+        on_error: "raise" or "skip", for faces that cannot be read.
         labels: "votes" returns the faces on which FER+'s majority agrees, labelled by it.
 
     Raises:

@@ -132,13 +132,13 @@ def load_faces(
     Args:
         path: a folder, a csv or an archive; see `fer_jax.data.sources.find_source`.
         splits: the splits wanted, None for all that there are.
-        on_error: "raise" stops at the first face that can not be used; "skip" leaves it out.
+        on_error: "raise" stops at the first face that cannot be used; "skip" leaves it out.
         cache_dir: where prepared datasets are kept; None means $FER_CACHE_DIR/datasets, or
             ~/.cache/fer_jax/datasets.
 
     Raises:
         DataError: no faces, a wanted split that is not there, a bad face under "raise", or a cache
-            that can not be written (a full disk).
+            that cannot be written (a full disk).
     """
     source = find_source(path)
     folder = (cache_dir or cache_folder("datasets")) / entry_name(source.fingerprint, on_error)
@@ -221,7 +221,7 @@ def _prepare(source: FaceSource, folder: Path, on_error: OnError) -> None:
         if reason is None:
             raise
         raise DataError(
-            f"{folder}: the dataset made from {source.path} can not be written there ({reason}); "
+            f"{folder}: the dataset made from {source.path} cannot be written there ({reason}); "
             "make room or set FER_CACHE_DIR to another folder"
         ) from None
     count = sum(map(len, reading.records.values()))

@@ -147,7 +147,7 @@ def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> l
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
     """Gives (line number as an editor shows it, cells) of every line that is not blank."""
-    # Not io.TextIOWrapper: before Python 3.12 it can not wrap a member of a streamed tar.
+    # Not io.TextIOWrapper: before Python 3.12 it cannot wrap a member of a streamed tar.
     raw = iter(lambda: file.readline(_LONGEST_LINE), b"")
     reader = csv.reader(line.decode("utf-8", "replace").removeprefix("\ufeff") for line in raw)
     try:

@@ -104,7 +104,7 @@ def _entries(folder: str | Path, *, must: bool = True) -> list[os.DirEntry[str]]
             return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         if must:
-            raise DataError(f"{folder}: the folder can not be listed ({error.strerror})") from None
+            raise DataError(f"{folder}: the folder cannot be listed ({error.strerror})") from None
         return []  # a stranger's folder beside the faces
 
 
@@ -149,7 +149,7 @@ def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[M
         try:
             return cast(BinaryIO, archive.open(info))
         except (NotImplementedError, RuntimeError) as error:  # a rare method, or encrypted
-            raise DataError(f"{path}: can not be unpacked here ({error}); pack it again") from None
+            raise DataError(f"{path}: cannot be unpacked here ({error}); pack it again") from None
 
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
         name = info.filename.replace("\\", "/")

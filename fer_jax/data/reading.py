@@ -49,7 +49,7 @@ def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Rea
     """Reads the images of the layout whose split folders lie in `root`.
 
     Raises:
-        DataError: an image that can not be used or a class folder nobody knows, unless `refusals`
+        DataError: an image that cannot be used or a class folder nobody knows, unless `refusals`
             leaves them out.
     """
     faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}
@@ -68,7 +68,7 @@ def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Rea
             except BadImageError as error:
                 refusals.refuse(name, str(error))
             except OSError as error:
-                refusals.refuse(name, f"the file can not be read ({error.strerror})")
+                refusals.refuse(name, f"the file cannot be read ({error.strerror})")
             else:
                 all_prefixed &= where.prefixed
                 faces[where.split][name] = Record(name, face, where.label)

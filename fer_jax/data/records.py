@@ -1,6 +1,6 @@
 """One face on its way from a user's files into a dataset, and what becomes of the bad ones.
 
-Readers make `Record`s and hand whatever they can not use to a `Refusals`, which either stops the
+Readers make `Record`s and hand whatever they cannot use to a `Refusals`, which either stops the
 reading with one line or leaves the face out and remembers why.
 """
 
@@ -43,7 +43,7 @@ class Skipped(NamedTuple):
 
 @dataclasses.dataclass
 class Refusals:
-    """Decides what a face that can not be used does to the reading.
+    """Decides what a face that cannot be used does to the reading.
 
     Attributes:
         on_error: "raise" stops at the first, "skip" leaves it out.

@@ -70,7 +70,7 @@ class FaceSource:
         """Reads every split in one pass.
 
         Args:
-            on_error: "raise" stops at the first face that can not be used; "skip" leaves it out.
+            on_error: "raise" stops at the first face that cannot be used; "skip" leaves it out.
 
         Raises:
             DataError: a bad face under "raise"; a damaged archive, a csv without the right header,

@@ -123,7 +123,7 @@ def load_synthetic(
 
     Raises:
         ConfigError: a negative seed, an unknown split or a count below 1.
-        DataError: the cache can not be written.
+        DataError: the cache cannot be written.
     """
     counts = _checked(seed, counts)
     sizes = "-".join(f"{split}{count}" for split, count in counts.items())
@@ -171,7 +171,7 @@ def _prepare(seed: int, counts: Mapping[str, int], dataset: Path) -> None:
         if reason is None:
             raise
         raise DataError(
-            f"{folder}: the synthetic faces can not be kept there ({reason}); "
+            f"{folder}: the synthetic faces cannot be kept there ({reason}); "
             "make room or set FER_CACHE_DIR to another folder"
         ) from None
     seconds = time.monotonic() - started

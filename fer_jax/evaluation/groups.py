@@ -33,14 +33,14 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         Column -> str [N].
 
     Raises:
-        DataError: the file can not be read, or names no face of the data.
+        DataError: the file cannot be read, or names no face of the data.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             rows, header = list(reader), list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can not be read as csv ({error})") from error
+        raise DataError(f"{path}: cannot be read as csv ({error})") from error
     key = next((name for name in header if name.strip().lower() in _NAMES), None)
     columns = [name for name in header if name != key]
     if key is None or not columns:

@@ -27,7 +27,7 @@ def record_opening(saved: SavedModel, faces: Faces) -> int:
         How often one of its run has seen any before.
 
     Raises:
-        CheckpointError: the record can not be read or written; then the split may not be opened.
+        CheckpointError: the record cannot be read or written; then the split may not be opened.
     """
     before = len(read_openings(saved))
     path = _record_of(saved.path)
@@ -56,7 +56,7 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
     """Returns what was recorded of the run that a network is of, the oldest first.
 
     Raises:
-        CheckpointError: the record can not be read.
+        CheckpointError: the record cannot be read.
     """
     path = _record_of(saved.path)
     try:
@@ -65,7 +65,7 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
         return [{**row, "time": str(row["time"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path}: can not be read ({first_line(error)}); it tells when the test split was "
+            f"{path}: cannot be read ({first_line(error)}); it tells when the test split was "
             "opened, take another copy of the run"
         ) from error
 

@@ -13,7 +13,7 @@ _USE = """\
 For research, accessibility aids, interaction and media analysis with the consent of those who are seen,
 and for measuring how well expressions can be recognised at all.
 
-It names the expression a face shows in one image. It can not tell what a person feels, thinks or is
+It names the expression a face shows in one image. It cannot tell what a person feels, thinks or is
 about to do: people smile when they are not happy and scowl when they are not angry, and how often they
 do differs by person, situation and culture (Barrett et al., 2019, doi:10.1177/1529100619832930). Do not
 decide about people by it: not on jobs, schooling, credit, insurance, treatment, access or suspicion.

@@ -120,8 +120,8 @@ def counts_faces(size: int) -> bool:
 
 
 def refusal(primitive: str, why: str = "no rule") -> FerError:
-    """What to raise for a network that can not be translated."""
+    """What to raise for a network that cannot be translated."""
     return FerError(
-        f"can not write JAX's primitive {primitive} in ONNX ({why}); "
+        f"cannot write JAX's primitive {primitive} in ONNX ({why}); "
         "export with --format stablehlo, or extend fer_jax/exporting/onnx_rules.py"
     )

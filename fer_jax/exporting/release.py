@@ -51,7 +51,7 @@ def release(workdir: Path, *, out: Path = SHIPPED) -> Path:
             )
         speed = measure_speed(saved, checkpoint_bytes=size(partial / "model"))
         _write_card({**card, "speed": speed}, partial)
-        load_model(partial)  # what can not be read back is not put in place
+        load_model(partial)  # what cannot be read back is not put in place
         _keep_openings(out, saved, partial)
         _replace(out, by=partial)
     finally:
@@ -78,7 +78,7 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
     try:
         report = json.loads((workdir / _REPORT).read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{workdir}/{_REPORT}: can not be read; {again}") from error
+        raise CheckpointError(f"{workdir}/{_REPORT}: cannot be read; {again}") from error
     line = shlex.join(_without_folders(word) for word in shlex.split(saved.card["command"]))
     return {
         **_without_folders(saved.card),

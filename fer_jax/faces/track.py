@@ -183,7 +183,7 @@ class Tracker:
 def _affinity(
     expected: np.ndarray, boxes: np.ndarray, alike: np.ndarray, *, stranger: np.ndarray
 ) -> np.ndarray:
-    """How sure it is that a box is the face that was expected, float [M, N]; -inf where it can not be.
+    """How sure it is that a box is the face that was expected, float [M, N]; -inf where it cannot be.
 
     Args:
         expected: log boxes, float [M, 4].

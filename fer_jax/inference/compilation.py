@@ -28,7 +28,7 @@ def use_private_cache() -> Path | None:
     environment has chosen already stays as it is.
 
     Returns:
-        The folder; None if another cache is in use or the folder can not be made private.
+        The folder; None if another cache is in use or the folder cannot be made private.
     """
     if getattr(jax.config, "jax_compilation_cache_dir", None):
         return None

@@ -30,12 +30,12 @@ def make_folder(path: Path) -> None:
     """Makes the folder that a command will write to, before its long work.
 
     Raises:
-        FerError: it can not be made.
+        FerError: it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FerError(f"can not write {path}: {error.strerror}; name another --out") from error
+        raise FerError(f"cannot write {path}: {error.strerror}; name another --out") from error
 
 
 def write_json(path: Path, value: Any) -> None:

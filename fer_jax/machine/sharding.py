@@ -44,7 +44,7 @@ def data_mesh(*, devices: int, batch_size: int) -> Mesh:
         raise ConfigError(f"config.devices={devices}, but {present} are present")
     if devices and batch_size % devices:
         raise ConfigError(
-            f"config.batch_size={batch_size} can not be spread over config.devices={devices}: "
+            f"config.batch_size={batch_size} cannot be spread over config.devices={devices}: "
             "take a multiple"
         )
     most = present

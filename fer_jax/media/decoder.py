@@ -1,7 +1,7 @@
 """Images decoded by a process that may die of them: nothing in a file's bytes reaches its owner.
 
 with Decoder(max_pixels=25_000_000) as decoder:
-    with decoder.decoded(data) as image:  # BadImageError where it can not be
+    with decoder.decoded(data) as image:  # BadImageError where it cannot be
         ...
 """
 
@@ -123,7 +123,7 @@ class Decoder:
         """Begins to start the process and does not wait for it.
 
         Raises:
-            DecoderUnavailableError: it can not be started.
+            DecoderUnavailableError: it cannot be started.
         """
         if self._process is not None or not self._isolated:
             return
@@ -186,7 +186,7 @@ class Decoder:
             except (DecoderWireError, TimeoutError):
                 ended = self._end()
                 raise DecoderUnavailableError(
-                    f"the image decoder can not be started ({ended})"
+                    f"the image decoder cannot be started ({ended})"
                 ) from None
         return self._memory
 
@@ -244,4 +244,4 @@ class Decoder:
 
 def _no_process(error: OSError) -> DecoderUnavailableError:
     reason = error.strerror or str(error)
-    return DecoderUnavailableError(f"the image decoder can not be started ({reason})")
+    return DecoderUnavailableError(f"the image decoder cannot be started ({reason})")

@@ -39,7 +39,7 @@ def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     leave_no_core_dumps()
     drop_privileges()
     leave_network()
-    # Not before: OpenCV starts threads, and a process with threads can not leave the network.
+    # Not before: OpenCV starts threads, and a process with threads cannot leave the network.
     import cv2
 
     cv2.setNumThreads(0)
@@ -68,7 +68,7 @@ def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> Decod
         image = decode_image(data, max_pixels=max_pixels, grey=request.grey)
         target = np.frombuffer(memory, np.uint8, count=image.size).reshape(image.shape)
         target[...] = image
-        del target  # the memory can not be closed while an array looks at it
+        del target  # the memory cannot be closed while an array looks at it
     except TooManyPixelsError as error:
         return DecodeReply(Status.TOO_MANY_PIXELS, message=str(error))
     except BadImageError as error:

@@ -1,7 +1,7 @@
 """What a decoder process and its owner say to each other, over a socket and a piece of shared memory.
 
 The owner puts a file's bytes into the memory and sends a request; the process puts the pixels in their
-place and sends a reply. The memory can not be made smaller, so that no fault of the process is a fault
+place and sends a reply. The memory cannot be made smaller, so that no fault of the process is a fault
 of its owner.
 """
 

@@ -29,7 +29,7 @@ class ImageHeader(NamedTuple):
 
 
 class BadImageError(ValueError):
-    """Bytes that can not become an image; the message says why, without the file's name."""
+    """Bytes that cannot become an image; the message says why, without the file's name."""
 
 
 class TooManyPixelsError(BadImageError):

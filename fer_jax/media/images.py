@@ -58,13 +58,13 @@ _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # Reasons come as exceptions; the libraries' own lines on standard error would only break a progress
 # bar. FFmpeg's level is read once, at the first video. libjpeg's and libpng's warnings about damaged
-# pixels go straight to file descriptor 2 and can not be turned off from here.
+# pixels go straight to file descriptor 2 and cannot be turned off from here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class MediaError(FerError):
-    """An image or video that can not be read.
+    """An image or video that cannot be read.
 
     Attributes:
         path: the file, as it was named.
@@ -176,7 +176,7 @@ def open_regular(path: Path) -> BinaryIO:
 def media_kind(path: Path) -> MediaKind | None:
     """Tells images from videos by their first bytes, else by the name; None is neither.
 
-    A file that can not be opened is told by its name alone: reading it gives the reason.
+    A file that cannot be opened is told by its name alone: reading it gives the reason.
     """
     try:
         with open_regular(path) as file:
@@ -200,4 +200,4 @@ def _system_reason(error: OSError | ValueError) -> str:
         return "permission denied"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    return "the name can not be used as a file name"
+    return "the name cannot be used as a file name"

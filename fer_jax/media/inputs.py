@@ -1,7 +1,7 @@
 """What a user names -> the images and videos meant: files, folders, patterns, lists on standard input.
 
 Everything is produced as it is found, so that a list or a tree of any length costs no memory, and
-what can not be read is passed on: its reader gives the reason, and no input goes missing.
+what cannot be read is passed on: its reader gives the reason, and no input goes missing.
 """
 
 from __future__ import annotations

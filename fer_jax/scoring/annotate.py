@@ -1,6 +1,6 @@
 """`--annotate DIR`: a copy of every image and video with its faces marked.
 
-Videos become MP4, or WebM or AVI where this OpenCV can not write that; the images are decoded a
+Videos become MP4, or WebM or AVI where this OpenCV cannot write that; the images are decoded a
 second time, so that a run that annotates needs no more memory than one that does not.
 """
 
@@ -55,7 +55,7 @@ class Annotator:
             uncertain_below: labels with less confidence have a question mark.
 
         Raises:
-            FerError: the folder can not be made.
+            FerError: the folder cannot be made.
         """
         self._folder = folder
         self._every, self._fps, self._max_pixels = every, fps, max_pixels
@@ -66,7 +66,7 @@ class Annotator:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FerError(
-                f"--annotate {folder}: can not be made ({error.strerror}); name another folder"
+                f"--annotate {folder}: cannot be made ({error.strerror}); name another folder"
             ) from error
 
     def __enter__(self) -> Self:

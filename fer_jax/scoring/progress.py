@@ -23,7 +23,7 @@ class ScoringProgress:
 
         Args:
             count: counts the inputs, for the time left; runs in a thread, and only on a terminal.
-                None where they can not be counted beforehand.
+                None where they cannot be counted beforehand.
         """
         self.files = self.faces = 0
         self._share = 0.0

@@ -1,4 +1,4 @@
-"""What one line of a scored file says: a face, or an input without one, or one that can not be read.
+"""What one line of a scored file says: a face, or an input without one, or one that cannot be read.
 
 The columns and their types are the same in every output format. Paths are written as text that
 `path_from_text` turns back into the very same file name.
@@ -58,7 +58,7 @@ class Row(NamedTuple):
         confidence: its probability.
         uncertain: too close to call.
         probabilities: of every expression, in the order of `EXPRESSIONS`.
-        error: why it can not be read.
+        error: why it cannot be read.
         smoothed: probabilities over the track's recent frames; images have none.
         smooth_expression: the most probable of those.
     """
@@ -123,7 +123,7 @@ def _tuple(values: Sequence[Any], first: str, count: int) -> Any:
     return None if values[start] is None else tuple(values[start : start + count])
 
 
-# What would break a line or can not be shown: control characters and the Unicode line separators.
+# What would break a line or cannot be shown: control characters and the Unicode line separators.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 

@@ -78,7 +78,7 @@ def check(settings: ScoringOptions) -> None:
     """Checks what can be checked before the network is loaded.
 
     Raises:
-        FerError: an output that can not be written, or a detector that is not there.
+        FerError: an output that cannot be written, or a detector that is not there.
     """
     check_output(settings.out)
     make_detector(
@@ -92,7 +92,7 @@ def run(
     """Scores `paths` in order; stopped by an exception, it keeps what is finished for `resume`.
 
     Raises:
-        FerError: an output that can not be written or resumed, or a detector that is not there.
+        FerError: an output that cannot be written or resumed, or a detector that is not there.
     """
     check_output(settings.out)
     make_detector(

@@ -47,7 +47,7 @@ class View:
         ends_input: the last view of its input.
         size: width and height in pixels, once they are known.
         faces: what was found; recognised when the pipeline gives the view.
-        error: why the image, or the rest of the video, can not be read.
+        error: why the image, or the rest of the video, cannot be read.
     """
 
     path: Path
@@ -92,7 +92,7 @@ def _video(path: Path, *, every: int, fps: float | None, max_pixels: int) -> Ite
 
 
 def reason(error: Exception) -> str:
-    """Says in one line of valid UTF-8 why an input can not be read."""
+    """Says in one line of valid UTF-8 why an input cannot be read."""
     if isinstance(error, MediaError):
         return error.reason
     if isinstance(error, MemoryError):

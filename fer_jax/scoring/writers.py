@@ -31,7 +31,7 @@ def check_output(path: Path) -> None:
         FerError: an unknown ending, no such folder, a folder in its place, or pyarrow is missing.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise FerError(f"--out {path}: can not write that; its name has to end in {_ENDINGS}")
+        raise FerError(f"--out {path}: cannot write that; its name has to end in {_ENDINGS}")
     if path.is_dir():
         raise FerError(f"--out {path}: is a folder; name a file that ends in {_ENDINGS}")
     if not path.parent.is_dir():

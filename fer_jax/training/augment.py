@@ -80,7 +80,7 @@ def _symmetric(
 def _gamma_tables(
     count: int, generator: np.random.Generator, *, config: AugmentConfig
 ) -> np.ndarray:
-    """Tables grey level -> grey level, uint8 [count, 256]. Linear changes the network can not see:
+    """Tables grey level -> grey level, uint8 [count, 256]. Linear changes the network cannot see:
     each face is standardised afterwards."""
     exponent = np.exp(_symmetric(generator, count, config.gamma))
     return np.rint(255 * _LEVELS[None, :] ** exponent[:, None]).astype(np.uint8)

@@ -143,7 +143,7 @@ class Checkpoints:
 
     def _damaged(self, step: int, error: Exception) -> CheckpointError:
         return CheckpointError(
-            f"{self._manager.directory}/{step}: can not be read, it is damaged or of another version "
+            f"{self._manager.directory}/{step}: cannot be read, it is damaged or of another version "
             f"({first_line(error)}); remove that folder to go on from an older checkpoint, or start "
             "over with --noresume"
         )

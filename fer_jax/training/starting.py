@@ -29,7 +29,7 @@ def load_start(config: Config) -> Start | None:
     """Returns what `config.start` names; None where a run begins with random weights.
 
     Raises:
-        CheckpointError: a network can not be read or is not one of this version's.
+        CheckpointError: a network cannot be read or is not one of this version's.
         TrainingError: it is another one than the run trains.
     """
     networks = load_models(config.start)

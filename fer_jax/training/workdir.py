@@ -28,7 +28,7 @@ def locked(workdir: Path) -> Iterator[None]:
     """Makes `workdir` and keeps it for this process; the lock goes with the process, however it ends.
 
     Raises:
-        TrainingError: another run has it, or the folder can not be made.
+        TrainingError: another run has it, or the folder cannot be made.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -36,9 +36,7 @@ def locked(workdir: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        raise TrainingError(
-            f"{workdir}: can not be used as --workdir ({error.strerror})"
-        ) from error
+        raise TrainingError(f"{workdir}: cannot be used as --workdir ({error.strerror})") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

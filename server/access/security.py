@@ -151,7 +151,7 @@ def _place(origin: str) -> tuple[str, int | None] | None:
 async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Asks for the token, in a header, a session's cookie or a signed address.
 
-    A wrong token counts against its address. A cookie and a signature can not be guessed, so that
+    A wrong token counts against its address. A cookie and a signature cannot be guessed, so that
     whoever has one is let in whatever others at that address do.
     """
     tokens = request.app[TOKENS]

@@ -94,7 +94,7 @@ def checked_controls(body: Any) -> Mapping[str, Any]:
     """Returns the changes a request asks for.
 
     Raises:
-        ApiError: 400, no object, an unknown key or a value that can not be.
+        ApiError: 400, no object, an unknown key or a value that cannot be.
     """
     if not isinstance(body, dict):
         raise _bad("the body", "an object")

@@ -57,7 +57,7 @@ class CaptureProcess:
             command: the program; it gets the order on its standard input.
 
         Raises:
-            OSError: it can not be started.
+            OSError: it cannot be started.
         """
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()

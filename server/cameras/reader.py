@@ -11,7 +11,7 @@ from server.cameras.wire import Trouble
 
 
 class SourceError(FerError):
-    """A source that can not be opened or has stopped; the message has no credentials.
+    """A source that cannot be opened or has stopped; the message has no credentials.
 
     Attributes:
         trouble: the status it puts the camera in.

@@ -166,7 +166,7 @@ def _loads(data: bytearray) -> dict[str, Any]:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise WireError("the capture process sent a report that can not be read") from error
+        raise WireError("the capture process sent a report that cannot be read") from error
 
 
 def _fill(pipe: io.FileIO, view: memoryview) -> bool:

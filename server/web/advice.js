@@ -15,7 +15,7 @@ export function adviceFor(camera, cameras, visitor) {
   }
   if (own && camera.status === "missing") return { text: "", offers: [] };
   if (OFF.includes(camera.status)) {
-    const text = camera.reason || "This camera can not be used";
+    const text = camera.reason || "This camera cannot be used";
     return { text, offers: has("demo") ? [...offers, "demo"] : offers };
   }
   if (WAITING.includes(camera.status)) {

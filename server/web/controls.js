@@ -68,7 +68,7 @@ export class Controls extends EventTarget {
   }
 }
 
-/** Puts the image on the whole screen and back; the button goes where a browser can not. */
+/** Puts the image on the whole screen and back; the button goes where a browser cannot. */
 export function offerFullscreen(button, element, refused) {
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener("click", async () => {

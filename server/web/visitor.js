@@ -14,7 +14,7 @@ const DENIALS = {
   NotAllowedError: "The browser may not use the camera. Allow it beside the address and try again.",
   NotFoundError: "This device has no camera.",
   NotReadableError: "The camera is in use by another program.",
-  OverconstrainedError: "The camera can not deliver images of a usable size.",
+  OverconstrainedError: "The camera cannot deliver images of a usable size.",
 };
 
 /** Fires "changed" whenever `state` did; `reason` is set when it went off by itself. */

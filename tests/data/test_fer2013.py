@@ -200,7 +200,7 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
     _, line, *rest = out.splitlines()
     assert rest == ["False"]
     assert line.startswith(f"refused: {cache}/")
-    assert f"the dataset made from {data} can not be written there (File too large)" in line
+    assert f"the dataset made from {data} cannot be written there (File too large)" in line
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 

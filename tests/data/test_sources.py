@@ -186,7 +186,7 @@ def test_a_damaged_or_encrypted_archive_is_named(tmp_path: Path) -> None:
     for at in _positions(zipped, b"PK\x03\x04"):
         zipped[at + 6] |= 1
     (tmp_path / "b.zip").write_bytes(zipped)
-    with pytest.raises(DataError, match=r"b\.zip: can not be unpacked here"):
+    with pytest.raises(DataError, match=r"b\.zip: cannot be unpacked here"):
         find_source(tmp_path).read()
     (tmp_path / "b.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"b\.zip: the archive is damaged"):
@@ -223,5 +223,5 @@ def test_the_fingerprint_follows_the_faces_and_nothing_else(tmp_path: Path) -> N
 def test_a_link_to_an_image_that_is_gone_is_not_overlooked(tmp_path: Path) -> None:
     make.write_files(tmp_path, make.image_files(["train/happy/a.png"]))
     (tmp_path / "train/happy/b.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(DataError, match=r"happy/b\.png: the file can not be read \(No such file"):
+    with pytest.raises(DataError, match=r"happy/b\.png: the file cannot be read \(No such file"):
         find_source(tmp_path).read()

@@ -180,7 +180,7 @@ def test_a_process_that_can_not_start_is_no_fault_of_the_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with Decoder() as decoder, pytest.raises(DecoderUnavailableError, match="can not be started"):
+    with Decoder() as decoder, pytest.raises(DecoderUnavailableError, match="cannot be started"):
         pixels(decoder, JPEG)
 
 

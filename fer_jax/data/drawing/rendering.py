@@ -15,7 +15,7 @@ from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 CANVAS = 96  # pixels; twice the image's side, so that lines thinner than a pixel survive
 _SHIFT = 4  # fractional bits of the coordinates handed to OpenCV
-_STEPS = 9  # points per curve; more can not be told apart on the canvas
+_STEPS = 9  # points per curve; more cannot be told apart on the canvas
 
 _T = np.linspace(0.0, 1.0, _STEPS, dtype=np.float32)
 _BERNSTEIN = np.stack(
