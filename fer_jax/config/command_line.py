@@ -81,7 +81,7 @@ def _check_keys(argv: Sequence[str]) -> None:
 
 
 def _config_file(argv: Sequence[str]) -> str:
-    """The file that counts: the one named last."""
+    """Returns the file that was named last."""
     found = ""
     for at, argument in enumerate(argv):
         name, equals, value = argument.lstrip("-").partition("=")

@@ -2,7 +2,7 @@
 
 A configuration file (`configs/*.py`) edits the `ConfigDict` that `default_config` returns; the command
 line edits it further (`--config.optim.learning_rate=1e-3`); `from_config_dict` checks the outcome and
-freezes it into the dataclasses below, which are all that the rest of the project sees.
+freezes it into the dataclasses below; the rest of the project sees only those.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DataConfig:
     on_error: Literal["raise", "skip"] = "raise"
     # Leave out of training what the audit lists: blank faces, copies, faces that are in another split.
     exclude_audited: bool = True
-    # Whose judgement counts: "own", the data's label of each face, or "votes", what FER+'s ten people
+    # Whose judgement to learn: "own", the data's label of each face, or "votes", what FER+'s ten people
     # see in it. Targets are then vote shares, faces weigh as much as their votes, and validation is
     # against the majority; see data/votes.py.
     labels: Labels = "own"
@@ -62,14 +62,14 @@ class PlateauConfig:
     patience: int = 4  # evaluations without a better validation loss before that happens
     cooldown: int = 1  # evaluations after it that do not count
     rtol: float = 1e-3  # relative improvement that counts as better
-    min_scale: float = 1e-2  # where lowering ends; out of patience again, training stops early
+    min_scale: float = 1e-2  # the smallest multiple; out of patience there, training stops early
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimConfig:
     """How parameters move."""
 
-    # sgd is with Nesterov momentum; muon acts on convolutions, what else there is follows Adam
+    # sgd uses Nesterov momentum; muon acts on convolutions, all other parameters follow Adam
     # (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
     name: Literal["adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = 2e-3  # at its peak
@@ -78,7 +78,7 @@ class OptimConfig:
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     warmup_epochs: float = 1.0  # linear rise from zero
-    # Share of the run, at its end, over which the rate falls linearly to zero whatever the plateau
+    # Share of the run, at its end, over which the rate falls linearly to zero, whatever the plateau
     # says (Hagele et al., 2024, arXiv:2405.18392). Not used by "cosine".
     anneal_fraction: float = 0.5
     plateau: PlateauConfig = dataclasses.field(default_factory=PlateauConfig)
@@ -92,18 +92,18 @@ class LossConfig:
     class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
     mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
     cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
-    # Workdirs or checkpoints to learn from beside the labels, commas between them; what they see in a
-    # face is averaged. See training/distillation.py.
+    # Workdirs or checkpoints to learn from beside the labels, separated by commas; their probabilities
+    # are averaged. See training/distillation.py.
     teacher: str = ""
     teacher_share: float = 0.5  # of each target, when there are teachers
     # Share of the classes' log frequency that the kept weights have subtracted from their logits, see
-    # training/finishing.py. Of weights to begin with that have it already it is subtracted again.
+    # training/finishing.py. It is subtracted again if the weights in `start` already have it.
     logit_adjustment: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """How training faces are varied; each amount is the largest one drawn."""
+    """How training faces are augmented; each amount is the largest one drawn."""
 
     flip: bool = True  # mirror half of them
     rotate_degrees: float = 12.0
@@ -111,7 +111,7 @@ class AugmentConfig:
     shear: float = 0.08
     translate: float = 0.07  # share of the image's side
     gamma: float = 0.3  # exponent drawn from exp(+-gamma)
-    camera: float = 0.0  # probability of what a bad camera does, see data/degradations.py
+    camera: float = 0.0  # probability of degrading a face as a bad camera does, see data/degradations.py
     erase_probability: float = 0.5  # random erasing (Zhong et al., 2020, arXiv:1708.04896)
     erase_area: float = 0.2  # largest erased share of the image
 
@@ -121,7 +121,7 @@ class ResolutionConfig:
     """How large training faces are; see training/resolution.py."""
 
     start: int = FACE_SIZE  # pixels a side at the start of the run, a multiple of 8
-    grow_over: float = 0.5  # share of the run by whose end they have grown to 48
+    grow_over: float = 0.5  # share of the run after which they are 48
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,20 +129,20 @@ class Config:
     """A whole run."""
 
     seed: int = 0
-    # Passes over the training faces; 0: what was measured to suit the data (see data/datasets.py).
+    # Passes over the training faces; 0: a number chosen for the data (see data/datasets.py).
     epochs: int = 0
-    # Workdirs or checkpoints of the same network to begin with, commas between them; of several, with
-    # the mean of their weights. Empty: random weights.
+    # Workdirs or checkpoints of the same network to start from, separated by commas; several are
+    # averaged. Empty: random weights.
     start: str = ""
     batch_size: int = 64
     eval_batch_size: int = 256
     ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off
-    # Give the evaluated weights batch norm statistics of their own before each validation, see
+    # Recompute batch norm statistics for the evaluated weights before each validation, see
     # training/finishing.py.
     recalibrate: bool = False
-    # Devices to spread a batch over. 0: all; on a CPU, one simulated device a core.
+    # Devices to shard a batch over. 0: all; on a CPU, one simulated device per core.
     devices: int = 0
-    best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation figure that picks the best
+    best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation metric that selects the best epoch
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
@@ -207,7 +207,7 @@ def _check_ranges(config: Config) -> None:
     if config.model.name not in MODELS:
         near = difflib.get_close_matches(config.model.name, MODELS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(MODELS)}"
-        raise ConfigError(f"config.model.name={config.model.name!r} is no network: {hint}")
+        raise ConfigError(f"config.model.name={config.model.name!r} is not a network: {hint}")
     require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
     require_range(config, not_negative=("seed", "epochs", "devices"))
     if config.seed >= 2**32:

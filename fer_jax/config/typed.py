@@ -1,6 +1,6 @@
 """Frozen dataclasses as typed configurations: from and to a `ConfigDict`, with every value checked.
 
-What is here knows no key by name; those are in `fer_jax.config`.
+This module knows no key by name; `fer_jax.config.schema` does.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def build(
     Args:
         cls: its fields' types are what values are checked against.
         values: by field name.
-        unknown: dotted key that is no field -> what to say about it.
+        unknown: maps a dotted key that does not exist to its error message.
         prefix: of the dotted keys, empty or ending in ".".
 
     Raises:

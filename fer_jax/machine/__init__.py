@@ -1,1 +1,1 @@
-"""What this machine is, and how this process uses it: cores, memory, devices, files."""
+"""The machine and how this process uses it: cores, memory, devices, files."""

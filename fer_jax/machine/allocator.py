@@ -1,8 +1,7 @@
-"""What becomes of memory that was freed: glibc's allocator, set for the work at hand.
+"""Tunes glibc's allocator to keep freed memory.
 
-As it comes, glibc gives large pieces back to the system at once and asks for them again page by page,
-each page with zeros in it. Where the same pieces are needed over and over that takes a good part of the
-time.
+By default glibc returns large blocks to the system at once, and the system zeroes each page before it
+hands it out again. Work that allocates the same blocks over and over spends much of its time on that.
 """
 
 from __future__ import annotations
@@ -12,20 +11,20 @@ import platform
 from collections.abc import Mapping
 
 # From glibc's malloc.h.
-ARENA_MAX = -8  # how many pools threads share
-MMAP_MAX = -4  # how many pieces may come from outside of the pools
-MMAP_THRESHOLD = -3  # bytes from which on they may
-TOP_PAD = -2  # bytes by which a pool grows
-TRIM_THRESHOLD = -1  # bytes at a pool's end from which on they are given back
+ARENA_MAX = -8  # number of arenas that threads share
+MMAP_MAX = -4  # number of blocks that may be mapped outside the arenas
+MMAP_THRESHOLD = -3  # bytes from which a block is mapped
+TOP_PAD = -2  # bytes by which an arena grows
+TRIM_THRESHOLD = -1  # free bytes at the end of an arena that are returned to the system
 
-_HIGHEST_MMAP_THRESHOLD = 32 << 20  # that glibc takes
+_HIGHEST_MMAP_THRESHOLD = 32 << 20  # the largest value that glibc accepts
 
 
 def set_allocator(options: Mapping[int, int]) -> bool:
-    """Sets this process's allocator; threads that started before keep their own pools.
+    """Tunes the allocator of this process; threads that already run keep their arenas.
 
     Returns:
-        Whether it was done: only glibc can be told so.
+        Whether it was tuned; only glibc supports it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -34,6 +33,6 @@ def set_allocator(options: Mapping[int, int]) -> bool:
 
 
 def keep_freed(most_bytes: int) -> bool:
-    """Keeps up to so many freed bytes for the next time; returns as `set_allocator`."""
+    """Keeps up to so many freed bytes for reuse; returns what `set_allocator` does."""
     threshold = min(most_bytes, _HIGHEST_MMAP_THRESHOLD)
     return set_allocator({MMAP_THRESHOLD: threshold, TRIM_THRESHOLD: most_bytes})

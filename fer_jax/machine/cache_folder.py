@@ -1,4 +1,4 @@
-"""Where this project keeps what it can make again: $FER_CACHE_DIR, or ~/.cache/fer_jax."""
+"""The cache folder, for files that can be rebuilt: $FER_CACHE_DIR, or ~/.cache/fer_jax."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ VARIABLE = "FER_CACHE_DIR"
 
 
 def cache_folder(part: str) -> Path:
-    """Returns the folder of one kind of cached things ("datasets", "xla"); makes nothing."""
+    """Returns the folder for one kind of cached files ("datasets", "xla") without making it."""
     return Path(os.environ.get(VARIABLE) or "~/.cache/fer_jax").expanduser() / part

@@ -1,6 +1,6 @@
-"""What a process gives up before it touches bytes of strangers: all of it on Linux, elsewhere less.
+"""Drops a process's privileges before it reads untrusted bytes: fully on Linux, partly elsewhere.
 
-Nothing here is needed for a right answer: each step that the system does not allow is left out.
+Results do not depend on it: a step that the system does not allow is skipped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER = 0x10000000  # <linux/sched.h>
 _CLONE_NEWNET = 0x40000000
 
-_HOME = Path(__file__).resolve().parents[2]  # where our packages lie
-# What a child process needs to find its interpreter, its libraries and its language; no secrets.
+_HOME = Path(__file__).resolve().parents[2]  # the folder that holds our packages
+# What a child process needs to find its interpreter, libraries and locale; no secrets.
 _KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -36,7 +36,7 @@ _KEPT_VARIABLES = (
 
 def child_command(module: str, *arguments: object) -> list[str]:
     """Returns the command that runs one of our modules as a process; see `child_environment`."""
-    # -P: a file of the current folder is no module.
+    # -P: files in the current folder cannot shadow modules.
     return [sys.executable, "-P", "-m", module, *map(str, arguments)]
 
 
@@ -47,10 +47,10 @@ def child_environment(**added: str) -> Mapping[str, str]:
 
 
 def leave_network() -> bool:
-    """Gives this process a network of its own, with nothing in it; call it before any thread starts.
+    """Moves this process into an empty network namespace; call it before any thread starts.
 
     Returns:
-        Whether the system allowed it: as root, or where users may have namespaces of their own.
+        Whether the system allowed it: it does for root, or where users may create namespaces.
     """
     if sys.platform != "linux":
         return False
@@ -61,7 +61,7 @@ def leave_network() -> bool:
 
 
 def drop_privileges() -> None:
-    """Leaves no memory to other processes of the user, and no way to gain rights."""
+    """Hides memory from the user's other processes and forbids gaining privileges."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_DUMPABLE, 0)
@@ -69,7 +69,7 @@ def drop_privileges() -> None:
 
 
 def leave_no_core_dumps() -> None:
-    """Keeps what is in memory, tokens and faces, from the disk when this process or a child crashes."""
+    """Turns core dumps off, so that a crash writes no tokens or faces to disk."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -77,7 +77,7 @@ def leave_no_core_dumps() -> None:
 
 
 def limit_memory(further_bytes: int) -> None:
-    """Lets this process map so many more bytes than it has mapped; more is a MemoryError."""
+    """Limits how many more bytes this process may map; beyond that, MemoryError."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -88,14 +88,14 @@ def limit_memory(further_bytes: int) -> None:
 
 
 class CpuLimit:
-    """How long this process may compute before the system ends it."""
+    """Limits the CPU time of this process; the system ends it afterwards."""
 
     def __init__(self) -> None:
         """Sets no limit yet."""
         self._ends_s = 0.0
 
     def allow(self, further_s: float) -> None:
-        """Lets it compute so many seconds more, and no more than twice as many."""
+        """Allows so many more seconds of CPU time, and at most twice as many."""
         used_s = time.process_time()
         if used_s + further_s <= self._ends_s:
             return

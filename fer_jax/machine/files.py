@@ -27,10 +27,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes the folder that a command will write to, before its long work.
+    """Makes the folder that a command will write to, before it starts its work.
 
     Raises:
-        FerError: it cannot be made.
+        FerError: the folder cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What this machine's processor is called, and how many of its cores this process may use."""
+"""The processor's name, and how many of its cores this process may use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model_name(cpuinfo: str) -> str | None:
 
 
 def usable_cores() -> int:
-    """Returns how many cores this process may use: its affinity where the system has that."""
+    """Returns how many cores this process may use, by its affinity where the system reports it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""One mesh, one axis: batches are spread over the devices, the state stands on each of them.
+"""One mesh with one axis: batches are sharded over the devices, the state is replicated.
 
-Plain jit does the rest. One device is the same code on a mesh of one. On a CPU the mesh is made of
-simulated devices: XLA uses two cores a third better as two devices than as one.
+Plain jit does the rest. A single device is a mesh of one. On a CPU the mesh consists of simulated
+devices, because XLA uses two cores a third better as two devices than as one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from fer_jax.errors import ConfigError
 from fer_jax.machine.processor import usable_cores
 
-# Smaller parts of a batch are spent on the devices' waiting for each other.
+# With smaller shards, devices spend their time waiting for each other.
 _CPU_BATCH = 16
 
 Tree = TypeVar("Tree")
@@ -24,7 +24,7 @@ Tree = TypeVar("Tree")
 
 def simulate_cpu_devices(count: int) -> None:
     """Splits the CPU into `count` devices (0: one a core), unless the process has used JAX already."""
-    with contextlib.suppress(RuntimeError):  # what JAX raises once its backends are up
+    with contextlib.suppress(RuntimeError):  # JAX raises it once its backends are initialised
         jax.config.update("jax_num_cpu_devices", count or usable_cores())
 
 

@@ -19,7 +19,7 @@ Layer = Callable[..., Any]
 def space_to_depth(x: jax.Array) -> jax.Array:
     """Moves each 2x2 patch into channels: [B, H, W, C] -> [B, H/2, W/2, 4C]; H and W even.
 
-    Convolutions with few channels at full resolution are the slowest thing a CPU can be asked for.
+    Convolutions with few channels at full resolution are the slowest on a CPU.
     """
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // 2, 2, width // 2, 2, channels)

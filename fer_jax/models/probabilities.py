@@ -1,4 +1,4 @@
-"""From a network's logits to probabilities, on the host."""
+"""Turns logits into probabilities on the host."""
 
 from __future__ import annotations
 

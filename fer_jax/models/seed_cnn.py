@@ -1,4 +1,4 @@
-"""`seed_cnn`: the four-convolution network most FER2013 notebooks train, 4.5 M parameters."""
+"""`seed_cnn`: the four-convolution network that most FER2013 notebooks train, 4.5 M parameters."""
 
 from __future__ import annotations
 

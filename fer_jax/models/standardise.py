@@ -1,4 +1,4 @@
-"""The network's half of the way from a face crop: standardised pixels, inside the compiled call."""
+"""Standardises pixels inside the compiled call, after `faces.preprocess` has run on the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MIN_STD = 1.0
 
 
 def standardise(faces: jax.Array | np.ndarray) -> jax.Array:
-    """Returns each face with its own mean removed and its own standard deviation divided out.
+    """Returns each face shifted to zero mean and scaled to unit standard deviation.
 
     Args:
         faces: uint8 or float [B, H, W], grey levels 0 to 255.
