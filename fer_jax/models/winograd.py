@@ -1,12 +1,12 @@
 """Winograd's F(2x2, 3x3): 3x3 convolutions with 2.25 times fewer products, for inference on a CPU.
 
-Each 2x2 patch of the output comes from a 4x4 patch of the input. After a linear transform the convolution
-takes 16 products instead of 36 (Lavin and Gray, 2016, arXiv:1509.09308); over all patches these are 16
-matrix products, which CPUs do best. In float32 the result differs from the direct convolution by about
-1e-6 of its largest value.
+Each 2x2 patch of the output comes from a 4x4 patch of the input. After a linear transform a patch takes
+16 products instead of 36 (Lavin and Gray, 2016, arXiv:1509.09308); over all patches these are 16 matrix
+products, which CPUs do best. In float32 the result differs from the direct convolution by about 1e-6 of
+its largest value.
 
 On one core `resnet_small` takes a quarter to a third less time for 2 to 8 faces. On large batches memory
-traffic cancels the gain, so they run in pieces. Training gains nothing. Compilers for accelerators choose
+traffic cancels the gain, so they run in pieces. Training gains nothing. Compilers for accelerators pick
 such algorithms themselves.
 """
 
