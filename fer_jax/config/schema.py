@@ -111,7 +111,9 @@ class AugmentConfig:
     shear: float = 0.08
     translate: float = 0.07  # share of the image's side
     gamma: float = 0.3  # exponent drawn from exp(+-gamma)
-    camera: float = 0.0  # probability of degrading a face as a bad camera does, see data/degradations.py
+    camera: float = (
+        0.0  # probability of degrading a face as a bad camera does, see data/degradations.py
+    )
     erase_probability: float = 0.5  # random erasing (Zhong et al., 2020, arXiv:1708.04896)
     erase_area: float = 0.2  # largest erased share of the image
 
@@ -142,7 +144,9 @@ class Config:
     recalibrate: bool = False
     # Devices to shard a batch over. 0: all; on a CPU, one simulated device per core.
     devices: int = 0
-    best_by: Literal["loss", "uar", "accuracy"] = "loss"  # validation metric that selects the best epoch
+    best_by: Literal["loss", "uar", "accuracy"] = (
+        "loss"  # validation metric that selects the best epoch
+    )
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)

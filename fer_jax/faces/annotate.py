@@ -1,7 +1,7 @@
-"""Draws what faces express into an image: a box, a label with its confidence, a small bar chart.
+"""Draws expressions into an image: a box, a label with its confidence and a small bar chart per face.
 
-Sizes follow the face and the image, from a 320-pixel stream to a 4K photograph. Text stands on dark
-plates and coloured lines have dark edges, so that both show on light and on dark images.
+Sizes scale with the face and the image, from a 320-pixel stream to a 4K photograph. Dark plates behind
+text and dark edges on coloured lines keep both readable on any background.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLATE = (20, 23, 27)
 _PLATE_OPACITY = 0.78
 _RGB = [tuple(bytes.fromhex(COLOURS[name].removeprefix("#"))) for name in EXPRESSIONS]
 
-# Text height in pixels: a share of the face's, within limits that follow the image's shorter side.
+# Text height in pixels: a share of the face's height, within limits set by the image's shorter side.
 _OF_FACE = 0.13
 _LEAST, _LEAST_OF_IMAGE, _MOST_OF_IMAGE = 11, 0.0125, 0.032
 
@@ -34,11 +34,11 @@ class FaceLabel:
     """What is drawn for one face.
 
     Attributes:
-        box: x, y, width, height in pixels; it may reach over the image's border.
+        box: x, y, width, height in pixels; it may extend beyond the image.
         probabilities: [7] in the order of `EXPRESSIONS`.
         uncertain: marks the label with a question mark.
         name: shown before the expression, such as "#3" for a track.
-        expression: what the face is labelled with; empty for the most probable one.
+        expression: the label; empty for the most probable expression.
     """
 
     box: tuple[float, float, float, float]
@@ -56,7 +56,7 @@ class FaceLabel:
 
 
 class _Area(NamedTuple):
-    """A rectangle of pixels; right and bottom are the first ones outside."""
+    """A rectangle of pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -83,8 +83,8 @@ class _Area(NamedTuple):
 def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = True) -> np.ndarray:
     """Returns a copy of an image with its faces marked.
 
-    A chart goes beside its face where it covers no other face; where there is no such place, slim
-    bars without names go into the face's own box.
+    A chart stands beside its face where it covers no other face. Where there is no room, slim bars
+    without names go into the face's box.
 
     Args:
         image: uint8 [H, W, 3] RGB.
@@ -123,7 +123,7 @@ def _box(face: FaceLabel) -> _Area:
 
 
 def _label(face: FaceLabel, box: _Area, size: int, bounds: _Area) -> tuple[str, _Area]:
-    """The label's text and its place: above the box, or inside its top where the image ends."""
+    """The label's text and area: above the box, or inside its top at the edge of the image."""
     best = face.index
     doubt = "?" if face.uncertain else ""
     text = f"{face.name} {EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}".strip()
@@ -136,7 +136,7 @@ def _label(face: FaceLabel, box: _Area, size: int, bounds: _Area) -> tuple[str, 
 
 
 def _free_panel(box: _Area, size: int, bounds: _Area, taken: list[_Area]) -> _Area | None:
-    """Right, left, below or above the box, wherever the chart covers nothing else."""
+    """The area right, left, below or above the box in which the chart covers nothing else."""
     width = round((_NAMES + _BARS + 2 * _PAD) * size)
     height = round((_LINE * len(EXPRESSIONS) + 2 * _PAD) * size)
     gap = max(2, round(0.4 * size))
@@ -169,7 +169,7 @@ def _chart(canvas: np.ndarray, panel: _Area, face: FaceLabel, size: int) -> None
 
 
 def _slim_bars(canvas: np.ndarray, box: _Area, face: FaceLabel, size: int) -> None:
-    """Seven upright bars along the inside of the box's bottom."""
+    """Draws seven upright bars inside the bottom of the box."""
     inside = _Area(box.left + 2, box.bottom - 2 - round(1.6 * size), box.right - 2, box.bottom - 2)
     step = (inside.right - inside.left) / len(EXPRESSIONS)
     if step < 3 or inside.top <= box.top + round(1.5 * size):

@@ -1,7 +1,7 @@
-"""Cuts a face out of a photograph so that it looks to the network like a FER2013 image.
+"""Crops a face from a photograph, framed like a FER2013 image.
 
-Where the face lies in a FER2013 image was measured, not guessed: `python benchmarks/measure_crop.py
---data FER2013 --out DIR` runs the detector on the training faces and prints the constants below.
+The framing was measured: `python benchmarks/measure_crop.py --data FER2013 --out DIR` runs the detector
+on the training faces and prints the constants below.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EYE_DISTANCE = 0.369
 BOX_CENTRE = (0.5, 0.52)
 BOX_SIDE = 0.903  # the square root of the box's area
 
-# The same eyes and the mouth, as complex numbers about the image's middle, and their mean.
+# The same eyes and mouth as complex numbers relative to the image's centre, and their mean.
 _EYES = complex(EYES[0] - 0.5, EYES[1] - 0.5)
 _WANTED = (
     _EYES - EYE_DISTANCE / 2,
@@ -36,18 +36,18 @@ _WANTED = (
 )
 _WANTED_MIDDLE = sum(_WANTED) / 3
 
-_MARGIN = 2  # pixels around a cut that interpolation looks at
-_FINE = 2  # pixels a side that are averaged to one of the crop
+_MARGIN = 2  # pixels around a crop that interpolation reads
+_FINE = 2  # source pixels per side that are averaged to one pixel of the crop
 
 
 @dataclasses.dataclass(frozen=True)
 class Square:
-    """The square of a photograph that becomes a crop.
+    """The square of a photograph to crop.
 
     Attributes:
         x, y: its centre in pixels; pixel (0, 0) covers 0 to 1.
         side: its side in pixels.
-        roll: by how much it is turned, in radians, clockwise as seen.
+        roll: its rotation in radians, clockwise as seen.
     """
 
     x: float
@@ -71,16 +71,16 @@ class Square:
 def crop_face(
     image: np.ndarray, detection: Detection, *, align: Align = "landmarks", size: int = FACE_SIZE
 ) -> np.ndarray:
-    """Returns a face as uint8 [size, size] or [size, size, 3], whatever the image has.
+    """Returns a face as uint8 [size, size] or [size, size, 3], with the image's channels.
 
-    What lies beyond the image's border repeats its last pixels. A detection that says it is a crop
-    already comes back as its box, untouched and at its own size.
+    Beyond the image, its border pixels repeat. A detection marked `is_crop` comes back as its box,
+    unchanged and at its original size.
 
     Args:
         image: uint8 [H, W] or [H, W, 3].
         detection: one face of it.
         align: "landmarks" levels the eyes where the detector gave landmarks; "box" only uses the box.
-        size: pixels; `preprocess.grey_face` makes 48 of any other.
+        size: pixels; `preprocess.grey_face` resizes any other size to 48.
     """
     if detection.is_crop:
         left, top = round(detection.x), round(detection.y)
@@ -91,7 +91,7 @@ def crop_face(
 def grey_crop(image: np.ndarray, detection: Detection, *, align: Align = "landmarks") -> np.ndarray:
     """Returns a face as the network takes it, uint8 [48, 48] grey; see `crop_face`.
 
-    It is grey from the beginning, which takes about half the time for boxes of 80 to 320 pixels.
+    Converting to grey first takes about half the time for boxes of 80 to 320 pixels.
     """
     if detection.is_crop:
         return grey_face(crop_face(image, detection))
@@ -99,10 +99,10 @@ def grey_crop(image: np.ndarray, detection: Detection, *, align: Align = "landma
 
 
 def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
-    """Returns the square in which the face lies as the training faces lie in their images.
+    """Returns the square that frames a face like the training faces.
 
-    Its side comes from the box, which a turned head or an open mouth changes least; with landmarks
-    its centre is the mean of what they and the box say, and their eyes are level.
+    Its side comes from the box, which a turned head or an open mouth changes least. With landmarks,
+    its centre is the mean of their estimate and the box's, and the eyes are level.
     """
     side = math.sqrt(max(detection.width * detection.height, 1.0)) / BOX_SIDE
     x = detection.x + detection.width / 2 + (0.5 - BOX_CENTRE[0]) * side
@@ -114,10 +114,10 @@ def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
 
 
 def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float]:
-    """What eyes and mouth say, in a least-squares sense, of a square of this side.
+    """Fits a square of this side to eyes and mouth by least squares.
 
     With u the points of a training image and v those of the photograph, both as complex numbers
-    about their means, the best turn is the angle of sum(conj(u) v).
+    relative to their means, the best rotation is the angle of sum(conj(u) v).
     """
     one_eye, other_eye, _, *mouth = (complex(*point) for point in landmarks.tolist())
     seen = one_eye, other_eye, sum(mouth) / 2
@@ -131,14 +131,14 @@ def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float
 def cut(image: np.ndarray, square: Square, *, size: int, grey: bool = False) -> np.ndarray:
     """Returns a square of an image as uint8 [size, size] or [size, size, 3].
 
-    A large face is first reduced by averaging areas and then turned at twice the crop's size, so
-    that nothing is skipped: sampling a turned square directly would alias.
+    A large face is first reduced by area averaging and then rotated at twice the crop's size, because
+    sampling a rotated square directly would alias.
 
     Args:
         image: uint8 [H, W] or [H, W, 3].
-        square: of it.
+        square: the square to cut.
         size: pixels.
-        grey: take all of it as grey, luma by ITU-R BT.601.
+        grey: return grey, luma by ITU-R BT.601.
     """
     left, top, right, bottom = _surroundings(square, width=image.shape[1], height=image.shape[0])
     part = image[top:bottom, left:right]
@@ -162,9 +162,9 @@ def cut(image: np.ndarray, square: Square, *, size: int, grey: bool = False) -> 
 
 
 def _surroundings(square: Square, *, width: int, height: int) -> tuple[int, int, int, int]:
-    """The upright rectangle of the image's pixels that a square needs: left, top, right, bottom.
+    """The upright rectangle of pixels that a square needs: left, top, right, bottom.
 
-    Never empty: for a square outside the image it is the border's nearest pixels.
+    Never empty: for a square outside the image it holds the nearest border pixels.
     """
     reach = square.side / 2 * (abs(math.cos(square.roll)) + abs(math.sin(square.roll)))
     reach += _MARGIN + square.side / FACE_SIZE
@@ -181,13 +181,13 @@ def _span(centre: float, reach: float, *, length: int) -> tuple[int, int]:
 def _from_fine(
     square: Square, *, size: int, left: int, top: int, to_small: tuple[float, float]
 ) -> np.ndarray:
-    """Where the pixels of a square of `size` lie: float64 [2, 3], to those of a part of the image.
+    """The affine map, float64 [2, 3], from a crop of `size` pixels to a part of the image.
 
     Args:
-        square: of the image.
+        square: the square to cut.
         size: pixels.
         left, top: of the part, in the image's pixels.
-        to_small: by which factors the part is reduced, x and y.
+        to_small: the factors by which the part is reduced, x and y.
     """
     step, (x, y) = square.side / size, to_small
     cos, sin = step * math.cos(square.roll), step * math.sin(square.roll)

@@ -1,7 +1,7 @@
-"""Finds faces in photographs: YuNet by default, OpenCV's Haar cascade, or none for ready face crops.
+"""Finds faces in photographs: with YuNet, with OpenCV's Haar cascade, or not at all for face crops.
 
 A detector is anything with `detect(image) -> list[Detection]`. OpenCV's cascade is not safe to share
-between threads: make one per thread with `make_detector`, which costs nothing after the first.
+between threads: make one per thread with `make_detector`, which is cheap after the first call.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Detection:
     """One face in an image.
 
     Attributes:
-        x, y, width, height: its box in the image's pixels, from forehead to chin; it may reach
-            over the image's border. Pixel (0, 0) covers 0 to 1.
-        score: the detector's own confidence, 0 to 1.
-        landmarks: float32 [5, 2] x, y in pixels: the eye, then the mouth corner on the image's left
-            and right are rows 0, 1 and 3, 4; row 2 is the nose's tip. None where there are none.
-        is_crop: the box is the crop: the image is framed like a training face already.
+        x, y, width, height: its box in the image's pixels, from forehead to chin; it may extend
+            beyond the image. Pixel (0, 0) covers 0 to 1.
+        score: the detector's confidence, 0 to 1.
+        landmarks: float32 [5, 2] x, y in pixels: left eye, right eye, nose tip, left and right
+            corner of the mouth, left and right as seen in the image. None if there are none.
+        is_crop: the box is the crop, because the image is already framed like a training face.
     """
 
     x: float
@@ -46,7 +46,7 @@ class Detection:
 
 
 class Detector(Protocol):
-    """What a detector of one's own has to do."""
+    """The interface of a detector."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the faces of uint8 [H, W, 3] RGB, in any order."""
@@ -54,7 +54,7 @@ class Detector(Protocol):
 
 
 class YuNetDetector:
-    """YuNet, which looks at an image at as many sizes as `pyramid.plan` says."""
+    """YuNet, run at the image sizes that `pyramid.plan` chooses."""
 
     def __init__(
         self, *, detect_size: DetectSize = DETECT_SIZE, score_threshold: float = SCORE_THRESHOLD
@@ -62,13 +62,13 @@ class YuNetDetector:
         """Loads the network.
 
         Raises:
-            FerError: the weights are not installed or not the ones that were measured here.
+            FerError: the weights are not installed, or are not the version we measured.
         """
         self._size: int | None = None if detect_size == "full" else detect_size
         self._network = YuNet(score_threshold=score_threshold)
 
     def detect(self, image: np.ndarray) -> list[Detection]:
-        """Returns the faces of uint8 [H, W, 3] RGB, the most certain first."""
+        """Returns the faces of uint8 [H, W, 3] RGB by falling score."""
         height, width = image.shape[:2]
         first, second = plan(width, height, self._size)
         found = self._look(image, first)
@@ -126,16 +126,16 @@ class HaarDetector:
 
 
 class WholeImage:
-    """Takes every image for one face crop, framed as the training faces are."""
+    """Treats every image as one face crop, framed like the training faces."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
-        """Returns the whole of uint8 [H, W, 3] RGB as one face of score 1."""
+        """Returns the whole image, uint8 [H, W, 3] RGB, as one face with score 1."""
         height, width = image.shape[:2]
         return [Detection(0.0, 0.0, float(width), float(height), score=1.0, is_crop=True)]
 
 
-# YuNet's box in a Haar window of the same face, in window sides: medians over 276 photographs. The
-# crop's geometry is made for that box.
+# YuNet's box relative to a Haar window of the same face, in window sides: medians over 276 photographs.
+# The crop's framing is based on YuNet's box.
 _HAAR_X, _HAAR_Y, _HAAR_WIDTH, _HAAR_HEIGHT = 0.015, -0.06, 0.965, 1.185
 
 
@@ -163,9 +163,9 @@ def make_detector(
 
     Args:
         name: one of `DETECTORS`.
-        detect_size: the longer side in pixels of the largest copy of an image that is looked at;
-            "full" looks at the image's own resolution too, for tiny faces.
-        score_threshold: YuNet's faces with a lower score are left out.
+        detect_size: the longer side in pixels of the largest copy of an image to search; "full"
+            also searches the original resolution, for tiny faces.
+        score_threshold: YuNet's faces with a lower score are dropped.
 
     Raises:
         FerError: an unknown name, a size below 32, a threshold outside 0 to 1, or missing weights.

@@ -1,7 +1,7 @@
-"""The host's half of the way from a face crop to the network: one grey image of FER2013's size.
+"""Preprocesses a face crop on the host: one grey image of FER2013's size.
 
-The other half, `fer_jax.models.standardise`, runs inside the compiled network call, on whole batches.
-Training's augmentation acts between them, on uint8 faces.
+`fer_jax.models.standardise` does the rest inside the compiled call, on whole batches. Augmentation runs
+between the two, on uint8 faces.
 """
 
 from __future__ import annotations

