@@ -1,1 +1,1 @@
-"""How good a network is: metrics, reports, plots, and the record of test-split openings."""
+"""Evaluates networks: metrics, reports, plots, and the record of test-split openings."""

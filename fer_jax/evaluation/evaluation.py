@@ -1,4 +1,4 @@
-"""Figures of a network on a split: the jitted evaluation step over padded, masked batches."""
+"""Evaluates a network on a split with a jitted step over padded, masked batches."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def evaluate(
         faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size
     ):
         total, logits = eval_step(variables, total, sharding.put_batch(batch, mesh))
-        # Fetched at once: with a hundred steps waiting, simulated devices were seen to wait for each
-        # other without end, their threads all taken.
+        # Fetched at once: with a hundred steps queued, simulated devices deadlocked waiting for each
+        # other, because all their threads were taken.
         rows.append(np.asarray(logits))
     logits = np.concatenate(rows)[: len(faces)]
     return figures(np.asarray(total.confusion), loss=float(total.loss) / len(faces)), logits

@@ -1,7 +1,7 @@
-"""Figures by group of people or images: is the network as good for everybody?
+"""Figures by group of people or images: does the network work equally well for everybody?
 
-The groups come from a csv file: one row a face, with its `name` and any further columns (age, gender,
-skin tone, lighting). A gap is only worth its interval: small groups have wide ones.
+The groups come from a csv file with one row per face: its `name` and further columns (age, gender, skin
+tone, lighting). Read each gap with its interval: small groups have wide ones.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from fer_jax.errors import DataError
 from fer_jax.evaluation import metrics
 
-_NAMES = ("name", "path", "file", "image")  # headers of the column that tells the face
+_NAMES = ("name", "path", "file", "image")  # headers of the column that names the face
 _UNKNOWN = ""
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns, by column, the group of each named face; an empty string where the file says nothing.
+    """Returns, by column, the group of each named face; an empty string where the file has none.
 
     Args:
         path: a csv file with a header; one column is "name" (or "path", "file", "image") and holds
@@ -65,7 +65,7 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:
-    """Name -> index; also by the last part of a name, where no two faces share it."""
+    """Name -> index; also by the last part of a name, where it is unique."""
     last: dict[str, int | None] = {}
     for k, name in enumerate(names):
         part = PurePath(name).name
@@ -109,7 +109,7 @@ def _largest_gap(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | N
     by_accuracy = sorted(reports, key=lambda value: reports[value]["accuracy"])
     low, high = reports[by_accuracy[0]], reports[by_accuracy[-1]]
     gap = high["accuracy"] - low["accuracy"]
-    # Newcombe's hybrid score interval of a difference, from the two Wilson intervals.
+    # Newcombe's hybrid score interval of a difference, computed from the two Wilson intervals.
     (low_from, low_to), (high_from, high_to) = low["accuracy_interval"], high["accuracy_interval"]
     below = math.hypot(high["accuracy"] - high_from, low_to - low["accuracy"])
     above = math.hypot(high_to - high["accuracy"], low["accuracy"] - low_from)

@@ -1,7 +1,7 @@
-"""The record of each time a test split was opened with a network: a figure on it counts once.
+"""Records each time a test split was opened with a network, because only the first figure is unbiased.
 
-It lies with the weights, is written before a face is looked at, and goes into a release's card, so that
-whoever reads a test figure can see whether it was the first.
+The record stands beside the weights, is written before any face is read, and goes into a release's card,
+so that readers of a test figure can see whether it was the first.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ OPENINGS = "test_openings.jsonl"
 
 
 def record_opening(saved: SavedModel, faces: Faces) -> int:
-    """Notes that a network is about to see a test split.
+    """Records that a network is about to see a test split.
 
     Returns:
-        How often one of its run has seen any before.
+        How often networks of the same run have seen one before.
 
     Raises:
-        CheckpointError: the record cannot be read or written; then the split may not be opened.
+        CheckpointError: the record cannot be read or written, so the split must not be opened.
     """
     before = len(read_openings(saved))
     path = _record_of(saved.path)
@@ -46,14 +46,14 @@ def record_opening(saved: SavedModel, faces: Faces) -> int:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise CheckpointError(
-            f"{path}: every opening of a test split is recorded there, which failed "
-            f"({error.strerror}); copy the checkpoint into a folder of your own"
+            f"{path}: cannot record that the test split is opened "
+            f"({error.strerror}); copy the checkpoint to a folder you can write to"
         ) from error
     return before
 
 
 def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
-    """Returns what was recorded of the run that a network is of, the oldest first.
+    """Returns the record of a network's run, oldest first.
 
     Raises:
         CheckpointError: the record cannot be read.
@@ -65,13 +65,13 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
         return [{**row, "time": str(row["time"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({first_line(error)}); it tells when the test split was "
+            f"{path}: cannot be read ({first_line(error)}); it records when the test split was "
             "opened, take another copy of the run"
         ) from error
 
 
 def _record_of(checkpoint: Path) -> Path:
-    """One for all checkpoints of a workdir: a test score for one leaks information about the rest."""
+    """The one record of a workdir: a test score for one checkpoint leaks information about the rest."""
     released = (checkpoint / CARD).exists()
     in_workdir = checkpoint.parent.name == FOLDER and not released
     return (checkpoint.parent.parent if in_workdir else checkpoint) / OPENINGS

@@ -1,4 +1,4 @@
-"""Images of a run: its history and its confusion matrix, through Matplotlib's object interface."""
+"""Plots of a run: its history, confusion matrix and reliability, by Matplotlib's object interface."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def history(rows: Sequence[dict[str, Any]], path: Path, *, best_epoch: int | Non
 
     Args:
         rows: of history.jsonl, at least one.
-        path: to write.
-        best_epoch: is marked; None marks none.
+        path: the file to write.
+        best_epoch: the epoch to mark; None for none.
     """
     epochs = [row["epoch"] for row in rows]
 
-    def series(name: str) -> np.ndarray:  # None, epoch 0's training figures, becomes a gap
+    def series(
+        name: str,
+    ) -> np.ndarray:  # epoch 0 has no training figures (None), which leaves a gap
         return np.array([row[name] for row in rows], dtype=float)
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
@@ -84,7 +86,7 @@ def confusion(matrix: np.ndarray, path: Path, *, title: str) -> None:
 
 
 def reliability(bins: Sequence[dict[str, float]], path: Path, *, title: str) -> None:
-    """Draws `metrics.reliability` into the PNG `path`: on the diagonal, confidence is what it says."""
+    """Draws `metrics.reliability` into the PNG `path`; on the diagonal, confidence equals accuracy."""
     figure = Figure(figsize=(5.2, 5.0), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--")

@@ -1,4 +1,4 @@
-"""The figures and facts that a run or an evaluation leaves behind."""
+"""The reports and cards that a run or an evaluation writes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def split_report(
 
 
 def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns what several trainings reach on the same split, which shows run-to-run variance.
+    """Returns mean figures of several trainings on the same split, with their run-to-run variance.
 
     Args:
         reports: M >= 2 `split_report`s of it, one a training.
 
     Returns:
-        Figure -> its mean and the mean's 95 % interval (Student's t, M - 1 degrees of freedom); those
-        of flip-averaged answers under "flip".
+        Figure -> its mean and the mean's 95 % interval (Student's t, M - 1 degrees of freedom);
+        flip-averaged ones under "flip".
     """
     spread = float(scipy.stats.t.ppf(0.975, len(reports) - 1)) / np.sqrt(len(reports))
 
@@ -65,7 +65,7 @@ def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that makes softmax(logits / T) fit the labels best (Guo et al., 2017).
+    """Returns the temperature T with which softmax(logits / T) fits the labels best (Guo et al., 2017).
 
     Args:
         logits: float [N, 7], of the validation split.
@@ -82,7 +82,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def confidence_threshold(probabilities: np.ndarray, *, share: float = 0.8) -> float:
-    """The confidence that the most confident `share` of faces reach; below it a face is uncertain.
+    """Returns the confidence that the most confident `share` of faces reach.
 
     Args:
         probabilities: float [N, 7], calibrated, of the validation split.
@@ -94,10 +94,10 @@ def confidence_threshold(probabilities: np.ndarray, *, share: float = 0.8) -> fl
 def calibrated_figures(
     probabilities: np.ndarray, labels: np.ndarray, *, uncertain_below: float
 ) -> dict[str, Any]:
-    """Returns how far calibrated probabilities, float [N, 7], can be trusted.
+    """Returns how reliable calibrated probabilities, float [N, 7], are.
 
-    That is their calibration error and reliability by bin of confidence, and the share and accuracy of
-    the faces whose confidence reaches `uncertain_below`.
+    That is their calibration error, their reliability by bin of confidence, and the share and accuracy
+    of the faces whose confidence reaches `uncertain_below`.
     """
     correct = probabilities.argmax(axis=1) == labels
     confident = probabilities.max(axis=1) >= uncertain_below
@@ -127,20 +127,20 @@ def card(
     calibrated: dict[str, Any],
     lineage: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Returns what a checkpoint's card tells: where it came from and what it can do.
+    """Returns a checkpoint's card: its origin and its figures.
 
     Args:
         config: of the run.
         dataset: the data's own card.
-        command: that made it.
+        command: the command that trained it.
         variables: of the kept checkpoint.
-        step: it was kept at.
-        epoch: it was kept at.
+        step: at which it was kept.
+        epoch: at which it was kept.
         report: of the validation split.
         temperature: to divide its logits by.
         uncertain_below: the `confidence_threshold`.
         calibrated: its `calibrated_figures` on that split.
-        lineage: digests of the network it began with, `start`, and those it learned from, `teacher`.
+        lineage: digests of the network it started from, `start`, and of its teachers, `teacher`.
     """
     figures = ("accuracy", "accuracy_interval", "uar", "loss", "ece")
     return {
@@ -167,7 +167,7 @@ def card(
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that figures depend on, and JAX's platform."""
+    """Returns the versions of Python and of the packages that figures depend on, and JAX's platform."""
     return {
         "python": platform.python_version(),
         **{name: found for name in _PACKAGES if (found := _version(name))},
@@ -177,7 +177,7 @@ def versions() -> dict[str, str]:
 
 
 def _version(package: str) -> str | None:
-    """The installed version; None for a package that is used without being installed."""
+    """Returns the installed version; None for a package used without being installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

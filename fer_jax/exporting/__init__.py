@@ -1,1 +1,1 @@
-"""Networks that leave the project: releases, cards, StableHLO and ONNX."""
+"""Exports networks: releases, model cards, StableHLO and ONNX."""

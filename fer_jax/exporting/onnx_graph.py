@@ -1,7 +1,7 @@
 """An ONNX graph under construction, and the arrays in it.
 
-JAX's networks keep channels last, ONNX's convolutions want them first. So every array tells in which
-order its axes lie, transposes are made only where an order is asked for, and few ever are.
+JAX's networks keep channels last, ONNX's convolutions take them first. Every array therefore records the
+order of its axes, and a transpose is added only where an operation needs another order.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fer_jax.errors import FerError
 # ReduceMax takes its axes as an input since 18. Runtimes of 2023 and later know it.
 OPSET = 18
 
-# The batch while tracing. No network has this prime among its sizes, so that every size it divides
-# counts faces.
+# The batch size while tracing. It is a prime that no network has among its sizes, so every size that it
+# divides counts faces.
 BATCH = 10_007
 
 
 class Array(NamedTuple):
-    """What an ONNX tensor is in JAX.
+    """An ONNX tensor, described as the JAX array it stands for.
 
     Attributes:
         name: of the tensor.
@@ -38,14 +38,14 @@ class Array(NamedTuple):
 
 
 class Graph:
-    """Nodes and constants, in the order in which they are computed."""
+    """Nodes and constants, in order of computation."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node of one output and returns that tensor's name."""
+        """Adds a node with one output and returns the name of its tensor."""
         name = f"{operator}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
@@ -57,7 +57,7 @@ class Graph:
         return name
 
     def integers(self, values: Iterable[int]) -> str:
-        """Adds int64 [N], as ONNX wants axes and sizes, and returns its tensor's name."""
+        """Adds int64 [N], ONNX's type for axes and sizes, and returns the name of its tensor."""
         return self.constant(np.array([*values], np.int64))
 
     def arranged(self, value: Array | np.ndarray, order: Sequence[int]) -> str:
@@ -80,12 +80,12 @@ class Graph:
         types: Mapping[str, int],
         metadata: Mapping[str, str],
     ) -> onnx.ModelProto:
-        """Returns the finished graph, checked, as a model that tells `metadata`.
+        """Returns the finished, checked graph as a model with `metadata`.
 
         Args:
-            inputs: by their names, which are their tensors' names.
-            outputs: by the names they are to have.
-            types: onnx.TensorProto's number of each input's and output's dtype.
+            inputs: by name; the names are those of their tensors.
+            outputs: by the names to give them.
+            types: onnx.TensorProto's number for the dtype of each input and output.
             metadata: of the model.
         """
         for name, array in outputs.items():
@@ -106,7 +106,7 @@ class Graph:
         model = helper.make_model(
             graph,
             opset_imports=opsets,
-            ir_version=helper.find_min_ir_version_for(opsets),  # that older runtimes read it too
+            ir_version=helper.find_min_ir_version_for(opsets),  # so that older runtimes read it too
             producer_name="fer_jax",
         )
         helper.set_model_props(model, dict(metadata))
@@ -115,12 +115,12 @@ class Graph:
 
 
 def counts_faces(size: int) -> bool:
-    """Whether a size that was traced is the batch's, or a multiple of it."""
+    """Whether a traced size is the batch size or a multiple of it."""
     return size % BATCH == 0
 
 
 def refusal(primitive: str, why: str = "no rule") -> FerError:
-    """What to raise for a network that cannot be translated."""
+    """Returns the error for a network that cannot be translated."""
     return FerError(
         f"cannot write JAX's primitive {primitive} in ONNX ({why}); "
         "export with --format stablehlo, or extend fer_jax/exporting/onnx_rules.py"

@@ -1,7 +1,7 @@
-"""How each of JAX's primitives is written in ONNX, for the primitives that our networks are made of.
+"""Translates JAX's primitives to ONNX, for all primitives that our networks use.
 
-A rule takes the graph, the traced equation and its inputs, of which at least one is an `Array` and the
-others may be constants; it adds nodes and returns the equation's one output.
+A rule takes the graph, the traced equation and its inputs. At least one input is an `Array`, the others
+may be constants. The rule adds nodes and returns the equation's single output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _elementwise(operator: str) -> Rule:
 
 def _max(graph: Graph, equation: JaxprEqn, x: Value, other: Value) -> Array:
     if isinstance(other, np.ndarray) and other.ndim == 0 and other == 0:
-        # Runtimes compute it along with a convolution before it.
+        # Runtimes fuse it with the convolution before it.
         return _elementwise("Relu")(graph, equation, x)
     return _elementwise("Max")(graph, equation, x, other)
 
@@ -100,7 +100,7 @@ def _transpose(graph: Graph, equation: JaxprEqn, x: Array) -> Array:
 def _matrix_product(graph: Graph, equation: JaxprEqn, x: Value, weights: Value) -> Array:
     (columns, rows), batched = equation.params["dimension_numbers"]
     if not isinstance(x, Array) or not isinstance(weights, np.ndarray) or weights.ndim != 2:
-        raise refusal("dot_general", "with weights that depend on the face, or are no matrix")
+        raise refusal("dot_general", "with weights that depend on the face or are not a matrix")
     if [*columns] != [len(x.shape) - 1] or [*rows] != [0] or any(batched):
         raise refusal("dot_general", f"with dimension_numbers {(columns, rows), batched}")
     name = graph.node("MatMul", graph.as_traced(x), graph.constant(weights))
@@ -127,7 +127,7 @@ def _convolution(graph: Graph, equation: JaxprEqn, x: Value, kernel: Value) -> A
 
 
 def _window_sum(graph: Graph, equation: JaxprEqn, x: Array) -> Array:
-    """A sum over windows is their average times their size."""
+    """Translates a sum over windows: their average times their size."""
     params = equation.params
     window = params["window_dimensions"]
     pooled = [axis for axis, size in enumerate(window) if size > 1]
@@ -183,12 +183,12 @@ def _as_traced(name: str, equation: JaxprEqn) -> Array:
 
 
 def _places(x: Array, axes: Collection[int]) -> list[int]:
-    """Where JAX's axes are in the tensor."""
+    """Returns the positions of JAX's axes in the tensor."""
     return [x.order.index(axis) for axis in axes]
 
 
 def _order_without(x: Array, axes: Collection[int]) -> tuple[int, ...]:
-    """The order of what is left when JAX's axes are gone."""
+    """Returns the order of the remaining axes after JAX's axes are removed."""
     kept = [axis for axis in x.order if axis not in axes]
     return tuple(sorted(kept).index(axis) for axis in kept)
 

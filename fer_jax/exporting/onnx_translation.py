@@ -1,6 +1,6 @@
-"""A JAX function of a batch of faces as an ONNX model, traced and translated primitive by primitive.
+"""Traces a JAX function of a batch of faces and translates it to ONNX, primitive by primitive.
 
-What does not depend on the faces is computed once, by JAX, and becomes a constant.
+JAX computes everything that does not depend on the faces once; the result becomes a constant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onnx import helper
 from fer_jax.exporting.onnx_graph import BATCH, Array, Graph, counts_faces, refusal
 from fer_jax.exporting.onnx_rules import RULES, Value
 
-_CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}  # whose bodies take their place
+_CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}  # are replaced by their bodies
 
 
 def translate(
@@ -30,14 +30,14 @@ def translate(
     """Returns `function` as a model of a batch of any size.
 
     Args:
-        function: of one array [B, *face.shape] to one [B, ...], each face for itself.
+        function: maps one array [B, *face.shape] to one [B, ...], each face independently.
         face: shape and dtype of one face.
-        input_name: that the model gives what it takes.
-        output_name: that it gives what it returns.
-        metadata: that travels in the model.
+        input_name: the name of the model's input.
+        output_name: the name of the model's output.
+        metadata: to store in the model.
 
-    Raises:
-        FerError: the function is of primitives that no rule translates.
+        Raises:
+        FerError: the function uses a primitive that no rule translates.
     """
     traced = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((BATCH, *face.shape), face.dtype))
     (result,) = traced.out_avals
@@ -46,7 +46,7 @@ def translate(
     graph = Graph()
     (out,) = _run(graph, traced, [faces])
     if not isinstance(out, Array):
-        raise refusal("constant", "the network does not look at the face")
+        raise refusal("constant", "the output does not depend on the face")
     dtypes = {input_name: face.dtype, output_name: result.dtype}
     return graph.model(
         inputs={input_name: faces},
@@ -57,7 +57,7 @@ def translate(
 
 
 def _run(graph: Graph, closed: ClosedJaxpr, values: Sequence[Value]) -> list[Value]:
-    """Walks through the equations as if computing them, and returns the outputs."""
+    """Walks through the equations in order of computation and returns the outputs."""
     jaxpr: Jaxpr = closed.jaxpr
     known: dict[Var, Value] = dict(zip(jaxpr.invars, values, strict=True))
     known.update(zip(jaxpr.constvars, map(np.asarray, closed.consts), strict=True))

@@ -1,8 +1,8 @@
-"""A checkpoint as one file that runs without Flax and without this package, calibrated as it is here.
+"""Writes a checkpoint as one calibrated file that runs without Flax and without this package.
 
-StableHLO, for JAX on any platform, is a zip: `model.stablehlo`, what `jax.export` serialises, with the
-weights inside, and `metadata.json`: what goes in, what comes out, in which order. ONNX, for everything
-else, is one model that holds the same metadata: text as it is, all else as JSON.
+StableHLO, for JAX on any platform, is a zip: `model.stablehlo` as `jax.export` serialises it, weights
+included, and `metadata.json`, which describes input, output and labels. ONNX, for everything else, is a
+model that holds the same metadata: strings as text, other values as JSON.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ FACES, PROBABILITIES = "faces", "probabilities"  # of an ONNX model, what goes i
 
 TOLERANCE = 1e-4  # of an ONNX model's probabilities
 
-_WRITTEN = (2000, 1, 1, 0, 0, 0)  # the same bytes whenever a file is made
+_WRITTEN = (2000, 1, 1, 0, 0, 0)  # so that the bytes do not depend on the time
 
 
 def metadata(saved: SavedModel) -> dict[str, Any]:
-    """Returns what a user of the file has to know, whatever its format, JSON-able."""
+    """Returns what a user of the file needs to know, in any format, JSON-able."""
     temperature, uncertain_below = calibration(saved)
     return {
         "input": "uint8 [batch, 48, 48]: grey faces, framed as fer_jax.faces.crop cuts them",
@@ -49,7 +49,7 @@ def metadata(saved: SavedModel) -> dict[str, Any]:
 
 
 def stablehlo(saved: SavedModel) -> bytes:
-    """Returns the file: a program of a batch of any size, uint8 [B, 48, 48] -> float32 [B, 7].
+    """Returns the file: a program for any batch size, uint8 [B, 48, 48] -> float32 [B, 7].
 
     Raises:
         CheckpointError: the network is not one of this version's.
@@ -69,11 +69,11 @@ def stablehlo(saved: SavedModel) -> bytes:
 
 
 def onnx_model(saved: SavedModel) -> bytes:
-    """Returns the file: a model of a batch of any size, uint8 [B, 48, 48] -> float32 [B, 7].
+    """Returns the file: a model for any batch size, uint8 [B, 48, 48] -> float32 [B, 7].
 
     Raises:
         CheckpointError: the network is not one of this version's.
-        FerError: it computes in bfloat16 or is of primitives that are not translated, or the package
+        FerError: it computes in bfloat16 or uses a primitive that no rule translates, or the package
             onnx is not installed.
     """
     try:
@@ -84,7 +84,7 @@ def onnx_model(saved: SavedModel) -> bytes:
         ) from error
     probabilities = _probabilities(saved)
     if (dtype := saved.about["config"]["model"]["dtype"]) != "float32":
-        # In bfloat16, JAX's own answers differ by 2e-4 with the batch and by 2e-3 with its fusions.
+        # In bfloat16, JAX's results vary by 2e-4 with the batch size and by 2e-3 with fusion.
         raise FerError(
             f"{saved.path}: computes in {dtype}, which no ONNX runtime repeats within {TOLERANCE:g}; "
             "export with --format stablehlo, or train with --config.model.dtype=float32"
@@ -103,11 +103,11 @@ def onnx_model(saved: SavedModel) -> bytes:
 
 
 def onnx_difference(content: bytes, saved: SavedModel, faces: np.ndarray) -> float:
-    """Returns by how much an ONNX model's probabilities differ at most from the checkpoint's.
+    """Returns the largest difference between the probabilities of an ONNX model and its checkpoint.
 
     Args:
-        content: of `onnx_model`.
-        saved: what it was made of.
+        content: the result of `onnx_model`.
+        saved: the network it was made from.
         faces: uint8 [B, 48, 48].
     """
     from onnxruntime import InferenceSession
@@ -120,7 +120,7 @@ def onnx_difference(content: bytes, saved: SavedModel, faces: np.ndarray) -> flo
 
 
 def _probabilities(saved: SavedModel) -> Callable[[jax.Array], jax.Array]:
-    """Returns what every format computes: uint8 [B, 48, 48] -> calibrated float32 [B, 7]."""
+    """Returns the exported function: uint8 [B, 48, 48] -> calibrated float32 [B, 7]."""
     logits, variables = inference_function(saved)
     temperature, _ = calibration(saved)
 

@@ -1,6 +1,6 @@
-"""How fast a network answers on this machine: what a released checkpoint's card tells of its speed.
+"""Measures how fast a network runs on this machine, for the card of a released checkpoint.
 
-What is timed is what `Predictor` runs: faces in host memory in, logits in host memory out.
+It times what `Predictor` runs: from faces in host memory to logits in host memory.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from fer_jax.inference.network import FACE, inference_function
 from fer_jax.machine.processor import cpu_name, usable_cores
 from fer_jax.saved_model import SavedModel
 
-_SECONDS = 0.6  # of calls of each batch size: some hundred of one face, a dozen of the largest
-_FEWEST = 5  # calls, however slow they are
+_SECONDS = (
+    0.6  # per batch size: about a hundred calls with one face, a dozen with the largest batch
+)
+_FEWEST = 5  # calls at least, however slow
 _WARM_UP = 2
 
 
@@ -34,13 +36,13 @@ def measure_speed(
 
     Args:
         saved: the network.
-        checkpoint_bytes: that its weights take on disk.
-        clock: tells seconds.
+        checkpoint_bytes: size of its weights on disk.
+        clock: returns seconds.
 
-    Returns:
+        Returns:
         parameters, checkpoint_bytes, `milliseconds_one_face` (median of calls with one face),
-        `batch_size` and `faces_per_second` (median of calls with that many faces); and what they were
-        measured on: `processor`, `platform`, `cores` that this process may use, `jax` (its version).
+        `batch_size` and `faces_per_second` (median of calls with that many faces); and the machine:
+        `processor`, `platform`, `cores` that this process may use, `jax` (its version).
 
     Raises:
         CheckpointError: the network is not one of this version's.
