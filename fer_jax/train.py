@@ -198,7 +198,7 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
         raise TrainingError(f"{folder}: holds a run with another teacher; {what_to_do}")
     if saved.get("start") != wanted["start"]:
         raise TrainingError(f"{folder}: holds a run that started elsewhere; {what_to_do}")
-    # A setting that did not exist yet when the run was begun had its default.
+    # A setting that did not exist when the run started had its default.
     was = flat(to_dict(Config())) | flat(saved["config"])
     now = flat(wanted["config"])
     for key in sorted(was.keys() | now.keys()):
@@ -209,7 +209,7 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
             )
     if saved["devices"] != wanted["devices"]:
         print(
-            f"note: the run was begun on {saved['devices']} device(s) and goes on on "
+            f"note: the run started on {saved['devices']} device(s) and is resuming on "
             f"{wanted['devices']}: its last digits will differ from one that never moved"
         )
 

@@ -1,7 +1,7 @@
-"""What bad light, bad lenses and small images do to a face, on grey uint8 images [H, H].
+"""Degrades faces as bad light, bad lenses and small images do, on grey uint8 images [H, H].
 
-Training varies its faces with `random_degradation`; evaluation repeats `DEGRADATIONS`, the fixed kinds,
-on a validation split to see how much a network loses where a camera is not a good one.
+Training augments with `random_degradation`. Evaluation applies the fixed kinds of `DEGRADATIONS` to a
+validation split to measure how much accuracy a network loses with bad cameras.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import numpy as np
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 _LEVELS = np.arange(256, dtype=np.float32)
-_LIKELY = 0.3  # of each kind, for a face that is degraded at all
+_LIKELY = 0.3  # of each kind, for a degraded face
 
 
 def exposed(face: np.ndarray, factor: float) -> np.ndarray:
-    """Returns the face with its light multiplied; what passes white is lost."""
+    """Returns the face with its light multiplied; values beyond white clip."""
     return _by_table(face, _LEVELS * factor)
 
 
 def contrasted(face: np.ndarray, factor: float) -> np.ndarray:
-    """Returns the face with its distance from mid grey multiplied; what leaves the range is lost."""
+    """Returns the face with its contrast about mid grey multiplied; values outside the range clip."""
     return _by_table(face, 127.5 + (_LEVELS - 127.5) * factor)
 
 
 def blurred(face: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns the face out of focus; `sigma` in pixels."""
+    """Returns the face blurred by a Gaussian; `sigma` in pixels."""
     return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
 
 
 def shrunk(face: np.ndarray, side: int) -> np.ndarray:
-    """Returns the face as `side` x `side` pixels, enlarged again."""
+    """Returns the face reduced to `side` x `side` pixels and enlarged again."""
     small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, face.shape[::-1], interpolation=cv2.INTER_CUBIC)
 
@@ -66,7 +66,7 @@ def shadowed(face: np.ndarray, angle: float, light: float) -> np.ndarray:
 
 
 def rotated(face: np.ndarray, degrees: float) -> np.ndarray:
-    """Returns the face turned about its centre, anticlockwise."""
+    """Returns the face rotated about its centre, anticlockwise."""
     side = len(face)
     centre = ((side - 1) / 2, (side - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0)
@@ -77,7 +77,7 @@ def _by_table(face: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return cv2.LUT(face, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
-# The kinds that the degraded evaluation split is made of, by the name that reports give them.
+# The kinds of the degraded evaluation split, by their names in reports.
 DEGRADATIONS: Mapping[str, Degradation] = {
     "dark": lambda face, generator: noisy(exposed(face, 0.25), generator, 3.0),
     "bright": lambda face, generator: exposed(face, 1.6),
@@ -117,7 +117,7 @@ def _random_jpeg(face: np.ndarray, generator: np.random.Generator) -> np.ndarray
     return compressed(face, int(generator.integers(15, 80)))
 
 
-# In the order in which they happen between a lamp and a file.
+# In physical order, from the light to the file.
 _RANDOM_KINDS: Sequence[Degradation] = (
     _random_shadow,
     _random_exposure,

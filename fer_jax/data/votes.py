@@ -1,9 +1,9 @@
-"""What the crowd sees in a face: the votes of FER+'s ten people, their majority and their shares.
+"""FER+'s votes: the majority of ten people for each face, and the shares of their votes.
 
-FER2013's labels are one person's; FER+ asked ten people for each face (Barsoum et al., 2016,
-arXiv:1608.01041). A vote that nobody else casts is taken for a slip and dropped, as its authors do.
-Votes for contempt, "unknown" and "not a face" have no place among the seven expressions: they count
-against a majority and lower a face's weight, but no target holds them.
+FER2013's labels are the judgement of one person; FER+ asked ten people about each face (Barsoum et al.,
+2016, arXiv:1608.01041). A single vote for an expression counts as a slip and is dropped, as its authors
+do. Votes for contempt, "unknown" and "not a face" are outside the seven expressions: they count against
+a majority and lower a face's weight, but appear in no target.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from fer_jax.data.faces import Faces
 from fer_jax.expressions import FERPLUS_TO_INDEX, NUM_EXPRESSIONS
 
-_SLIP = 1  # votes; as many for one answer are dropped
+_SLIP = 1  # an expression with so many votes is dropped
 
 
 def majority(votes: np.ndarray) -> np.ndarray:
-    """Returns the expression that more than half of the votes name, int32 [N], -1 where none does.
+    """Returns the expression with more than half of the votes, int32 [N]; -1 where there is none.
 
     Args:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.
@@ -37,17 +37,17 @@ def shares(votes: np.ndarray) -> np.ndarray:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.
 
     Returns:
-        Rows that sum to 1; zeros where nobody sees any of the seven.
+        Rows that sum to 1; zeros for a face without votes for any of the seven.
     """
     ours = _expressions(_without_slips(votes))
     return (ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
 def weights(votes: np.ndarray) -> np.ndarray:
-    """Returns how much of a crowd's vote a face has, float32 [N], 0 to 1.
+    """Returns the weight of each face, float32 [N], 0 to 1.
 
-    It is the share of all votes cast that is for one of the seven and no slip: 1 where ten people stay
-    among the seven, 0 where nobody sees any of them.
+    It is the share of votes that are for one of the seven expressions and are not slips: 1 if all ten
+    people chose among the seven, 0 if none did.
 
     Args:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.
@@ -57,7 +57,7 @@ def weights(votes: np.ndarray) -> np.ndarray:
 
 
 def judged(faces: Faces) -> Faces:
-    """Returns the faces in which the crowd sees one of the seven, labelled with what most votes name.
+    """Returns the faces with votes for the seven expressions, labelled by the most frequent vote.
 
     Raises:
         ValueError: the faces have no votes.
@@ -68,7 +68,7 @@ def judged(faces: Faces) -> Faces:
 
 
 def agreed(faces: Faces) -> Faces:
-    """Returns the faces on which a majority agrees, labelled with what it sees.
+    """Returns the faces with a majority, labelled by it.
 
     Raises:
         ValueError: the faces have no votes.
@@ -92,6 +92,6 @@ def _without_slips(votes: np.ndarray) -> np.ndarray:
 
 
 def _expressions(votes: np.ndarray) -> np.ndarray:
-    """The columns of the seven expressions in their order, [N, 7]."""
+    """Returns the columns of the seven expressions in their order, [N, 7]."""
     columns = [FERPLUS_TO_INDEX.index(expression) for expression in range(NUM_EXPRESSIONS)]
     return votes[:, columns]

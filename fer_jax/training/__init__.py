@@ -1,1 +1,1 @@
-"""The training run: state, steps, schedule, checkpoints, figures."""
+"""Training: state, steps, schedule, checkpoints, progress."""

@@ -1,7 +1,7 @@
-"""Varied training faces: bad cameras, warps, mirroring, gamma and random erasing, on the host.
+"""Augments training faces on the host: bad cameras, warps, mirroring, gamma and random erasing.
 
-Host threads do in 30 microseconds a face what costs as much as the network inside the jitted step on
-a CPU. Every draw comes from the generator passed in, so a step's faces are a function of the step.
+Host threads take 30 microseconds per face; inside the jitted step on a CPU the same work costs as much
+as the network. Every draw comes from the given generator, so a step's faces are a function of the step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def augment(
     config: AugmentConfig,
     size: int = FACE_SIZE,
 ) -> np.ndarray:
-    """Returns varied copies of `faces`, uint8 [B, 48, 48], which are left alone: [B, size, size]."""
+    """Returns augmented copies of `faces`, uint8 [B, 48, 48], as uint8 [B, size, size]."""
     matrices = _shrunk(warp_matrices(len(faces), generator, config=config), size)
     tables = _gamma_tables(len(faces), generator, config=config)
     degraded = generator.random(len(faces)) < config.camera
@@ -66,7 +66,7 @@ def warp_matrices(
 
 
 def _shrunk(matrices: np.ndarray, size: int) -> np.ndarray:
-    """The same maps into an image of another size, pixel centres at half a pixel."""
+    """Returns the same maps for an image of another size, with pixel centres at half a pixel."""
     scale = size / FACE_SIZE
     return scale * matrices + np.array([0, 0, (scale - 1) / 2])
 

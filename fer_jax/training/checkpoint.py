@@ -1,8 +1,8 @@
 """Orbax checkpoints of a run: written asynchronously, the latest and the best kept.
 
-A checkpoint holds three items: `state`, all that training needs to go on; `model`, the variables that
-are evaluated, which a reader restores alone; and `about`, the configuration as JSON, so that a
-checkpoint folder needs nothing beside it to be understood.
+A checkpoint holds three items: `state`, everything that training needs to resume; `model`, the evaluated
+variables, which readers restore alone; and `about`, the configuration as JSON, so that a checkpoint
+folder explains itself.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _ITEMS = ("state", "model", "about")
 
 
 class Checkpoints:
-    """The checkpoints below one workdir; a context manager that ends by waiting for the last save."""
+    """The checkpoints of one workdir; a context manager whose exit waits for the last save."""
 
     def __init__(self, workdir: Path, *, best_by: str) -> None:
         """Opens (and makes) `workdir`/checkpoints; `best_by` is "loss", "uar" or "accuracy"."""
         quiet()
-        # A failed save is raised by `save`, `wait` or `close`; its event loop would repeat it per array.
+        # `save`, `wait` or `close` raise a failed save; the event loop would log it again per array.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self._best_by = best_by
         best = policies.BestN(
@@ -52,7 +52,7 @@ class Checkpoints:
         )
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(1), best]),
-            # Orbax writes the figures to disk only if it is told these two as well.
+            # Orbax writes the figures to disk only with these two options.
             best_fn=lambda metrics: metrics[best_by],
             best_mode="max" if MORE_IS_BETTER[best_by] else "min",
             cleanup_tmp_directories=True,
@@ -75,16 +75,16 @@ class Checkpoints:
         about: Mapping[str, Any],
         metrics: Mapping[str, float] | None,
     ) -> None:
-        """Starts to write `state` under its step and returns; an existing step is left alone.
+        """Starts to write `state` under its step and returns; keeps an existing step as it is.
 
         Args:
             state: to save; may be donated as soon as this returns.
-            kept: the variables that the figures are of.
+            kept: the variables that were validated.
             about: JSON-able description.
             metrics: validation figures; None inside an epoch.
 
         Raises:
-            OSError: the disk has no room for it.
+            OSError: the disk is full.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -98,7 +98,7 @@ class Checkpoints:
         self._manager.save(step, args=items, metrics=dict(metrics) if metrics else None)
 
     def wait(self) -> None:
-        """Returns when all that was saved is on disk."""
+        """Returns when every save is on disk."""
         self._manager.wait_until_finished()
 
     def latest_step(self) -> int | None:
@@ -121,7 +121,7 @@ class Checkpoints:
         """Returns the state saved at `step`.
 
         Args:
-            step: of a checkpoint that is here.
+            step: of an existing checkpoint.
             like: shapes, dtypes and shardings to restore with (as `jax.eval_shape` gives them).
 
         Raises:
@@ -134,7 +134,7 @@ class Checkpoints:
             raise self._damaged(step, error) from error
 
     def _check_room(self, state: TrainState, kept: Variables) -> None:
-        """Refuses before the first byte: a save that fails half-way fails once per array, loudly."""
+        """Refuses before writing: a save that fails half-way logs one traceback per array."""
         leaves = [*jax.tree.leaves(state), *jax.tree.leaves(kept)]
         needed = sum(leaf.nbytes for leaf in leaves) + _SPARE_BYTES
         folder = str(self._manager.directory)

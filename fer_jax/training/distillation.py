@@ -1,7 +1,7 @@
-"""Learning from other networks: what teachers see in each training face, as part of its target.
+"""Distillation: the probabilities that teacher networks assign to a face become part of its target.
 
-FER2013's labels are noisy: people agree with about two in three. A teacher that has not learned them by
-heart spreads a label over what the face may also show (Furlanello et al., 2018, arXiv:1805.04770).
+FER2013's labels are noisy: people agree with about two in three. A teacher that has not overfit spreads
+a label over other plausible expressions (Furlanello et al., 2018, arXiv:1805.04770).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fer_jax.saved_model import SavedModel, calibration
 
 
 def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:
-    """Returns what the teachers see in each face, calibrated, flip-averaged, their mean: float32 [N, 7].
+    """Returns the mean of the teachers' calibrated, flip-averaged probabilities, float32 [N, 7].
 
     Raises:
         CheckpointError: a network is not one of this version's.

@@ -1,11 +1,11 @@
-"""From the weights that training averages to those that are validated and kept.
+"""Finishes averaged weights before they are validated and kept.
 
-Averaged weights - a moving average, or the mean of several runs' - give other activations than the
-weights they are made of, so the mean of those' statistics is not theirs (Izmailov et al., 2018,
-arXiv:1803.05407). Nor are those of varied faces the ones of plain faces, which the network is used on.
+Averaged weights, by moving average or over several runs, give other activations than the weights they
+were averaged from, so their batch norm statistics must be recomputed (Izmailov et al., 2018,
+arXiv:1803.05407). Statistics of augmented faces also differ from those of the plain faces in use.
 
-A network expects each expression as often as it was in training. Subtracting a share of the logarithm of
-those frequencies from its logits recalls rare ones better (Menon et al., 2021, arXiv:2007.07314).
+A network expects each expression as often as it saw it in training. Subtracting a share of the log
+frequencies from its logits recalls rare expressions better (Menon et al., 2021, arXiv:2007.07314).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from fer_jax.training.state import TrainState
 
 
 def finished(program: Program, state: TrainState, *, size: int) -> Variables:
-    """Returns a copy of the state's evaluated variables as the configuration wants them kept.
+    """Returns a copy of the state's evaluated variables, finished as the configuration says.
 
     Args:
-        program: the run's.
-        state: where it stands; it may be donated afterwards.
+        program: of the run.
+        state: of the run; it may be donated afterwards.
         size: side of the faces in pixels.
     """
     variables = jax.tree.map(jnp.copy, state.evaluated)
@@ -44,10 +44,10 @@ def finished(program: Program, state: TrainState, *, size: int) -> Variables:
 
 
 def recalibrated(program: Program, variables: Variables, *, size: int) -> Variables:
-    """Returns variables with their batch norm statistics of the training faces as they are.
+    """Returns variables with batch norm statistics recomputed on unaugmented training faces.
 
-    They are means over batches of `config.eval_batch_size` in an order of the run's own; faces left
-    over for a part of a batch do not count.
+    They are means over shuffled batches of `config.eval_batch_size`; an incomplete last batch does not
+    count.
     """
     devices, faces = program.mesh.size, program.train.images
     wanted = math.ceil(program.config.eval_batch_size / devices) * devices
@@ -67,8 +67,8 @@ def recalibrated(program: Program, variables: Variables, *, size: int) -> Variab
 def adjusted(program: Program, variables: Variables) -> Variables:
     """Returns variables whose logits have the configuration's share of log frequencies subtracted.
 
-    Frequencies are those of the training faces' labels, with one face more of each expression. The
-    shift goes into the bias of the last layer, the one with an entry for each expression.
+    Frequencies are counts of the training labels plus one for each expression. The shift goes into the
+    bias of the last layer, which has one entry per expression.
     """
     counts = np.bincount(program.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
     shift = program.config.loss.logit_adjustment * np.log(counts / counts.sum())

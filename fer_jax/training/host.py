@@ -11,18 +11,18 @@ import cv2
 from fer_jax.machine import allocator, sharding
 
 _ALLOCATOR = {
-    allocator.ARENA_MAX: 1,  # one pool for all threads; only the first can grow without bounds
-    allocator.MMAP_MAX: 0,  # large arrays come from the pool too
+    allocator.ARENA_MAX: 1,  # one arena for all threads; only the first can grow without bounds
+    allocator.MMAP_MAX: 0,  # large arrays come from the arena too
     allocator.TRIM_THRESHOLD: 2**31 - 1,
     allocator.TOP_PAD: 64 * 2**20,
 }
 
 
 def set_up_host(*, devices: int) -> None:
-    """Call it before the process uses JAX.
+    """Configures the process; call it before the process uses JAX.
 
     Args:
-        devices: simulated ones on a CPU; 0: one a core.
+        devices: simulated devices on a CPU; 0: one per core.
     """
     keep_freed_memory()
     cv2.setNumThreads(1)  # the augmentation thread must not take the cores from XLA
@@ -30,5 +30,5 @@ def set_up_host(*, devices: int) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Keeps what steps have freed for the next one; returns whether the system can be told so."""
+    """Keeps memory that a step has freed for the next; returns whether the system supports it."""
     return allocator.set_allocator(_ALLOCATOR)

@@ -1,8 +1,7 @@
 """The training loop: epochs of jitted steps, each epoch ended by validation and a checkpoint.
 
-A run that begins with trained weights validates and saves them first, as its epoch 0, and so keeps them
-where no later epoch is better. The loop owns no files and prints nothing; a `Reporter` is told what
-happens.
+A run that starts from trained weights first validates and saves them as epoch 0, and so keeps them if no
+later epoch is better. The loop owns no files and prints nothing; it reports to a `Reporter`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _IN_FLIGHT = 2  # steps the device may lag behind the loop
 
 
 class Reporter(Protocol):
-    """Is told how a run goes."""
+    """Receives the progress of a run."""
 
     def step(self, *, epoch: int, step: int, loss: float, learning_rate: float) -> None:
         """A step is complete; `loss` is its batch's."""
@@ -44,7 +43,7 @@ class Reporter(Protocol):
 
 
 class RunInterrupted(Exception):  # noqa: N818 - not an error
-    """The run was asked to stop inside an epoch; `state` is where it stands."""
+    """The run was asked to stop inside an epoch, at `state`."""
 
     def __init__(self, state: TrainState) -> None:
         super().__init__(f"stopped at step {int(state.step)}")
@@ -63,17 +62,17 @@ def run(
     """Trains from `state` to the end of the run and returns the last state.
 
     Args:
-        program: what to run.
+        program: of the run.
         state: where to start; donated.
-        reporter: is told of every step and epoch.
-        save: is called after every epoch, epoch 0 included, with the state, the history row and the
+        reporter: receives every step and epoch.
+        save: called after every epoch, epoch 0 included, with the state, the history row and the
             variables that were validated.
-        should_stop: asked before every step.
-        before_step: called with each step's number before it is taken.
+        should_stop: called before every step.
+        before_step: called with each step's number before the step.
 
-    Raises:
-        RunInterrupted: `should_stop` said so.
-        TrainingError: the loss is no number any more.
+        Raises:
+        RunInterrupted: `should_stop` returned True.
+        TrainingError: the loss is not finite.
     """
     epochs, order = program.config.epochs, program.order
     step = int(state.step)
@@ -121,7 +120,7 @@ def _train_epoch(
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
     batches = _ahead(lambda step: training_batch(program, step), first, end)
-    # Batches go to the devices and losses come back by name; nothing else may cross in an epoch.
+    # Only explicit transfers of batches and losses may cross between host and devices in an epoch.
     with jax.transfer_guard("disallow"):
         for step, batch in zip(range(first, end), batches, strict=True):
             if should_stop():
@@ -140,7 +139,7 @@ def _train_epoch(
 
 
 def _beginning(program: Program, state: TrainState) -> tuple[dict[str, Any], Variables]:
-    """The row of epoch 0. The plateau is not told: it waits for improvement from the first epoch on."""
+    """The row of epoch 0. It does not enter the plateau schedule, which starts with the first epoch."""
     validated, kept = _validated(program, state, size=FACE_SIZE, epoch=0)
     row = {
         "epoch": 0,
@@ -182,7 +181,7 @@ def _end_epoch(
 
 
 def _norms(state: TrainState, *, steps: int) -> dict[str, float]:
-    """Means over the epoch's steps, and the norm of the parameters that it ended with."""
+    """Returns means over the epoch's steps, and the norm of the parameters at its end."""
     return {
         "gradient_norm": float(state.norms.gradient) / steps,
         "update_norm": float(state.norms.update) / steps,
@@ -193,7 +192,7 @@ def _norms(state: TrainState, *, steps: int) -> dict[str, float]:
 def _validated(
     program: Program, state: TrainState, *, size: int, epoch: int
 ) -> tuple[dict[str, float], Variables]:
-    """The validation figures of a history row, and the variables that have them."""
+    """Returns the validation figures of a history row, and the variables they belong to."""
     variables = finished(program, state, size=size)
     validated, _ = validate(program, variables, program.validation, size=size)
     _check_finite(validated["loss"], name="validation loss", step=int(state.step), epoch=epoch)
@@ -211,7 +210,7 @@ def _check_finite(loss: float, *, name: str, step: int, epoch: int) -> None:
 
 
 def _ahead(make: Callable[[int], Batch], first: int, end: int) -> Generator[Batch, None, None]:
-    """Yields make(first) ... make(end - 1), made by another thread a few steps ahead."""
+    """Yields make(first) ... make(end - 1), computed by another thread a few steps ahead."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
         pending: deque[Future[Batch]] = deque()
         for step in range(first, end):

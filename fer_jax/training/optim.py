@@ -14,8 +14,8 @@ import optax
 
 from fer_jax.config import OptimConfig, PlateauConfig
 
-# Of an update before the learning rate: as large as Adam's, so that one rate suits both (Liu et al.,
-# 2025, arXiv:2502.16982).
+# RMS of an update before the learning rate: Adam's, so that one rate suits both (Liu et al., 2025,
+# arXiv:2502.16982).
 _ADAMS_RMS = 0.2
 
 
@@ -37,13 +37,13 @@ def learning_rate_schedule(
             [optax.constant_schedule(peak), optax.linear_schedule(peak, 0.0, max(anneal, 1))],
             [total_steps - warmup - anneal],
         )
-    # A first step at rate zero would be a step lost, hence the +1.
+    # +1, because a first step at rate zero would be wasted.
     rise = optax.linear_schedule(peak / (warmup + 1), peak, max(warmup, 1))
     return optax.join_schedules([rise, after], [warmup])
 
 
 def decays(params: optax.Params) -> optax.Params:
-    """Which parameters weight decay acts on: kernels, not biases nor norms (a tree of bool)."""
+    """Returns which parameters decay: kernels, not biases or norms (a tree of bool)."""
     return jax.tree.map(lambda p: p.ndim > 1, params)
 
 
@@ -70,13 +70,13 @@ def optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTr
 
 
 def _matrices(params: optax.Params) -> Any:
-    """How Muon is to see each parameter as a matrix; None where Adam is to move it."""
+    """Returns how Muon reshapes each parameter to a matrix; None for parameters that follow Adam."""
     kernel = optax.contrib.MuonDimensionNumbers(reduction_axis=(0, 1, 2), output_axis=3)
     return jax.tree.map(lambda p: kernel if p.ndim == 4 else None, params)
 
 
 def plateau(config: PlateauConfig) -> optax.GradientTransformationExtraArgs:
-    """Returns optax's plateau schedule; its `update` wants `value`, the validation loss."""
+    """Returns optax's plateau schedule; its `update` takes `value`, the validation loss."""
     return optax.contrib.reduce_on_plateau(
         factor=config.factor,
         patience=config.patience,
@@ -92,12 +92,12 @@ def plateau_ran_out(
     *,
     config: PlateauConfig,
 ) -> jax.Array:
-    """Whether an evaluation was one disappointment too many: out of patience at the lowest scale.
+    """Returns whether an evaluation exhausted the patience at the lowest scale.
 
     Args:
-        before: the schedule's state before the evaluation's loss was fed to it.
-        after: its state afterwards.
-        config: for the lowest scale.
+        before: the schedule's state before the update with the evaluation's loss.
+        after: its state after the update.
+        config: holds the lowest scale.
 
     Returns:
         bool scalar.

@@ -1,4 +1,4 @@
-"""The end of a run: the best checkpoint's figures, card and plots."""
+"""Ends a run: writes the figures, card and plots of its best checkpoint."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def write_outcome(
     command_line: str,
     lineage: Mapping[str, str | None],
 ) -> None:
-    """Evaluates the best checkpoint on validation and writes all that a person wants to see.
+    """Evaluates the best checkpoint on validation and writes reports, card and plots.
 
     Args:
-        program: the run's.
+        program: of the run.
         folder: its workdir, with the history and the checkpoints.
         best: step of the checkpoint to keep.
-        data_card: what the card tells about the data.
-        command_line: that made it.
+        data_card: the card's part about the data.
+        command_line: the training command.
         lineage: as `reports.card` takes it.
 
     Raises:
@@ -66,7 +66,7 @@ def write_outcome(
 
 
 class _Judged(NamedTuple):
-    """What validation says of a checkpoint, as `reports.card` takes it."""
+    """The validation figures of a checkpoint, as `reports.card` takes them."""
 
     report: dict[str, Any]
     temperature: float

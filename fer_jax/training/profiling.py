@@ -1,4 +1,4 @@
-"""A trace of some steps by JAX's profiler: how long each operation takes, by device and thread."""
+"""Traces some steps with JAX's profiler: the time of each operation by device and thread."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import jax
 
-_SKIPPED = 8  # steps: the first compile, the next fill the pipeline
+_SKIPPED = 8  # steps; the first compile and the next fill the pipeline
 _TRACED = 10
 
 
 @contextlib.contextmanager
 def profiled(folder: Path | None) -> Iterator[Callable[[int], None]]:
-    """Gives what to call before every step; a few of them are traced.
+    """Yields a function to call before every step; it traces a few of them.
 
     Args:
-        folder: where the trace goes, for TensorBoard or Perfetto; None traces nothing.
+        folder: for the trace, which TensorBoard and Perfetto read; None: no trace.
     """
     seen, tracing = 0, False
 

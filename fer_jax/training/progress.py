@@ -1,7 +1,6 @@
-"""What a person sees while a run goes on: a live line on a terminal, one plain line an epoch elsewhere.
+"""Shows a run's progress: a live line on a terminal, one plain line per epoch elsewhere.
 
-Times go to timing.jsonl, apart from the history, which is the same to the bit for every run of a
-configuration.
+Times go to timing.jsonl, because the history is the same to the bit for every run of a configuration.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from fer_jax.training import workdir as files
 
 
 class TrainingProgress:
-    """Shows a run's steps and epochs and writes its history; a context manager."""
+    """Shows a run's steps and epochs and writes its history. A context manager."""
 
     def __init__(self, folder: Path, *, total_steps: int, epochs: int, batch_size: int) -> None:
-        """Reports a run of `total_steps` steps in `epochs` epochs that lives in `folder`."""
+        """Reports a run of `total_steps` steps in `epochs` epochs with the workdir `folder`."""
         self._folder = folder
         self._epochs = epochs
         self._batch_size = batch_size
@@ -57,7 +56,7 @@ class TrainingProgress:
         self._console.print(line, markup=False, soft_wrap=True)
 
     def step(self, *, epoch: int, step: int, loss: float, learning_rate: float) -> None:
-        """Moves the live line on."""
+        """Advances the live line."""
         self._images += self._batch_size
         self._trained_until = time.monotonic()
         self._loss = loss if self._loss is None else 0.95 * self._loss + 0.05 * loss
@@ -71,7 +70,7 @@ class TrainingProgress:
         )
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Writes the epoch down and prints its line."""
+        """Records the epoch and prints its line."""
         seconds, cpu = time.monotonic() - self._started, time.process_time() - self._cpu
         timing = {
             "epoch": row["epoch"],
@@ -86,7 +85,7 @@ class TrainingProgress:
         trained = (
             f"train loss {row['train_loss']:.3f} acc {row['train_accuracy']:.1%}"
             if row["epoch"]
-            else "the weights it begins with"
+            else "the initial weights"
         )
         self.say(
             f"epoch {row['epoch']:>3}/{self._epochs}  {trained}  "
@@ -101,5 +100,5 @@ class TrainingProgress:
         self._trained_until = self._started
 
     def _speed(self) -> float:
-        """Training images a second of this epoch; validation does not count."""
+        """Training images per second of this epoch, without validation."""
         return self._images / max(self._trained_until - self._started, 1e-9)

@@ -1,6 +1,6 @@
-"""Progressive resizing: smaller faces at the start of a run, which then gets more passes into its time.
+"""Progressive resizing: smaller faces at the start of a run leave time for more epochs.
 
-At 32 pixels a step costs less than half of what it does at 48 (Tan and Le, 2021, arXiv:2104.00298).
+At 32 pixels a step takes less than half the time it takes at 48 (Tan and Le, 2021, arXiv:2104.00298).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from fer_jax.config import ResolutionConfig
 from fer_jax.faces.preprocess import FACE_SIZE
 
-STEP = 8  # pixels; what the networks divide a side by
+STEP = 8  # pixels; networks need a multiple of it
 
 
 def face_size(step: int, *, total_steps: int, config: ResolutionConfig) -> int:
@@ -24,7 +24,7 @@ def face_size(step: int, *, total_steps: int, config: ResolutionConfig) -> int:
 
 
 def resized(faces: np.ndarray, size: int) -> np.ndarray:
-    """Returns uint8 [N, 48, 48] as [N, size, size], the way augmentation shrinks them."""
+    """Returns uint8 [N, 48, 48] resized to [N, size, size] as augmentation does."""
     if size == FACE_SIZE:
         return faces
     shape = (size, size)

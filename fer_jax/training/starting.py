@@ -1,7 +1,7 @@
-"""Where a run's weights begin when they are not random: with another run's, or the mean of several.
+"""Starts a run from trained weights: those of another run, or the mean of several.
 
-Runs that went on from the same weights lie in one valley of the loss, and the mean of their weights
-often recognises more than each of them (Wortsman et al., 2022, arXiv:2203.05482).
+Runs that continue from the same weights lie in one basin of the loss. The mean of their weights is often
+better than each of them (Wortsman et al., 2022, arXiv:2203.05482).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from fer_jax.saved_model import Variables, load_models
 
 
 class Start(NamedTuple):
-    """Variables to begin with, float32 arrays, and the digests of those they are the mean of."""
+    """Initial variables, float32 arrays, and the digests of the networks they are the mean of."""
 
     variables: Variables
     digests: tuple[str, ...]
 
 
 def load_start(config: Config) -> Start | None:
-    """Returns what `config.start` names; None where a run begins with random weights.
+    """Returns the weights that `config.start` names; None for random weights.
 
     Raises:
         CheckpointError: a network cannot be read or is not one of this version's.
-        TrainingError: it is another one than the run trains.
+        TrainingError: its architecture is not the one that the run trains.
     """
     networks = load_models(config.start)
     for network in networks:
@@ -48,7 +48,7 @@ def load_start(config: Config) -> Start | None:
 
 
 def mean_variables(each: Sequence[Variables]) -> Variables:
-    """Returns the mean of one or more networks' variables, array by array, in their own dtypes."""
+    """Returns the mean of one or more networks' variables, array by array, keeping dtypes."""
 
     def mean(*arrays: np.ndarray) -> np.ndarray:
         return np.mean(np.stack(arrays), axis=0, dtype=np.float64).astype(arrays[0].dtype)

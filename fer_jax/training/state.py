@@ -1,4 +1,4 @@
-"""`TrainState`: all of a run that changes, and nothing else, as one pytree."""
+"""`TrainState`: everything that changes during a run, as one pytree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Norms(NamedTuple):
 
     Attributes:
         gradient: float32 scalar, before clipping.
-        update: float32 scalar, what was added to the parameters.
+        update: float32 scalar, of what was added to the parameters.
     """
 
     gradient: jax.Array
@@ -39,17 +39,17 @@ class Norms(NamedTuple):
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """All that training changes. Model, optimiser and configuration are bound to the steps instead.
+    """The state of training. Model, optimiser and configuration are bound to the steps instead.
 
     Attributes:
         step: int32 scalar, steps taken.
         variables: float32 params and batch_stats of the network.
         ema: their exponential moving average, {} when it is off.
-        opt_state: the optimiser chain's.
+        opt_state: of the optimiser chain.
         plateau: optax's ReduceLROnPlateauState.
-        ran_out: bool scalar, the plateau schedule is at its end.
-        sums: figures of the epoch so far, in the state so that a run stopped inside an epoch resumes.
-        norms: of the epoch so far, likewise.
+        ran_out: bool scalar, whether the plateau schedule has ended.
+        sums: of the epoch so far; part of the state so that a run stopped inside an epoch resumes.
+        norms: of the epoch so far, for the same reason.
     """
 
     step: jax.Array
@@ -63,7 +63,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def evaluated(self) -> Variables:
-        """The weights that are evaluated, kept and shipped: averaged where averaging is on."""
+        """The weights to evaluate, keep and ship: averaged if averaging is on."""
         return self.ema or self.variables
 
 
@@ -78,7 +78,7 @@ def create(
 ) -> TrainState:
     """Returns the state before the first step. Pure: `jax.eval_shape` gives its shapes.
 
-    `start` holds the variables to begin from in place of random ones.
+    `start` holds initial variables to use instead of random ones.
     """
     if start is None:
         faces = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1), jnp.float32)

@@ -1,4 +1,4 @@
-"""A run's folder: who may write to it, and its history, which survives being killed at any moment."""
+"""A run's folder: its lock and its history, which survives being killed at any moment."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _KEPT = ("config.json", HISTORY, TIMING, OPENINGS, "history.png")
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Makes `workdir` and keeps it for this process; the lock goes with the process, however it ends.
+    """Makes `workdir` and locks it for this process; the lock ends with the process.
 
     Raises:
-        TrainingError: another run has it, or the folder cannot be made.
+        TrainingError: another run holds the lock, or the folder cannot be made.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def clear(workdir: Path) -> None:
-    """Removes what an earlier run wrote, and nothing else."""
+    """Removes the files of an earlier run and nothing else."""
     shutil.rmtree(workdir / FOLDER, ignore_errors=True)
     clear_reports(workdir)
     for name in _KEPT:
@@ -68,6 +68,6 @@ def clear_reports(workdir: Path) -> None:
 
 
 def keep_rows_until(path: Path, step: int) -> None:
-    """Drops the rows after `step`, whose steps will be taken again."""
+    """Drops the rows after `step`, whose steps will run again."""
     rows = [row for row in read_rows(path) if row["step"] <= step]
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -94,7 +94,7 @@ def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, c
         "ema_decay=0",
     )
     assert short_run(folder, *spoiling) == 0
-    assert "epoch   0/1  the weights it begins with  validation loss" in capsys.readouterr().out
+    assert "epoch   0/1  the initial weights  validation loss" in capsys.readouterr().out
     rows = read_rows(folder / "history.jsonl")
     assert [row["epoch"] for row in rows] == [0, 1]
     assert rows[1]["validation_loss"] > rows[0]["validation_loss"]
