@@ -28,6 +28,7 @@ from turns import Player
 
 from fer_jax import command
 from fer_jax.machine.processor import usable_cores
+from fer_jax.shipped import CHECKPOINT_HELP
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace
@@ -292,7 +293,7 @@ def _print_viewer(name: str, seen: Seen, seconds: float) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="live_load.py", description=__doc__)
     parser.add_argument("command", choices=[*COMMANDS, "all"])
-    parser.add_argument("--checkpoint", help="as of python -m server; default: the shipped one")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--video", help="a video file, for unpaced")
     parser.add_argument(
         "--fer-python", help="for unpaced, as of score_throughput.py; default: fer_jax alone"

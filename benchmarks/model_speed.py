@@ -27,7 +27,8 @@ from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.network import inference_parts
 from fer_jax.machine.processor import cpu_name
 from fer_jax.models.resnet import ResNet
-from fer_jax.saved_model import SHIPPED, load_model
+from fer_jax.saved_model import load_model
+from fer_jax.shipped import CHECKPOINT_HELP
 
 _HERE = Path(__file__).resolve().parent
 _CORES = (1, 2)
@@ -66,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="model_speed.py", description=__doc__)
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--faces", type=int, default=300, help="single faces a turn")
     parser.add_argument("--batches", type=int, default=10, help="batches a turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
@@ -92,7 +93,7 @@ def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
             line = [options.fer_python, str(_HERE / "side_model_fer.py"), *size]
             commands[name] = [*line, "--network", network]
     if _has(options.torch_python, "torch"):
-        saved = load_model(Path(options.checkpoint) if options.checkpoint else SHIPPED)
+        saved = load_model(options.checkpoint)
         model, _ = inference_parts(saved)
         if isinstance(model, ResNet):
             line = [options.torch_python, str(_HERE / "side_model_torch.py"), *size]

@@ -25,6 +25,7 @@ from fer_jax.errors import FerError
 from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import IMAGE_SUFFIXES
 from fer_jax.media.inputs import expand_inputs
+from fer_jax.shipped import CHECKPOINT_HELP
 
 _HERE = Path(__file__).resolve().parent
 _FER, _OURS, _CROPS, _NETWORK = "fer", "fer_jax.score", "crops, end to end", "bare network"
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--most", type=int, default=2000, help="images taken of each folder")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument(
         "--fer-python",
         default=".venv-fer/bin/python",

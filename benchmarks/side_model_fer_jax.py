@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,18 +16,19 @@ from fer_jax import command
 from fer_jax.exporting.release import size
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.inference.predictor import Predictor
-from fer_jax.saved_model import SHIPPED, load_model
+from fer_jax.saved_model import load_model
+from fer_jax.shipped import CHECKPOINT_HELP
 
 
 def main(argv: Sequence[str]) -> int:
     """Compiles the checkpoint named in `argv` and serves turns of it."""
     parser = command.Parser(prog="side_model_fer_jax.py", description=__doc__)
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
     arguments: argparse.Namespace = parser.parse_args(argv)
     warnings.simplefilter("ignore")  # that a checkpoint has no card yet does not matter here
 
-    saved = load_model(Path(arguments.checkpoint) if arguments.checkpoint else SHIPPED)
+    saved = load_model(arguments.checkpoint)
     # Not through Predictor.load: programs it has kept may have been compiled for more cores.
     predictor = Predictor(saved, max_batch=arguments.batch_size)
     predictor.wait()

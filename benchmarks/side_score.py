@@ -25,6 +25,7 @@ from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import path_text
 from fer_jax.scoring.run import ScoringOptions, run
 from fer_jax.scoring.writers import read_rows
+from fer_jax.shipped import CHECKPOINT_HELP
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--list", required=True, help="JSON list of the images")
     parser.add_argument("--found", required=True, help="JSON file for the number of faces in each")
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--detector", default="yunet")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
     arguments = parser.parse_args()

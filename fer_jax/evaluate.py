@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 def _load(names: str) -> list[SavedModel]:
     """Reads the one network, or those, that `--checkpoint` names."""
     one = Path(names)
-    networks = [load_model(one)] if one.exists() else load_models(names)
+    networks = [load_model(names)] if one.exists() else load_models(names)
     if len({network.digest for network in networks}) < max(1, len(networks)):
         raise CheckpointError(f"--checkpoint {names}: names a network twice, or none")
     return networks
@@ -127,7 +127,7 @@ def _parser() -> command.Parser:
     parser.add_argument(
         "--checkpoint",
         required=True,
-        help="a workdir or a checkpoint folder; or several, commas between them",
+        help="crowd, fer2013, a workdir or a checkpoint folder; or several, separated by commas",
     )
     parser.add_argument("--data", required=True, help="a folder, csv or archive of labelled faces")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")

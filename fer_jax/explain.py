@@ -27,6 +27,7 @@ from fer_jax.inference.explanation import occlusion_map
 from fer_jax.inference.predictor import Predictor
 from fer_jax.machine.files import make_folder, write_json
 from fer_jax.media.decoder import Decoder
+from fer_jax.shipped import CHECKPOINT_HELP
 
 MAX_FACES = 12  # shown of one photo, the largest
 _SIDE = 192  # pixels of a shown face
@@ -62,7 +63,7 @@ def _parser() -> command.Parser:
     parser = command.Parser(prog="python -m fer_jax.explain", description=__doc__)
     parser.add_argument("photo", nargs="+", help="an image with faces")
     parser.add_argument("--out", required=True, help="folder for the images and explain.json")
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument(
         "--expression", choices=EXPRESSIONS, help="to ask about; default each face's own"
     )

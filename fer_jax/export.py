@@ -1,6 +1,6 @@
 """Takes a trained network out of its run.
 
-python -m fer_jax.export release --workdir RUN [--out DIR]     what ships inside the package
+python -m fer_jax.export release --workdir RUN --name NAME     what ships inside the package
 python -m fer_jax.export --format stablehlo|onnx --out FILE    one file that runs without Flax
 """
 
@@ -20,7 +20,8 @@ from fer_jax.exporting.portable import TOLERANCE, onnx_difference, onnx_model, s
 from fer_jax.exporting.release import release, size
 from fer_jax.inference.network import FACE
 from fer_jax.machine.files import make_folder, write_bytes
-from fer_jax.saved_model import CARD, SHIPPED, SavedModel, load_model
+from fer_jax.saved_model import CARD, SavedModel, load_model
+from fer_jax.shipped import CHECKPOINT_HELP, NAMES, PRETRAINED
 
 _CHECKED_FACES = 5
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    out = release(Path(options.workdir), out=Path(options.out))
+    out = release(Path(options.workdir), out=options.out or PRETRAINED / options.name)
     card = json.loads((out / CARD).read_text())
     validation = card["validation"]
     print(
@@ -48,7 +49,7 @@ def _release(options: argparse.Namespace) -> int:
 def _portable(options: argparse.Namespace) -> int:
     out = Path(options.out)
     make_folder(out.parent)
-    saved = load_model(SHIPPED if options.checkpoint is None else Path(options.checkpoint))
+    saved = load_model(options.checkpoint)
     content = stablehlo(saved) if options.format == "stablehlo" else onnx_model(saved)
     checked = "" if options.format == "stablehlo" else f"\n{_checked_onnx(content, saved)}"
     write_bytes(out, content)
@@ -75,7 +76,9 @@ def _release_parser() -> command.Parser:
         description="Writes the checkpoint that ships inside the package.",
     )
     parser.add_argument("--workdir", required=True, help="of a run of fer_jax.train that has ended")
-    parser.add_argument("--out", default=str(SHIPPED), help="the folder to make (%(default)s)")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--name", choices=NAMES, help="the shipped network it replaces")
+    where.add_argument("--out", type=Path, help="another folder to make")
     return parser
 
 
@@ -86,7 +89,7 @@ def _portable_parser() -> command.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--format", required=True, choices=("stablehlo", "onnx"))
-    parser.add_argument("--checkpoint", help="a workdir or checkpoint folder; default the shipped")
+    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--out", required=True, help="the file to write")
     return parser
 

@@ -1,7 +1,7 @@
-"""Networks read back from disk: a run's workdir, one of its checkpoints, or the shipped checkpoint.
+"""Networks read back from disk: a run's workdir, one of its checkpoints, or a shipped network.
 
 Only what inference needs is read and imported. A `card.json` beside a checkpoint, or in the workdir
-around it, tells where the weights came from, how to calibrate them, and their digest, which is checked.
+around it, says where the weights came from, how to calibrate them, and their digest, which is checked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -22,12 +23,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from fer_jax.errors import CheckpointError
+from fer_jax.shipped import checkpoint_path, shipped_names
 
 Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
 
 FOLDER = "checkpoints"  # of a workdir
 CARD = "card.json"
-SHIPPED = Path(__file__).parent / "pretrained"
 
 # Figures by which a checkpoint is the best, and whether more of it is better.
 MORE_IS_BETTER = {"loss": False, "uar": True, "accuracy": True}
@@ -54,18 +55,19 @@ class SavedModel:
     card: dict[str, Any] | None
 
 
-def load_model(path: Path, *, best: bool = True) -> SavedModel:
+def load_model(path: str | os.PathLike[str] | None = None, *, best: bool = True) -> SavedModel:
     """Reads the network, and only that, from a workdir or a checkpoint folder.
 
     Args:
-        path: a workdir, its checkpoints folder, one checkpoint inside that, or a released checkpoint.
+        path: a shipped name ("crowd", "fer2013"), a workdir, its checkpoints folder, one checkpoint
+            inside that, or a released checkpoint; None for the default shipped network.
         best: of a workdir, the best checkpoint rather than the newest.
 
     Raises:
         CheckpointError: there is none, it cannot be read, or it is not what its card says.
     """
     quiet()
-    folder = _checkpoint_folder(path, best=best)
+    folder = _checkpoint_folder(checkpoint_path(path), best=best)
     try:
         about = _read_about(folder)
         variables = _read_variables(folder)
@@ -86,12 +88,12 @@ def load_model(path: Path, *, best: bool = True) -> SavedModel:
 
 
 def load_models(names: str) -> list[SavedModel]:
-    """Reads every network that is named: paths as `load_model` takes them, with commas between.
+    """Reads every network named: names and paths as `load_model` takes them, separated by commas.
 
     Raises:
         CheckpointError: as `load_model`.
     """
-    return [load_model(Path(name.strip())) for name in names.split(",") if name.strip()]
+    return [load_model(name.strip()) for name in names.split(",") if name.strip()]
 
 
 def digest(variables: Variables) -> str:
@@ -166,14 +168,9 @@ def _checkpoint_folder(path: Path, *, best: bool) -> Path:
             step = _chosen_step(root, best=best)
             if step is not None:
                 return root / str(step)
-    if path == SHIPPED:
-        raise CheckpointError(
-            f"{path}: this installation came without a checkpoint; "
-            "name one (a workdir of fer_jax.train), or install fer_jax again"
-        )
     raise CheckpointError(
-        f"{path}: holds no checkpoint; expected a workdir written by fer_jax.train, "
-        "or a checkpoint folder inside one"
+        f"{path}: holds no checkpoint; expected a workdir written by fer_jax.train, a checkpoint "
+        f"folder inside one, or a shipped network: {', '.join(shipped_names())}"
     )
 
 

@@ -30,6 +30,7 @@ from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, check, run
+from fer_jax.shipped import CHECKPOINT_HELP
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
@@ -83,7 +84,7 @@ def _parser() -> command.Parser:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, pattern, or "-": a list')
     add("--out", required=True, type=Path, help="rows go to this .csv, .jsonl or .parquet")
-    add("--checkpoint", help="a workdir or checkpoint folder; without it, the shipped one")
+    add("--checkpoint", help=CHECKPOINT_HELP)
     add("--detector", choices=DETECTORS, default="yunet", help='"none": inputs are face crops')
     add(
         "--detect-size",

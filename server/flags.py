@@ -16,6 +16,7 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
+from fer_jax.shipped import CHECKPOINT_HELP
 from server.cameras.source_names import default_name, masked
 from server.settings import Settings, Source, SourceKind, is_loopback
 
@@ -116,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
     )
-    add("--checkpoint", help="a workdir of fer_jax.train or a checkpoint; default: the shipped one")
+    add("--checkpoint", help=CHECKPOINT_HELP)
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     add(
         "--detect-size",

@@ -66,7 +66,7 @@ class Settings:
         host, port: where to listen; port 0 takes a free one.
         token: what visitors must know; empty on loopback only.
         allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
-        checkpoint: a workdir or checkpoint folder; None for the shipped one.
+        checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: asked of webcams and of the demo; a camera may answer with others.
         unpaced: play video files as fast as they are analysed, every frame of them.
         detect_size: longer side in pixels that faces are looked for at.

@@ -11,7 +11,7 @@ from fer_jax import Predictor, command, explain
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.inference.grad_cam import class_maps_function
-from fer_jax.saved_model import CARD, SHIPPED
+from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
@@ -94,7 +94,7 @@ def test_a_photo_that_can_not_be_read_ends_in_one_line(workdir, tmp_path, capsys
 
 
 def test_erasing_what_a_map_shows_costs_more_than_erasing_as_much_elsewhere():
-    if not (SHIPPED / CARD).is_file():
+    if DEFAULT not in shipped_names():
         pytest.skip("no checkpoint is released into the package")
     validation = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation")
     predictor = Predictor.load()

@@ -9,7 +9,8 @@ from fer_jax import Predictor, command, export
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import reports
 from fer_jax.exporting.release import MAX_RELEASE_BYTES, release
-from fer_jax.saved_model import SHIPPED, load_model
+from fer_jax.saved_model import load_model
+from fer_jax.shipped import PRETRAINED, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 
@@ -149,10 +150,33 @@ def test_four_faces_in_five_reach_the_confidence_threshold():
     assert half == pytest.approx(np.median(probabilities.max(axis=1)))
 
 
-@pytest.mark.skipif(not SHIPPED.exists(), reason="no checkpoint is shipped in this tree")
-def test_what_ships_was_trained_on_real_faces_and_is_small():
-    saved = load_model(SHIPPED)
+@pytest.mark.parametrize("name", shipped_names())
+def test_what_ships_was_trained_on_real_faces_and_is_small(name):
+    saved = load_model(name)
     assert saved.card is not None
     assert saved.card["dataset"]["name"] != "synthetic"
-    files = (path for path in SHIPPED.rglob("*") if path.is_file())
+    files = (path for path in (PRETRAINED / name).rglob("*") if path.is_file())
     assert sum(path.stat().st_size for path in files) < MAX_RELEASE_BYTES
+
+
+def test_a_release_by_name_is_loaded_by_that_name(workdir, tmp_path, monkeypatch, capsys):
+    for module in ("fer_jax.shipped", "fer_jax.export"):
+        monkeypatch.setattr(f"{module}.PRETRAINED", tmp_path)
+    line = ["release", "--workdir", str(workdir), "--name"]
+    assert command.run(export.main, [*line, "crowd"]) == 0
+    assert command.run(export.main, [*line, "another"]) == 2
+    assert "choose from" in capsys.readouterr().err
+    trained = load_model(workdir)
+    assert load_model().path == load_model("crowd").path == tmp_path / "crowd"
+    assert load_model("crowd").digest == trained.digest
+    with pytest.raises(CheckpointError, match=r"fer2013: this installation .* it has crowd; name"):
+        load_model("fer2013")
+    with pytest.raises(CheckpointError, match="shipped network: crowd"):
+        load_model("crwd")
+
+
+def test_a_folder_that_has_a_shipped_name_is_read_by_its_path(workdir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(workdir, "crowd")
+    assert load_model("./crowd").digest == load_model(Path("crowd")).digest
+    assert tmp_path in load_model("./crowd").path.parents

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from fer_jax.saved_model import CARD, SHIPPED
+from fer_jax.shipped import DEFAULT, shipped_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,7 +44,7 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_brings_all_it_needs_to_score_a_photo_from_an_empty_folder(
     fresh_python: Path, tmp_path: Path
 ) -> None:
-    if not (SHIPPED / CARD).is_file():
+    if DEFAULT not in shipped_names():
         pytest.skip("no checkpoint is released into the package")
     where = run(fresh_python, "-c", "import fer_jax; print(fer_jax.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(fresh_python.parents[1])

@@ -92,8 +92,8 @@ class LossConfig:
     class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
     mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
     cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
-    # Workdirs or checkpoints to learn from beside the labels, separated by commas; their probabilities
-    # are averaged. See training/distillation.py.
+    # Shipped names, workdirs or checkpoints to learn from beside the labels, separated by commas; their
+    # probabilities are averaged. See training/distillation.py.
     teacher: str = ""
     teacher_share: float = 0.5  # of each target, when there are teachers
     # Share of the classes' log frequency that the kept weights have subtracted from their logits, see
@@ -133,8 +133,8 @@ class Config:
     seed: int = 0
     # Passes over the training faces; 0: a number chosen for the data (see data/datasets.py).
     epochs: int = 0
-    # Workdirs or checkpoints of the same network to start from, separated by commas; several are
-    # averaged. Empty: random weights.
+    # Shipped names, workdirs or checkpoints of the same network to start from, separated by commas;
+    # several are averaged. Empty: random weights.
     start: str = ""
     batch_size: int = 64
     eval_batch_size: int = 256

@@ -19,14 +19,14 @@ from fer_jax.evaluation.openings import OPENINGS, read_openings
 from fer_jax.exporting.model_card import model_card
 from fer_jax.exporting.speed import measure_speed
 from fer_jax.machine.files import write_bytes, write_json
-from fer_jax.saved_model import CARD, SHIPPED, SavedModel, calibration, load_model
+from fer_jax.saved_model import CARD, SavedModel, calibration, load_model
 
-MAX_RELEASE_BYTES = 10_000_000
+MAX_RELEASE_BYTES = 20_000_000
 
 _REPORT, _MODEL_CARD = "report.json", "MODEL_CARD.md"
 
 
-def release(workdir: Path, *, out: Path = SHIPPED) -> Path:
+def release(workdir: Path, *, out: Path) -> Path:
     """Writes the best checkpoint of a finished run as one that can be shipped, and returns its folder.
 
     Args:

@@ -1,6 +1,6 @@
 """`Predictor`, the Python interface: images of faces in, calibrated probabilities out.
 
-`Predictor.load()` reads the shipped checkpoint, or a workdir's. Called with face crops it says what they
+`Predictor.load()` reads a shipped network, or a workdir's. Called with face crops it says what they
 express; `analyze` takes a photograph and finds the faces first.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -26,7 +25,7 @@ from fer_jax.inference.grad_cam import class_maps_function
 from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.prediction import Face, Prediction
 from fer_jax.models.probabilities import softmax
-from fer_jax.saved_model import SHIPPED, SavedModel, calibration, load_model
+from fer_jax.saved_model import SavedModel, calibration, load_model
 
 
 class Predictor:
@@ -84,12 +83,13 @@ class Predictor:
         flip: bool = False,
         devices: Sequence[Device] | None = None,
     ) -> Predictor:
-        """Reads a checkpoint and compiles it, the larger batches in the background.
+        """Reads a network and compiles it, the larger batches in the background.
 
         Compiled programs are kept for the next start (see `inference.compilation`).
 
         Args:
-            path: a workdir of fer_jax.train or a checkpoint folder; None for the shipped checkpoint.
+            path: "crowd" (the default) or "fer2013", the shipped networks; or a workdir of
+                fer_jax.train or a checkpoint folder.
             max_batch: faces of the largest batch.
             flip: answer with the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
@@ -98,7 +98,7 @@ class Predictor:
             CheckpointError: there is none, it is damaged, or of a network this version does not know.
         """
         use_private_cache()
-        saved = load_model(SHIPPED if path is None else Path(path).expanduser())
+        saved = load_model(path)
         return cls(saved, max_batch=max_batch, flip=flip, devices=devices)
 
     def __call__(self, images: Images, *, flip: bool | None = None) -> Prediction:

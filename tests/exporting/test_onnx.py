@@ -17,13 +17,14 @@ from fer_jax.errors import FerError
 from fer_jax.exporting.onnx_translation import translate
 from fer_jax.exporting.portable import TOLERANCE, metadata, onnx_difference, onnx_model
 from fer_jax.models.standardise import standardise
-from fer_jax.saved_model import CARD, SHIPPED, load_model
+from fer_jax.saved_model import load_model
+from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
 
 needs_shipped = pytest.mark.skipif(
-    not (SHIPPED / CARD).is_file(), reason="no checkpoint is shipped in this tree"
+    DEFAULT not in shipped_names(), reason="no checkpoint is shipped in this tree"
 )
 
 

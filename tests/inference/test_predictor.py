@@ -22,7 +22,8 @@ from fer_jax.inference.crops import as_faces
 from fer_jax.machine import sharding
 from fer_jax.media.images import read_image
 from fer_jax.models.probabilities import softmax
-from fer_jax.saved_model import SHIPPED, load_model
+from fer_jax.saved_model import load_model
+from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -177,7 +178,7 @@ def test_a_run_without_a_card_answers_uncalibrated_and_says_so(copied):
     assert (predictor.temperature, predictor.uncertain_below) == (1.0, 0.5)
 
 
-@pytest.mark.skipif(not SHIPPED.exists(), reason="no checkpoint is shipped in this tree")
+@pytest.mark.skipif(DEFAULT not in shipped_names(), reason="no checkpoint is shipped in this tree")
 def test_the_shipped_checkpoint_sees_a_calm_face_in_a_calm_portrait(photo):
     predictor = Predictor.load(max_batch=1)
     (face,) = predictor.analyze(photo)
