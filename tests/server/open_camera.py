@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -75,10 +75,6 @@ async def until(camera: CapturedCamera, wanted: Callable[[CameraState], bool]) -
 
 def status_is(*statuses: str) -> Callable[[CameraState], bool]:
     return lambda state: state.status in statuses
-
-
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 4 * WITHIN_S))  # type: ignore[arg-type]
 
 
 def belongings() -> tuple[int, int]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -10,37 +12,39 @@ import pytest
 
 from tests.server.live_server import LiveServer, read_all, read_until
 
+pytestmark = pytest.mark.timeout(30, func_only=True)  # not the start of the server
+
 
 def a_jpeg() -> bytes:
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
     return cv2.imencode(".jpg", noise)[1].tobytes()
 
 
-def visit(server: LiveServer, talk: Any) -> Any:
-    async def run() -> Any:
-        url = f"http://127.0.0.1:{server.port}/ws/camera?camera=browser"
-        async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket_:
-            return await asyncio.wait_for(talk(socket_), 30)
-
-    return asyncio.run(run())
+@asynccontextmanager
+async def visit(server: LiveServer) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    url = f"http://127.0.0.1:{server.port}/ws/camera?camera=browser"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url) as up:
+        yield up
 
 
-def test_a_visitors_images_are_acknowledged_one_by_one_and_analysed(live: LiveServer):
-    async def talk(up: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
-        got = []
+async def receive_until(kind: str, up: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
+    """The messages up to the first of this type."""
+    messages = [await up.receive_json()]
+    while messages[-1]["type"] != kind:
+        messages.append(await up.receive_json())
+    return messages
+
+
+async def test_a_visitors_images_are_acknowledged_one_by_one_and_analysed(live: LiveServer):
+    messages = []
+    async with visit(live) as up:
         for _ in range(3):
             await up.send_bytes(a_jpeg())
-            while (message := await up.receive_json())["type"] != "ack":
-                got.append(message)
-            got.append(message)
-        while got[-1]["type"] != "analysis":
-            got.append(await up.receive_json())
-        return got
-
-    got = visit(live, talk)
-    numbers = [message["number"] for message in got if message["type"] == "ack"]
+            messages += await receive_until("ack", up)
+        messages += await receive_until("analysis", up)
+    numbers = [message["number"] for message in messages if message["type"] == "ack"]
     assert numbers == sorted(set(numbers))
-    found = next(message for message in got if message["type"] == "analysis")
+    found = next(message for message in messages if message["type"] == "analysis")
     assert (found["camera"], found["width"], found["height"]) == ("browser", 320, 240)
 
 
@@ -53,40 +57,33 @@ def test_a_visitors_images_are_acknowledged_one_by_one_and_analysed(live: LiveSe
         (b"\xff\xd8\xff\xd9", "bad_image"),
     ],
 )
-def test_a_visitor_who_sends_no_image_is_told_so_and_let_go(
+async def test_a_visitor_who_sends_no_image_gets_the_reason_and_the_end_of_the_connection(
     live: LiveServer, message: str | bytes, code: str
 ):
-    async def talk(up: aiohttp.ClientWebSocketResponse) -> tuple[Any, aiohttp.WSMsgType]:
+    async with visit(live) as up:
         await (up.send_str(message) if isinstance(message, str) else up.send_bytes(message))
-        told = await up.receive_json()
-        return told, (await up.receive()).type
-
-    told, end = visit(live, talk)
-    assert (told["type"], told["code"]) == ("error", code)
-    assert end is aiohttp.WSMsgType.CLOSE
+        refusal = await up.receive_json()
+        assert (refusal["type"], refusal["code"]) == ("error", code)
+        assert (await up.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-def test_a_visitor_hears_nothing_of_what_the_one_before_showed(live: LiveServer):
-    async def show(up: aiohttp.ClientWebSocketResponse, *, until: str) -> dict[str, Any]:
+async def test_a_visitor_hears_nothing_of_what_the_one_before_showed(live: LiveServer):
+    async with visit(live) as up:
         await up.send_bytes(a_jpeg())
-        while (message := await up.receive_json())["type"] != until:
-            pass
-        return message
-
-    before = visit(live, lambda up: show(up, until="ack"))  # and left before it was analysed
-    heard = visit(live, lambda up: show(up, until="analysis"))
+        before = (await receive_until("ack", up))[-1]  # and leaves before it is analysed
+    async with visit(live) as up:
+        await up.send_bytes(a_jpeg())
+        heard = (await receive_until("analysis", up))[-1]
     assert heard["number"] > before["number"]
 
 
-def test_a_second_visitor_finds_the_camera_busy(live: LiveServer):
-    async def talk(up: aiohttp.ClientWebSocketResponse) -> Any:
+async def test_a_second_visitor_finds_the_camera_busy(live: LiveServer):
+    async with visit(live) as up:
         await up.send_bytes(a_jpeg())
-        while (await up.receive_json())["type"] != "ack":
-            pass
+        await receive_until("ack", up)
         upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
-        return await asyncio.to_thread(live.get, "/ws/camera", **upgrade)
-
-    assert visit(live, talk).code == "camera_busy"
+        answer = await asyncio.to_thread(live.get, "/ws/camera", **upgrade)
+    assert answer.code == "camera_busy"
 
 
 def test_a_socket_for_images_is_only_a_browser_cameras(live: LiveServer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import cv2
@@ -15,7 +15,7 @@ from server.cameras import browser_camera
 from server.cameras.browser_camera import BrowserCamera, CameraBusyError
 from server.settings import Limits, Source
 
-WITHIN_S = 20.0
+pytestmark = pytest.mark.timeout(20)
 
 
 def jpeg(width: int = 64, height: int = 48, grey: int = 128) -> bytes:
@@ -33,44 +33,34 @@ async def opened(limits: Limits | None = None) -> AsyncIterator[BrowserCamera]:
         await camera.close()
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), WITHIN_S))  # type: ignore[arg-type]
+async def test_an_image_is_acknowledged_when_it_has_been_taken() -> None:
+    async with opened() as camera:
+        assert camera.state.status == "missing"
+        with camera.visit() as visit:
+            offer = asyncio.create_task(visit.offer(jpeg(grey=200)))
+            while camera.state.frames == 0:  # noqa: ASYNC110 - single frames tell nobody
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            assert not offer.done()
+            frame = await camera.slot.get()
+            assert await offer == frame.number == 1
+            assert frame.image.shape == (48, 64, 3)
+            assert abs(int(frame.image.mean()) - 200) <= 2
+            assert camera.state.status == "live"
+        assert camera.state.status == "missing"
+        assert "no visitor" in camera.state.reason
 
 
-def test_an_image_is_acknowledged_when_it_has_been_taken() -> None:
-    async def story() -> None:
-        async with opened() as camera:
-            assert camera.state.status == "missing"
-            with camera.visit() as visit:
-                offer = asyncio.create_task(visit.offer(jpeg(grey=200)))
-                while camera.state.frames == 0:  # noqa: ASYNC110 - single frames tell nobody
-                    await asyncio.sleep(0.001)
-                await asyncio.sleep(0.05)
-                assert not offer.done()
-                frame = await camera.slot.get()
-                assert await offer == frame.number == 1
-                assert frame.image.shape == (48, 64, 3)
-                assert abs(int(frame.image.mean()) - 200) <= 2
-                assert camera.state.status == "live"
-            assert camera.state.status == "missing"
-            assert "no visitor" in camera.state.reason
-
-    run(story)
-
-
-def test_an_image_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
+async def test_an_image_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(browser_camera, "_TAKEN_WITHIN_S", 0.05)
 
-    async def story() -> None:
-        async with opened() as camera:
-            with camera.visit() as visit:
-                assert [await visit.offer(jpeg()) for _ in range(3)] == [1, 2, 3]
-            assert (await camera.slot.get()).number == 3
-            assert camera.state.drops == 2
-
-    run(story)
+    async with opened() as camera:
+        with camera.visit() as visit:
+            assert [await visit.offer(jpeg()) for _ in range(3)] == [1, 2, 3]
+        assert (await camera.slot.get()).number == 3
+        assert camera.state.drops == 2
 
 
 @pytest.mark.parametrize(
@@ -84,88 +74,75 @@ def test_an_image_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
         (jpeg() + bytes(9000), "bytes"),
     ],
 )
-def test_what_is_no_fit_image_is_refused_and_the_next_one_taken(data: bytes, reason: str) -> None:
-    async def story() -> None:
-        limits = Limits(image_bytes=9000, image_pixels=10_000)
-        async with opened(limits) as camera:
-            with camera.visit() as visit:
-                with pytest.raises(BadImageError, match=reason):
-                    await visit.offer(data)
-                offer = asyncio.create_task(visit.offer(jpeg()))
-                assert (await camera.slot.get()).number == 1
-                await offer
+async def test_what_is_no_fit_image_is_refused_and_the_next_one_taken(
+    data: bytes, reason: str
+) -> None:
+    limits = Limits(image_bytes=9000, image_pixels=10_000)
+    async with opened(limits) as camera:
+        with camera.visit() as visit:
+            with pytest.raises(BadImageError, match=reason):
+                await visit.offer(data)
+            offer = asyncio.create_task(visit.offer(jpeg()))
+            assert (await camera.slot.get()).number == 1
+            await offer
 
-    run(story)
 
-
-def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
+async def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def story() -> None:
-        async with opened() as camera:
-            first = camera.visit()
-            with pytest.raises(CameraBusyError, match="another visitor"):
-                camera.visit()
-            first.leave()
-            second = camera.visit()
-            monkeypatch.setattr(browser_camera, "_YIELDS_S", 0.0)
-            third = camera.visit()
-            with pytest.raises(CameraBusyError, match="taken over"):
-                await second.offer(jpeg())
-            second.leave()  # is no longer the third one's business
-            offer = asyncio.create_task(third.offer(jpeg()))
-            await camera.slot.get()
-            await offer
-            assert camera.state.status == "live"
-
-    run(story)
+    async with opened() as camera:
+        first = camera.visit()
+        with pytest.raises(CameraBusyError, match="another visitor"):
+            camera.visit()
+        first.leave()
+        second = camera.visit()
+        monkeypatch.setattr(browser_camera, "_YIELDS_S", 0.0)
+        third = camera.visit()
+        with pytest.raises(CameraBusyError, match="taken over"):
+            await second.offer(jpeg())
+        second.leave()  # is no longer the third one's business
+        offer = asyncio.create_task(third.offer(jpeg()))
+        await camera.slot.get()
+        await offer
+        assert camera.state.status == "live"
 
 
-def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_image(
+async def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_next_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(browser_camera, "_STALLED_S", 0.1)
 
-    async def story() -> None:
-        async with opened() as camera:
-            with camera.visit() as visit:
-                version = camera.version
-                while camera.state.status != "stalled":
-                    version = await camera.wait_changed(version)
-                offer = asyncio.create_task(visit.offer(jpeg()))
-                await camera.slot.get()
-                await offer
-                assert camera.state.status == "live"
-
-    run(story)
+    async with opened() as camera:
+        with camera.visit() as visit:
+            version = camera.version
+            while camera.state.status != "stalled":
+                version = await camera.wait_changed(version)
+            offer = asyncio.create_task(visit.offer(jpeg()))
+            await camera.slot.get()
+            await offer
+            assert camera.state.status == "live"
 
 
-def test_images_are_acknowledged_and_dropped_while_paused() -> None:
-    async def story() -> None:
-        async with opened() as camera:
-            camera.set_paused(True)
-            with camera.visit() as visit:
-                assert camera.state.status == "paused"
-                await visit.offer(jpeg())
-                assert camera.state.frames == 0
-                camera.set_paused(False)
-                offer = asyncio.create_task(visit.offer(jpeg()))
-                assert (await camera.slot.get()).number == 1
-                await offer
-
-    run(story)
+async def test_images_are_acknowledged_and_dropped_while_paused() -> None:
+    async with opened() as camera:
+        camera.set_paused(True)
+        with camera.visit() as visit:
+            assert camera.state.status == "paused"
+            await visit.offer(jpeg())
+            assert camera.state.frames == 0
+            camera.set_paused(False)
+            offer = asyncio.create_task(visit.offer(jpeg()))
+            assert (await camera.slot.get()).number == 1
+            await offer
 
 
-def test_a_closed_camera_takes_no_visitor_and_no_image() -> None:
-    async def story() -> None:
-        async with opened() as camera:
-            visit = camera.visit()
-            await camera.close()
-            with pytest.raises(CameraBusyError):
-                await visit.offer(jpeg())
-            visit.leave()
-            with pytest.raises(CameraBusyError, match="closed"):
-                camera.visit()
-            assert camera.state.status == "ended"
-
-    run(story)
+async def test_a_closed_camera_takes_no_visitor_and_no_image() -> None:
+    async with opened() as camera:
+        visit = camera.visit()
+        await camera.close()
+        with pytest.raises(CameraBusyError):
+            await visit.offer(jpeg())
+        visit.leave()
+        with pytest.raises(CameraBusyError, match="closed"):
+            camera.visit()
+        assert camera.state.status == "ended"

@@ -160,25 +160,21 @@ def test_a_source_never_shows_in_the_list_of_processes_and_ends_with_its_input()
         assert process.wait(timeout=20) == 0  # although nobody reads what it writes
 
 
-def test_a_capture_process_knows_no_secret_of_the_server(monkeypatch) -> None:
+async def test_a_capture_process_knows_no_secret_of_the_server(monkeypatch) -> None:
     monkeypatch.setenv("FER_TOKEN", "open sesame")
-
-    async def environment() -> bytes:
-        come = asyncio.Event()
-        handle = CaptureProcess(
-            "demo",
-            order(kind="demo", where="demo"),
-            Demand(),
-            on_image=lambda captured: None,
-            on_report=lambda report: come.set(),
-        )
-        try:
-            await come.wait()
-            return await asyncio.to_thread(Path(f"/proc/{handle.pid}/environ").read_bytes)
-        finally:
-            assert await handle.end()
-
-    found = asyncio.run(environment())
+    started = asyncio.Event()
+    handle = CaptureProcess(
+        "demo",
+        order(kind="demo", where="demo"),
+        Demand(),
+        on_image=lambda captured: None,
+        on_report=lambda report: started.set(),
+    )
+    try:
+        await started.wait()
+        found = await asyncio.to_thread(Path(f"/proc/{handle.pid}/environ").read_bytes)
+    finally:
+        assert await handle.end()
     assert b"PYTHONPATH=" in found
     assert b"sesame" not in found
 

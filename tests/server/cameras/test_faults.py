@@ -22,198 +22,171 @@ from tests.server.open_camera import (
     children,
     frame_of,
     opened,
-    run,
     status_is,
     until,
     webcam,
 )
 from tests.server.orders import write_video
 
-
-def test_a_killed_capture_process_is_replaced_and_frame_numbers_go_on() -> None:
-    async def story() -> None:
-        async with opened("demo", "demo") as camera:
-            await until(camera, status_is("live"))
-            count, pid = camera.state.frames, camera.pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            state = await until(camera, status_is("reconnecting"))
-            assert "SIGKILL" in state.reason
-            assert state.retry_in_s is not None
-            assert state.fps == 0
-            state = await until(camera, status_is("live"))
-            assert (state.reconnects, state.retry_in_s) == (1, None)
-            assert camera.pid != pid
-            assert (await frame_of(camera)).number > count
-            assert not alive(pid)
-
-    run(story)
+pytestmark = pytest.mark.timeout(4 * WITHIN_S)
 
 
-def test_a_stopped_capture_process_is_stalled_then_killed_and_replaced() -> None:
-    async def story() -> None:
-        async with opened("demo", "demo") as camera:
-            await until(camera, status_is("live"))
-            pid = camera.pid
-            assert pid is not None
-            os.kill(pid, signal.SIGSTOP)
-            state = await until(camera, status_is("stalled"))
-            assert "no image for" in state.reason
-            await until(camera, status_is("reconnecting"))
-            await until(camera, status_is("live"))
-            assert not alive(pid)
+async def test_a_killed_capture_process_is_replaced_and_frame_numbers_go_on() -> None:
+    async with opened("demo", "demo") as camera:
+        await until(camera, status_is("live"))
+        count, pid = camera.state.frames, camera.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        state = await until(camera, status_is("reconnecting"))
+        assert "SIGKILL" in state.reason
+        assert state.retry_in_s is not None
+        assert state.fps == 0
+        state = await until(camera, status_is("live"))
+        assert (state.reconnects, state.retry_in_s) == (1, None)
+        assert camera.pid != pid
+        assert (await frame_of(camera)).number > count
+        assert not alive(pid)
 
-    run(story)
+
+async def test_a_stopped_capture_process_is_stalled_then_killed_and_replaced() -> None:
+    async with opened("demo", "demo") as camera:
+        await until(camera, status_is("live"))
+        pid = camera.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        state = await until(camera, status_is("stalled"))
+        assert "no image for" in state.reason
+        await until(camera, status_is("reconnecting"))
+        await until(camera, status_is("live"))
+        assert not alive(pid)
 
 
-def test_a_stall_that_ends_by_itself_costs_no_restart() -> None:
-    async def story() -> None:
-        patience = Patience(stall_s=0.4, restart_s=WITHIN_S)
-        async with opened("demo", "demo", patience=patience) as camera:
-            await until(camera, status_is("live"))
-            assert camera.pid is not None
-            os.kill(camera.pid, signal.SIGSTOP)
-            await until(camera, status_is("stalled"))
-            os.kill(camera.pid, signal.SIGCONT)
-            state = await until(camera, status_is("live"))
-            assert state.reconnects == 0
-
-    run(story)
+async def test_a_stall_that_ends_by_itself_costs_no_restart() -> None:
+    patience = Patience(stall_s=0.4, restart_s=WITHIN_S)
+    async with opened("demo", "demo", patience=patience) as camera:
+        await until(camera, status_is("live"))
+        assert camera.pid is not None
+        os.kill(camera.pid, signal.SIGSTOP)
+        await until(camera, status_is("stalled"))
+        os.kill(camera.pid, signal.SIGCONT)
+        state = await until(camera, status_is("live"))
+        assert state.reconnects == 0
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [("hang", "no image for"), ("crash", "SIGABRT"), ("noise", "something that is no image")],
 )
-def test_a_driver_that_fails_inside_is_left_behind(fault: str, reason: str, tmp_path: Path) -> None:
-    async def story() -> None:
-        node = tmp_path / "video0"
+async def test_a_driver_that_fails_inside_is_left_behind(
+    fault: str, reason: str, tmp_path: Path
+) -> None:
+    node = tmp_path / "video0"
+    node.write_text("")
+    async with webcam(node) as camera:
+        await until(camera, status_is("live"))
+        node.write_text(fault)
+        state = await until(camera, status_is("reconnecting"))
+        assert reason in state.reason
         node.write_text("")
-        async with webcam(node) as camera:
-            await until(camera, status_is("live"))
-            node.write_text(fault)
-            state = await until(camera, status_is("reconnecting"))
-            assert reason in state.reason
-            node.write_text("")
-            await until(camera, status_is("live"))
-
-    run(story)
+        await until(camera, status_is("live"))
 
 
 @pytest.mark.parametrize("trouble", ["busy", "forbidden"])
-def test_a_webcam_that_can_not_be_had_says_why_and_is_tried_again(
+async def test_a_webcam_that_cannot_be_opened_says_why_and_is_tried_again(
     trouble: str, tmp_path: Path
 ) -> None:
-    async def story() -> None:
-        node = tmp_path / "video0"
-        node.write_text(trouble)
-        async with webcam(node) as camera:
-            state = await until(camera, status_is(trouble))
-            assert state.reason
-            node.write_text("")
-            await until(camera, status_is("live"))
-
-    run(story)
-
-
-def test_a_webcam_plugged_in_again_is_not_waited_for_any_longer(tmp_path: Path) -> None:
-    async def story() -> None:
-        node = tmp_path / "video0"
+    node = tmp_path / "video0"
+    node.write_text(trouble)
+    async with webcam(node) as camera:
+        state = await until(camera, status_is(trouble))
+        assert state.reason
         node.write_text("")
-        async with webcam(node, patience=Patience(waits_s=(600.0,))) as camera:
-            await until(camera, status_is("live"))
-            node.unlink()
-            state = await until(camera, status_is("missing"))
-            assert "unplugged" in state.reason
-            assert state.retry_in_s is not None
-            assert state.retry_in_s > 300
-            node.write_text("")
-            await until(camera, status_is("live"))
-
-    run(story)
+        await until(camera, status_is("live"))
 
 
-def test_a_webcam_that_was_never_there_is_missing_and_no_error(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with opened("device", str(tmp_path / "video0")) as camera:
-            state = await until(camera, status_is("missing"))
-            assert "plugged in" in state.reason
-            assert state.frames == 0
+async def test_a_webcam_plugged_in_again_is_not_waited_for_any_longer(tmp_path: Path) -> None:
+    node = tmp_path / "video0"
+    node.write_text("")
+    async with webcam(node, patience=Patience(waits_s=(600.0,))) as camera:
+        await until(camera, status_is("live"))
+        node.unlink()
+        state = await until(camera, status_is("missing"))
+        assert "unplugged" in state.reason
+        assert state.retry_in_s is not None
+        assert state.retry_in_s > 300
+        node.write_text("")
+        await until(camera, status_is("live"))
 
-    run(story)
+
+async def test_a_webcam_that_was_never_there_is_missing_and_no_error(tmp_path: Path) -> None:
+    async with opened("device", str(tmp_path / "video0")) as camera:
+        state = await until(camera, status_is("missing"))
+        assert "plugged in" in state.reason
+        assert state.frames == 0
 
 
 @pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
-def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging(
+async def test_a_network_camera_comes_back_after_being_unplugged_and_after_hanging(
     kind: type[NetworkCamera],
 ) -> None:
-    async def story() -> None:
-        away = kind()
-        try:
-            async with opened("network", away.where) as camera:
-                await until(camera, status_is("live"))
-                away.unplug()
-                state = await until(camera, status_is("missing"))
-                assert "secret" not in state.reason
-                away.plug_in()
-                await until(camera, status_is("live"))
-                away.hangs.set()
-                state = await until(camera, status_is("reconnecting"))
-                assert "no image for" in state.reason
-                away.hangs.clear()
-                await until(camera, status_is("live"))
-        finally:
+    away = kind()
+    try:
+        async with opened("network", away.where) as camera:
+            await until(camera, status_is("live"))
             away.unplug()
+            state = await until(camera, status_is("missing"))
+            assert "secret" not in state.reason
+            away.plug_in()
+            await until(camera, status_is("live"))
+            away.hangs.set()
+            state = await until(camera, status_is("reconnecting"))
+            assert "no image for" in state.reason
+            away.hangs.clear()
+            await until(camera, status_is("live"))
+    finally:
+        away.unplug()
 
-    run(story)
 
-
-def test_closing_leaves_nothing_behind_even_of_processes_that_hang(tmp_path: Path) -> None:
+async def test_closing_leaves_nothing_behind_even_of_processes_that_hang(tmp_path: Path) -> None:
     video = write_video(tmp_path / "video.avi", 8)
 
-    async def story() -> None:
-        await asyncio.sleep(0)
-        before, before_children = belongings(), children()
-        sources = (
-            Source("demo", "demo", "demo", "demo"),
-            Source("video", "file", str(video), "video"),
-            Source("gone", "device", str(tmp_path / "video0"), "gone"),
-            Source("visitor", "browser", "browser", "browser"),
-        )
-        settings = Settings(sources=sources, width=160, height=120, unpaced=True)
-        cameras = await open_cameras(settings)
-        assert [camera.name for camera in cameras] == ["demo", "video", "gone", "visitor"]
-        demo, video_camera = cameras[0], cameras[1]
-        await asyncio.wait_for(demo.slot.get(), WITHIN_S)
-        await asyncio.wait_for(video_camera.slot.get(), WITHIN_S)  # from now on its thread waits
-        assert isinstance(demo, CapturedCamera)
-        assert demo.pid is not None
-        os.kill(demo.pid, signal.SIGSTOP)
-        began_s = time.monotonic()
-        await asyncio.gather(*(camera.close() for camera in cameras))
-        assert time.monotonic() - began_s < 5
-        await asyncio.gather(*(camera.close() for camera in cameras))
-        assert {camera.state.status for camera in cameras} == {"ended"}
-        assert (belongings(), children()) == (before, before_children)
-
-    run(story)
+    await asyncio.sleep(0)
+    before, before_children = belongings(), children()
+    sources = (
+        Source("demo", "demo", "demo", "demo"),
+        Source("video", "file", str(video), "video"),
+        Source("gone", "device", str(tmp_path / "video0"), "gone"),
+        Source("visitor", "browser", "browser", "browser"),
+    )
+    settings = Settings(sources=sources, width=160, height=120, unpaced=True)
+    cameras = await open_cameras(settings)
+    assert [camera.name for camera in cameras] == ["demo", "video", "gone", "visitor"]
+    demo, video_camera = cameras[0], cameras[1]
+    await asyncio.wait_for(demo.slot.get(), WITHIN_S)
+    await asyncio.wait_for(video_camera.slot.get(), WITHIN_S)  # from now on its thread waits
+    assert isinstance(demo, CapturedCamera)
+    assert demo.pid is not None
+    os.kill(demo.pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    await asyncio.gather(*(camera.close() for camera in cameras))
+    assert time.monotonic() - began_s < 5
+    await asyncio.gather(*(camera.close() for camera in cameras))
+    assert {camera.state.status for camera in cameras} == {"ended"}
+    assert (belongings(), children()) == (before, before_children)
 
 
-def test_a_camera_can_be_closed_while_a_hung_process_is_being_replaced() -> None:
-    async def story() -> None:
-        async def hang_and_close(delay_s: float) -> None:
-            async with opened("demo", "demo") as camera:
-                await until(camera, status_is("live"))
-                assert camera.pid is not None
-                os.kill(camera.pid, signal.SIGSTOP)
-                await asyncio.sleep(delay_s)
+async def test_a_camera_can_be_closed_while_a_hung_process_is_being_replaced() -> None:
+    async def hang_and_close(delay_s: float) -> None:
+        async with opened("demo", "demo") as camera:
+            await until(camera, status_is("live"))
+            assert camera.pid is not None
+            os.kill(camera.pid, signal.SIGSTOP)
+            await asyncio.sleep(delay_s)
 
-        before, before_children = belongings(), children()
-        delays = (HURRIED.restart_s + 0.15 * step for step in range(6))
-        await asyncio.gather(*map(hang_and_close, delays))
-        assert (belongings(), children()) == (before, before_children)
-
-    run(story)
+    before, before_children = belongings(), children()
+    delays = (HURRIED.restart_s + 0.15 * step for step in range(6))
+    await asyncio.gather(*map(hang_and_close, delays))
+    assert (belongings(), children()) == (before, before_children)
 
 
 def test_waits_grow_and_vary_and_networks_are_given_more_time() -> None:
