@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fer_jax.errors import TrainingError
+from fer_jax.expressions import FERPLUS_TO_INDEX
 from fer_jax.machine import sharding
 from fer_jax.training import loop
 from fer_jax.training.profiling import profiled
@@ -147,8 +148,16 @@ def test_mixed_examples_weights_and_soft_targets_train_too():
         optim__schedule="cosine",
         ema_decay=0.0,
         data__balanced_sampling=True,
+        data__labels="votes",
     )
-    state, recorder = finished(assembled(config, train=pattern_faces(64)))
+    faces = pattern_faces(64)
+    own = [FERPLUS_TO_INDEX.index(label) for label in range(7)]
+    votes = np.zeros((64, 10), np.float32)
+    votes[np.arange(64), np.array(own)[faces.labels]] = 6
+    votes[np.arange(64), np.array(own)[(faces.labels + 1) % 7]] = 4
+    program = assembled(config, train=dataclasses.replace(faces, votes=votes))
+    np.testing.assert_allclose(np.sort(program.targets, axis=1)[:, 5:], [[0.4, 0.6]] * 64)
+    state, recorder = finished(program)
     assert state.ema == {}
     assert np.isfinite(recorder.losses).all()
 
