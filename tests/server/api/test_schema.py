@@ -18,18 +18,20 @@ from tests.server.live_server import LiveServer, settings_of
 ENDLESS = ["/stream/{camera}.mjpg", "/api/events", "/ws/camera"]
 TOKEN = "a token of a test"
 CAMERAS = ("demo", "browser")
+# A machine that is busy with other tests is slow to answer, and that is not what is tested.
+LIMITS = Limits(request_deadline_s=30.0)
 
 
 def schema(*, token: bool) -> schemathesis.schemas.BaseSchema:
     return schemathesis.openapi.from_dict(
-        json.loads(document(cameras=CAMERAS, limits=Limits(), token=token))
+        json.loads(document(cameras=CAMERAS, limits=LIMITS, token=token))
     )
 
 
 @pytest.fixture(scope="module")
 def fuzzed(checkpoint: str) -> Iterator[LiveServer]:
     """A server of its own: its controls end up anywhere."""
-    with LiveServer(settings_of(checkpoint)) as server:
+    with LiveServer(settings_of(checkpoint, limits=LIMITS)) as server:
         server.wait_ready()
         yield server
 

@@ -71,7 +71,7 @@ def test_the_bytes_of_a_part_are_these():
     assert CONTENT_TYPE == "multipart/x-mixed-replace;boundary=fer-jax-frame"
     assert part_bytes(part) == (
         b"Content-Type: image/jpeg\r\n"
-        b"Content-Length: 11\r\n"
+        b"Content-Length: 9\r\n"
         b"X-Timestamp: 1700000000.250000\r\n"
         b"\r\n"
         b"\xff\xd8image\xff\xd9\r\n"
@@ -79,7 +79,7 @@ def test_the_bytes_of_a_part_are_these():
     )
     assert part_bytes(part, timing=True) == (
         b"Content-Type: image/jpeg\r\n"
-        b"Content-Length: 11\r\n"
+        b"Content-Length: 9\r\n"
         b"X-Timestamp: 1700000000.250000\r\n"
         b"X-Frame: 7\r\n"
         b"X-Captured: 12.500000\r\n"
