@@ -1,10 +1,8 @@
 import io
 import json
-import re
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -72,22 +70,3 @@ def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path, ca
     assert "stablehlo" in said
     assert "onnx" in said
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_examples_of_the_documentation_run_as_they_are_printed(workdir, tmp_path):
-    section = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
-    examples = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    written = re.findall(r"--format (\S+) --out (\S+)", section)
-    assert [chosen for chosen, _ in written] == ["stablehlo", "onnx"]
-    for (chosen, out), example in zip(written, examples, strict=True):
-        line = ["--format", chosen, "--checkpoint", str(workdir), "--out", str(tmp_path / out)]
-        assert command.run(export.main, line) == 0
-        ran = subprocess.run(
-            [sys.executable, "-c", example],
-            check=True,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert ran.stdout.startswith(str(list(EXPRESSIONS)))
-        assert len(re.findall(r"\d\.\d+", ran.stdout)) == 3 * len(EXPRESSIONS)
