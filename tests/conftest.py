@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import jax
 import pytest
+
+from tests.shared_files import shared_file
+
+if TYPE_CHECKING:
+    from fer_jax.data.faces import Faces
+    from fer_jax.data.reading import Reading
+    from fer_jax.data.sources import FaceSource
 
 jax.config.update("jax_num_cpu_devices", 8)
 assert jax.device_count() == 8  # from here on no command that a test runs can change their number
@@ -16,13 +24,35 @@ cv2.setNumThreads(1)
 
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared datasets and compiled programs go to a folder of the test session's own.
+    """Prepared datasets and compiled programs go to a folder that ends with the test session.
 
-    Processes that tests start inherit it, so that the same network is compiled once for all of them.
+    Processes that tests start inherit it, so that the same program is compiled once for all of them:
+    also those that compile within a second, which JAX would leave out, and a network's are all such.
     """
     folder = tmp_path_factory.mktemp("cache")
     os.environ["FER_CACHE_DIR"] = str(folder)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "xla")
-    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    for option, value in (
+        ("jax_compilation_cache_dir", str(folder / "xla")),
+        ("jax_persistent_cache_min_compile_time_secs", 0.0),
+    ):
+        os.environ[option.upper()] = str(value)
+        jax.config.update(option, value)
     os.environ.pop("FER_DATA_DIR", None)
     return folder
+
+
+@pytest.fixture(scope="session")
+def fer2013() -> tuple[FaceSource, Reading]:
+    """FER2013 with its votes, found and read once for all tests; do not change it."""
+    from fer_jax.data.sources import find_source
+
+    source = find_source(shared_file("data/fer2013.tar.xz").parent)
+    return source, source.read()
+
+
+@pytest.fixture(scope="session")
+def public_test() -> Faces:
+    """FER2013's validation split, prepared as `fer_jax.evaluate` does it; do not change it."""
+    from fer_jax.data.datasets import evaluation_split
+
+    return evaluation_split(shared_file("data/fer2013.tar.xz"), "validation")

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from fer_jax import Predictor, command, explain
-from fer_jax.data.datasets import evaluation_split
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.inference.grad_cam import class_maps_function
 from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
-from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
 
 PHOTO = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
@@ -93,13 +91,12 @@ def test_a_photo_that_can_not_be_read_ends_in_one_line(workdir, tmp_path, capsys
     assert str(text) in capsys.readouterr().err
 
 
-def test_erasing_what_a_map_shows_costs_more_than_erasing_as_much_elsewhere():
+def test_erasing_what_a_map_shows_costs_more_than_erasing_as_much_elsewhere(public_test):
     if DEFAULT not in shipped_names():
         pytest.skip("no checkpoint is released into the package")
-    validation = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation")
     predictor = Predictor.load()
     rng = np.random.default_rng(0)
-    faces = validation.images[rng.permutation(len(validation))[:200]]
+    faces = public_test.images[rng.permutation(len(public_test))[:200]]
     before = predictor(faces)
     maps = predictor.explain(faces).maps
     shown, random = faces.copy(), faces.copy()

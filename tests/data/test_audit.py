@@ -12,9 +12,9 @@ import pytest
 
 from fer_jax.data.audit import Group, audit, excluded
 from fer_jax.data.faces import Faces
-from fer_jax.data.sources import find_source
+from fer_jax.data.reading import Reading
+from fer_jax.data.sources import FaceSource
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
-from tests.shared_files import shared_file
 
 ANGRY, FEAR, HAPPY = 0, 2, 3
 BLANK = np.zeros((FACE_SIZE, FACE_SIZE), np.uint8)
@@ -231,11 +231,10 @@ def test_the_audit_goes_through_json() -> None:
     }
 
 
-def test_the_known_flaws_of_fer2013_are_found() -> None:
-    archives = shared_file("data/fer2013.tar.xz").parent
+def test_the_known_flaws_of_fer2013_are_found(fer2013: tuple[FaceSource, Reading]) -> None:
     splits = {
         split: faces(*((record.name, record.label, record.image) for record in records))
-        for split, records in find_source(archives).read().records.items()
+        for split, records in fer2013[1].records.items()
     }
     found = audit(splits)
     exact = {"constant": 0, "duplicates": 1269, "cross_split": 269, "label_conflicts": 46}

@@ -10,11 +10,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 from fer_jax.data.fer2013 import Fer2013, LoadedFaces, load_faces
-from fer_jax.data.sources import find_source
+from fer_jax.data.reading import Reading
+from fer_jax.data.sources import FaceSource, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
 from tests.data import face_files as make
-from tests.shared_files import shared_file
 
 LOAD = """
 import sys
@@ -204,9 +204,10 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
-def test_real_fer2013_is_found_beside_an_unrelated_archive() -> None:
-    source = find_source(shared_file("data/fer2013.tar.xz").parent)
-    reading = source.read()
+def test_real_fer2013_is_found_beside_an_unrelated_archive(
+    fer2013: tuple[FaceSource, Reading],
+) -> None:
+    source, reading = fer2013
     assert (source.form, reading.kind) == ("archive:csv", "fer2013")
     counts = {split: len(faces) for split, faces in reading.records.items()}
     assert counts == {"train": 28_540, "validation": 3_576}

@@ -3,10 +3,8 @@ import pytest
 
 from fer_jax.data import votes
 from fer_jax.data.faces import Faces
-from fer_jax.data.sources import find_source
 from fer_jax.expressions import EXPRESSIONS, FERPLUS_COLUMNS
 from tests.factories import pattern_faces
-from tests.shared_files import shared_file
 
 
 def row(**counts: int) -> list[float]:
@@ -64,8 +62,8 @@ def test_no_faces_have_no_votes():
     assert votes.shares(none).shape == (0, 7)
 
 
-def test_of_public_test_a_majority_agrees_on_3183_faces():
-    records = find_source(shared_file("data/fer2013.tar.xz")).read().records["validation"]
+def test_of_public_test_a_majority_agrees_on_3183_faces(fer2013):
+    records = fer2013[1].records["validation"]
     table = np.stack([record.votes for record in records if record.votes is not None])
     assert len(table) == 3_576
     assert np.count_nonzero(votes.majority(table) >= 0) == 3_183

@@ -12,7 +12,6 @@ import onnxruntime
 import pytest
 
 from fer_jax import Predictor, command, export, models
-from fer_jax.data.datasets import evaluation_split
 from fer_jax.errors import FerError
 from fer_jax.exporting.onnx_translation import translate
 from fer_jax.exporting.portable import TOLERANCE, metadata, onnx_difference, onnx_model
@@ -20,7 +19,6 @@ from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import load_model
 from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
-from tests.shared_files import shared_file
 from tests.small_checkpoint import write_workdir
 
 needs_shipped = pytest.mark.skipif(
@@ -187,9 +185,8 @@ def test_the_shipped_network_agrees_on_a_thousand_drawn_faces():
 
 @needs_shipped
 @pytest.mark.timeout(900)  # unpacks FER2013
-def test_the_shipped_network_agrees_on_a_thousand_real_faces():
-    validation = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation").images
-    faces = validation[np.random.default_rng(0).permutation(len(validation))[:1000]]
+def test_the_shipped_network_agrees_on_a_thousand_real_faces(public_test):
+    faces = public_test.images[np.random.default_rng(0).permutation(len(public_test))[:1000]]
     predictor = Predictor.load(max_batch=8)
     found = answer(onnx_model(predictor.saved), faces)
     difference = np.abs(found - predictor(faces).probabilities).max()

@@ -14,6 +14,7 @@ from tests.small_checkpoint import STEP, write_workdir
 
 SHORT = ("epochs=1", "batch_size=32", "data.name=synthetic", "data.synthetic_train=96")
 SHORT += ("data.synthetic_validation=32", "loss.label_smoothing=0", "resolution.start=48")
+SHORT += ("devices=1",)  # eight threads on the cores of a small machine wait for each other
 
 
 @pytest.fixture(scope="module")
