@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVarTuple
 
 import flax.linen as nn
 import jax
@@ -25,8 +25,11 @@ from fer_jax.errors import FerError
 from fer_jax.machine import sharding
 from fer_jax.models.blocks import max_pool_2x2
 from fer_jax.training.optim import optimizer
-from fer_jax.training.program import Program, training_batch
+from fer_jax.training.plan import Plan, training_batch
+from fer_jax.training.program import Program
 from fer_jax.training.state import TrainState
+
+Arguments = TypeVarTuple("Arguments")
 
 
 class Layer(NamedTuple):
@@ -87,12 +90,12 @@ def _convolutions(batch_size: int, *, repeats: int) -> float:
 def _whole(batch_size: int, *, convolutions: float, repeats: int) -> None:
     """Prints the parts of a step and their shares."""
     program = random_program("seed_cnn", batch_size=batch_size, devices=1, steps=1)
-    state = program.init()
+    state = program.steps.init()
     between = [_seconds(*_between(layer, batch_size), repeats=repeats) for layer in _LAYERS]
     parts = {
         "convolutions": convolutions,
         "batch norm, ReLU, pooling, dropout": sum(between),
-        "optimiser and averaged weights": _seconds(*_update(program, state), repeats=repeats),
+        "optimiser and averaged weights": _seconds(*_update(program.plan, state), repeats=repeats),
     }
     whole = _step_seconds(program, state, repeats=repeats)
     parts["the rest: dense layers, loss, overlap"] = whole - sum(parts.values())
@@ -103,7 +106,7 @@ def _whole(batch_size: int, *, convolutions: float, repeats: int) -> None:
     )
 
 
-def _seconds(run: Callable[..., Any], *arguments: Any, repeats: int) -> float:
+def _seconds(run: Callable[[*Arguments], object], *arguments: *Arguments, repeats: int) -> float:
     """Median time of `run`, compiled, on the same arguments."""
     compiled = jax.jit(run).lower(*arguments).compile()
     jax.block_until_ready(compiled(*arguments))
@@ -167,15 +170,15 @@ def _between(layer: Layer, batch_size: int) -> tuple[Any, ...]:
     return forward_and_back, variables, x, gradient
 
 
-def _update(program: Program, state: TrainState) -> tuple[Any, ...]:
+def _update(plan: Plan, state: TrainState) -> tuple[Any, ...]:
     """The optimiser's part of a step, with arguments."""
-    optimiser = optimizer(program.config.optim, lambda step: program.config.optim.learning_rate)
+    optimiser = optimizer(plan.config.optim, lambda step: plan.config.optim.learning_rate)
     params = state.variables["params"]
 
     def update(params: Any, opt_state: Any, averaged: Any, grads: Any) -> Any:
         updates, opt_state = optimiser.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
-        decay = program.config.ema_decay
+        decay = plan.config.ema_decay
         return params, opt_state, optax.incremental_update(params, averaged, 1 - decay)
 
     return update, params, state.opt_state, params, params
@@ -183,12 +186,13 @@ def _update(program: Program, state: TrainState) -> tuple[Any, ...]:
 
 def _step_seconds(program: Program, state: TrainState, *, repeats: int) -> float:
     """Median time of the real step, which takes its state over from the step before."""
-    batch = sharding.put_batch(training_batch(program, 0), program.mesh)
-    state, _ = jax.block_until_ready(program.train_step(state, batch))
+    plan, steps = program
+    batch = sharding.put_batch(training_batch(plan, 0), steps.mesh)
+    state, _ = jax.block_until_ready(steps.train(state, batch))
     taken = []
     for _ in range(repeats):
         start = time.perf_counter()
-        state, _ = jax.block_until_ready(program.train_step(state, batch))
+        state, _ = jax.block_until_ready(steps.train(state, batch))
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 

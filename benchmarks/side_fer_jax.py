@@ -23,7 +23,8 @@ from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.training import loop
 from fer_jax.training.host import set_up_host
-from fer_jax.training.program import Program, assemble, training_batch
+from fer_jax.training.plan import training_batch
+from fer_jax.training.program import Program, assemble
 
 
 class Training:
@@ -31,7 +32,7 @@ class Training:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._state = program.init()
+        self._state = program.steps.init()
         self._batches = itertools.count()
 
     def steps(self, count: int) -> None:
@@ -51,7 +52,7 @@ class Training:
     def batches(self, count: int) -> None:
         """Makes `count` training batches: the host's share of a step."""
         for step in itertools.islice(self._batches, count):
-            training_batch(self._program, step % self._program.total_steps)
+            training_batch(self._program.plan, step % self._program.plan.total_steps)
 
 
 class _Silent:
@@ -78,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         steps=arguments.most_steps + 1,
     )
     training = Training(program)
-    devices = f"{program.mesh.size} {jax.default_backend()} device(s)"
+    devices = f"{program.steps.mesh.size} {jax.default_backend()} device(s)"
     serve(
         {"steps": training.steps, "batches": training.batches},
         about=f"jax {jax.__version__}, {devices}",

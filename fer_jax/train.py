@@ -34,7 +34,7 @@ from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.profiling import profiled
-from fer_jax.training.program import Program, assemble
+from fer_jax.training.program import Program, Steps, assemble
 from fer_jax.training.progress import TrainingProgress
 from fer_jax.training.starting import load_start
 from fer_jax.training.state import TrainState
@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         if not values["resume"].value:
             workdir.clear(folder)
         with Checkpoints(folder, best_by=config.best_by) as checkpoints:
-            state = _initial_state(program, checkpoints, folder, about=about)
+            state = _initial_state(program.steps, checkpoints, folder, about=about)
             write_json(folder / "config.json", to_dict(config))
             print(_summary(program, state, dataset, folder), flush=True)
 
@@ -168,20 +168,20 @@ def _define_flags(values: flags.FlagValues) -> None:
 
 
 def _initial_state(
-    program: Program, checkpoints: Checkpoints, folder: Path, *, about: dict[str, Any]
+    steps: Steps, checkpoints: Checkpoints, folder: Path, *, about: dict[str, Any]
 ) -> TrainState:
     """The state to go on from: the newest checkpoint's, or a fresh one; trims the history to it."""
     step = checkpoints.latest_step()
     if step is not None:
         _check_same_run(checkpoints.about(step), about, folder)
-        shapes = jax.eval_shape(program.init)
-        everywhere = sharding.replicated(program.mesh)
+        shapes = jax.eval_shape(steps.init)
+        everywhere = sharding.replicated(steps.mesh)
         like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), shapes
         )
         state = checkpoints.restore(step, like)
     else:
-        state = program.init()
+        state = steps.init()
     for name in (workdir.HISTORY, workdir.TIMING):
         workdir.keep_rows_until(folder / name, step or -1)  # epoch 0 is then told again, too
     return state
@@ -215,12 +215,13 @@ def _check_same_run(saved: dict[str, Any], wanted: dict[str, Any], folder: Path)
 
 
 def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, folder: Path) -> str:
-    config, step = program.config, int(state.step)
+    plan, steps = program
+    config, step = plan.config, int(state.step)
     lines = [
         f"{config.model.name}: {parameter_count(state.variables):,} parameters on "
-        f"{program.mesh.size} {jax.default_backend()} device(s)",
-        f"{dataset.name}: {len(program.train):,} faces to train on, "
-        f"{len(program.validation):,} to validate on"
+        f"{steps.mesh.size} {jax.default_backend()} device(s)",
+        f"{dataset.name}: {len(plan.train):,} faces to train on, "
+        f"{len(plan.validation):,} to validate on"
         + (
             f"; left out of training: {left:,} the audit lists"
             if (left := _left_out(dataset))
@@ -231,7 +232,7 @@ def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, fol
             if (skipped := len(dataset.card["skipped"]))
             else ""
         ),
-        f"{config.epochs} epochs, {program.total_steps:,} steps of {config.batch_size}, in {folder}",
+        f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, in {folder}",
     ]
     if step:
         lines.append(f"resumed at step {step:,}")
@@ -253,7 +254,8 @@ def _train(
     before_step: Callable[[int], None],
 ) -> bool:
     """Trains to the end, or until a signal asks to stop, which returns False; all is saved."""
-    if int(state.step) < program.total_steps:
+    plan = program.plan
+    if int(state.step) < plan.total_steps:
         workdir.clear_reports(folder)
 
     def save(state: TrainState, row: dict[str, Any], kept: Variables) -> None:
@@ -263,9 +265,9 @@ def _train(
 
     reporter = TrainingProgress(
         folder,
-        total_steps=program.total_steps,
-        epochs=program.config.epochs,
-        batch_size=program.config.batch_size,
+        total_steps=plan.total_steps,
+        epochs=plan.config.epochs,
+        batch_size=plan.config.batch_size,
     )
     with reporter:
         try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import flax.linen as nn
 import jax
@@ -34,8 +33,16 @@ def eval_step(
     return sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight), logits
 
 
-def compile_eval_step(model: nn.Module) -> Callable[..., tuple[Sums, jax.Array]]:
-    """Returns `eval_step` of `model`, jitted: variables, sums, batch -> sums, logits."""
+class EvalStep(Protocol):
+    """`eval_step` of one network."""
+
+    def __call__(self, variables: Variables, sums: Sums, batch: Batch, /) -> tuple[Sums, jax.Array]:
+        """Returns the sums with a batch counted, and its logits, float32 [B, 7]."""
+        ...
+
+
+def compile_eval_step(model: nn.Module) -> EvalStep:
+    """Returns `eval_step` of `model`, jitted."""
     return jax.jit(functools.partial(eval_step, model=model))
 
 
@@ -62,7 +69,7 @@ def saved_logits(saved: SavedModel, faces: Faces) -> tuple[np.ndarray, np.ndarra
 
 
 def evaluate(
-    eval_step: Callable[..., tuple[Sums, jax.Array]],
+    eval_step: EvalStep,
     variables: Variables,
     faces: Faces,
     *,

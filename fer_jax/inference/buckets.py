@@ -14,10 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.stages import Compiled, Lowered
 
 from fer_jax.inference.compilation import CompileCounter, compile_inference
 
-Device = Any  # jax.Device, which is no type to a type checker
+Device = Any  # jax.Device, which type checkers take for a variable
 
 # Share of a batch that may be padding. On a CPU an empty row takes as long as a face. Milliseconds for
 # `resnet_small`, cut into more batches and padded to one (at worst 9.1 and 7.7: 6 rows on two cores):
@@ -66,7 +67,7 @@ class Buckets:
         self._failure: Exception | None = None
         lowered = self._lower(self.sizes[0])
         self._out = jax.ShapeDtypeStruct(lowered.out_info.shape[1:], lowered.out_info.dtype)
-        self._ready: dict[int, Any] = {self.sizes[0]: self._compile(lowered)}
+        self._ready: dict[int, Compiled] = {self.sizes[0]: self._compile(lowered)}
         self._thread = threading.Thread(target=self._compile_others, name="compile buckets")
         self._thread.start()
 
@@ -100,7 +101,7 @@ class Buckets:
         self._thread.join()
         self._check()
 
-    def _launch(self, compiled: Any, size: int, rows: np.ndarray) -> jax.Array:
+    def _launch(self, compiled: Compiled, size: int, rows: np.ndarray) -> jax.Array:
         if len(rows) < size:
             padded = np.zeros((size, *self._row.shape), self._row.dtype)
             padded[: len(rows)] = rows
@@ -108,13 +109,13 @@ class Buckets:
             rows = padded
         return compiled(self._layouts.constants(size), rows)
 
-    def _lower(self, size: int) -> Any:
+    def _lower(self, size: int) -> Lowered:
         sharding = self._layouts.rows(size)
         rows = jax.ShapeDtypeStruct((size, *self._row.shape), self._row.dtype, sharding=sharding)
         compiled = jax.jit(self._function, out_shardings=sharding)
         return compiled.lower(self._layouts.constants(size), rows)
 
-    def _compile(self, lowered: Any) -> Any:
+    def _compile(self, lowered: Lowered) -> Compiled:
         return compile_inference(lowered, platform=self._platform)
 
     def _compile_others(self) -> None:

@@ -7,14 +7,14 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import jax
+from jax.stages import Compiled, Lowered
 
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.processor import usable_cores
 
-_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no YNN fusions
+_CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no YNN fusions
 # What an XLA answers that does not know them.
 _UNKNOWN = ("No such compile option", "is not a valid enum value")
 
@@ -61,14 +61,14 @@ def threads() -> int:
     return max(1, int(told)) if told.isdecimal() else usable_cores()
 
 
-def compile_inference(lowered: Any, *, platform: str) -> Any:
+def compile_inference(lowered: Lowered, *, platform: str) -> Compiled:
     """Compiles a lowered function as inference of a few rows runs fastest.
 
     On a CPU, XLA's YNN fusions cost small convolutions up to half their time, although training gains
     from them. An XLA that does not know the option uses its defaults.
 
     Args:
-        lowered: a `jax.stages.Lowered`.
+        lowered: the traced function.
         platform: of the devices it is for, "cpu" or another.
     """
     if platform != "cpu":

@@ -17,6 +17,7 @@ import numpy as np
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.inference.network import FACE, inference_parts
 from fer_jax.models.folding import apply_folded
+from fer_jax.models.interception import intercepted
 from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel
 
@@ -63,14 +64,14 @@ def _with_changed_features(
     """The logits with a change added to a layer's output, and that output, float32."""
     seen: list[jax.Array] = []
 
-    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        out = call(*args, **kwargs)
-        if context.method_name != "__call__" or context.module.path != layer:
+    def watch(module: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
+        out = compute()
+        if module.path != layer:
             return out
         seen.append(out.astype(jnp.float32))
         return out + change.astype(out.dtype)
 
-    with nn.intercept_methods(watch):
+    with intercepted(watch):
         logits = apply_folded(model, variables, x)
     return logits, seen[0]
 
@@ -79,14 +80,13 @@ def _last_feature_map(model: nn.Module, variables: Any) -> tuple[_Path, tuple[in
     """The path of the last layer whose output is an image, and the shape of one, [h, w, C]."""
     found: list[tuple[_Path, tuple[int, ...]]] = []
 
-    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        out = call(*args, **kwargs)
-        is_layer = context.method_name == "__call__" and not isinstance(context.module, nn.Dropout)
-        if is_layer and getattr(out, "ndim", 0) == 4:
-            found.append((context.module.path, out.shape[1:]))
+    def watch(module: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
+        out = compute()
+        if out.ndim == 4 and not isinstance(module, nn.Dropout):
+            found.append((module.path, out.shape[1:]))
         return out
 
     example = jax.ShapeDtypeStruct((1, *FACE.shape, 1), np.float32)
-    with nn.intercept_methods(watch):
+    with intercepted(watch):
         jax.eval_shape(lambda v, x: apply_folded(model, v, x), variables, example)
     return found[-1]

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
 from fer_jax.models.resnet import resnet_large, resnet_medium, resnet_small
 from fer_jax.models.seed_cnn import SeedCNN
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {
+
+class Architecture(Protocol):
+    """A family of networks that differ in what `build` takes."""
+
+    def __call__(
+        self, *, dropout: float = ..., momentum: float = ..., dtype: np.dtype = ...
+    ) -> nn.Module:
+        """Returns a network; see `build`."""
+        ...
+
+
+MODELS: Mapping[str, Architecture] = {
     "seed_cnn": SeedCNN,
     "resnet_small": resnet_small,
     "resnet_medium": resnet_medium,

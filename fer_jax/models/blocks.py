@@ -7,13 +7,32 @@ initialiser and train/eval mode.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.typing import Initializer
 
-Layer = Callable[..., Any]
+Layer = Callable[[jax.Array], jax.Array]
+
+
+class ConvolutionOf(Protocol):
+    """How a network makes its convolutions."""
+
+    def __call__(
+        self, features: int, kernel_size: tuple[int, int], *, strides: tuple[int, int] = (1, 1)
+    ) -> Layer:
+        """Returns [B, H, W, C] -> [B, H/stride, W/stride, features], zeros around the image."""
+        ...
+
+
+class NormOf(Protocol):
+    """How a network makes its norms."""
+
+    def __call__(self, *, scale_init: Initializer = nn.initializers.ones) -> Layer:
+        """Returns a norm over all axes but the last, whose factors start as `scale_init` says."""
+        ...
 
 
 def space_to_depth(x: jax.Array) -> jax.Array:
@@ -46,8 +65,8 @@ class ResidualBlock(nn.Module):
     """
 
     features: int
-    conv: Layer
-    norm: Layer
+    conv: ConvolutionOf
+    norm: NormOf
     stride: int = 1
 
     @nn.compact

@@ -17,6 +17,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fer_jax.models import winograd
+from fer_jax.models.interception import intercepted
 
 _Path = tuple[str, ...]
 _PLACES = "winograd_places"  # of a kernel that `winograd` convolves with
@@ -51,17 +52,14 @@ def fold_batch_norm(
 def apply_folded(model: nn.Module, variables: Mapping[str, Any], x: jax.Array) -> jax.Array:
     """Applies the model in inference with folded or unfolded variables; for use in jit."""
 
-    def as_folded(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        module = context.module
-        if context.method_name != "__call__":
-            return call(*args, **kwargs)
-        if isinstance(module, nn.BatchNorm) and not module.has_variable("params", "scale"):
-            return args[0] + module.get_variable("params", "bias")
-        if isinstance(module, nn.Conv) and module.has_variable("params", _PLACES):
-            return winograd.convolve(args[0], module.get_variable("params", _PLACES))
-        return call(*args, **kwargs)
+    def as_folded(layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
+        if isinstance(layer, nn.BatchNorm) and not layer.has_variable("params", "scale"):
+            return x + layer.get_variable("params", "bias")
+        if isinstance(layer, nn.Conv) and layer.has_variable("params", _PLACES):
+            return winograd.convolve(x, layer.get_variable("params", _PLACES))
+        return compute()
 
-    with nn.intercept_methods(as_folded):
+    with intercepted(as_folded):
         return cast(jax.Array, model.apply(variables, x, train=False))
 
 
@@ -99,17 +97,14 @@ def with_winograd(
     params: dict[_Path, Any] = dict(flatten_dict(variables["params"]))
     found: list[_Path] = []
 
-    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        module = context.module
-        if (
-            context.method_name == "__call__"
-            and isinstance(module, nn.Conv)
-            and _suits_winograd(module, params[*module.path, "kernel"].shape)
+    def watch(layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
+        if isinstance(layer, nn.Conv) and _suits_winograd(
+            layer, params[*layer.path, "kernel"].shape
         ):
-            found.append(module.path)
-        return call(*args, **kwargs)
+            found.append(layer.path)
+        return compute()
 
-    with nn.intercept_methods(watch):
+    with intercepted(watch):
         jax.eval_shape(lambda x: apply_folded(model, variables, x), example)
     if not found:
         return None
@@ -123,19 +118,18 @@ def _folds(
     model: nn.Module, variables: Mapping[str, Any], example: jax.ShapeDtypeStruct
 ) -> list[_Fold]:
     """Traces the network and notes which norm is given which layer's output."""
-    outputs: list[tuple[Any, _Path]] = []
+    outputs: list[tuple[jax.Array, _Path]] = []
     found: list[_Fold] = []
 
-    def watch(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        module = context.module
-        out = call(*args, **kwargs)
-        if context.method_name == "__call__" and isinstance(module, nn.Conv | nn.Dense):
-            outputs.append((out, module.path))
-        elif context.method_name == "__call__" and isinstance(module, nn.BatchNorm):
-            layers = (path for array, path in outputs if array is args[0])
-            found.extend(_Fold(layer, module.path, module.epsilon) for layer in layers)
+    def watch(layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
+        out = compute()
+        if isinstance(layer, nn.Conv | nn.Dense):
+            outputs.append((out, layer.path))
+        elif isinstance(layer, nn.BatchNorm):
+            before = (path for array, path in outputs if array is x)
+            found.extend(_Fold(path, layer.path, layer.epsilon) for path in before)
         return out
 
-    with nn.intercept_methods(watch):
+    with intercepted(watch):
         jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, example)
     return found

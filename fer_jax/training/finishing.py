@@ -22,6 +22,7 @@ from fer_jax.data.randomness import host_generator
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.machine import sharding
 from fer_jax.saved_model import Variables
+from fer_jax.training.plan import Plan
 from fer_jax.training.program import Program
 from fer_jax.training.resolution import resized
 from fer_jax.training.state import TrainState
@@ -36,10 +37,10 @@ def finished(program: Program, state: TrainState, *, size: int) -> Variables:
         size: side of the faces in pixels.
     """
     variables = jax.tree.map(jnp.copy, state.evaluated)
-    if program.config.recalibrate:
+    if program.plan.config.recalibrate:
         variables = recalibrated(program, variables, size=size)
-    if program.config.loss.logit_adjustment:
-        variables = adjusted(program, variables)
+    if program.plan.config.loss.logit_adjustment:
+        variables = adjusted(program.plan, variables)
     return variables
 
 
@@ -49,29 +50,30 @@ def recalibrated(program: Program, variables: Variables, *, size: int) -> Variab
     They are means over shuffled batches of `config.eval_batch_size`; an incomplete last batch does not
     count.
     """
-    devices, faces = program.mesh.size, program.train.images
-    wanted = math.ceil(program.config.eval_batch_size / devices) * devices
+    plan, steps = program
+    devices, faces = steps.mesh.size, plan.train.images
+    wanted = math.ceil(plan.config.eval_batch_size / devices) * devices
     rows = min(wanted, len(faces) // devices * devices)
     count = len(faces) // rows if rows else 0
     if not count:
         return variables
-    order = host_generator(program.config.seed, "recalibrate", 0).permutation(len(faces))
+    order = host_generator(plan.config.seed, "recalibrate", 0).permutation(len(faces))
     sums = jax.tree.map(jnp.zeros_like, variables["batch_stats"])
     for batch in np.split(order[: count * rows], count):
-        put = sharding.put_batch(resized(faces[batch], size), program.mesh)
+        put = sharding.put_batch(resized(faces[batch], size), steps.mesh)
         # Waited for, as `evaluation.evaluate` does, and for its reason.
-        sums = jax.block_until_ready(program.statistics_step(variables, sums, put))
+        sums = jax.block_until_ready(steps.statistics(variables, sums, put))
     return {**variables, "batch_stats": jax.tree.map(lambda total: total / count, sums)}
 
 
-def adjusted(program: Program, variables: Variables) -> Variables:
+def adjusted(plan: Plan, variables: Variables) -> Variables:
     """Returns variables whose logits have the configuration's share of log frequencies subtracted.
 
     Frequencies are counts of the training labels plus one for each expression. The shift goes into the
     bias of the last layer, which has one entry per expression.
     """
-    counts = np.bincount(program.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
-    shift = program.config.loss.logit_adjustment * np.log(counts / counts.sum())
+    counts = np.bincount(plan.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
+    shift = plan.config.loss.logit_adjustment * np.log(counts / counts.sum())
     params: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
     (last,) = (key for key, value in params.items() if value.shape == (NUM_EXPRESSIONS,))
     params[last] = params[last] - jnp.asarray(shift, params[last].dtype)

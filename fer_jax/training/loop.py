@@ -23,7 +23,8 @@ from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.saved_model import Variables
 from fer_jax.training.finishing import finished
-from fer_jax.training.program import Program, training_batch, validate
+from fer_jax.training.plan import training_batch
+from fer_jax.training.program import Program, validate
 from fer_jax.training.state import TrainState
 
 _PREFETCHED = 3  # batches made ahead of the device
@@ -70,17 +71,18 @@ def run(
         should_stop: called before every step.
         before_step: called with each step's number before the step.
 
-        Raises:
+    Raises:
         RunInterrupted: `should_stop` returned True.
         TrainingError: the loss is not finite.
     """
-    epochs, order = program.config.epochs, program.order
+    plan = program.plan
+    epochs, order = plan.config.epochs, plan.order
     step = int(state.step)
-    if step == 0 and program.starts_trained:
+    if step == 0 and plan.starts_trained:
         row, kept = _beginning(program, state)
         reporter.epoch(row)
         save(state, row, kept)
-    while step < program.total_steps and not bool(state.ran_out):
+    while step < plan.total_steps and not bool(state.ran_out):
         epoch = next(e for e in range(1, epochs + 1) if order.end_of_epoch(e) > step)
         end = order.end_of_epoch(epoch)
         state = _train_epoch(
@@ -109,6 +111,7 @@ def _train_epoch(
     should_stop: Callable[[], bool],
     before_step: Callable[[int], None],
 ) -> TrainState:
+    plan, steps = program
     first, in_flight = int(state.step), deque()
     scale = float(state.plateau.scale)
 
@@ -116,10 +119,10 @@ def _train_epoch(
         step, value = in_flight.popleft()
         loss = float(jax.device_get(value))
         _check_finite(loss, name="loss", step=step, epoch=epoch)
-        rate = float(program.learning_rates[step]) * scale
+        rate = float(plan.learning_rates[step]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
-    batches = _ahead(lambda step: training_batch(program, step), first, end)
+    batches = _ahead(lambda step: training_batch(plan, step), first, end)
     # Only explicit transfers of batches and losses may cross between host and devices in an epoch.
     with jax.transfer_guard("disallow"):
         for step, batch in zip(range(first, end), batches, strict=True):
@@ -129,7 +132,7 @@ def _train_epoch(
                     settle()
                 raise RunInterrupted(state)
             before_step(step)
-            state, loss = program.train_step(state, sharding.put_batch(batch, program.mesh))
+            state, loss = steps.train(state, sharding.put_batch(batch, steps.mesh))
             in_flight.append((step, loss))
             if len(in_flight) > _IN_FLIGHT:
                 settle()
@@ -158,18 +161,19 @@ def _beginning(program: Program, state: TrainState) -> tuple[dict[str, Any], Var
 def _end_epoch(
     program: Program, state: TrainState, *, epoch: int
 ) -> tuple[TrainState, dict[str, Any], Variables]:
+    plan, steps = program
     step, scale = int(state.step), float(state.plateau.scale)
     count = max(int(np.asarray(state.sums.confusion).sum()), 1)
     trained = figures(np.asarray(state.sums.confusion), loss=float(state.sums.loss) / count)
-    size = program.face_size(step - 1)
+    size = plan.face_size(step - 1)
     validated, kept = _validated(program, state, size=size, epoch=epoch)
-    norms = _norms(state, steps=step - program.order.end_of_epoch(epoch - 1))
-    state = program.end_epoch(state, np.float32(validated["validation_loss"]))
+    norms = _norms(state, steps=step - plan.order.end_of_epoch(epoch - 1))
+    state = steps.end_epoch(state, np.float32(validated["validation_loss"]))
     row = {
         "epoch": epoch,
         "step": step,
         "face_size": size,
-        "learning_rate": float(program.learning_rates[step - 1]) * scale,
+        "learning_rate": float(plan.learning_rates[step - 1]) * scale,
         "plateau_scale": scale,
         "train_loss": trained["loss"],
         "train_accuracy": trained["accuracy"],
@@ -194,7 +198,7 @@ def _validated(
 ) -> tuple[dict[str, float], Variables]:
     """Returns the validation figures of a history row, and the variables they belong to."""
     variables = finished(program, state, size=size)
-    validated, _ = validate(program, variables, program.validation, size=size)
+    validated, _ = validate(program, variables, program.plan.validation, size=size)
     _check_finite(validated["loss"], name="validation loss", step=int(state.step), epoch=epoch)
     names = ("loss", "accuracy", "uar", "macro_f1")
     return {f"validation_{name}": validated[name] for name in names}, variables

@@ -41,14 +41,15 @@ def write_outcome(
     Raises:
         TrainingError: there is no checkpoint.
     """
+    plan, steps = program
     if best is None:
         raise TrainingError(f"{folder}: no checkpoint was written")
     saved = load_model(folder / FOLDER / str(best))
     rows = read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
-    judged = _judge(program, jax.device_put(saved.variables, sharding.replicated(program.mesh)))
+    judged = _judge(program, jax.device_put(saved.variables, sharding.replicated(steps.mesh)))
     card = reports.card(
-        config=program.config,
+        config=plan.config,
         dataset=data_card,
         command=command_line,
         variables=saved.variables,
@@ -61,7 +62,7 @@ def write_outcome(
     write_json(folder / "card.json", card)
     plots.history(rows, folder / "history.png", best_epoch=epoch)
     _draw(judged, folder, data=data_card["name"])
-    print(f"kept epoch {epoch} (best {program.config.best_by}): {_told(judged)}")
+    print(f"kept epoch {epoch} (best {plan.config.best_by}): {_told(judged)}")
     print(f"see {folder}/report.json, card.json, history.png, confusion.png and reliability.png")
 
 
@@ -75,9 +76,10 @@ class _Judged(NamedTuple):
 
 
 def _judge(program: Program, variables: Variables) -> _Judged:
-    _, logits = validate(program, variables, program.validation)
-    _, flipped = validate(program, variables, program.validation.mirrored())
-    labels = program.validation.labels
+    faces = program.plan.validation
+    labels = faces.labels
+    _, logits = validate(program, variables, faces)
+    _, flipped = validate(program, variables, faces.mirrored())
     report = reports.split_report(split="validation", logits=logits, flipped=flipped, labels=labels)
     temperature = reports.fit_temperature(logits, labels)
     probabilities = softmax(logits / temperature)

@@ -25,7 +25,7 @@ def first_norm(variables):
 def test_statistics_are_those_of_all_training_faces_as_they_are():
     faces = pattern_faces(48)
     program = program_of(faces, model__name="seed_cnn")
-    state = program.init()
+    state = program.steps.init()
     fresh = first_norm(recalibrated(program, state.evaluated, size=48))
     layer = state.evaluated["params"]["Conv_0"]
     seen = jax.lax.conv_general_dilated(
@@ -44,7 +44,7 @@ def test_weights_stay_and_the_order_of_the_faces_does_not_matter():
     faces = pattern_faces(48)
     shuffled = faces.take(np.random.default_rng(0).permutation(48))
     program, other = program_of(faces), program_of(shuffled)
-    before = program.init().evaluated
+    before = program.steps.init().evaluated
     after = recalibrated(program, before, size=48)
     jax.tree.map(np.testing.assert_array_equal, before["params"], after["params"])
     again = recalibrated(other, before, size=48)
@@ -58,8 +58,8 @@ def test_weights_stay_and_the_order_of_the_faces_does_not_matter():
 def test_several_devices_and_a_part_of_a_batch_left_over_give_the_same():
     faces = pattern_faces(50)
     one, two = program_of(faces), program_of(faces, devices=2)
-    alone = recalibrated(one, one.init().evaluated, size=48)
-    together = recalibrated(two, two.init().evaluated, size=48)
+    alone = recalibrated(one, one.steps.init().evaluated, size=48)
+    together = recalibrated(two, two.steps.init().evaluated, size=48)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
         alone["batch_stats"],
@@ -69,7 +69,7 @@ def test_several_devices_and_a_part_of_a_batch_left_over_give_the_same():
 
 def test_fewer_faces_than_devices_leave_the_statistics_alone():
     program = program_of(pattern_faces(3), devices=8, batch_size=8)
-    before = program.init().evaluated
+    before = program.steps.init().evaluated
     assert recalibrated(program, before, size=48) is before
 
 
@@ -79,9 +79,10 @@ def test_logits_lose_a_share_of_the_log_frequency_of_their_expression(name):
     labels = np.array([3] * 30 + [1] * 10, np.int32)
     faces = dataclasses.replace(faces, labels=labels)
     program = program_of(faces, model__name=name, loss__logit_adjustment=0.5)
-    before = program.init().evaluated
+    before = program.steps.init().evaluated
     (_, plain), (_, moved) = (
-        validate(program, variables, faces) for variables in (before, adjusted(program, before))
+        validate(program, variables, faces)
+        for variables in (before, adjusted(program.plan, before))
     )
     counts = np.array([1, 11, 1, 31, 1, 1, 1])
     expected = plain - 0.5 * np.log(counts / counts.sum())
@@ -96,11 +97,12 @@ def test_a_run_validates_and_keeps_finished_weights_and_trains_as_ever():
     report, _ = validate(program, kept[-1], faces)
     assert recorder.rows[-1]["validation_loss"] == report["loss"]
     jax.tree.map(np.testing.assert_array_equal, kept[-1], finished(program, state, size=48))
-    config = dataclasses.replace(program.config, recalibrate=False)
+    config = dataclasses.replace(program.plan.config, recalibrate=False)
     config = dataclasses.replace(
         config, loss=dataclasses.replace(config.loss, logit_adjustment=0.0)
     )
-    plain, without = trained(dataclasses.replace(program, config=config))
+    plan = dataclasses.replace(program.plan, config=config)
+    plain, without = trained(program._replace(plan=plan))
     assert recorder.losses == without.losses
     jax.tree.map(np.testing.assert_array_equal, state.ema, plain.ema)
     assert recorder.rows[-1]["validation_loss"] != without.rows[-1]["validation_loss"]

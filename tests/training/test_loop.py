@@ -31,7 +31,7 @@ def assembled(config, *, train, validation=None, devices=1):
 
 def finished(program, *, save=lambda state, row, kept: None):
     recorder = Recorder()
-    state = loop.run(program, program.init(), reporter=recorder, save=save)
+    state = loop.run(program, program.steps.init(), reporter=recorder, save=save)
     return state, recorder
 
 
@@ -50,7 +50,8 @@ def test_steps_compile_once_whatever_the_tail(ragged):
     program, state, recorder = ragged
     assert int(state.step) == 6
     assert [row["epoch"] for row in recorder.rows] == [1, 2]
-    for compiled in (program.train_step, program.eval_step, program.end_epoch):
+    steps = program.steps
+    for compiled in (steps.train, steps.evaluate, steps.end_epoch):
         assert compiled._cache_size() == 1
 
 
@@ -78,11 +79,13 @@ def test_some_steps_are_traced_for_the_profiler(tmp_path):
 
 def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
     program = assembled(short_config(epochs=1), train=pattern_faces(16))
-    careless = dataclasses.replace(
-        program, train_step=lambda state, batch: (state, jax.numpy.sum(np.zeros(3, np.float32)))
-    )
+
+    def careless(state, batch):
+        return state, jax.numpy.sum(np.zeros(3, np.float32))
+
+    program = program._replace(steps=dataclasses.replace(program.steps, train=careless))
     with pytest.raises(RuntimeError, match="Disallowed host-to-device transfer"):
-        finished(careless)
+        finished(program)
 
 
 def test_steps_compile_once_for_each_size_of_faces_that_grow():
@@ -90,21 +93,22 @@ def test_steps_compile_once_for_each_size_of_faces_that_grow():
     program = assembled(config, train=pattern_faces(16))
     _, recorder = finished(program)
     assert [row["face_size"] for row in recorder.rows] == [32, 40, 48, 48]
-    assert program.train_step._cache_size() == program.eval_step._cache_size() == 3
+    assert program.steps.train._cache_size() == program.steps.evaluate._cache_size() == 3
 
 
 def test_every_face_counts_once_in_the_figures_of_an_epoch(ragged):
     program, state, _ = ragged
-    report, logits = validate(program, state.evaluated, program.validation)
+    report, logits = validate(program, state.evaluated, program.plan.validation)
     assert report["count"] == 23
     assert logits.shape == (23, 7)
-    alone = validate(program, state.evaluated, program.validation.take(np.arange(22, 23)))[1]
+    alone = validate(program, state.evaluated, program.plan.validation.take(np.arange(22, 23)))[1]
     np.testing.assert_allclose(alone[0], logits[22], atol=1e-4)
 
 
 def test_eight_devices_compute_what_one_does(ragged):
     program, state, recorder = ragged
-    wide = assembled(program.config, train=program.train, validation=program.validation, devices=8)
+    plan = program.plan
+    wide = assembled(plan.config, train=plan.train, validation=plan.validation, devices=8)
     state8, recorder8 = finished(wide)
     assert jax.tree.leaves(state8.variables)[0].sharding.device_set == set(jax.devices()[:8])
     np.testing.assert_allclose(recorder8.losses, recorder.losses, rtol=1e-4)
@@ -174,7 +178,7 @@ def test_a_request_to_stop_is_met_before_the_next_step():
     with pytest.raises(loop.RunInterrupted) as stop:
         loop.run(
             program,
-            program.init(),
+            program.steps.init(),
             reporter=Recorder(),
             save=lambda state, row, kept: None,
             should_stop=lambda: next(asked),

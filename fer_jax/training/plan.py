@@ -1,0 +1,113 @@
+"""`Plan`: the data of a run that never changes, and the batch of each step as a function of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+import optax
+
+from fer_jax.config import Config
+from fer_jax.data import votes
+from fer_jax.data.faces import Faces
+from fer_jax.data.in_memory import Batch, TrainingOrder, one_hot
+from fer_jax.data.randomness import host_generator
+from fer_jax.training import optim, resolution
+from fer_jax.training.augment import augment
+from fer_jax.training.distillation import blend
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run trains and validates on, and in which order.
+
+    Attributes:
+        config: of the run; `config.epochs` is the real number.
+        train: training faces.
+        targets: float32 [N, 7], the target of each training face in the loss.
+        example_weights: float32 [N], the weight of each training face in the loss, averaging 1.
+        validation: validation faces.
+        order: which faces each step sees.
+        schedule: step -> learning rate before the plateau's scale, float32.
+        learning_rates: float32 [total_steps], the schedule's values.
+        starts_trained: whether the run starts from trained weights.
+    """
+
+    config: Config
+    train: Faces
+    targets: np.ndarray
+    example_weights: np.ndarray
+    validation: Faces
+    order: TrainingOrder
+    schedule: optax.Schedule
+    learning_rates: np.ndarray
+    starts_trained: bool
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.order.end_of_epoch(self.config.epochs)
+
+    def face_size(self, step: int) -> int:
+        """Side in pixels of the faces that `step`, counted from 0, trains on."""
+        config = self.config.resolution
+        return resolution.face_size(step, total_steps=self.total_steps, config=config)
+
+
+def make_plan(
+    config: Config,
+    *,
+    train: Faces,
+    validation: Faces,
+    taught: np.ndarray | None,
+    starts_trained: bool,
+) -> Plan:
+    """Returns the plan of a run; see `program.assemble` for the arguments."""
+    order = TrainingOrder(
+        train.labels, config.batch_size, config.seed, balanced=config.data.balanced_sampling
+    )
+    total = order.end_of_epoch(config.epochs)
+    schedule = optim.learning_rate_schedule(
+        config.optim, steps_per_epoch=total / config.epochs, total_steps=total
+    )
+    targets, example_weights = _targets(train, labels=config.data.labels)
+    if taught is not None:
+        targets = blend(targets, taught, share=config.loss.teacher_share)
+    return Plan(
+        config=config,
+        train=train,
+        targets=targets,
+        example_weights=example_weights,
+        validation=validation,
+        order=order,
+        schedule=schedule,
+        learning_rates=np.asarray(jax.vmap(schedule)(np.arange(total))),
+        starts_trained=starts_trained,
+    )
+
+
+def _targets(train: Faces, *, labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each face's target, float32 [N, 7], and its weight in the loss, float32 [N]."""
+    if labels == "own" or train.votes is None:
+        return one_hot(train.labels), np.ones(len(train), np.float32)
+    weights = votes.weights(train.votes)
+    return votes.shares(train.votes), weights / weights.mean()
+
+
+def training_batch(plan: Plan, step: int) -> Batch:
+    """Returns the batch of `step`, augmented: a function of the run's seed and the step alone."""
+    config = plan.config
+    rows = plan.order.indices(step)
+    generator = host_generator(config.seed, "augment", step)
+    return Batch(
+        image=augment(
+            plan.train.images[rows],
+            generator,
+            config=config.augment,
+            size=plan.face_size(step),
+        ),
+        label=plan.train.labels[rows],
+        target=plan.targets[rows],
+        weight=plan.example_weights[rows],
+    )
