@@ -1,4 +1,4 @@
-"""Before any test: eight simulated devices, and caches of the tests' own."""
+"""Before any test: eight simulated devices, checked array shapes, and private caches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING
 import cv2
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+from tests import type_checks
+
+# Modules whose annotations give the shapes of arrays; every call checks them, traced calls too.
+CHECKED = [
+    "fer_jax.models",
+    "fer_jax.inference",
+    "fer_jax.evaluation",
+    *(f"fer_jax.training.{name}" for name in ("plan", "program", "steps", "losses", "optim")),
+    *(f"fer_jax.training.{name}" for name in ("distillation", "finishing", "resolution")),
+]
+install_import_hook(CHECKED, f"{type_checks.__name__}.checked")
 
 from tests.shared_files import shared_file
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+from jaxtyping import Float32, Int32, UInt8
 
 from fer_jax.data.faces import Faces
 from fer_jax.data.randomness import host_generator
@@ -27,16 +28,16 @@ class Batch(NamedTuple):
     """What a step is given.
 
     Attributes:
-        image: uint8 [B, 48, 48].
-        label: int32 [B]; the class a prediction is counted against.
-        target: float32 [B, 7]; the distribution the loss is taken against.
-        weight: float32 [B]; of the example in the loss, 0 where a row only fills up the batch.
+        image: grey levels; 48 x 48 unless training starts with smaller faces.
+        label: the class a prediction is counted against.
+        target: the distribution in the loss.
+        weight: of the example in the loss, 0 where a row only fills up the batch.
     """
 
-    image: Array
-    label: Array
-    target: Array
-    weight: Array
+    image: UInt8[Array, "batch height width"]
+    label: Int32[Array, " batch"]
+    target: Float32[Array, "batch 7"]
+    weight: Float32[Array, " batch"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import flax.linen as nn
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
+from jaxtyping import Float32
 
 from fer_jax import models
 from fer_jax.config import from_config_dict
@@ -26,18 +27,21 @@ from fer_jax.saved_model import SavedModel, Variables
 
 def eval_step(
     variables: Variables, sums: Sums, batch: Batch, *, model: nn.Module
-) -> tuple[Sums, jax.Array]:
-    """Returns `sums` with `batch` counted (cross-entropy against the label), and logits [B, 7]."""
+) -> tuple[Sums, Float32[jax.Array, "batch 7"]]:
+    """Returns `sums` with `batch` counted (cross-entropy against the label), and the logits."""
     logits = cast(jax.Array, model.apply(variables, standardise(batch.image), train=False))
     loss = optax.softmax_cross_entropy(logits, jnp.asarray(batch.target))
     return sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight), logits
 
 
+@runtime_checkable
 class EvalStep(Protocol):
     """`eval_step` of one network."""
 
-    def __call__(self, variables: Variables, sums: Sums, batch: Batch, /) -> tuple[Sums, jax.Array]:
-        """Returns the sums with a batch counted, and its logits, float32 [B, 7]."""
+    def __call__(
+        self, variables: Variables, sums: Sums, batch: Batch, /
+    ) -> tuple[Sums, Float32[jax.Array, "batch 7"]]:
+        """Returns the sums with a batch counted, and its logits."""
         ...
 
 
@@ -46,8 +50,10 @@ def compile_eval_step(model: nn.Module) -> EvalStep:
     return jax.jit(functools.partial(eval_step, model=model))
 
 
-def saved_logits(saved: SavedModel, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the logits, float32 [N, 7], of N faces and of their mirror images, on all devices.
+def saved_logits(
+    saved: SavedModel, faces: Faces
+) -> tuple[Float32[np.ndarray, "faces 7"], Float32[np.ndarray, "faces 7"]]:
+    """Returns the logits of faces and of their mirror images, computed on all devices.
 
     Raises:
         CheckpointError: the network is not one of this version's.
@@ -75,13 +81,13 @@ def evaluate(
     *,
     mesh: Mesh,
     batch_size: int,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Returns `metrics.figures` of `faces` and their logits, float32 [N, 7].
+) -> tuple[dict[str, Any], Float32[np.ndarray, "faces 7"]]:
+    """Returns `metrics.figures` of `faces` and their logits.
 
     Args:
         eval_step: of `compile_eval_step`.
         variables: of the network, replicated over the mesh.
-        faces: N of them.
+        faces: 1 or more.
         mesh: to spread batches over.
         batch_size: faces a batch, rounded up to what the mesh divides.
     """

@@ -75,13 +75,13 @@ def _places(names: Sequence[str]) -> dict[str, int]:
 
 
 def group_report(
-    probabilities: np.ndarray, labels: np.ndarray, groups: Mapping[str, np.ndarray]
+    probabilities: metrics.Probabilities, labels: metrics.Labels, groups: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """Returns, by column, the figures of each group and the largest gap in accuracy between two.
 
     Args:
-        probabilities: float [N, 7].
-        labels: int [N].
+        probabilities: calibrated or not.
+        labels: of the same faces.
         groups: column -> str [N]; faces with an empty string are only counted.
 
     Returns:

@@ -7,14 +7,18 @@ split adds what needs each probability: the calibration error and the flip-avera
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32, Int32, Integer
 
 from fer_jax.data.in_memory import Array
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
+
+Probabilities: TypeAlias = Float[np.ndarray, "faces 7"]
+Labels: TypeAlias = Integer[np.ndarray, " faces"]
 
 _ECE_BINS = 15  # as in Guo et al., 2017, arXiv:1706.04599
 _Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
@@ -24,20 +28,27 @@ class Sums(NamedTuple):
     """What is added up over batches.
 
     Attributes:
-        loss: float32 scalar, summed over examples.
-        confusion: int32 [7, 7], rows the true class, columns the predicted one.
+        loss: summed over examples.
+        confusion: rows the true class, columns the predicted one.
     """
 
-    loss: jax.Array
-    confusion: jax.Array
+    loss: Float32[jax.Array, ""]
+    confusion: Int32[jax.Array, "7 7"]
 
     @staticmethod
     def zero() -> Sums:
         """Nothing counted yet."""
         return Sums(jnp.zeros((), jnp.float32), jnp.zeros((NUM_EXPRESSIONS,) * 2, jnp.int32))
 
-    def add(self, *, loss: jax.Array, logits: jax.Array, label: Array, weight: Array) -> Sums:
-        """Counts a batch: loss [B], logits [B, 7], label int [B], weight [B] (0: do not count)."""
+    def add(
+        self,
+        *,
+        loss: Float32[jax.Array, " batch"],
+        logits: Float32[jax.Array, "batch 7"],
+        label: Int32[Array, " batch"],
+        weight: Float32[Array, " batch"],
+    ) -> Sums:
+        """Counts a batch; examples of weight 0 do not count."""
         predicted = jnp.argmax(logits, axis=-1)
         counted = (weight > 0).astype(jnp.int32)
         return Sums(
@@ -46,11 +57,11 @@ class Sums(NamedTuple):
         )
 
 
-def figures(confusion: np.ndarray, *, loss: float) -> dict[str, Any]:
+def figures(confusion: Integer[np.ndarray, "7 7"], *, loss: float) -> dict[str, Any]:
     """Returns all that derives from a confusion matrix.
 
     Args:
-        confusion: int [7, 7], rows the true class.
+        confusion: rows the true class.
         loss: mean cross-entropy in nats.
 
     Returns:
@@ -86,12 +97,12 @@ def figures(confusion: np.ndarray, *, loss: float) -> dict[str, Any]:
     }
 
 
-def report(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def report(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
     """Returns `figures` and the calibration error of a whole split.
 
     Args:
-        probabilities: float [N, 7], rows summing to 1.
-        labels: int [N].
+        probabilities: rows summing to 1.
+        labels: of the same faces.
     """
     confusion = np.zeros((NUM_EXPRESSIONS,) * 2, np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(axis=1)), 1)
@@ -100,19 +111,19 @@ def report(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     return {**figures(confusion, loss=loss), "ece": calibration_error(probabilities, labels)}
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def calibration_error(probabilities: Probabilities, labels: Labels) -> float:
     """Expected calibration error: mean gap of confidence and accuracy over 15 bins of confidence."""
     bins = reliability(probabilities, labels)
     gaps = (each["count"] * abs(each["confidence"] - each["accuracy"]) for each in bins)
     return float(sum(gaps) / max(len(labels), 1))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
+def reliability(probabilities: Probabilities, labels: Labels) -> list[dict[str, float]]:
     """Returns mean confidence, accuracy and count of the faces in each bin of confidence with any.
 
     Args:
-        probabilities: float [N, 7], rows summing to 1.
-        labels: int [N].
+        probabilities: rows summing to 1.
+        labels: of the same faces.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import scipy.optimize
 import scipy.stats
+from jaxtyping import Float, Float32
 
 from fer_jax.config import Config, to_dict
 from fer_jax.evaluation import metrics
@@ -22,15 +23,19 @@ _PACKAGES += ("opencv-python-headless", "tensorflow-datasets")
 
 
 def split_report(
-    *, split: str, logits: np.ndarray, flipped: np.ndarray, labels: np.ndarray
+    *,
+    split: str,
+    logits: Float32[np.ndarray, "faces 7"],
+    flipped: Float32[np.ndarray, "faces 7"],
+    labels: metrics.Labels,
 ) -> dict[str, Any]:
     """Returns the report of a split: single-crop figures, and flip-averaged ones under "flip".
 
     Args:
         split: its name.
-        logits: float32 [N, 7], of the faces.
-        flipped: float32 [N, 7], of their mirror images.
-        labels: int [N].
+        logits: of the faces.
+        flipped: of their mirror images.
+        labels: of the faces.
     """
     single, mirrored = softmax(logits), softmax(flipped)
     return {
@@ -64,12 +69,12 @@ def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"runs": len(reports), **over(reports), "flip": flip}
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: Float[np.ndarray, "faces 7"], labels: metrics.Labels) -> float:
     """Returns the temperature T with which softmax(logits / T) fits the labels best (Guo et al., 2017).
 
     Args:
-        logits: float [N, 7], of the validation split.
-        labels: int [N].
+        logits: of the validation split.
+        labels: of the same faces.
     """
 
     def loss(log_temperature: float) -> float:
@@ -81,20 +86,20 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def confidence_threshold(probabilities: np.ndarray, *, share: float = 0.8) -> float:
+def confidence_threshold(probabilities: metrics.Probabilities, *, share: float = 0.8) -> float:
     """Returns the confidence that the most confident `share` of faces reach.
 
     Args:
-        probabilities: float [N, 7], calibrated, of the validation split.
+        probabilities: calibrated, of the validation split.
         share: of the faces, 0 to 1.
     """
     return float(np.quantile(probabilities.max(axis=1), 1 - share))
 
 
 def calibrated_figures(
-    probabilities: np.ndarray, labels: np.ndarray, *, uncertain_below: float
+    probabilities: metrics.Probabilities, labels: metrics.Labels, *, uncertain_below: float
 ) -> dict[str, Any]:
-    """Returns how reliable calibrated probabilities, float [N, 7], are.
+    """Returns how reliable calibrated probabilities are.
 
     That is their calibration error, their reliability by bin of confidence, and the share and accuracy
     of the faces whose confidence reaches `uncertain_below`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -45,6 +45,7 @@ class Detection:
     is_crop: bool = False
 
 
+@runtime_checkable
 class Detector(Protocol):
     """The interface of a detector."""
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 Images = np.ndarray | Sequence[np.ndarray]
 
 
-def as_faces(images: Images) -> np.ndarray:
-    """Returns face crops as FER2013-sized images, uint8 [N, 48, 48].
+def as_faces(images: Images) -> UInt8[np.ndarray, "faces 48 48"]:
+    """Returns face crops as FER2013-sized images.
 
     Args:
         images: uint8 [N, H, W] grey or [N, H, W, C], or a sequence of [H, W] and [H, W, C] of any
@@ -40,8 +41,8 @@ def as_faces(images: Images) -> np.ndarray:
     return faces
 
 
-def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Returns one photograph as uint8 [H, W, 3] RGB.
+def as_rgb(image: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
+    """Returns one photograph as RGB.
 
     Args:
         image: uint8 [H, W] or [H, W, 1] grey, [H, W, 3] RGB or [H, W, 4] RGBA.

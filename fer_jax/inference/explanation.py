@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from fer_jax.faces.preprocess import FACE_SIZE
 
@@ -22,19 +23,21 @@ class Explanation:
     """Which parts of N faces speak for an expression.
 
     Attributes:
-        maps: float32 [N, 48, 48], 0 to 1; 1 is where the most speaks for it, all 0 where nothing does.
+        maps: 0 to 1; 1 is where the most speaks for it, all 0 where nothing does.
         expressions: that was asked about, of each face.
     """
 
-    maps: np.ndarray
+    maps: Float32[np.ndarray, "faces 48 48"]
     expressions: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.maps)
 
 
-def explained(maps: np.ndarray, expressions: tuple[str, ...]) -> Explanation:
-    """Returns maps of any resolution, float32 [N, h, w], enlarged to the face and scaled to 1."""
+def explained(
+    maps: Float32[np.ndarray, "faces height width"], expressions: tuple[str, ...]
+) -> Explanation:
+    """Returns maps of any resolution enlarged to the face and scaled to 1."""
     size = (FACE_SIZE, FACE_SIZE)
     large = np.zeros((len(maps), *size), np.float32)
     for k, values in enumerate(maps):
@@ -44,17 +47,20 @@ def explained(maps: np.ndarray, expressions: tuple[str, ...]) -> Explanation:
 
 
 def occlusion_map(
-    probabilities: Callable[[np.ndarray], np.ndarray], face: np.ndarray, *, label: int
-) -> np.ndarray:
+    probabilities: Callable[[np.ndarray], np.ndarray],
+    face: UInt8[np.ndarray, "48 48"],
+    *,
+    label: int,
+) -> Float32[np.ndarray, "48 48"]:
     """Returns how much of a class's probability goes when a part of the face is covered.
 
     Args:
         probabilities: uint8 [N, 48, 48] -> float [N, 7].
-        face: uint8 [48, 48].
+        face: grey levels.
         label: index of the class.
 
     Returns:
-        float32 [48, 48]: the mean loss over all patches that cover a pixel; below 0 where covering
+        The mean loss over all patches that cover a pixel; below 0 where covering
         it makes the class more probable.
     """
     corners = [

@@ -7,12 +7,13 @@ once, and what is behind its last feature map, which is little, seven times back
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32, Int, UInt8
 
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.inference.network import FACE, inference_parts
@@ -22,6 +23,8 @@ from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel
 
 _Path = tuple[str, ...]
+_Logits: TypeAlias = Float32[jax.Array, "batch 7"]
+_Features: TypeAlias = Float32[jax.Array, "batch height width channels"]
 
 
 def class_maps_function(
@@ -38,16 +41,18 @@ def class_maps_function(
     model, variables = inference_parts(saved)
     layer, shape = _last_feature_map(model, variables)
 
-    def class_maps(variables: Any, faces: jax.Array) -> jax.Array:
+    def class_maps(
+        variables: Any, faces: UInt8[jax.Array, "batch 48 48"]
+    ) -> Float32[jax.Array, "batch 7 height width"]:
         x = standardise(faces)
 
-        def logits_of(change: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def logits_of(change: _Features) -> tuple[_Logits, _Features]:
             return _with_changed_features(model, variables, x, layer=layer, change=change)
 
         unchanged = jnp.zeros((len(faces), *shape), jnp.float32)
         logits, gradient, features = jax.vjp(logits_of, unchanged, has_aux=True)
 
-        def class_map(expression: jax.Array) -> jax.Array:
+        def class_map(expression: Int[jax.Array, ""]) -> Float32[jax.Array, "batch height width"]:
             # A face's logits depend on its own features alone, so one pull serves the whole batch.
             one = jnp.zeros_like(logits).at[:, expression].set(1.0)
             importance = jnp.mean(gradient(one)[0], axis=(1, 2))
@@ -59,9 +64,9 @@ def class_maps_function(
 
 
 def _with_changed_features(
-    model: nn.Module, variables: Any, x: jax.Array, *, layer: _Path, change: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The logits with a change added to a layer's output, and that output, float32."""
+    model: nn.Module, variables: Any, x: jax.Array, *, layer: _Path, change: _Features
+) -> tuple[_Logits, _Features]:
+    """The logits with a change added to a layer's output, and that output."""
     seen: list[jax.Array] = []
 
     def watch(module: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:

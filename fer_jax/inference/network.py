@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from fer_jax import models
 from fer_jax.errors import CheckpointError
@@ -67,13 +68,15 @@ def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:
     return model, folded if exact else saved.variables
 
 
-def _logits(variables: Any, faces: jax.Array, *, model: nn.Module) -> jax.Array:
+def _logits(
+    variables: Any, faces: UInt8[jax.Array, "batch 48 48"], *, model: nn.Module
+) -> Float32[jax.Array, "batch 7"]:
     return apply_folded(model, variables, standardise(faces))
 
 
 def _logits_by_pieces(
-    variables: Any, faces: jax.Array, *, model: nn.Module, piece: int
-) -> jax.Array:
+    variables: Any, faces: UInt8[jax.Array, "batch 48 48"], *, model: nn.Module, piece: int
+) -> Float32[jax.Array, "batch 7"]:
     """The same, of `piece` faces at a time, one piece after the other."""
     logits = functools.partial(_logits, variables, model=model)
     whole = len(faces) // piece

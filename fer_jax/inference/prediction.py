@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Bool, Float32
 
 from fer_jax.expressions import EXPRESSIONS
 
@@ -14,13 +15,13 @@ class Prediction:
     """What N face crops express.
 
     Attributes:
-        probabilities: float32 [N, 7], calibrated: of faces that are given 0.8, about 80 % are so.
+        probabilities: calibrated: of faces that are given 0.8, about 80 % are so.
         uncertain_below: confidence under which a face counts as uncertain; the most confident 80 % of
             the validation faces reach it.
         labels: names of the 7 columns.
     """
 
-    probabilities: np.ndarray
+    probabilities: Float32[np.ndarray, "faces 7"]
     uncertain_below: float
     labels: tuple[str, ...] = EXPRESSIONS
 
@@ -33,13 +34,13 @@ class Prediction:
         return tuple(self.labels[k] for k in self.probabilities.argmax(axis=1))
 
     @property
-    def confidence(self) -> np.ndarray:
-        """float32 [N], the probability of each face's expression."""
+    def confidence(self) -> Float32[np.ndarray, " faces"]:
+        """The probability of each face's expression."""
         return self.probabilities.max(axis=1)
 
     @property
-    def uncertain(self) -> np.ndarray:
-        """bool [N], which faces the network is less sure of than of four in five validation faces."""
+    def uncertain(self) -> Bool[np.ndarray, " faces"]:
+        """Which faces the network is less sure of than of four in five validation faces."""
         return self.confidence < self.uncertain_below
 
 
@@ -49,18 +50,18 @@ class Face:
 
     Attributes:
         box: x, y, width, height in the photograph's pixels; it may reach over the border.
-        landmarks: float32 [5, 2], as in `fer_jax.faces.detect.Detection`; None without.
+        landmarks: as in `fer_jax.faces.detect.Detection`; None without.
         detection_score: the detector's own confidence, 0 to 1.
         expression: the most probable one.
         confidence: its probability.
-        probabilities: float32 [7], calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
+        probabilities: calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
         uncertain: as in `Prediction`.
     """
 
     box: tuple[float, float, float, float]
-    landmarks: np.ndarray | None
+    landmarks: Float32[np.ndarray, "5 2"] | None
     detection_score: float
     expression: str
     confidence: float
-    probabilities: np.ndarray
+    probabilities: Float32[np.ndarray, " 7"]
     uncertain: bool

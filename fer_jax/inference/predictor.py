@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import grey_crop
@@ -120,8 +121,8 @@ class Predictor:
             probabilities = (probabilities + mirrored) / 2
         return Prediction(probabilities, self.uncertain_below)
 
-    def logits(self, images: Images) -> np.ndarray:
-        """Returns the network's own output, float32 [N, 7], not calibrated; see `__call__`."""
+    def logits(self, images: Images) -> Float32[np.ndarray, "faces 7"]:
+        """Returns the network's own output, not calibrated; see `__call__`."""
         return self._buckets(as_faces(images))
 
     def analyze(
@@ -223,7 +224,9 @@ class Predictor:
             self._detector.value = make_detector("yunet")
         return self._detector.value
 
-    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def _probabilities(
+        self, logits: Float32[np.ndarray, "faces 7"]
+    ) -> Float32[np.ndarray, "faces 7"]:
         return softmax(logits / self.temperature).astype(np.float32)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from fer_jax.models.resnet import resnet_large, resnet_medium, resnet_small
 from fer_jax.models.seed_cnn import SeedCNN
 
 
+@runtime_checkable
 class Architecture(Protocol):
     """A family of networks that differ in what `build` takes."""
 

@@ -7,16 +7,18 @@ initialiser and train/eval mode.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.typing import Initializer
+from jaxtyping import Float
 
 Layer = Callable[[jax.Array], jax.Array]
 
 
+@runtime_checkable
 class ConvolutionOf(Protocol):
     """How a network makes its convolutions."""
 
@@ -27,6 +29,7 @@ class ConvolutionOf(Protocol):
         ...
 
 
+@runtime_checkable
 class NormOf(Protocol):
     """How a network makes its norms."""
 
@@ -35,8 +38,10 @@ class NormOf(Protocol):
         ...
 
 
-def space_to_depth(x: jax.Array) -> jax.Array:
-    """Moves each 2x2 patch into channels: [B, H, W, C] -> [B, H/2, W/2, 4C]; H and W even.
+def space_to_depth(
+    x: Float[jax.Array, "batch height width channels"],
+) -> Float[jax.Array, "batch height//2 width//2 4*channels"]:
+    """Moves each 2x2 patch into channels; height and width are even.
 
     Convolutions with few channels at full resolution are the slowest on a CPU.
     """
@@ -45,8 +50,10 @@ def space_to_depth(x: jax.Array) -> jax.Array:
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
 
 
-def max_pool_2x2(x: jax.Array) -> jax.Array:
-    """Largest of each 2x2 patch: [B, H, W, C] -> [B, H/2, W/2, C]; H and W even.
+def max_pool_2x2(
+    x: Float[jax.Array, "batch height width channels"],
+) -> Float[jax.Array, "batch height//2 width//2 channels"]:
+    """Largest of each 2x2 patch; height and width are even.
 
     Written as maxima of slices because the gradient of `nn.max_pool` (select-and-scatter) takes half
     the training time of a small network on CPU, and a maximum over two axes at once is not vectorised.
@@ -70,8 +77,10 @@ class ResidualBlock(nn.Module):
     stride: int = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps [B, H, W, C] to [B, H/stride, W/stride, features]."""
+    def __call__(
+        self, x: Float[jax.Array, "batch height width channels"]
+    ) -> Float[jax.Array, "batch height//{self.stride} width//{self.stride} {self.features}"]:
+        """Runs both ways and adds them."""
         strides = (self.stride, self.stride)
         shortcut = x
         if self.stride > 1:

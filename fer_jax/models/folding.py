@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Float32
 
 from fer_jax.models import winograd
 from fer_jax.models.interception import intercepted
@@ -49,7 +50,11 @@ def fold_batch_norm(
     return {"params": unflatten_dict(params), "batch_stats": unflatten_dict(stats)}
 
 
-def apply_folded(model: nn.Module, variables: Mapping[str, Any], x: jax.Array) -> jax.Array:
+def apply_folded(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    x: Float32[jax.Array, "batch height width 1"],
+) -> Float32[jax.Array, "batch classes"]:
     """Applies the model in inference with folded or unfolded variables; for use in jit."""
 
     def as_folded(layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:

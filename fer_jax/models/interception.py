@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
 from flax.linen.module import InterceptorContext
 
 
+@runtime_checkable
 class Interceptor(Protocol):
     """What stands in for a layer's call."""
 

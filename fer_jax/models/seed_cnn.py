@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float32
 
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.models.blocks import max_pool_2x2
@@ -21,8 +22,10 @@ class SeedCNN(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps float32 [B, 48, 48, 1] to float32 logits [B, 7]."""
+    def __call__(
+        self, x: Float32[jax.Array, "batch height width 1"], *, train: bool
+    ) -> Float32[jax.Array, "batch 7"]:
+        """Returns the logits of standardised faces, usually of 48 x 48 pixels."""
         norm = functools.partial(
             nn.BatchNorm,
             use_running_average=not train,

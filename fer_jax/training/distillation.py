@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float32
 
 from fer_jax.data.faces import Faces
 from fer_jax.evaluation.evaluation import saved_logits
@@ -16,8 +17,8 @@ from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, calibration
 
 
-def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:
-    """Returns the mean of the teachers' calibrated, flip-averaged probabilities, float32 [N, 7].
+def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> Float32[np.ndarray, "faces 7"]:
+    """Returns the mean of the teachers' calibrated, flip-averaged probabilities.
 
     Raises:
         CheckpointError: a network is not one of this version's.
@@ -29,6 +30,8 @@ def teacher_targets(teachers: Sequence[SavedModel], faces: Faces) -> np.ndarray:
     return np.mean(np.stack(views), axis=0).astype(np.float32)
 
 
-def blend(targets: np.ndarray, taught: np.ndarray, *, share: float) -> np.ndarray:
-    """Returns the targets, float32 [N, 7], with this share of each replaced by the teacher's."""
+def blend(
+    targets: Float32[np.ndarray, "faces 7"], taught: Float32[np.ndarray, "faces 7"], *, share: float
+) -> Float32[np.ndarray, "faces 7"]:
+    """Returns the targets with this share of each replaced by the teacher's."""
     return ((1 - share) * targets + share * taught).astype(np.float32)

@@ -6,17 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float32, Integer, Key
 
 from fer_jax.config import LossConfig
 from fer_jax.data.in_memory import Array
 from fer_jax.expressions import NUM_EXPRESSIONS
 
 
-def class_weights(labels: np.ndarray, *, scheme: str) -> np.ndarray:
-    """Weight of each class in the loss, float32 [7], averaging 1 over the examples.
+def class_weights(
+    labels: Integer[np.ndarray, " faces"], *, scheme: str
+) -> Float32[np.ndarray, " 7"]:
+    """Weight of each class in the loss, averaging 1 over the examples.
 
     Args:
-        labels: int [N], the training labels.
+        labels: the training labels.
         scheme: "none", or "balanced": inverse to the class's frequency.
     """
     if scheme == "none":
@@ -26,16 +29,25 @@ def class_weights(labels: np.ndarray, *, scheme: str) -> np.ndarray:
     return (len(labels) / (present * np.maximum(frequency, 1))).astype(np.float32)
 
 
-def cross_entropy(logits: jax.Array, target: Array, *, label_smoothing: float = 0.0) -> jax.Array:
-    """Cross-entropy in nats, float32 [B], of logits [B, 7] against distributions [B, 7]."""
+def cross_entropy(
+    logits: Float32[jax.Array, "batch 7"],
+    target: Float32[Array, "batch 7"],
+    *,
+    label_smoothing: float = 0.0,
+) -> Float32[jax.Array, " batch"]:
+    """Cross-entropy in nats of logits against distributions."""
     return optax.softmax_cross_entropy(
         logits, optax.smooth_labels(jnp.asarray(target), label_smoothing)
     )
 
 
 def mix(
-    key: jax.Array, image: jax.Array, target: Array, *, config: LossConfig
-) -> tuple[jax.Array, Array]:
+    key: Key[jax.Array, ""],
+    image: Float32[jax.Array, "batch height width 1"],
+    target: Float32[Array, "batch 7"],
+    *,
+    config: LossConfig,
+) -> tuple[Float32[jax.Array, "batch height width 1"], Float32[Array, "batch 7"]]:
     """Blends each example with the one at the mirrored place of the batch, when configured.
 
     Mixup adds images up, cutmix pastes a rectangle; targets are mixed in the same share. With both
@@ -43,8 +55,8 @@ def mix(
 
     Args:
         key: of this step.
-        image: float32 [B, H, H, 1].
-        target: float32 [B, 7].
+        image: square, standardised.
+        target: of each example.
         config: the Beta parameters.
 
     Returns:
@@ -65,8 +77,10 @@ def mix(
     )
 
 
-def _box(key: jax.Array, share: jax.Array, *, size: int) -> jax.Array:
-    """1 inside a random rectangle of area 1 - share, else 0: float32 [size, size, 1]."""
+def _box(
+    key: Key[jax.Array, ""], share: Float32[jax.Array, ""], *, size: int
+) -> Float32[jax.Array, "{size} {size} 1"]:
+    """1 inside a random rectangle of area 1 - share, else 0."""
     side = size * jnp.sqrt(1 - share)
     centre = jax.random.uniform(key, (2,), maxval=size)
     at = jnp.arange(size) + 0.5

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Bool
 
 from fer_jax.config import OptimConfig, PlateauConfig
 
@@ -91,16 +92,13 @@ def plateau_ran_out(
     after: optax.contrib.ReduceLROnPlateauState,
     *,
     config: PlateauConfig,
-) -> jax.Array:
+) -> Bool[jax.Array, ""]:
     """Returns whether an evaluation exhausted the patience at the lowest scale.
 
     Args:
         before: the schedule's state before the update with the evaluation's loss.
         after: its state after the update.
         config: holds the lowest scale.
-
-    Returns:
-        bool scalar.
     """
     lowest = jnp.asarray(before.scale) <= config.min_scale * (1 + 1e-6)
     last_chance = jnp.asarray(before.plateau_count) + 1 >= config.patience

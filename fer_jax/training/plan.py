@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import numpy as np
 import optax
+from jaxtyping import Float32
 
 from fer_jax.config import Config
 from fer_jax.data import votes
@@ -25,23 +26,23 @@ class Plan:
     Attributes:
         config: of the run; `config.epochs` is the real number.
         train: training faces.
-        targets: float32 [N, 7], the target of each training face in the loss.
-        example_weights: float32 [N], the weight of each training face in the loss, averaging 1.
+        targets: the target of each training face in the loss.
+        example_weights: the weight of each training face in the loss, averaging 1.
         validation: validation faces.
         order: which faces each step sees.
-        schedule: step -> learning rate before the plateau's scale, float32.
-        learning_rates: float32 [total_steps], the schedule's values.
+        schedule: step -> learning rate before the plateau's scale.
+        learning_rates: the schedule's value at each step.
         starts_trained: whether the run starts from trained weights.
     """
 
     config: Config
     train: Faces
-    targets: np.ndarray
-    example_weights: np.ndarray
+    targets: Float32[np.ndarray, "faces 7"]
+    example_weights: Float32[np.ndarray, " faces"]
     validation: Faces
     order: TrainingOrder
     schedule: optax.Schedule
-    learning_rates: np.ndarray
+    learning_rates: Float32[np.ndarray, " steps"]
     starts_trained: bool
 
     @property
@@ -60,7 +61,7 @@ def make_plan(
     *,
     train: Faces,
     validation: Faces,
-    taught: np.ndarray | None,
+    taught: Float32[np.ndarray, "faces 7"] | None,
     starts_trained: bool,
 ) -> Plan:
     """Returns the plan of a run; see `program.assemble` for the arguments."""
@@ -87,8 +88,10 @@ def make_plan(
     )
 
 
-def _targets(train: Faces, *, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each face's target, float32 [N, 7], and its weight in the loss, float32 [N]."""
+def _targets(
+    train: Faces, *, labels: str
+) -> tuple[Float32[np.ndarray, "faces 7"], Float32[np.ndarray, " faces"]]:
+    """Each face's target, and its weight in the loss."""
     if labels == "own" or train.votes is None:
         return one_hot(train.labels), np.ones(len(train), np.float32)
     weights = votes.weights(train.votes)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Float32, UInt8
 
 from fer_jax import models
 from fer_jax.config import Config
@@ -24,6 +25,7 @@ from fer_jax.training.plan import Plan, make_plan
 from fer_jax.training.state import TrainState
 
 
+@runtime_checkable
 class Init(Protocol):
     """Makes a run's first state."""
 
@@ -32,22 +34,29 @@ class Init(Protocol):
         ...
 
 
+@runtime_checkable
 class TrainStep(Protocol):
     """`steps.train_step` of a run."""
 
-    def __call__(self, state: TrainState, batch: Batch, /) -> tuple[TrainState, jax.Array]:
+    def __call__(
+        self, state: TrainState, batch: Batch, /
+    ) -> tuple[TrainState, Float32[jax.Array, ""]]:
         """Returns the state after a batch, and the batch's loss; donates the state it is given."""
         ...
 
 
+@runtime_checkable
 class StatisticsStep(Protocol):
     """`steps.statistics_step` of a run."""
 
-    def __call__(self, variables: Variables, sums: Variables, faces: Array, /) -> Variables:
-        """Returns the sums with batch norm's statistics of uint8 faces [B, H, W] added."""
+    def __call__(
+        self, variables: Variables, sums: Variables, faces: UInt8[Array, "batch height width"], /
+    ) -> Variables:
+        """Returns the sums with batch norm's statistics of the faces added."""
         ...
 
 
+@runtime_checkable
 class EndEpoch(Protocol):
     """`steps.end_epoch` of a run."""
 
@@ -81,7 +90,7 @@ def assemble(
     train: Faces,
     validation: Faces,
     mesh: Mesh,
-    taught: np.ndarray | None = None,
+    taught: Float32[np.ndarray, "faces 7"] | None = None,
     start: Variables | None = None,
 ) -> Program:
     """Returns the program of a run on these faces.
@@ -91,7 +100,7 @@ def assemble(
         train: N >= 1 faces.
         validation: 1 or more faces.
         mesh: with the axis "data", over which a batch divides evenly.
-        taught: float32 [N, 7], teachers' probabilities to blend into the targets.
+        taught: teachers' probabilities to blend into the targets.
         start: variables of the same network to start from; None: random ones.
     """
     plan = make_plan(
@@ -140,7 +149,7 @@ def _steps(plan: Plan, *, mesh: Mesh, start: Variables | None) -> Steps:
 
 def validate(
     program: Program, variables: Variables, faces: Faces, *, size: int = FACE_SIZE
-) -> tuple[dict[str, Any], np.ndarray]:
+) -> tuple[dict[str, Any], Float32[np.ndarray, "faces 7"]]:
     """`evaluate` with a run's step, mesh and batch size, on faces of `size` pixels a side."""
     if size != FACE_SIZE:
         faces = dataclasses.replace(faces, images=resolution.resized(faces.images, size))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from fer_jax.config import ResolutionConfig
 from fer_jax.faces.preprocess import FACE_SIZE
@@ -23,8 +24,10 @@ def face_size(step: int, *, total_steps: int, config: ResolutionConfig) -> int:
     return sizes[int(step / growing * len(sizes))]
 
 
-def resized(faces: np.ndarray, size: int) -> np.ndarray:
-    """Returns uint8 [N, 48, 48] resized to [N, size, size] as augmentation does."""
+def resized(
+    faces: UInt8[np.ndarray, "faces 48 48"], size: int
+) -> UInt8[np.ndarray, "faces {size} {size}"]:
+    """Returns faces resized as augmentation does."""
     if size == FACE_SIZE:
         return faces
     shape = (size, size)

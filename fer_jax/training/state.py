@@ -9,6 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Bool, Float32, Int32
 
 from fer_jax.evaluation.metrics import Sums
 from fer_jax.faces.preprocess import FACE_SIZE
@@ -19,12 +20,12 @@ class Norms(NamedTuple):
     """Global L2 norms, summed over the steps of an epoch so far.
 
     Attributes:
-        gradient: float32 scalar, before clipping.
-        update: float32 scalar, of what was added to the parameters.
+        gradient: before clipping.
+        update: of what was added to the parameters.
     """
 
-    gradient: jax.Array
-    update: jax.Array
+    gradient: Float32[jax.Array, ""]
+    update: Float32[jax.Array, ""]
 
     @staticmethod
     def zero() -> Norms:
@@ -42,22 +43,22 @@ class TrainState(flax.struct.PyTreeNode):
     """The state of training. Model, optimiser and configuration are bound to the steps instead.
 
     Attributes:
-        step: int32 scalar, steps taken.
+        step: steps taken.
         variables: float32 params and batch_stats of the network.
         ema: their exponential moving average, {} when it is off.
         opt_state: of the optimiser chain.
         plateau: optax's ReduceLROnPlateauState.
-        ran_out: bool scalar, whether the plateau schedule has ended.
+        ran_out: whether the plateau schedule has ended.
         sums: of the epoch so far; part of the state so that a run stopped inside an epoch resumes.
         norms: of the epoch so far, for the same reason.
     """
 
-    step: jax.Array
+    step: Int32[jax.Array, ""]
     variables: Variables
     ema: Variables
     opt_state: optax.OptState
     plateau: Any
-    ran_out: jax.Array
+    ran_out: Bool[jax.Array, ""]
     sums: Sums
     norms: Norms
 

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Float32, Key, UInt8
 
 from fer_jax.config import Config
 from fer_jax.data.in_memory import Batch
@@ -24,19 +25,19 @@ def train_step(
     state: TrainState,
     batch: Batch,
     *,
-    root: jax.Array,
-    weights: jax.Array,
+    root: Key[jax.Array, ""],
+    weights: Float32[jax.Array, " 7"],
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     config: Config,
-) -> tuple[TrainState, jax.Array]:
+) -> tuple[TrainState, Float32[jax.Array, ""]]:
     """Returns the state after one step on `batch` (uint8 faces, already augmented), and its loss.
 
     Args:
         state: before the step; may be donated.
         batch: B examples.
         root: the run's key.
-        weights: float32 [7], weight of each class in the loss.
+        weights: of each class in the loss.
         model: the network.
         optimizer: its optimiser.
         config: of the run.
@@ -75,8 +76,14 @@ def train_step(
     return state, mean
 
 
-def statistics_step(variables: Variables, sums: Any, faces: jax.Array, *, model: nn.Module) -> Any:
-    """Returns `sums` with batch norm's own statistics of uint8 faces [B, H, W] added.
+def statistics_step(
+    variables: Variables,
+    sums: Variables,
+    faces: UInt8[jax.Array, "batch height width"],
+    *,
+    model: nn.Module,
+) -> Variables:
+    """Returns `sums` with batch norm's own statistics of the faces added.
 
     Args:
         variables: of the network.
@@ -90,12 +97,12 @@ def statistics_step(variables: Variables, sums: Any, faces: jax.Array, *, model:
 
 def end_epoch(
     state: TrainState,
-    validation_loss: jax.Array,
+    validation_loss: Float32[jax.Array, ""],
     *,
     plateau: optax.GradientTransformationExtraArgs,
     config: Config,
 ) -> TrainState:
-    """Returns the next epoch's state: the plateau schedule is told the loss, sums are empty."""
+    """Returns the next epoch's state: the plateau schedule has seen the loss, sums are empty."""
     state = state.replace(sums=Sums.zero(), norms=Norms.zero())
     if config.optim.schedule != "plateau":
         return state
