@@ -12,19 +12,24 @@ from aiohttp import web
 
 from server import startup
 from server.access.admission import Admission
+from server.access.attempts import Attempts
 from server.access.keys import (
     ATTEMPTS,
     EVENTS,
     EXPLANATIONS,
+    PROXIED,
+    PROXIES,
     SETTINGS,
     SOCKETS,
     STREAMS,
     TOKENS,
     UPLOADS,
 )
+from server.access.proxies import TrustedProxies
 from server.access.security import add_headers, known_hosts_only, same_site_only, token_holders_only
 from server.access.stuck_sockets import StuckSockets
-from server.access.tokens import Attempts, Tokens
+from server.access.tokens import Tokens
+from server.access.visitors import require_tls, share_proxies
 from server.api import browser, cameras, events, health, login, openapi, pages, score, stream, why
 from server.api.errors import json_errors
 from server.api.timing import timed
@@ -41,6 +46,7 @@ def make_app(settings: Settings) -> web.Application:
         middlewares=[
             timed,
             json_errors,
+            share_proxies,
             known_hosts_only(settings),
             same_site_only,
             token_holders_only,
@@ -51,6 +57,14 @@ def make_app(settings: Settings) -> web.Application:
     app[METRICS] = metrics = Metrics()
     app[TOKENS] = Tokens(settings.token)
     app[ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
+    app[PROXIES] = TrustedProxies(settings.trusted_proxies)
+    app[PROXIED] = Admission(
+        "requests",
+        most=limits.connections,
+        most_per_address=limits.connections_per_address,
+        status=503,
+        code="too_many_connections",
+    )
     app[SOCKETS] = StuckSockets(
         stuck_s=limits.stuck_viewer_s, on_close=lambda: metrics.rejected("slow_reader")
     )
@@ -64,6 +78,7 @@ def make_app(settings: Settings) -> web.Application:
     )
     app[pages.FILES] = pages.read_files()
     app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(require_tls)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend(startup.LIVE_PARTS)
     _add_routes(app)

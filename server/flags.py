@@ -7,6 +7,7 @@ camera's password need not show in the list of processes; the token is best give
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from fer_jax.errors import FerError
 from fer_jax.media.images import printable
 from fer_jax.shipped import CHECKPOINT_HELP
 from server.cameras.source_names import default_name, masked
-from server.settings import Settings, Source, SourceKind, is_loopback
+from server.settings import Network, Settings, Source, SourceKind, is_loopback
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -56,6 +57,7 @@ def from_arguments(
         port=line.port,
         token=token,
         allowed_hosts=tuple(_host(name).lower() for name in line.allowed_host),
+        trusted_proxies=tuple(_proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
         unpaced=line.unpaced,
         detect_size=line.detect_size,
@@ -117,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
     )
+    add(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/8; its "
+        "X-Forwarded-* and Forwarded headers count, those of others are ignored; may be repeated",
+    )
     add("--checkpoint", help=CHECKPOINT_HELP)
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     add(
@@ -157,6 +167,19 @@ def _host(text: str) -> str:
     if not _HOST.fullmatch(host):
         raise FerError(f"{printable(Path(text))}: not a host; expected a name or an address")
     return host
+
+
+def _proxy(text: str) -> Network:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen == 0:
+        raise FerError(
+            f"--trusted-proxy {printable(Path(text))}: expected the proxy's address or network, such as "
+            "127.0.0.1 or 10.0.0.0/8"
+        )
+    return network
 
 
 def _check_token(token: str, *, host: str) -> None:

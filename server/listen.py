@@ -16,8 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.errors import FerError
-from server.access.admission import Admission, Full
+from server.access.admission import Admission, Client, Full
 from server.access.keys import SOCKETS
+from server.access.proxies import TrustedProxies
 from server.access.refusal import ApiError
 from server.access.security import HEADERS
 from server.access.stuck_sockets import StuckSockets
@@ -73,7 +74,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_admission", "_network", "_sockets")
+    __slots__ = ("_admission", "_place", "_proxies", "_sockets")
 
     def __init__(
         self,
@@ -94,14 +95,17 @@ class Connection(web.RequestHandler):
             access_log=None,  # pyright: ignore[reportArgumentType] - as documented
             auto_decompress=False,
         )
-        self._admission, self._sockets, self._network = admission, sockets, None
+        self._admission, self._sockets, self._place = admission, sockets, None
+        self._proxies = TrustedProxies(settings.trusted_proxies)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hangs up where there are too many."""
         assert isinstance(transport, asyncio.Transport)
         address = (transport.get_extra_info("peername") or ("",))[0]
         try:
-            self._network = self._admission.enter(address)
+            # Visitors behind a proxy are counted by request: see `share_proxies`.
+            client = Client(address, shared=self._proxies.trusts(address))
+            self._place = self._admission.enter(client)
         except Full:
             transport.abort()
             return
@@ -112,9 +116,9 @@ class Connection(web.RequestHandler):
         """Counts the client out."""
         if self.transport is not None:
             self._sockets.remove(self.transport)
-        if self._network is not None:
-            self._admission.leave(self._network)
-            self._network = None
+        if self._place is not None:
+            self._admission.leave(self._place)
+            self._place = None
         super().connection_lost(exc)
 
     def handle_error(

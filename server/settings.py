@@ -10,6 +10,7 @@ import dataclasses
 import ipaddress
 from typing import Literal
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SourceKind = Literal["device", "file", "network", "demo", "browser"]
 
 
@@ -52,7 +53,7 @@ class Limits:
     json_bytes: int = 16 * 2**10  # of a request's JSON
     login_attempts_per_minute: int = 10
     connections: int = 1024
-    connections_per_address: int = 128
+    connections_per_address: int = 128  # also requests at a time of one visitor behind a proxy
     idle_connection_s: float = 30.0  # also the time a client has to send its request's header
     shutdown_s: float = 5.0
 
@@ -66,6 +67,7 @@ class Settings:
         host, port: where to listen; port 0 takes a free one.
         token: what visitors must know; empty on loopback only.
         allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
+        trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: asked of webcams and of the demo; a camera may answer with others.
         unpaced: play video files as fast as they are analysed, every frame of them.
@@ -80,6 +82,7 @@ class Settings:
     port: int = 8080
     token: str = ""
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     checkpoint: str | None = None
     width: int = 640
     height: int = 480

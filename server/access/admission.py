@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 
-from server.access.tokens import network_of
+from server.access.attempts import network_of
+
+_ADDRESS_TO_SESSION = 4  # people behind one address have a session each
 
 
 class Full(Exception):  # noqa: N818
@@ -17,6 +20,27 @@ class Full(Exception):  # noqa: N818
         """See the attributes."""
         super().__init__(message)
         self.status, self.code = status, code
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """Whose place it is.
+
+    Attributes:
+        address: the visitor's.
+        session: names the session, if there is one; it counts in place of the address, so that people
+            behind one address do not take each other's places.
+        shared: whether it is a proxy's connection, which carries requests of many visitors.
+    """
+
+    address: str
+    session: str = ""
+    shared: bool = False
+
+    @property
+    def name(self) -> str:
+        """What tells this client from others."""
+        return self.session or network_of(self.address)
 
 
 class Admission:
@@ -29,59 +53,71 @@ class Admission:
 
         Args:
             what: of what there can be too many, for the message.
-            most, most_per_address: how many there may be.
+            most: how many there may be.
+            most_per_address: of one address without a session, and of one session.
             status, code: of the refusal.
         """
         self._what, self._status, self._code = what, status, code
         self._most, self._most_per_address = most, most_per_address
-        self._inside: collections.Counter[str] = collections.Counter()
+        self._inside: collections.Counter[str] = collections.Counter()  # "": all
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def inside(self) -> int:
         """How many there are."""
-        return self._inside.total()
+        return self._inside[""]
 
     @contextlib.contextmanager
-    def admit(self, address: str) -> Iterator[None]:
+    def admit(self, client: Client) -> Iterator[None]:
         """Lets one in for as long as the context lasts.
 
         Raises:
             Full: there are too many already.
         """
-        network = self.enter(address)
+        place = self.enter(client)
         try:
             yield
         finally:
-            self.leave(network)
+            self.leave(place)
 
-    def enter(self, address: str) -> str:
-        """Lets one in and returns what `leave` wants to hear.
+    def enter(self, client: Client) -> tuple[str, ...]:
+        """Lets one in and returns the place that `leave` takes.
 
         Raises:
             Full: there are too many already.
         """
-        network = network_of(address)
-        for count, most, where in (
-            (self.inside, self._most, ""),
-            (self._inside[network], self._most_per_address, " from this address"),
-        ):
-            if count >= most:
+        limits = self._limits(client)
+        for name, most, where in (("", self._most, ""), *limits):
+            if self._inside[name] >= most:
                 message = f"there are {most} {self._what}{where} already; try again later"
                 raise Full(message, status=self._status, code=self._code)
-        self._inside[network] += 1
+        place = ("", *(name for name, _, _ in limits))
+        self._inside.update(place)
         self._empty.clear()
-        return network
+        return place
 
-    def leave(self, network: str) -> None:
+    def leave(self, place: tuple[str, ...]) -> None:
         """Lets one out."""
-        self._inside[network] -= 1
-        if not self._inside[network]:
-            del self._inside[network]
+        for name in place:
+            self._inside[name] -= 1
+            if not self._inside[name]:
+                del self._inside[name]
         if not self._inside:
             self._empty.set()
 
     async def wait_empty(self) -> None:
         """Returns when nobody is inside."""
         await self._empty.wait()
+
+    def _limits(self, client: Client) -> tuple[tuple[str, int, str], ...]:
+        """What a client is counted under beside the total: name, limit, and where that is."""
+        if client.shared:
+            return ()
+        network, most = network_of(client.address), self._most_per_address
+        if not client.session:
+            return ((f"address {network}", most, " from this address"),)
+        return (
+            (f"session {client.session}", most, " from this session"),
+            (f"sessions at {network}", _ADDRESS_TO_SESSION * most, " from this address"),
+        )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.access.admission import Admission
+from server.access.attempts import Attempts
 from server.access.load_shedding import LoadShedding
+from server.access.proxies import TrustedProxies
 from server.access.stuck_sockets import StuckSockets
-from server.access.tokens import Attempts, Tokens
+from server.access.tokens import Tokens
 from server.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
 TOKENS = web.AppKey("tokens", Tokens)
 ATTEMPTS = web.AppKey("attempts", Attempts)
+PROXIES = web.AppKey("proxies", TrustedProxies)
+PROXIED = web.AppKey("proxied", Admission)  # requests that came through a trusted proxy
 STREAMS = web.AppKey("streams", Admission)  # who watches images
 EVENTS = web.AppKey("events", Admission)  # who listens to results, WebSockets included
 LOAD_SHEDDING = web.AppKey("load_shedding", LoadShedding)

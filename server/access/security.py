@@ -8,6 +8,7 @@ reading them.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import socket
 import urllib.parse
@@ -18,9 +19,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from server.access.keys import ATTEMPTS, TOKENS
 from server.access.refusal import ApiError
+from server.access.visitors import session_cookie, visitor
 from server.settings import Settings, is_loopback
 
-SESSION_COOKIE = "fer_session"
+_LOG = logging.getLogger(__name__)
+
 SIGNATURE = "signature"  # the query's key in signed addresses
 
 # What needs no token: the way in, what the login page is made of, and whether the server is well.
@@ -130,34 +133,44 @@ async def same_site_only(request: web.Request, handler: Handler) -> web.StreamRe
     upgrade = hdrs.UPGRADE in request.headers
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and (upgrade or request.method in _CHANGING):
-        asked = _place(origin)
-        scheme, host = origin.partition("://")[0], request.headers.get(hdrs.HOST, "")
-        if asked is None or asked != _place(f"{scheme}://{host}"):
-            raise ApiError(403, "cross_site", "other sites may not use this server")
+        asked = _origin(origin)
+        own = f"{visitor(request).scheme}://{request.headers.get(hdrs.HOST, '')}"
+        if asked is None or asked != _origin(own):
+            raise ApiError(403, "cross_site", _other_site(origin, own))
     return await handler(request)
 
 
-def _place(origin: str) -> tuple[str, int | None] | None:
-    """Host and port of an origin; None where there are none, as in "null"."""
+def _other_site(origin: str, own: str) -> str:
+    """Returns why an Origin is refused; a page over TLS may come through a proxy nobody declared."""
+    if origin.startswith("https://") and own.startswith("http://"):
+        return (
+            "a page over https may not use this server over http; "
+            "start it with --trusted-proxy ADDRESS if a proxy adds the TLS"
+        )
+    return "other sites may not use this server"
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin; None where there are none, as in "null"."""
     try:
-        url = urllib.parse.urlsplit(origin)
+        url = urllib.parse.urlsplit(text)
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)
     except ValueError:
         return None
-    return (url.hostname, port) if url.hostname and port else None
+    return (url.scheme, url.hostname, port) if url.hostname and port else None
 
 
 @web.middleware
 async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Asks for the token, in a header, a session's cookie or a signed address.
 
-    A wrong token counts against its address. A cookie and a signature cannot be guessed, so that
-    whoever has one is let in whatever others at that address do.
+    A wrong token counts against its address; whoever has a right one, a cookie or a signature is let in
+    whatever others at that address do.
     """
     tokens = request.app[TOKENS]
     if not tokens.required or request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
         return await handler(request)
-    if tokens.is_session(request.cookies.get(SESSION_COOKIE, "")):
+    if tokens.is_session(request.cookies.get(session_cookie(request), "")):
         return await handler(request)
     signature = request.query.get(SIGNATURE, "")
     if request.method in ("GET", "HEAD") and tokens.is_signature(request.path, signature):
@@ -174,10 +187,15 @@ async def token_holders_only(request: web.Request, handler: Handler) -> web.Stre
 def check_token(request: web.Request, given: str) -> None:
     """Checks a token somebody gave.
 
+    A right one is let in also while its address waits: strangers who share the address must not lock
+    its owner out. Comparing costs one SHA-256 of a header's length.
+
     Raises:
         ApiError: 401 it is wrong, 429 there were too many wrong ones.
     """
-    attempts, address = request.app[ATTEMPTS], client_address(request)
+    if request.app[TOKENS].is_token(given):
+        return
+    attempts, address = request.app[ATTEMPTS], visitor(request).address
     wait_s = attempts.wait_s(address)
     if wait_s:
         raise ApiError(
@@ -186,9 +204,9 @@ def check_token(request: web.Request, given: str) -> None:
             f"too many wrong tokens; try again in {wait_s:.0f} s",
             retry_after_s=wait_s,
         )
-    if not request.app[TOKENS].is_token(given):
-        attempts.failed(address)
-        raise unauthorized("the token is wrong")
+    attempts.failed(address)
+    _LOG.warning("a wrong token from %s", address)
+    raise unauthorized("the token is wrong")
 
 
 def unauthorized(message: str) -> ApiError:
@@ -196,17 +214,7 @@ def unauthorized(message: str) -> ApiError:
     return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
 
-def client_address(request: web.Request) -> str:
-    """The visitor's address; behind a reverse proxy, the proxy's."""
-    return request.remote or ""
-
-
 def signed_path(request: web.Request, path: str) -> str:
     """Returns `path`, fit for an <img> of a page without cookies where the server wants a token."""
     tokens = request.app[TOKENS]
     return f"{path}?{SIGNATURE}={tokens.signature(path)}" if tokens.required else path
-
-
-def is_secure(request: web.Request) -> bool:
-    """Whether the visitor's connection is encrypted, as far as a reverse proxy in front tells."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "") == "https"

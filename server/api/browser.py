@@ -15,8 +15,8 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from fer_jax.media.image_header import BadImageError
 from server.access.keys import EVENTS, SETTINGS, SOCKETS
 from server.access.refusal import ApiError
-from server.access.security import client_address
 from server.access.stuck_sockets import buffer_little
+from server.access.visitors import client
 from server.api.cameras import find_pipeline
 from server.api.results import analysis_json
 from server.cameras.browser_camera import BrowserCamera, CameraBusyError, Visit
@@ -41,7 +41,7 @@ async def camera_socket(request: web.Request) -> web.StreamResponse:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         raise ApiError(426, "upgrade_required", "this address is a WebSocket's", headers=headers)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(request.app[EVENTS].admit(client_address(request)))
+        stack.enter_context(request.app[EVENTS].admit(client(request)))
         try:
             visit = stack.enter_context(camera.visit())
         except CameraBusyError as error:

@@ -15,6 +15,7 @@ from fer_jax.media.image_header import BadImageError
 from server.access.admission import Full
 from server.access.load_shedding import QueueFull
 from server.access.refusal import ApiError
+from server.access.visitors import visitor
 from server.live.batcher import BatcherClosed, DeadlinePassed
 from server.live.keys import METRICS
 
@@ -72,14 +73,19 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         raise  # the visitor has gone: nobody reads the answer
     except Exception as error:
         if request.writer.output_size:
-            _LOG.exception("%s %s broke off", request.method, request.rel_url.raw_path)
+            _LOG.exception("%s broke off", _asked(request))
             raise ConnectionResetError("the answer had begun") from error
         refusal = refusal_of(error)
         if refusal is None:
-            _LOG.exception("%s %s failed", request.method, request.rel_url.raw_path)
+            _LOG.exception("%s failed", _asked(request))
             refusal = ApiError(500, "internal_error", "the server failed; its log says why")
     request.app[METRICS].rejected(refusal.code)
     return refusal.response()
+
+
+def _asked(request: web.Request) -> str:
+    """Returns what a log says of a request: not its query, which may hold a secret."""
+    return f"{request.method} {request.rel_url.raw_path} from {visitor(request).address}"
 
 
 def refusal_of(error: Exception) -> ApiError | None:

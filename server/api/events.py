@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from server.access.keys import EVENTS, SOCKETS
-from server.access.security import client_address
 from server.access.stuck_sockets import buffer_little
+from server.access.visitors import client
 from server.api.cameras import camera_json, find_pipeline
 from server.api.results import analysis_json
 from server.live.camera_pipeline import CameraPipeline
@@ -31,7 +31,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     """Sends events of `?camera=NAME`, or of all, until the visitor or the server goes."""
     name = request.query.get("camera")
     pipelines = request.app[PIPELINES] if name is None else {name: find_pipeline(request, name)}
-    with request.app[EVENTS].admit(client_address(request)):
+    with request.app[EVENTS].admit(client(request)):
         response = web.StreamResponse(headers=_HEADERS)
         response.force_close()
         await response.prepare(request)

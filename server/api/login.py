@@ -8,8 +8,9 @@ from aiohttp import hdrs, web
 
 from server.access.keys import TOKENS
 from server.access.refusal import ApiError
-from server.access.security import SESSION_COOKIE, check_token, is_secure
+from server.access.security import check_token
 from server.access.tokens import SESSION_S
+from server.access.visitors import is_secure, session_cookie
 from server.api.bodies import read_body
 from server.api.pages import page
 
@@ -41,7 +42,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
     answer = _to("/") if wants_page else web.json_response({"status": "ok"})
     answer.set_cookie(
-        SESSION_COOKIE,
+        session_cookie(request),
         request.app[TOKENS].session(),
         max_age=int(SESSION_S),
         path="/",
@@ -56,7 +57,9 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """Forgets this browser's session."""
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
     answer = _to("/login") if wants_page else web.json_response({"status": "ok"})
-    answer.del_cookie(SESSION_COOKIE, path="/")
+    answer.del_cookie(
+        session_cookie(request), path="/", secure=is_secure(request), httponly=True, samesite="Lax"
+    )
     return answer
 
 

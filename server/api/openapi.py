@@ -27,10 +27,11 @@ _REASONS = {
     422: "A damaged image.",
     426: "Not a WebSocket's opening handshake.",
     429: "Too much at a time, or too many wrong tokens.",
-    503: "Not now: starting, stopping, or too many viewers.",
+    503: "Not now: starting, stopping, too many viewers or connections.",
     504: "The answer took too long.",
 }
-_ALWAYS = (400, 403)  # a Host header that is missing or of another server; another web site
+# A Host header that is missing or of another server, another web site, too many connections.
+_ALWAYS = (400, 403, 503)
 _GUARDED = (401, 429)
 
 

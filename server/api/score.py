@@ -16,7 +16,7 @@ from fer_jax.faces.annotate import FaceLabel, annotate
 from fer_jax.media.encoding import jpeg
 from server.access.keys import LOAD_SHEDDING, SETTINGS, UPLOADS
 from server.access.refusal import ApiError
-from server.access.security import client_address
+from server.access.visitors import client
 from server.api.query import flag
 from server.api.results import box_json, probabilities_json
 from server.api.uploads import Upload, decoded, uploads
@@ -39,10 +39,10 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 async def score(request: web.Request) -> web.Response:
     """Scores the images of a request; `?annotate=1` answers one image with itself, its faces marked."""
     drawn = flag(request, "annotate")
-    limits, address = request.app[SETTINGS].limits, client_address(request)
+    limits, asking = request.app[SETTINGS].limits, client(request)
     images: list[dict[str, Any]] = []
     annotated = b""
-    with request.app[UPLOADS].admit(address):
+    with request.app[UPLOADS].admit(asking):
         request.app[LOAD_SHEDDING].check()
         async for upload in uploads(request, limits):
             if drawn and images:
@@ -52,7 +52,7 @@ async def score(request: web.Request) -> web.Response:
             with request.app[LOAD_SHEDDING].work():
                 image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
             probabilities = await request.app[BATCHER].predict(
-                found.crops, client=f"upload {address}", deadline_s=deadline_s
+                found.crops, client=f"upload {asking.name}", deadline_s=deadline_s
             )
             threshold = request.app[PREDICTOR].uncertain_below
             uncertain = probabilities.max(axis=1, initial=0) < threshold

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from server.access.keys import SOCKETS, STREAMS
-from server.access.security import client_address
 from server.access.stuck_sockets import buffer_little
+from server.access.visitors import client, visitor
 from server.api.cameras import pipeline_of
 from server.api.query import flag
 from server.live.camera_pipeline import CameraPipeline
@@ -36,7 +36,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """Sends images until the viewer or the server goes."""
     pipeline = pipeline_of(request)
     timing = flag(request, "timing")
-    with request.app[STREAMS].admit(client_address(request)):
+    with request.app[STREAMS].admit(client(request)):
         response = web.StreamResponse(headers=_HEADERS)
         response.force_close()
         await response.prepare(request)
@@ -44,21 +44,22 @@ async def stream(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD" or transport is None:
             return response
         buffer_little(transport)
-        with request.app[SOCKETS].stream(transport), _logged(pipeline.camera.name):
+        with request.app[SOCKETS].stream(transport), _logged(request, pipeline.camera.name):
             await _send_images(request, response, pipeline, timing=timing)
     return response
 
 
 @contextlib.contextmanager
-def _logged(camera: str) -> Iterator[None]:
+def _logged(request: web.Request, camera: str) -> Iterator[None]:
     """Logs a viewer in, and out with the reason."""
-    _LOG.info("%s: a viewer came", camera)
+    address = visitor(request).address
+    _LOG.info("%s: a viewer came from %s", camera, address)
     reason = "disconnected"
     try:
         yield
         reason = "the stream ended"
     finally:
-        _LOG.info("%s: a viewer left (%s)", camera, reason)
+        _LOG.info("%s: the viewer from %s left (%s)", camera, address, reason)
 
 
 async def _send_images(

@@ -15,7 +15,7 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.media import encoding
 from server.access.keys import EXPLANATIONS, SETTINGS
 from server.access.refusal import ApiError
-from server.access.security import client_address
+from server.access.visitors import client
 from server.api.cameras import pipeline_of
 from server.live.camera_pipeline import CameraPipeline
 from server.live.explainer import Explainer
@@ -39,7 +39,7 @@ async def why(request: web.Request) -> web.Response:
         raise ApiError(503, "not_ready", waits_for, retry_after_s=1)
     face = _paused_face(pipeline, track)
     expression = asked or face.expression
-    with request.app[EXPLANATIONS].admit(client_address(request)):
+    with request.app[EXPLANATIONS].admit(client(request)):
         jpeg, evidence = await request.app[UPLOAD_THREADS].run_aside(
             _draw,
             request.app[EXPLAINER],

@@ -107,6 +107,8 @@ def test_no_refusal_shows_a_cameras_password():
         (["--host", "a b"], "not a host"),
         (["--token", "short"], "8 printable"),
         (["--token", "not printable \n"], "8 printable"),
+        (["--trusted-proxy", "proxy.example"], "address or network"),
+        (["--trusted-proxy", "0.0.0.0/0"], "address or network"),
         (["--sauce", "demo"], "--sauce"),
         (["@nothing.txt"], "one a line"),
     ],
@@ -134,6 +136,12 @@ def test_loopback_needs_none(host: str):
 
 def test_a_token_on_the_line_goes_before_the_environments():
     assert settings("--token", TOKEN, FER_TOKEN="another-token").token == TOKEN
+
+
+def test_proxies_are_trusted_only_when_asked_for():
+    assert settings().trusted_proxies == ()
+    found = settings("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.1.2.3/8").trusted_proxies
+    assert [str(network) for network in found] == ["127.0.0.1/32", "10.0.0.0/8"]
 
 
 def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):

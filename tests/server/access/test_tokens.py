@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from server.access.admission import Admission, Full
+from server.access.admission import Admission, Client, Full
+from server.access.attempts import Attempts
 from server.access.security import HostNames
-from server.access.tokens import SESSION_S, SIGNED_S, Attempts, Tokens
+from server.access.tokens import SESSION_S, SIGNED_S, Tokens
 from server.settings import Settings
 
 TOKEN = "correct horse battery"
@@ -83,19 +84,45 @@ def test_all_addresses_of_an_ipv6_network_are_one_visitor():
     assert attempts.wait_s("10.0.0.1") > 0
 
 
-def test_doors_let_in_so_many_and_so_many_of_one_address():
-    admission = Admission("guests", most=3, most_per_address=2, status=503, code="full")
-    with admission.admit("10.0.0.1"), admission.admit("10.0.0.1"):
-        with pytest.raises(Full, match="from this address"), admission.admit("10.0.0.1"):
+def admission() -> Admission:
+    return Admission("guests", most=12, most_per_address=2, status=503, code="full")
+
+
+def test_so_many_are_let_in_and_so_many_of_one_address() -> None:
+    guests = admission()
+    one = Client("10.0.0.1")
+    with guests.admit(one), guests.admit(one):
+        with pytest.raises(Full, match="from this address"), guests.admit(one):
             pass
-        with (
-            admission.admit("10.0.0.2"),
-            pytest.raises(Full) as refusal,
-            admission.admit("10.0.0.3"),
-        ):
+        for n in range(10):
+            guests.enter(Client(f"10.0.1.{n}"))
+        with pytest.raises(Full) as refusal, guests.admit(Client("10.0.0.2")):
             pass
         assert (refusal.value.status, refusal.value.code) == (503, "full")
-    assert admission.inside == 0
+    assert guests.inside == 10
+
+
+def test_people_behind_one_address_have_places_of_their_own_by_their_sessions() -> None:
+    guests = admission()
+    for name in "abcd":
+        for _ in range(2):
+            guests.enter(Client("10.0.0.1", session=name))
+        with pytest.raises(Full, match="from this session"):
+            guests.enter(Client("10.0.0.1", session=name))
+    with pytest.raises(Full, match="from this address"):
+        guests.enter(Client("10.0.0.1", session="e"))
+    guests.enter(Client("10.0.0.1"))
+    guests.enter(Client("10.0.0.2", session="e"))
+
+
+def test_the_connections_of_a_proxy_are_counted_in_all_only() -> None:
+    guests = admission()
+    places = [guests.enter(Client("10.0.0.1", shared=True)) for _ in range(12)]
+    with pytest.raises(Full):
+        guests.enter(Client("10.0.0.1", shared=True))
+    for place in places:
+        guests.leave(place)
+    assert guests.inside == 0
 
 
 @pytest.mark.parametrize(

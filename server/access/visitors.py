@@ -1,0 +1,59 @@
+"""Who asks: the visitor of a request, and what is counted and remembered about them."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from server.access.admission import Client
+from server.access.keys import PROXIED, PROXIES
+from server.access.proxies import Scheme, Visitor
+
+_COOKIE = "fer_session"
+_VISITOR = web.RequestKey("visitor", Visitor)
+_YEAR_S = 365 * 24 * 3600
+
+
+def visitor(request: web.Request) -> Visitor:
+    """Returns who asks; of a request through a trusted proxy, whom the proxy reports."""
+    known = request.get(_VISITOR)
+    if known is None:
+        scheme: Scheme = "https" if request.secure else "http"
+        known = request[_VISITOR] = request.app[PROXIES].visitor(
+            request.remote or "", request.headers, scheme=scheme, prefix=""
+        )
+    return known
+
+
+def client(request: web.Request) -> Client:
+    """Returns whom limits count a request under."""
+    return Client(visitor(request).address)
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether the visitor's connection is encrypted, up to this server or up to a trusted proxy."""
+    return visitor(request).scheme == "https"
+
+
+def session_cookie(request: web.Request) -> str:
+    """Returns the name of the session's cookie.
+
+    Over TLS browsers take a `__Host-` cookie from this host over TLS only: neither a sibling domain
+    nor somebody on the wire can plant one.
+    """
+    return f"__Host-{_COOKIE}" if is_secure(request) else _COOKIE
+
+
+async def require_tls(request: web.Request, response: web.StreamResponse) -> None:
+    """Lets browsers that came over TLS come back over TLS only; a signal of aiohttp's."""
+    if is_secure(request):
+        response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = f"max-age={_YEAR_S}"
+
+
+@web.middleware
+async def share_proxies(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Limits the requests of each visitor behind a proxy, as connections limit them without one."""
+    if not visitor(request).proxied:
+        return await handler(request)
+    with request.app[PROXIED].admit(Client(visitor(request).address)):
+        return await handler(request)
