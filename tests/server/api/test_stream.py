@@ -135,9 +135,9 @@ def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog)
     with watching(live) as bare:
         read_part(bare)
     until = time.monotonic() + 20
-    while "demo: a viewer left (disconnected)" not in caplog.text:
+    while "demo: the viewer from 127.0.0.1 left (disconnected)" not in caplog.text:
         assert time.monotonic() < until, caplog.text
-    assert "demo: a viewer came" in caplog.text
+    assert "demo: a viewer came from 127.0.0.1" in caplog.text
 
 
 def test_a_viewer_that_pauses_goes_on_with_a_fresh_image(live: LiveServer):
