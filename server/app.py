@@ -13,20 +13,25 @@ from aiohttp import web
 from server import startup
 from server.access.admission import Admission
 from server.access.attempts import Attempts
+from server.access.authorization import token_holders_only
 from server.access.keys import (
     ATTEMPTS,
     EVENTS,
     EXPLANATIONS,
     PROXIED,
     PROXIES,
+    SESSIONS,
     SETTINGS,
+    SIGNATURES,
     SOCKETS,
     STREAMS,
     TOKENS,
     UPLOADS,
 )
 from server.access.proxies import TrustedProxies
-from server.access.security import add_headers, known_hosts_only, same_site_only, token_holders_only
+from server.access.security import add_headers, known_hosts_only, same_site_only
+from server.access.sessions import Sessions
+from server.access.signatures import Signatures
 from server.access.stuck_sockets import StuckSockets
 from server.access.tokens import Tokens
 from server.access.visitors import require_tls, share_proxies
@@ -55,7 +60,8 @@ def make_app(settings: Settings) -> web.Application:
     limits = settings.limits
     app[SETTINGS] = settings
     app[METRICS] = metrics = Metrics()
-    app[TOKENS] = Tokens(settings.token)
+    app[TOKENS] = Tokens(operator=settings.token, viewer=settings.viewer_token)
+    app[SESSIONS], app[SIGNATURES] = Sessions(), Signatures()
     app[ATTEMPTS] = Attempts(limits.login_attempts_per_minute)
     app[PROXIES] = TrustedProxies(settings.trusted_proxies)
     app[PROXIED] = Admission(

@@ -1,13 +1,13 @@
 """The command line and environment of the server, read into `Settings`.
 
 Camera addresses come from here only. `@FILE` stands for further arguments, one a line, so that a
-camera's password need not show in the list of processes; the token is best given as $FER_TOKEN.
+camera's password need not show in the list of processes; tokens are best given as $FER_TOKEN and
+$FER_VIEWER_TOKEN.
 """
 
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,15 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
-from fer_jax.shipped import CHECKPOINT_HELP
+from server.access.options import add_access_options, proxy, tokens
 from server.cameras.source_names import default_name, masked
-from server.settings import Network, Settings, Source, SourceKind, is_loopback
+from server.settings import Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
-_TOKEN_LENGTH = 8
 _FIRST_WEBCAM = Path("/dev/video0")
 
 
@@ -40,7 +39,7 @@ def from_arguments(
 
     Args:
         argv: arguments after the program's name.
-        environment: holds FER_TOKEN, if anything does.
+        environment: may hold FER_TOKEN and FER_VIEWER_TOKEN.
         webcam: the file whose presence means that there is a webcam.
 
     Raises:
@@ -49,15 +48,17 @@ def from_arguments(
     """
     line = _parser().parse_args(argv)
     host = _host(line.host)
-    token = line.token if line.token is not None else environment.get("FER_TOKEN", "")
-    _check_token(token, host=host)
+    given = tokens(line, environment, host=host)
     return Settings(
         sources=_sources(line.source, webcam=webcam),
         host=host,
         port=line.port,
-        token=token,
+        token=given.operator,
+        viewer_token=given.viewer,
+        announce_token=given.announced,
+        privacy=line.privacy,
         allowed_hosts=tuple(_host(name).lower() for name in line.allowed_host),
-        trusted_proxies=tuple(_proxy(text) for text in line.trusted_proxy),
+        trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
         unpaced=line.unpaced,
         detect_size=line.detect_size,
@@ -111,7 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
     add("--port", type=_number(int, 0, 65535), default=8080, help="0 takes a free one; %(default)s")
-    add("--token", help="what visitors must know; better given as $FER_TOKEN")
     add(
         "--allowed-host",
         action="append",
@@ -119,14 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
     )
-    add(
-        "--trusted-proxy",
-        action="append",
-        default=[],
-        metavar="ADDRESS",
-        help="address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/8; its "
-        "X-Forwarded-* and Forwarded headers count, those of others are ignored; may be repeated",
-    )
+    add_access_options(parser)
     add("--checkpoint", help=CHECKPOINT_HELP)
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     add(
@@ -167,32 +160,6 @@ def _host(text: str) -> str:
     if not _HOST.fullmatch(host):
         raise FerError(f"{printable(Path(text))}: not a host; expected a name or an address")
     return host
-
-
-def _proxy(text: str) -> Network:
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        network = None
-    if network is None or network.prefixlen == 0:
-        raise FerError(
-            f"--trusted-proxy {printable(Path(text))}: expected the proxy's address or network, such as "
-            "127.0.0.1 or 10.0.0.0/8"
-        )
-    return network
-
-
-def _check_token(token: str, *, host: str) -> None:
-    if token and (len(token) < _TOKEN_LENGTH or not token.isascii() or not token.isprintable()):
-        raise FerError(
-            f"the token: expected {_TOKEN_LENGTH} printable ASCII characters or more; "
-            'make one with python -c "import secrets; print(secrets.token_urlsafe())"'
-        )
-    if not token and not is_loopback(host):
-        raise FerError(
-            f"--host {host}: others could see the cameras; give a token with $FER_TOKEN or --token, "
-            "or listen on 127.0.0.1"
-        )
 
 
 def _sources(texts: Sequence[str], *, webcam: Path) -> tuple[Source, ...]:

@@ -11,6 +11,7 @@ import ipaddress
 from typing import Literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Privacy = Literal["none", "pixelate", "no_picture"]
 SourceKind = Literal["device", "file", "network", "demo", "browser"]
 
 
@@ -65,7 +66,10 @@ class Settings:
     Attributes:
         sources: the cameras, in the order the page shows them.
         host, port: where to listen; port 0 takes a free one.
-        token: what visitors must know; empty on loopback only.
+        token: what operators must know; empty on loopback only.
+        viewer_token: what those must know who may only watch; empty for none.
+        announce_token: print an address that carries the token.
+        privacy: how every camera begins; operators may change it.
         allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
@@ -81,6 +85,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     token: str = ""
+    viewer_token: str = ""
+    announce_token: bool = False
+    privacy: Privacy = "none"
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     checkpoint: str | None = None

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from fer_jax.faces.detect import DETECT_SIZE
 from fer_jax.inference.predictor import Predictor
-from server.access.keys import LOAD_SHEDDING, SETTINGS, SOCKETS
+from server.access.keys import LOAD_SHEDDING, SESSIONS, SETTINGS, SOCKETS
 from server.access.load_shedding import LoadShedding
 from server.cameras.opening import open_cameras
 from server.live.batcher import Batcher
@@ -120,6 +120,7 @@ async def pipelines(app: web.Application) -> AsyncIterator[None]:
     }
     work = {f"pipeline {name}": pipeline.run() for name, pipeline in made.items()}
     work["loop lag"] = app[METRICS].watch_loop()
+    work["sessions"] = app[SESSIONS].run()
     work["stuck sockets"] = app[SOCKETS].run()
     tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
     for task in tasks:

@@ -8,12 +8,16 @@ from server.access.admission import Admission
 from server.access.attempts import Attempts
 from server.access.load_shedding import LoadShedding
 from server.access.proxies import TrustedProxies
+from server.access.sessions import Sessions
+from server.access.signatures import Signatures
 from server.access.stuck_sockets import StuckSockets
 from server.access.tokens import Tokens
 from server.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
 TOKENS = web.AppKey("tokens", Tokens)
+SESSIONS = web.AppKey("sessions", Sessions)
+SIGNATURES = web.AppKey("signatures", Signatures)
 ATTEMPTS = web.AppKey("attempts", Attempts)
 PROXIES = web.AppKey("proxies", TrustedProxies)
 PROXIED = web.AppKey("proxied", Admission)  # requests that came through a trusted proxy

@@ -1,4 +1,4 @@
-"""Who is answered at all: known Host names, no other web sites, and only those who know the token.
+"""Who is answered at all: known Host names and no other web sites.
 
 Middlewares and headers for every answer. `Cross-Origin-Resource-Policy` and the Sec-Fetch checks keep
 other sites from showing the cameras; the Host list keeps a name that points here (DNS rebinding) from
@@ -8,7 +8,6 @@ reading them.
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 import socket
 import urllib.parse
@@ -17,18 +16,9 @@ from collections.abc import Mapping
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from server.access.keys import ATTEMPTS, TOKENS
 from server.access.refusal import ApiError
-from server.access.visitors import session_cookie, visitor
+from server.access.visitors import visitor
 from server.settings import Settings, is_loopback
-
-_LOG = logging.getLogger(__name__)
-
-SIGNATURE = "signature"  # the query's key in signed addresses
-
-# What needs no token: the way in, what the login page is made of, and whether the server is well.
-_OPEN = frozenset({"/login", "/healthz", "/readyz"})
-_OPEN_BELOW = "/static/"
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "; ".join(
@@ -158,63 +148,3 @@ def _origin(text: str) -> tuple[str, str, int] | None:
     except ValueError:
         return None
     return (url.scheme, url.hostname, port) if url.hostname and port else None
-
-
-@web.middleware
-async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Asks for the token, in a header, a session's cookie or a signed address.
-
-    A wrong token counts against its address; whoever has a right one, a cookie or a signature is let in
-    whatever others at that address do.
-    """
-    tokens = request.app[TOKENS]
-    if not tokens.required or request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
-        return await handler(request)
-    if tokens.is_session(request.cookies.get(session_cookie(request), "")):
-        return await handler(request)
-    signature = request.query.get(SIGNATURE, "")
-    if request.method in ("GET", "HEAD") and tokens.is_signature(request.path, signature):
-        return await handler(request)
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer":
-        check_token(request, given.strip())
-        return await handler(request)
-    if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-        raise web.HTTPSeeOther("/login")
-    raise unauthorized("this server wants its token: Authorization: Bearer TOKEN, or /login")
-
-
-def check_token(request: web.Request, given: str) -> None:
-    """Checks a token somebody gave.
-
-    A right one is let in also while its address waits: strangers who share the address must not lock
-    its owner out. Comparing costs one SHA-256 of a header's length.
-
-    Raises:
-        ApiError: 401 it is wrong, 429 there were too many wrong ones.
-    """
-    if request.app[TOKENS].is_token(given):
-        return
-    attempts, address = request.app[ATTEMPTS], visitor(request).address
-    wait_s = attempts.wait_s(address)
-    if wait_s:
-        raise ApiError(
-            429,
-            "too_many_attempts",
-            f"too many wrong tokens; try again in {wait_s:.0f} s",
-            retry_after_s=wait_s,
-        )
-    attempts.failed(address)
-    _LOG.warning("a wrong token from %s", address)
-    raise unauthorized("the token is wrong")
-
-
-def unauthorized(message: str) -> ApiError:
-    """Returns a 401 that says which kind of proof is wanted."""
-    return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-
-
-def signed_path(request: web.Request, path: str) -> str:
-    """Returns `path`, fit for an <img> of a page without cookies where the server wants a token."""
-    tokens = request.app[TOKENS]
-    return f"{path}?{SIGNATURE}={tokens.signature(path)}" if tokens.required else path

@@ -10,6 +10,8 @@ from server.access.keys import PROXIED, PROXIES
 from server.access.proxies import Scheme, Visitor
 
 _COOKIE = "fer_session"
+# The name of the session that lets a request in, if one does.
+SESSION = web.RequestKey("session", str)
 _VISITOR = web.RequestKey("visitor", Visitor)
 _YEAR_S = 365 * 24 * 3600
 
@@ -27,7 +29,7 @@ def visitor(request: web.Request) -> Visitor:
 
 def client(request: web.Request) -> Client:
     """Returns whom limits count a request under."""
-    return Client(visitor(request).address)
+    return Client(visitor(request).address, session=request.get(SESSION, ""))
 
 
 def is_secure(request: web.Request) -> bool:

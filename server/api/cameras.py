@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from server.access.authorization import role, signed_path
 from server.access.keys import SETTINGS
 from server.access.refusal import ApiError
-from server.access.security import signed_path
 from server.api.bodies import read_json
 from server.live.camera_pipeline import CameraPipeline, Controls
 from server.live.keys import PIPELINES, PREDICTOR
+from server.settings import Privacy
 
-PRIVACY = ("none", "pixelate", "no_picture")
+PRIVACY = typing.get_args(Privacy)
 MOST_SMOOTHING_S = 60.0
 
 
@@ -45,6 +47,7 @@ async def cameras(request: web.Request) -> web.Response:
             "labels": EXPRESSIONS,
             "colours": dict(COLOURS),
             "uncertain_below": request.app[PREDICTOR].uncertain_below,
+            "role": role(request),
         }
     )
 
@@ -67,13 +70,13 @@ async def snapshot(request: web.Request) -> web.Response:
 
 
 def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any]:
-    """Returns a camera as the page sees it; its address without secrets."""
+    """Returns a camera as the page sees it; viewers do not get its address, which may hold a secret."""
     camera = pipeline.camera
-    state = camera.state
+    source, state = camera.source, camera.state
     return {
         "name": camera.name,
-        "kind": camera.source.kind,
-        "source": camera.source.masked,
+        "kind": source.kind,
+        "source": source.masked if role(request) == "operator" else source.kind,
         "status": state.status,
         "reason": state.reason,
         "retry_in_s": None if state.retry_in_s is None else round(state.retry_in_s, 1),

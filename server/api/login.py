@@ -1,4 +1,4 @@
-"""GET and POST /login, POST /logout: a page for the token, and a cookie for who knows it."""
+"""GET and POST /login, POST /logout: a page for the token, and a session for who knows it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,37 @@ import urllib.parse
 
 from aiohttp import hdrs, web
 
-from server.access.keys import TOKENS
+from server.access.authorization import check_token, end_session
+from server.access.keys import SESSIONS, TOKENS
 from server.access.refusal import ApiError
-from server.access.security import check_token
-from server.access.tokens import SESSION_S
-from server.access.visitors import is_secure, session_cookie
+from server.access.sessions import SESSION_S
+from server.access.tokens import Role
+from server.access.visitors import is_secure, session_cookie, visitor
 from server.api.bodies import read_body
 from server.api.pages import page
 
 _FORM = "application/x-www-form-urlencoded"
+_TOKEN = "token"  # the field of the form and of the query
 _FORM_BYTES = 4096
 _FORM_S = 10.0
 
 
 async def login_page(request: web.Request) -> web.StreamResponse:
-    """The form; `?error=CODE` tells it what went wrong."""
+    """The form; `?error=CODE` says what went wrong, `?token=TOKEN` logs in without it.
+
+    An address with a token is left at once, so that it is neither bookmarked nor shown to bystanders.
+    """
     if not request.app[TOKENS].required:
         raise web.HTTPSeeOther("/")
-    return page(request, "login.html")
+    if _TOKEN not in request.query:
+        return page(request, "login.html")
+    try:
+        role = check_token(request, request.query[_TOKEN])
+    except ApiError as refusal:
+        raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
+    answer = _to("/")
+    _open_session(request, answer, role)
+    return answer
 
 
 async def login(request: web.Request) -> web.StreamResponse:
@@ -34,27 +47,32 @@ async def login(request: web.Request) -> web.StreamResponse:
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
     try:
         given = await _form_token(request)
-        if request.app[TOKENS].required:
-            check_token(request, given)
+        role = check_token(request, given) if request.app[TOKENS].required else None
     except ApiError as refusal:
         if not wants_page or refusal.status not in (401, 429):
             raise
         raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
     answer = _to("/") if wants_page else web.json_response({"status": "ok"})
+    if role is not None:
+        _open_session(request, answer, role)
+    return answer
+
+
+def _open_session(request: web.Request, answer: web.Response, role: Role) -> None:
     answer.set_cookie(
         session_cookie(request),
-        request.app[TOKENS].session(),
+        request.app[SESSIONS].open(role, address=visitor(request).address),
         max_age=int(SESSION_S),
         path="/",
         httponly=True,
         samesite="Lax",  # Strict would ask whoever follows a link from a message for the token again
         secure=is_secure(request),
     )
-    return answer
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
-    """Forgets this browser's session."""
+    """Ends this browser's session and whatever it still watches."""
+    end_session(request)
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
     answer = _to("/login") if wants_page else web.json_response({"status": "ok"})
     answer.del_cookie(
@@ -70,7 +88,7 @@ async def _form_token(request: web.Request) -> str:
     try:
         text = body.decode("utf-8", "replace")
         fields = urllib.parse.parse_qs(text, keep_blank_values=True, max_num_fields=16)
-        (token,) = fields.get("token", [])
+        (token,) = fields.get(_TOKEN, [])
     except ValueError:
         raise ApiError(400, "bad_form", "expected a form with one field, token") from None
     return token

@@ -18,7 +18,7 @@ from server.settings import Limits
 _REASONS = {
     400: "The request is not as it has to be.",
     401: "The token is missing or wrong.",
-    403: "Asked by another web site, or under another server's name.",
+    403: "Asked by another web site, under another server's name, or by a viewer who may not.",
     404: "There is no such camera, file or face.",
     408: "The body came too slowly.",
     409: "Not while the camera is as it is.",
@@ -88,9 +88,15 @@ def _pages() -> dict[str, Any]:
             )
         },
         "/login": {
-            "get": _operation("A form for the token.", page, refusals=(303,), open_to_all=True),
+            "get": _operation(
+                "A form for the token; with a token, what a log-in does.",
+                page,
+                [{"name": "token", "in": "query", "schema": {"type": "string"}}],
+                refusals=(303,),
+                open_to_all=True,
+            ),
             "post": _operation(
-                "Starts a session: a cookie for who knows the token.",
+                "Starts a session: a cookie for who knows a token.",
                 _json("Status"),
                 body={
                     "application/x-www-form-urlencoded": {
@@ -105,7 +111,13 @@ def _pages() -> dict[str, Any]:
                 open_to_all=True,
             ),
         },
-        "/logout": {"post": _operation("Ends the session.", _json("Status"), refusals=(303,))},
+        "/logout": {
+            "post": _operation(
+                "Ends the session, and the streams and WebSockets it has open.",
+                _json("Status"),
+                refusals=(303,),
+            )
+        },
     }
 
 

@@ -84,7 +84,10 @@ SCHEMAS: dict[str, Schema] = {
         {
             "name": _TEXT,
             "kind": {"type": "string", "enum": ["device", "file", "network", "demo", "browser"]},
-            "source": {**_TEXT, "description": "Without user, password and query."},
+            "source": {
+                **_TEXT,
+                "description": "Without secrets; for viewers the kind.",
+            },
             "status": {"type": "string", "enum": list(CAMERA_STATUSES)},
             "reason": {**_TEXT, "description": "Why there is no image; empty while there is."},
             "retry_in_s": {"type": ["number", "null"]},
@@ -106,6 +109,7 @@ SCHEMAS: dict[str, Schema] = {
             "labels": _list(_TEXT),
             "colours": {"type": "object", "additionalProperties": _TEXT},
             "uncertain_below": _SHARE,
+            "role": {"type": "string", "enum": ["operator", "viewer"]},
         }
     ),
     "Scores": _object(

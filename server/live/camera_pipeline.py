@@ -92,7 +92,7 @@ class CameraPipeline:
         self.latest: Analysis | None = None
         self.faces = LastFaces()
         self._pool, self._batcher, self._metrics = threads, batcher, metrics
-        self._controls = Controls(smoothing_s=settings.smoothing_s)
+        self._controls = Controls(smoothing_s=settings.smoothing_s, privacy=settings.privacy)
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
         )

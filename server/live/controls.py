@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
-Privacy = Literal["none", "pixelate", "no_picture"]
+from server.settings import Privacy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,15 @@ export class Controls extends EventTarget {
     this.thresholdReset.addEventListener("click", () => this.#send({ threshold: null }));
   }
 
+  /** Lets the visitor change the camera, or only see how it is set. */
+  allow(allowed) {
+    const { mirror, pause, privacy, smoothing, threshold, thresholdReset } = this;
+    for (const element of [mirror, pause, privacy, smoothing, threshold, thresholdReset]) {
+      element.disabled = !allowed;
+      if (!allowed) element.title = "Only operators may change this";
+    }
+  }
+
   /** Shows how the camera is set, unless the visitor is changing it right now. */
   show(camera) {
     this.camera = camera;
@@ -33,7 +42,7 @@ export class Controls extends EventTarget {
     press(this.mirror, mirror);
     press(this.pause, paused);
     this.pauseIcon.setAttribute("href", paused ? "#i-play" : "#i-pause");
-    this.pause.title = paused ? "Go on" : "Pause";
+    if (!this.pause.disabled) this.pause.title = paused ? "Go on" : "Pause";
     if (this.privacy.value !== privacy) this.privacy.value = privacy;
     if (!this.smoothing.matches(":active")) this.smoothing.value = smoothing_s;
     if (!this.threshold.matches(":active")) {

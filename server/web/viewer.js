@@ -22,6 +22,7 @@ const query = new URLSearchParams(location.search);
 let cameras = []; // as the server last told
 let current = null; // the name of the one that is watched
 let cards, timeline, recorder; // made when the server has told the labels
+let operator = false; // viewers may not change what others see
 let lost = false;
 let hiddenForLong = false;
 let lastNumber = 0;
@@ -39,6 +40,8 @@ async function begin() {
   const known = await firstAnswer();
   const looks = new Looks(known.labels, known.colours);
   controls.uncertainBelow = known.uncertain_below;
+  operator = known.role === "operator";
+  controls.allow(operator);
   cards = new Cards({ list: $("cards"), empty: $("cards-empty"), count: $("faces-count") }, looks);
   timeline = new Timeline({ canvas: $("timeline-canvas"), count: $("past-count") }, looks);
   recorder = new Recorder(known.labels);
@@ -82,7 +85,7 @@ function watch(name) {
 function show() {
   const camera = watched();
   switcher.show(cameras, current);
-  $("visitor").hidden = !ofKind("browser");
+  $("visitor").hidden = !operator || !ofKind("browser");
   if (!camera) return;
   document.title = `${camera.name} \u2013 fer_jax live`;
   controls.show(camera);
@@ -91,7 +94,7 @@ function show() {
   statusLine.camera(camera, { lost });
   if (lost) return;
   const { text, offers, calm } = adviceFor(camera, cameras, visitor);
-  notice.say(text, { actions: offers.map(action), calm });
+  notice.say(text, { actions: offers.filter(allowed).map(action), calm });
   const cover = coverFor(camera, visitor);
   if (cover) coverNow(cover.title, cover.text, cover.offer);
   else if (streamView.image) uncover();
@@ -236,6 +239,11 @@ function exportEvents() {
   toast.say(`${recorder.rows.length} rows exported${dropped}.`);
 }
 
+/** Whether the visitor may do what is offered. */
+function allowed(offer) {
+  return operator || offer !== "visitor";
+}
+
 /** What an offer's button says and does. */
 function action(offer) {
   if (offer === "visitor") return ["Use this browser's camera", useVisitor];
@@ -251,7 +259,7 @@ function coverSoon() {
 
 function coverNow(title, text, offer) {
   clearTimeout(patience);
-  const [label, act] = offer ? action(offer) : ["", null];
+  const [label, act] = offer && allowed(offer) ? action(offer) : ["", null];
   veil.show(title, text, { label, act });
 }
 

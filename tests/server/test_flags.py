@@ -107,6 +107,10 @@ def test_no_refusal_shows_a_cameras_password():
         (["--host", "a b"], "not a host"),
         (["--token", "short"], "8 printable"),
         (["--token", "not printable \n"], "8 printable"),
+        (["--viewer-token", TOKEN], "give --token as well"),
+        (["--token", TOKEN, "--viewer-token", TOKEN], "another one"),
+        (["--token", TOKEN, "--viewer-token", "short"], "viewers' token: expected 8"),
+        (["--privacy", "some"], "no_picture"),
         (["--trusted-proxy", "proxy.example"], "address or network"),
         (["--trusted-proxy", "0.0.0.0/0"], "address or network"),
         (["--sauce", "demo"], "--sauce"),
@@ -138,9 +142,34 @@ def test_a_token_on_the_line_goes_before_the_environments():
     assert settings("--token", TOKEN, FER_TOKEN="another-token").token == TOKEN
 
 
+def test_viewers_have_a_token_of_their_own():
+    found = settings(FER_TOKEN=TOKEN, FER_VIEWER_TOKEN="another-token")
+    assert (found.token, found.viewer_token) == (TOKEN, "another-token")
+    assert (
+        settings("--token", TOKEN, "--viewer-token", "a-third-token").viewer_token
+        == "a-third-token"
+    )
+    assert settings().viewer_token == ""
+
+
+def test_a_token_can_be_made_at_every_start():
+    first, second = settings("--token", "auto"), settings("--host", "0.0.0.0", FER_TOKEN="auto")
+    assert first.announce_token
+    assert len(first.token) >= 43
+    assert first.token != second.token
+    assert not settings("--token", TOKEN).announce_token
+
+
+def test_cameras_begin_with_the_privacy_asked_for():
+    assert settings().privacy == "none"
+    assert settings("--privacy", "pixelate").privacy == "pixelate"
+
+
 def test_proxies_are_trusted_only_when_asked_for():
     assert settings().trusted_proxies == ()
-    found = settings("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.1.2.3/8").trusted_proxies
+    found = settings(
+        "--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.1.2.3/8"
+    ).trusted_proxies
     assert [str(network) for network in found] == ["127.0.0.1/32", "10.0.0.0/8"]
 
 

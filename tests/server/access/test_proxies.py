@@ -84,7 +84,13 @@ def test_a_list_that_the_proxy_only_passed_on_moves_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "scheme"),
-    [("https", "https"), ("wss", "https"), ("http", "http"), ("https, http", "http"), ("x", "http")],
+    [
+        ("https", "https"),
+        ("wss", "https"),
+        ("http", "http"),
+        ("https, http", "http"),
+        ("x", "http"),
+    ],
 )
 def test_the_proxy_reports_the_scheme(sent: str, scheme: str) -> None:
     assert visitor(("X-Forwarded-Proto", sent)).scheme == scheme
@@ -281,7 +287,9 @@ def test_a_page_behind_an_undeclared_proxy_is_told_what_to_do(alone: LiveServer)
         {"Origin": "http://[::1", "X_Forwarded_For": "::1%x"},
     ],
 )
-def test_malformed_headers_are_never_a_failure(proxied: LiveServer, headers: dict[str, str]) -> None:
+def test_malformed_headers_are_never_a_failure(
+    proxied: LiveServer, headers: dict[str, str]
+) -> None:
     # A post, so that an Origin counts as well.
     answer = proxied.post_json("/api/cameras/demo", {"mirror": True}, **BEARER, **headers)
     assert answer.status in (200, 403)

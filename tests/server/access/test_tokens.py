@@ -5,7 +5,8 @@ import pytest
 from server.access.admission import Admission, Client, Full
 from server.access.attempts import Attempts
 from server.access.security import HostNames
-from server.access.tokens import SESSION_S, SIGNED_S, Tokens
+from server.access.signatures import SIGNED_S, Signatures
+from server.access.tokens import Tokens
 from server.settings import Settings
 
 TOKEN = "correct horse battery"
@@ -19,47 +20,44 @@ class Clock:
         return self.now
 
 
-def test_a_session_ends_and_is_no_good_for_another_token():
-    clock = Clock()
-    tokens = Tokens(TOKEN, now=clock)
-    session = tokens.session()
-    assert tokens.is_session(session)
-    assert Tokens(TOKEN, now=clock).is_session(session), "a restarted server knows it"
-    assert not Tokens("another token", now=clock).is_session(session)
-    clock.now += SESSION_S
-    assert not tokens.is_session(session)
+def test_a_token_gives_its_role() -> None:
+    tokens = Tokens(operator=TOKEN, viewer="another token")
+    assert tokens.role_of(TOKEN) == "operator"
+    assert tokens.role_of("another token") == "viewer"
+    assert tokens.role_of("a wrong token") is None
+    assert tokens.role_of("") is None
 
 
-def test_a_signature_is_of_one_path_and_for_a_while():
+def test_no_token_is_opened_by_nothing() -> None:
+    assert not Tokens(operator="").required
+    assert Tokens(operator="").role_of("") is None
+    assert Tokens(operator=TOKEN).role_of("") is None
+
+
+def test_a_signature_is_of_one_path_and_for_a_while() -> None:
     clock = Clock()
-    tokens = Tokens(TOKEN, now=clock)
-    signature = tokens.signature("/stream/desk.mjpg")
-    assert tokens.is_signature("/stream/desk.mjpg", signature)
-    assert not tokens.is_signature("/stream/door.mjpg", signature)
-    assert not tokens.is_session(signature)
+    signatures = Signatures(now=clock)
+    signature = signatures.sign("/stream/desk.mjpg", session="name")
+    assert signatures.session_of("/stream/desk.mjpg", signature) == "name"
+    assert signatures.session_of("/stream/door.mjpg", signature) is None
+    assert Signatures(now=clock).session_of("/stream/desk.mjpg", signature) is None
     clock.now += SIGNED_S
-    assert not tokens.is_signature("/stream/desk.mjpg", signature)
+    assert signatures.session_of("/stream/desk.mjpg", signature) is None
+
+
+def test_neither_time_nor_session_of_a_signature_can_be_rewritten() -> None:
+    signatures = Signatures()
+    until, session, mac = signatures.sign("/stream/desk.mjpg", session="name").split(".")
+    for value in (f"{int(until) + 1}.{session}.{mac}", f"{until}..{mac}", f"{until}.other.{mac}"):
+        assert signatures.session_of("/stream/desk.mjpg", value) is None
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", ".", "1", "9" * 400 + ".x", "99999999999.", "99999999999.é", "²3.a", "-1.a", "nan.a"],
+    ["", ".", "..", "1", "9" * 400 + "..x", "99999999999..", "99999999999..é", "²3..a", "-1..a"],
 )
-def test_what_is_no_signature_is_no_session(value: str):
-    assert not Tokens(TOKEN).is_session(value)
-
-
-def test_a_longer_life_can_not_be_written_into_a_session():
-    tokens = Tokens(TOKEN)
-    until, _, mac = tokens.session().partition(".")
-    assert not tokens.is_session(f"{int(until) + 1}.{mac}")
-
-
-def test_without_a_token_no_proof_is_made_of_nothing():
-    tokens = Tokens("")
-    assert not tokens.required
-    assert not tokens.is_token("")
-    assert not tokens.is_session(tokens.session())
+def test_other_texts_are_not_signatures(value: str) -> None:
+    assert Signatures().session_of("/stream/desk.mjpg", value) is None
 
 
 def test_wrong_tokens_are_limited_by_address_and_forgotten_after_a_minute():

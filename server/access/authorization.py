@@ -1,0 +1,151 @@
+"""Who is let in, and who may change anything, by a token, a session's cookie or a signed address."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from server.access.keys import ATTEMPTS, SESSIONS, SIGNATURES, TOKENS
+from server.access.refusal import ApiError
+from server.access.sessions import Session
+from server.access.tokens import Role
+from server.access.visitors import SESSION, session_cookie, visitor
+
+SIGNATURE = "signature"  # the query's key in signed addresses
+
+# What needs no token: the way in, what the login page is made of, and whether the server is well.
+_OPEN = frozenset({"/login", "/healthz", "/readyz"})
+_OPEN_BELOW = "/static/"
+# What viewers may send although it is not a GET, as it changes nothing that others see.
+_HARMLESS = frozenset({"/login", "/logout", "/api/score"})
+_SENDS_IMAGES = "/ws/camera"  # a GET by which a visitor's images replace a camera's
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """What a request may do, and the session that says so; None for a token."""
+
+    role: Role
+    session: Session | None = None
+
+
+_ACCESS = web.RequestKey("access", Access)
+
+
+@web.middleware
+async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Asks for a token, in a header, a session's cookie or a signed address, and for the right role.
+
+    A wrong token counts against its address; whoever has a right one, a cookie or a signature is let in
+    whatever others at that address do.
+    """
+    if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
+        return await handler(request)
+    access = request[_ACCESS] = _access(request)
+    if access.role != "operator" and _changes_what_others_see(request):
+        raise ApiError(
+            403, "operators_only", "viewers may only watch; log in with the operators' token"
+        )
+    if access.session is None:
+        return await handler(request)
+    request[SESSION] = access.session.name
+    with access.session.answering(request.transport):
+        return await handler(request)
+
+
+def role(request: web.Request) -> Role:
+    """Returns what the visitor of a request may do."""
+    return request[_ACCESS].role
+
+
+def end_session(request: web.Request) -> None:
+    """Ends the session of a request, and all else that it is being answered."""
+    session = request[_ACCESS].session
+    if session is not None:
+        request.app[SESSIONS].end(session, but=request.transport)
+
+
+def signed_path(request: web.Request, path: str) -> str:
+    """Returns `path`, fit for an <img> of a page without cookies where the server wants a token."""
+    if not request.app[TOKENS].required:
+        return path
+    signature = request.app[SIGNATURES].sign(path, session=request.get(SESSION, ""))
+    return f"{path}?{SIGNATURE}={signature}"
+
+
+def check_token(request: web.Request, given: str) -> Role:
+    """Returns the role of a token somebody gave.
+
+    A right one is let in also while its address waits: strangers who share the address must not lock
+    its owner out. Comparing costs one SHA-256 of a header's length.
+
+    Raises:
+        ApiError: 401 it is wrong, 429 there were too many wrong ones.
+    """
+    found = request.app[TOKENS].role_of(given)
+    if found is not None:
+        return found
+    attempts, address = request.app[ATTEMPTS], visitor(request).address
+    wait_s = attempts.wait_s(address)
+    if wait_s:
+        raise ApiError(
+            429,
+            "too_many_attempts",
+            f"too many wrong tokens; try again in {wait_s:.0f} s",
+            retry_after_s=wait_s,
+        )
+    attempts.failed(address)
+    _LOG.warning("a wrong token from %s", address)
+    raise _unauthorized("the token is wrong")
+
+
+def _access(request: web.Request) -> Access:
+    """Returns what a request may do.
+
+    Raises:
+        HTTPSeeOther: a browser is sent to the login page.
+        ApiError: 401 or 429, as `check_token` does.
+    """
+    app = request.app
+    if not app[TOKENS].required:
+        return Access("operator")
+    session = app[SESSIONS].find(request.cookies.get(session_cookie(request), ""))
+    if session is not None:
+        return Access(session.role, session)
+    signed = _signed(request)
+    if signed is not None:
+        return signed
+    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() == "bearer":
+        return Access(check_token(request, given.strip()))
+    if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+        raise web.HTTPSeeOther("/login")
+    raise _unauthorized("this server wants its token: Authorization: Bearer TOKEN, or /login")
+
+
+def _signed(request: web.Request) -> Access | None:
+    """Returns what a signed address may do while the session it was made for is open."""
+    if request.method not in ("GET", "HEAD"):
+        return None
+    value = request.query.get(SIGNATURE, "")
+    name = request.app[SIGNATURES].session_of(request.path, value)
+    if not name:
+        return None if name is None else Access("viewer")
+    session = request.app[SESSIONS].named(name)
+    return None if session is None else Access("viewer", session)
+
+
+def _changes_what_others_see(request: web.Request) -> bool:
+    if request.method in ("GET", "HEAD"):
+        return request.path == _SENDS_IMAGES
+    return request.path not in _HARMLESS
+
+
+def _unauthorized(message: str) -> ApiError:
+    """Returns a 401 that says which kind of proof is wanted."""
+    return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})

@@ -1,0 +1,114 @@
+"""Options of the command line about who may come in, and from where."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import ipaddress
+import secrets
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+
+from fer_jax.errors import FerError
+from fer_jax.media.images import printable
+from server.settings import Network, Privacy, is_loopback
+
+_TOKEN_LENGTH = 8
+_AUTO = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenTokens:
+    """The tokens of a server; "" for none.
+
+    Attributes:
+        operator, viewer: what they must know.
+        announced: whether the operators' was made here, and has to be printed.
+    """
+
+    operator: str
+    viewer: str
+    announced: bool = False
+
+
+def add_access_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that `tokens` and `proxy` read, and `--privacy`."""
+    add = parser.add_argument
+    add(
+        "--token",
+        help="what visitors must know; better given as $FER_TOKEN; auto makes one and prints an address "
+        "that carries it, for machines shared with other users",
+    )
+    add(
+        "--viewer-token",
+        metavar="TOKEN",
+        help="a second token for those who may only watch; better given as $FER_VIEWER_TOKEN",
+    )
+    add(
+        "--privacy",
+        choices=typing.get_args(Privacy),
+        default="none",
+        help="how every camera begins: pixelate hides faces, no_picture sends results only; operators "
+        "may change it; %(default)s",
+    )
+    add(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/8; its "
+        "X-Forwarded-* and Forwarded headers count, those of others are ignored; may be repeated",
+    )
+
+
+def proxy(text: str) -> Network:
+    """Returns the network of one `--trusted-proxy`.
+
+    Raises:
+        FerError: it is neither an address nor a network, or it holds every address.
+    """
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen == 0:
+        raise FerError(
+            f"--trusted-proxy {printable(Path(text))}: expected the proxy's address or network, such as "
+            "127.0.0.1 or 10.0.0.0/8"
+        )
+    return network
+
+
+def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: str) -> GivenTokens:
+    """Returns the tokens of the command line, else of FER_TOKEN and FER_VIEWER_TOKEN.
+
+    Raises:
+        FerError: one that can not be used, or none where others can reach `host`.
+    """
+    token = line.token if line.token is not None else environment.get("FER_TOKEN", "")
+    viewer = line.viewer_token
+    viewer = viewer if viewer is not None else environment.get("FER_VIEWER_TOKEN", "")
+    if token != _AUTO:
+        _check_token("the token", token)
+    _check_token("the viewers' token", viewer)
+    if viewer and not token:
+        raise FerError("the viewers' token: nobody could be an operator; give --token as well")
+    if viewer and viewer == token:
+        raise FerError("the viewers' token: expected another one than the operators'")
+    if not token and not is_loopback(host):
+        raise FerError(
+            f"--host {host}: others could see the cameras; give a token with $FER_TOKEN or --token, "
+            "or listen on 127.0.0.1"
+        )
+    if token == _AUTO:
+        return GivenTokens(secrets.token_urlsafe(), viewer, announced=True)
+    return GivenTokens(token, viewer)
+
+
+def _check_token(what: str, token: str) -> None:
+    if token and (len(token) < _TOKEN_LENGTH or not token.isascii() or not token.isprintable()):
+        raise FerError(
+            f"{what}: expected {_TOKEN_LENGTH} printable ASCII characters or more; "
+            'make one with python -c "import secrets; print(secrets.token_urlsafe())"'
+        )

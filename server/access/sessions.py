@@ -1,0 +1,111 @@
+"""Sessions of browsers: random, kept by the server, few, and gone when they end.
+
+A cookie holds 256 random bits; the server remembers their digest only, which names the session. Ending a
+session also hangs up on its open streams and WebSockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+from server.access.attempts import network_of
+from server.access.tokens import Role
+
+# By the monotonic clock: one that is set wrong makes no session live for years.
+SESSION_S = 12 * 3600.0
+MOST = 1024
+MOST_PER_ADDRESS = 64
+
+_LOOK_S = 5.0
+
+
+class Session:
+    """One log-in.
+
+    Attributes:
+        name: tells it from others; not a secret, as nobody can find the cookie of a name.
+        role: what it may do.
+        network: where it was opened from.
+        until_s: when it ends, monotonic seconds.
+    """
+
+    def __init__(self, name: str, *, role: Role, network: str, until_s: float) -> None:
+        """Open, and of nobody's requests yet."""
+        self.name, self.network, self.until_s = name, network, until_s
+        self.role: Role = role
+        self._answering: set[asyncio.BaseTransport] = set()
+
+    @contextlib.contextmanager
+    def answering(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
+        """Hangs up on a connection if the session ends before its request is answered."""
+        if transport is None:  # the visitor has gone
+            yield
+            return
+        self._answering.add(transport)
+        try:
+            yield
+        finally:
+            self._answering.discard(transport)
+
+    def hang_up(self, *, but: asyncio.BaseTransport | None) -> None:
+        """Breaks off what is being answered, on all connections but one."""
+        for transport in self._answering - {but}:
+            assert isinstance(transport, asyncio.WriteTransport)
+            transport.abort()
+
+
+class Sessions:
+    """All open sessions; belongs to the event loop's thread."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        """Has none; `now` is in monotonic seconds."""
+        self._now = now
+        self._open: dict[str, Session] = {}  # by name, the oldest first
+
+    def open(self, role: Role, *, address: str) -> str:
+        """Opens a session and returns its cookie's value; the oldest go when there are too many."""
+        network = network_of(address)
+        there = [one for one in self._open.values() if one.network == network]
+        if len(there) >= MOST_PER_ADDRESS:
+            self.end(there[0])
+        elif len(self._open) >= MOST:
+            self.end(next(iter(self._open.values())))
+        value = secrets.token_urlsafe(32)
+        name, until_s = _name(value), self._now() + SESSION_S
+        self._open[name] = Session(name, role=role, network=network, until_s=until_s)
+        return value
+
+    def find(self, value: str) -> Session | None:
+        """Returns the open session of a cookie's value."""
+        return self.named(_name(value))
+
+    def named(self, name: str) -> Session | None:
+        """Returns the open session of that name."""
+        session = self._open.get(name)
+        return session if session is not None and self._now() < session.until_s else None
+
+    def end(self, session: Session, *, but: asyncio.BaseTransport | None = None) -> None:
+        """Ends a session at once, and hangs up on what it is being answered, save on `but`."""
+        self._open.pop(session.name, None)
+        session.hang_up(but=but)
+
+    def end_old(self) -> None:
+        """Ends all sessions whose time is over."""
+        for session in tuple(self._open.values()):
+            if self._now() >= session.until_s:
+                self.end(session)
+
+    async def run(self) -> None:
+        """Ends old sessions again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.end_old()
+
+
+def _name(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
