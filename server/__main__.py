@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fer_jax.machine.confinement import leave_no_core_dumps
+from fer_jax.machine.descriptors import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -21,11 +22,13 @@ _LOG = logging.getLogger("server")
 def main(argv: Sequence[str]) -> int:
     """Serves until SIGINT or SIGTERM comes, and returns 0."""
     from server.flags import from_arguments
+    from server.logs import queued_log
 
     settings = from_arguments(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     leave_no_core_dumps()  # capture processes and decoders inherit that
-    asyncio.run(_serve(settings))
+    raise_descriptor_limit()
+    with queued_log():
+        asyncio.run(_serve(settings))
     return 0
 
 

@@ -16,20 +16,28 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.errors import FerError
+from fer_jax.machine.descriptors import free_descriptors
 from server.access.admission import Admission, Client, Full
 from server.access.keys import SOCKETS
 from server.access.proxies import TrustedProxies
 from server.access.refusal import ApiError
 from server.access.security import HEADERS
 from server.access.stuck_sockets import StuckSockets
+from server.access.turning_away import MOST as MOST_TURNED_AWAY
+from server.access.turning_away import TurningAway
 from server.api.errors import from_http
 from server.app import make_app
+from server.live.keys import METRICS
 from server.settings import Settings
 
 # aiohttp waits this long for answers under way, and as long again after cancelling them.
 _LAST_ANSWERS_S = 1.2
 _LINGER_S = 2.0  # for a refused upload's rest, so that the client reads the refusal
-_BACKLOG = 256
+_BACKLOG = 256  # clients that the kernel lets wait
+_ACCEPTED = 32  # of them at a time, before any of them can be refused
+# What else may be opened at a time: those not refused yet, those being refused, images, libraries.
+_OTHER_DESCRIPTORS = _ACCEPTED + MOST_TURNED_AWAY + 64
+_LEAST_CONNECTIONS = 16
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,13 +64,21 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
             await runner.setup()
             assert runner.server is not None
             admission = _connection_admission(settings)
+            turning_away = TurningAway(headers=HEADERS, on_refusal=runner.app[METRICS].rejected)
             accepting = await loop.create_server(
                 functools.partial(
-                    Connection, runner.server, admission, sockets, settings, loop=loop
+                    Connection,
+                    runner.server,
+                    admission,
+                    sockets,
+                    turning_away,
+                    settings,
+                    loop=loop,
                 ),
                 sock=bound,
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED,
             )
+            bound.listen(_BACKLOG)
             try:
                 yield _url(settings, port=bound.getsockname()[1])
             finally:
@@ -74,13 +90,14 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_admission", "_place", "_proxies", "_sockets")
+    __slots__ = ("_admission", "_place", "_proxies", "_sockets", "_turning_away")
 
     def __init__(
         self,
         server: web.Server,
         admission: Admission,
         sockets: StuckSockets,
+        turning_away: TurningAway,
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -96,18 +113,19 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._admission, self._sockets, self._place = admission, sockets, None
+        self._turning_away = turning_away
         self._proxies = TrustedProxies(settings.trusted_proxies)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hangs up where there are too many."""
+        """Refuses where there are too many."""
         assert isinstance(transport, asyncio.Transport)
         address = (transport.get_extra_info("peername") or ("",))[0]
         try:
             # Visitors behind a proxy are counted by request: see `share_proxies`.
             client = Client(address, shared=self._proxies.trusts(address))
             self._place = self._admission.enter(client)
-        except Full:
-            transport.abort()
+        except Full as reason:
+            self._turning_away.refuse(transport, reason)
             return
         self._sockets.add(transport)
         super().connection_made(transport)
@@ -151,10 +169,14 @@ class Connection(web.RequestHandler):
 
 
 def _connection_admission(settings: Settings) -> Admission:
+    """Counts connections, so that accepting one never fails for want of a descriptor."""
     limits = settings.limits
+    room = max(_LEAST_CONNECTIONS, free_descriptors() - _OTHER_DESCRIPTORS)
+    if room < limits.connections:
+        _LOG.warning("the limit on open files leaves room for %d connections; see ulimit -n", room)
     return Admission(
         "connections",
-        most=limits.connections,
+        most=min(limits.connections, room),
         most_per_address=limits.connections_per_address,
         status=503,
         code="too_many_connections",

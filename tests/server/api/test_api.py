@@ -183,16 +183,19 @@ def test_a_client_that_never_finishes_its_request_is_hung_up_on(checkpoint: str)
             assert time.monotonic() - started_s < 10
         held = [server.connect() for _ in range(4)]
         with server.connect() as fifth:
-            assert hung_up(fifth)
+            head, _, body = read_all(fifth).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1" in head
+        assert json.loads(body)["error"]["code"] == "too_many_connections"
+        assert 'reason="too_many_connections"} 1.0' in exposition(server, held[0])
         for bare in held:
             bare.close()
 
 
-def hung_up(bare: socket.socket) -> bool:
-    try:
-        return bare.recv(1) == b""
-    except ConnectionResetError:
-        return True
+def exposition(server: LiveServer, bare: socket.socket) -> str:
+    """The server's figures, by a connection that is open already."""
+    bare.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return read_all(bare).decode()
 
 
 def test_the_openapi_document_knows_every_address_and_no_other(live: LiveServer):
