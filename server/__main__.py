@@ -44,7 +44,7 @@ async def _serve(settings: Settings) -> None:
     async with listening(settings) as url:
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
-            url = f"{url}/login?token={settings.token}"
+            url = f"{url.rstrip('/')}/login?token={settings.token}"
         print(f"watch {names} at {url}", flush=True)
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             _LOG.warning("running as root; a user of its own would have less to lose")

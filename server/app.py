@@ -107,27 +107,32 @@ def _viewer_admission(what: str, settings: Settings) -> Admission:
 
 
 def _add_routes(app: web.Application) -> None:
-    app.add_routes(
-        [
-            web.get("/", pages.index),
-            web.get("/static/{path:.+}", pages.static),
-            web.get("/login", login.login_page),
-            web.post("/login", login.login),
-            web.post("/logout", login.logout),
-            web.get("/stream/{camera}.mjpg", stream.stream),
-            web.get("/snapshot/{camera}.jpg", cameras.snapshot),
-            web.get("/api/cameras", cameras.cameras),
-            web.post("/api/cameras/{camera}", cameras.control),
-            web.get("/api/cameras/{camera}/why", why.why),
-            web.get("/api/events", events.events),
-            web.post("/api/score", score.score),
-            web.get("/api/openapi.json", openapi.openapi),
-            web.get("/ws/camera", browser.camera_socket, allow_head=False),
-            web.get("/healthz", health.healthz),
-            web.get("/readyz", health.readyz),
-            web.get("/metrics", health.metrics),
-        ]
-    )
+    routes = [
+        web.get("/", pages.index),
+        web.get("/static/{path:.+}", pages.static),
+        web.get("/login", login.login_page),
+        web.post("/login", login.login),
+        web.post("/logout", login.logout),
+        web.get("/stream/{camera}.mjpg", stream.stream),
+        web.get("/snapshot/{camera}.jpg", cameras.snapshot),
+        web.get("/api/cameras", cameras.cameras),
+        web.post("/api/cameras/{camera}", cameras.control),
+        web.get("/api/cameras/{camera}/why", why.why),
+        web.get("/api/events", events.events),
+        web.post("/api/score", score.score),
+        web.get("/api/openapi.json", openapi.openapi),
+        web.get("/ws/camera", browser.camera_socket, allow_head=False),
+        web.get("/healthz", health.healthz),
+        web.get("/readyz", health.readyz),
+        web.get("/metrics", health.metrics),
+    ]
+    app.add_routes(routes)
+    # A proxy may take the prefix off, or leave it.
+    if prefix := app[SETTINGS].path_prefix:
+        app.add_routes(
+            web.RouteDef(one.method, prefix + one.path, one.handler, one.kwargs) for one in routes
+        )
+        app.add_routes([web.get(prefix, pages.to_index)])
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -17,7 +17,7 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
-from server.access.options import add_access_options, proxy, tokens
+from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, masked
 from server.settings import Settings, Source, SourceKind
 
@@ -58,6 +58,7 @@ def from_arguments(
         announce_token=given.announced,
         privacy=line.privacy,
         allowed_hosts=tuple(_host(name).lower() for name in line.allowed_host),
+        path_prefix=path_prefix(line.path_prefix),
         trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
         unpaced=line.unpaced,

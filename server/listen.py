@@ -205,4 +205,4 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _url(settings: Settings, *, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"http://{host}:{port}{settings.path_prefix}" + ("/" if settings.path_prefix else "")

@@ -71,6 +71,7 @@ class Settings:
         announce_token: print an address that carries the token.
         privacy: how every camera begins; operators may change it.
         allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
+        path_prefix: path below which visitors see the server, such as "/fer"; "" for none.
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: asked of webcams and of the demo; a camera may answer with others.
@@ -89,6 +90,7 @@ class Settings:
     announce_token: bool = False
     privacy: Privacy = "none"
     allowed_hosts: tuple[str, ...] = ()
+    path_prefix: str = ""
     trusted_proxies: tuple[Network, ...] = ()
     checkpoint: str | None = None
     width: int = 640

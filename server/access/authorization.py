@@ -12,7 +12,7 @@ from server.access.keys import ATTEMPTS, SESSIONS, SIGNATURES, TOKENS
 from server.access.refusal import ApiError
 from server.access.sessions import Session
 from server.access.tokens import Role
-from server.access.visitors import SESSION, session_cookie, visitor
+from server.access.visitors import SESSION, own_path, session_cookie, visible_path, visitor
 
 SIGNATURE = "signature"  # the query's key in signed addresses
 
@@ -44,7 +44,8 @@ async def token_holders_only(request: web.Request, handler: Handler) -> web.Stre
     A wrong token counts against its address; whoever has a right one, a cookie or a signature is let in
     whatever others at that address do.
     """
-    if request.path in _OPEN or request.path.startswith(_OPEN_BELOW):
+    path = own_path(request)
+    if path in _OPEN or path.startswith(_OPEN_BELOW):
         return await handler(request)
     access = request[_ACCESS] = _access(request)
     if access.role != "operator" and _changes_what_others_see(request):
@@ -71,11 +72,15 @@ def end_session(request: web.Request) -> None:
 
 
 def signed_path(request: web.Request, path: str) -> str:
-    """Returns `path`, fit for an <img> of a page without cookies where the server wants a token."""
+    """Returns `path` as a browser has to ask for it, signed if the server wants a token.
+
+    It then opens itself, as an <img> of a page without cookies needs.
+    """
+    visible = visible_path(request, path)
     if not request.app[TOKENS].required:
-        return path
+        return visible
     signature = request.app[SIGNATURES].sign(path, session=request.get(SESSION, ""))
-    return f"{path}?{SIGNATURE}={signature}"
+    return f"{visible}?{SIGNATURE}={signature}"
 
 
 def check_token(request: web.Request, given: str) -> Role:
@@ -124,7 +129,7 @@ def _access(request: web.Request) -> Access:
     if scheme.lower() == "bearer":
         return Access(check_token(request, given.strip()))
     if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-        raise web.HTTPSeeOther("/login")
+        raise web.HTTPSeeOther(visible_path(request, "/login"))
     raise _unauthorized("this server wants its token: Authorization: Bearer TOKEN, or /login")
 
 
@@ -133,7 +138,7 @@ def _signed(request: web.Request) -> Access | None:
     if request.method not in ("GET", "HEAD"):
         return None
     value = request.query.get(SIGNATURE, "")
-    name = request.app[SIGNATURES].session_of(request.path, value)
+    name = request.app[SIGNATURES].session_of(own_path(request), value)
     if not name:
         return None if name is None else Access("viewer")
     session = request.app[SESSIONS].named(name)
@@ -142,8 +147,8 @@ def _signed(request: web.Request) -> Access | None:
 
 def _changes_what_others_see(request: web.Request) -> bool:
     if request.method in ("GET", "HEAD"):
-        return request.path == _SENDS_IMAGES
-    return request.path not in _HARMLESS
+        return own_path(request) == _SENDS_IMAGES
+    return own_path(request) not in _HARMLESS
 
 
 def _unauthorized(message: str) -> ApiError:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
+from server.access.proxies import is_prefix
 from server.settings import Network, Privacy, is_loopback
 
 _TOKEN_LENGTH = 8
@@ -60,6 +61,28 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
         help="address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/8; its "
         "X-Forwarded-* and Forwarded headers count, those of others are ignored; may be repeated",
     )
+    add(
+        "--path-prefix",
+        default="",
+        metavar="PATH",
+        help="path below which visitors see this server, such as /fer; for a reverse proxy that serves "
+        "other things as well",
+    )
+
+
+def path_prefix(text: str) -> str:
+    """Returns the prefix of `--path-prefix` without its last slash, "" for none.
+
+    Raises:
+        FerError: it is not a path.
+    """
+    prefix = text.rstrip("/")
+    if prefix and not is_prefix(prefix):
+        raise FerError(
+            f"--path-prefix {printable(Path(text))}: expected a path of letters, digits, - . _ and ~, "
+            "such as /fer"
+        )
+    return prefix
 
 
 def proxy(text: str) -> Network:

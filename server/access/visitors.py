@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from server.access.admission import Client
-from server.access.keys import PROXIED, PROXIES
+from server.access.keys import PROXIED, PROXIES, SETTINGS
 from server.access.proxies import Scheme, Visitor
 
 _COOKIE = "fer_session"
@@ -22,9 +22,25 @@ def visitor(request: web.Request) -> Visitor:
     if known is None:
         scheme: Scheme = "https" if request.secure else "http"
         known = request[_VISITOR] = request.app[PROXIES].visitor(
-            request.remote or "", request.headers, scheme=scheme, prefix=""
+            request.remote or "",
+            request.headers,
+            scheme=scheme,
+            prefix=request.app[SETTINGS].path_prefix,
         )
     return known
+
+
+def own_path(request: web.Request) -> str:
+    """Returns the path of a request below the server's prefix, which a proxy may have taken off."""
+    prefix = request.app[SETTINGS].path_prefix
+    if prefix and request.path.startswith(f"{prefix}/"):
+        return request.path[len(prefix) :]
+    return request.path
+
+
+def visible_path(request: web.Request, path: str) -> str:
+    """Returns a path of this server as the visitor's browser has to ask for it."""
+    return visitor(request).prefix + path
 
 
 def client(request: web.Request) -> Client:
@@ -41,9 +57,11 @@ def session_cookie(request: web.Request) -> str:
     """Returns the name of the session's cookie.
 
     Over TLS browsers take a `__Host-` cookie from this host over TLS only: neither a sibling domain
-    nor somebody on the wire can plant one.
+    nor somebody on the wire can plant one. Its path has to be "/"; below a prefix it is `__Secure-`.
     """
-    return f"__Host-{_COOKIE}" if is_secure(request) else _COOKIE
+    if not is_secure(request):
+        return _COOKIE
+    return f"__Secure-{_COOKIE}" if visitor(request).prefix else f"__Host-{_COOKIE}"
 
 
 async def require_tls(request: web.Request, response: web.StreamResponse) -> None:

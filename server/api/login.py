@@ -11,7 +11,7 @@ from server.access.keys import SESSIONS, TOKENS
 from server.access.refusal import ApiError
 from server.access.sessions import SESSION_S
 from server.access.tokens import Role
-from server.access.visitors import is_secure, session_cookie, visitor
+from server.access.visitors import is_secure, session_cookie, visible_path, visitor
 from server.api.bodies import read_body
 from server.api.pages import page
 
@@ -27,14 +27,14 @@ async def login_page(request: web.Request) -> web.StreamResponse:
     An address with a token is left at once, so that it is neither bookmarked nor shown to bystanders.
     """
     if not request.app[TOKENS].required:
-        raise web.HTTPSeeOther("/")
+        raise web.HTTPSeeOther(visible_path(request, "/"))
     if _TOKEN not in request.query:
         return page(request, "login.html")
     try:
         role = check_token(request, request.query[_TOKEN])
     except ApiError as refusal:
-        raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
-    answer = _to("/")
+        raise web.HTTPSeeOther(visible_path(request, f"/login?error={refusal.code}")) from None
+    answer = _to(request, "/")
     _open_session(request, answer, role)
     return answer
 
@@ -51,8 +51,8 @@ async def login(request: web.Request) -> web.StreamResponse:
     except ApiError as refusal:
         if not wants_page or refusal.status not in (401, 429):
             raise
-        raise web.HTTPSeeOther(f"/login?error={refusal.code}") from None
-    answer = _to("/") if wants_page else web.json_response({"status": "ok"})
+        raise web.HTTPSeeOther(visible_path(request, f"/login?error={refusal.code}")) from None
+    answer = _to(request, "/") if wants_page else web.json_response({"status": "ok"})
     if role is not None:
         _open_session(request, answer, role)
     return answer
@@ -63,7 +63,7 @@ def _open_session(request: web.Request, answer: web.Response, role: Role) -> Non
         session_cookie(request),
         request.app[SESSIONS].open(role, address=visitor(request).address),
         max_age=int(SESSION_S),
-        path="/",
+        path=visitor(request).prefix or "/",
         httponly=True,
         samesite="Lax",  # Strict would ask whoever follows a link from a message for the token again
         secure=is_secure(request),
@@ -74,9 +74,13 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """Ends this browser's session and whatever it still watches."""
     end_session(request)
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
-    answer = _to("/login") if wants_page else web.json_response({"status": "ok"})
+    answer = _to(request, "/login") if wants_page else web.json_response({"status": "ok"})
     answer.del_cookie(
-        session_cookie(request), path="/", secure=is_secure(request), httponly=True, samesite="Lax"
+        session_cookie(request),
+        path=visitor(request).prefix or "/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite="Lax",
     )
     return answer
 
@@ -94,5 +98,5 @@ async def _form_token(request: web.Request) -> str:
     return token
 
 
-def _to(path: str) -> web.Response:
-    return web.Response(status=303, headers={hdrs.LOCATION: path})
+def _to(request: web.Request, path: str) -> web.Response:
+    return web.Response(status=303, headers={hdrs.LOCATION: visible_path(request, path)})

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from server.access.keys import SETTINGS
+from server.access.visitors import visitor
 from server.api import why
 from server.api.schemas import SCHEMAS, reference
 from server.live.keys import PIPELINES
@@ -39,14 +40,17 @@ async def openapi(request: web.Request) -> web.Response:
     """The document."""
     settings = request.app[SETTINGS]
     text = document(
-        cameras=tuple(request.app[PIPELINES]), limits=settings.limits, token=bool(settings.token)
+        cameras=tuple(request.app[PIPELINES]),
+        limits=settings.limits,
+        token=bool(settings.token),
+        prefix=visitor(request).prefix,
     )
     return web.Response(text=text, content_type="application/json")
 
 
 @functools.lru_cache(maxsize=1)
-def document(*, cameras: tuple[str, ...], limits: Limits, token: bool) -> str:
-    """Returns the OpenAPI 3.1 document of a server with these cameras, as JSON."""
+def document(*, cameras: tuple[str, ...], limits: Limits, token: bool, prefix: str = "") -> str:
+    """Returns the OpenAPI 3.1 document of a server with these cameras below `prefix`, as JSON."""
     guarded = [{"token": []}, {"session": []}] if token else []
     return json.dumps(
         {
@@ -57,6 +61,7 @@ def document(*, cameras: tuple[str, ...], limits: Limits, token: bool) -> str:
                 "description": "Cameras, the faces in them, and what these express. "
                 'Errors are {"error": {"code", "message"}}; codes stay the same.',
             },
+            "servers": [{"url": prefix or "/"}],
             "paths": _paths(cameras, limits),
             "components": {
                 "schemas": SCHEMAS,

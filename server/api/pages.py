@@ -12,6 +12,8 @@ from importlib.resources.abc import Traversable
 
 from aiohttp import web
 
+from server.access.visitors import visible_path
+
 _TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -34,6 +36,11 @@ def read_files() -> dict[str, tuple[bytes, str]]:
 async def index(request: web.Request) -> web.Response:
     """The viewer."""
     return page(request, "index.html")
+
+
+async def to_index(request: web.Request) -> web.Response:
+    """Sends who leaves out the last slash of the prefix on, for the page's addresses are relative."""
+    raise web.HTTPSeeOther(visible_path(request, "/"))
 
 
 async def static(request: web.Request) -> web.Response:

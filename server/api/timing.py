@@ -7,6 +7,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from server.access.keys import SETTINGS
 from server.live.keys import METRICS
 
 # They last as long as somebody watches.
@@ -31,6 +32,7 @@ async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _tell(request: web.Request, *, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = "unknown" if resource is None else resource.canonical
+    route = route.removeprefix(request.app[SETTINGS].path_prefix) or "/"
     method = request.method if request.method in _METHODS else "other"
     if route not in _STREAMS or status >= 400:
         request.app[METRICS].request_done(

@@ -15,12 +15,12 @@ export class ApiError extends Error {
 
 /** All cameras, the seven labels in order and their colours. */
 export function getCameras() {
-  return send("/api/cameras").then((response) => response.json());
+  return send("api/cameras").then((response) => response.json());
 }
 
 /** Changes some of a camera's controls; resolves to the camera as it then is. */
 export async function control(camera, changes) {
-  const response = await send(`/api/cameras/${encodeURIComponent(camera)}`, {
+  const response = await send(`api/cameras/${encodeURIComponent(camera)}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(changes),
@@ -36,7 +36,7 @@ export function getSnapshot(address) {
 /** What of a paused camera's face speaks for an expression; `evidence` is false where nothing does. */
 export async function getWhy(camera, track, expression) {
   const query = new URLSearchParams({ track, expression });
-  const address = `/api/cameras/${encodeURIComponent(camera)}/why?${query}`;
+  const address = `api/cameras/${encodeURIComponent(camera)}/why?${query}`;
   const response = await send(address, {}, COMPILING_MS);
   const evidence = response.headers.get("X-Evidence") !== "none";
   return { image: await response.blob(), evidence };
@@ -44,18 +44,20 @@ export async function getWhy(camera, track, expression) {
 
 /** Scores one image; resolves to its faces, with boxes in the image's pixels. */
 export async function score(image) {
-  const response = await send("/api/score", upload(image));
+  const response = await send("api/score", upload(image));
   return (await response.json()).images[0];
 }
 
 /** The same image with its faces marked, as a Blob. */
 export function annotate(image) {
-  return send("/api/score?annotate=1", upload(image)).then((response) => response.blob());
+  return send("api/score?annotate=1", upload(image)).then((response) => response.blob());
 }
 
-/** Where a WebSocket of this server lives. */
+/** The address of a WebSocket of this server; `path` is relative to the page, as all addresses are. */
 export function socketAddress(path) {
-  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
+  const address = new URL(path, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return address.href;
 }
 
 function upload(image) {
@@ -83,7 +85,7 @@ async function send(address, options = {}, patienceMs = PATIENCE_MS) {
 
 function signIn() {
   const here = location.pathname + location.search;
-  location.assign(`/login?next=${encodeURIComponent(here)}`);
+  location.assign(`login?next=${encodeURIComponent(here)}`);
 }
 
 async function refusal(response) {

@@ -48,7 +48,7 @@ export class Feed extends EventTarget {
   #open() {
     clearTimeout(this.timer);
     this.source?.close();
-    const source = new EventSource(`/api/events?camera=${encodeURIComponent(this.camera)}`);
+    const source = new EventSource(`api/events?camera=${encodeURIComponent(this.camera)}`);
     this.source = source;
     this.heardAt = this.openedAt = performance.now();
     source.addEventListener("open", () => this.#heard());

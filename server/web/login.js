@@ -13,7 +13,7 @@ form.addEventListener("submit", async (event) => {
   error.textContent = "";
   try {
     const body = new URLSearchParams({ token: field.value });
-    const response = await fetch("/login", { method: "POST", body });
+    const response = await fetch("login", { method: "POST", body });
     if (response.ok) location.replace(target());
     else refuse(await reason(response));
   } catch {
@@ -23,10 +23,10 @@ form.addEventListener("submit", async (event) => {
 
 /** The page that asked for the login, if it is one of this server's. */
 function target() {
-  const next = new URLSearchParams(location.search).get("next") ?? "/";
-  const url = new URL(next, location.origin);
+  const next = new URLSearchParams(location.search).get("next") ?? "./";
+  const url = new URL(next, location.href);
   // The whole address: a path such as "//host/x" alone would lead to another server.
-  return url.origin === location.origin ? url.href : "/";
+  return url.origin === location.origin ? url.href : "./";
 }
 
 async function reason(response) {

@@ -68,7 +68,7 @@ export class Visitor extends EventTarget {
 
   #connect() {
     this.#become("connecting");
-    const address = socketAddress(`/ws/camera?camera=${encodeURIComponent(this.camera)}`);
+    const address = socketAddress(`ws/camera?camera=${encodeURIComponent(this.camera)}`);
     const socket = new WebSocket(address);
     this.socket = socket;
     let refusal = "";

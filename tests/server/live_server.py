@@ -9,6 +9,7 @@ import json
 import socket
 import threading
 import time
+import urllib.parse
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -116,7 +117,7 @@ class LiveServer:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with listening(self.settings) as url:
-            self.port = int(url.rpartition(":")[2])
+            self.port = urllib.parse.urlsplit(url).port or 0
             self._started.set()
             await self._stop.wait()
 

@@ -111,6 +111,9 @@ def test_no_refusal_shows_a_cameras_password():
         (["--token", TOKEN, "--viewer-token", TOKEN], "another one"),
         (["--token", TOKEN, "--viewer-token", "short"], "viewers' token: expected 8"),
         (["--privacy", "some"], "no_picture"),
+        (["--path-prefix", "fer"], "such as /fer"),
+        (["--path-prefix", "//evil.example"], "such as /fer"),
+        (["--path-prefix", "/../fer"], "such as /fer"),
         (["--trusted-proxy", "proxy.example"], "address or network"),
         (["--trusted-proxy", "0.0.0.0/0"], "address or network"),
         (["--sauce", "demo"], "--sauce"),
@@ -163,6 +166,11 @@ def test_a_token_can_be_made_at_every_start():
 def test_cameras_begin_with_the_privacy_asked_for():
     assert settings().privacy == "none"
     assert settings("--privacy", "pixelate").privacy == "pixelate"
+
+
+def test_a_prefix_is_kept_without_its_last_slash():
+    assert settings("--path-prefix", "/a/fer/").path_prefix == "/a/fer"
+    assert settings("--path-prefix", "/").path_prefix == ""
 
 
 def test_proxies_are_trusted_only_when_asked_for():
