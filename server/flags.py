@@ -17,6 +17,7 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.media.images import printable
+from fer_jax.shipped import CHECKPOINT_HELP
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, masked
 from server.settings import Settings, Source, SourceKind

@@ -107,7 +107,7 @@ def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: st
     """Returns the tokens of the command line, else of FER_TOKEN and FER_VIEWER_TOKEN.
 
     Raises:
-        FerError: one that can not be used, or none where others can reach `host`.
+        FerError: one that cannot be used, or none where others can reach `host`.
     """
     token = line.token if line.token is not None else environment.get("FER_TOKEN", "")
     viewer = line.viewer_token

@@ -146,7 +146,7 @@ def test_wrong_tokens_through_nginx_lock_nobody_else_out(behind: int) -> None:
         assert ask(behind, "/api/cameras", visitor=visitor, headers=right).status == 200
 
 
-def test_a_visitor_can_not_choose_an_address_through_nginx(behind: int) -> None:
+def test_a_visitor_cannot_choose_an_address_through_nginx(behind: int) -> None:
     statuses = []
     for n in range(11):
         claimed = f"198.51.100.{n}"

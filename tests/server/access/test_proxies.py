@@ -176,7 +176,7 @@ def test_a_right_token_is_let_in_while_its_address_waits(alone: LiveServer) -> N
     assert log_in(alone, TOKEN).status == 200
 
 
-def test_a_stranger_can_not_choose_an_address(alone: LiveServer) -> None:
+def test_a_stranger_cannot_choose_an_address(alone: LiveServer) -> None:
     statuses = {
         alone.get(
             "/api/cameras",
