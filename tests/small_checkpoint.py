@@ -72,7 +72,7 @@ def write_workdir(
         checkpoints.save(saved, saved.evaluated, about={"config": to_dict(config)}, metrics=figures)
     if card:
         rng = np.random.default_rng(0)
-        logits, labels = rng.normal(size=(2, 40, 7)), rng.integers(0, 7, 40)
+        logits, labels = rng.normal(size=(2, 40, 7)).astype(np.float32), rng.integers(0, 7, 40)
         report = reports.split_report(
             split="validation", logits=logits[0], flipped=logits[1], labels=labels
         )
