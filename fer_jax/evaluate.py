@@ -1,30 +1,32 @@
 """Evaluates a checkpoint: `python -m fer_jax.evaluate --checkpoint WORKDIR --data DIR`.
 
-Prints single-crop and flip-averaged figures under their own names, with 95 % intervals, and writes
-report.json and confusion.png. Of several checkpoints, commas between them, it also prints the mean and
-its interval. Figures on the test split are for reporting once, never for choosing: each opening of it is
-recorded beside the weights.
+Prints single-crop and flip-averaged figures with 95 % intervals, and writes report.json and
+confusion.png. Where the data has FER+ votes, both kinds of label are reported. `--degraded` adds the
+same faces under bad light, blur and noise. Of several checkpoints, separated by commas, it also prints
+the mean and its interval. Figures on the test split are for reporting once, never for choosing: each
+opening of it is recorded beside the weights.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from fer_jax import command
 from fer_jax.config import Labels
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
-from fer_jax.evaluation import evaluation, plots, reports
+from fer_jax.evaluation import evaluation, plots, reports, tables
+from fer_jax.evaluation.degraded import degraded_report
 from fer_jax.evaluation.groups import group_report, read_groups
 from fer_jax.evaluation.openings import record_opening
+from fer_jax.evaluation.protocols import judged_faces, report_by_labels
 from fer_jax.machine import sharding
 from fer_jax.machine.files import make_folder, write_json
 from fer_jax.models.probabilities import softmax
@@ -39,22 +41,60 @@ def main(argv: Sequence[str]) -> int:
     sharding.simulate_cpu_devices(0)
     networks = _load(options.checkpoint)
     labels = options.labels or _learned(networks)
-    faces = evaluation_split(
-        Path(options.data), options.split, on_error=options.on_error, labels=labels
+    faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
+    task = Task(
+        path=Path(options.data),
+        faces=faces,
+        split=options.split,
+        labels=labels,
+        groups=groups,
+        degraded=options.degraded,
     )
     if labels == "votes":
-        print(f"against the majority of FER+'s votes, on the {len(faces):,} faces that have one")
-    groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
-    told = [_report(saved, faces, split=options.split, groups=groups) for saved in networks]
+        print(
+            f"against the majority of FER+'s votes, on the {len(task.rows):,} faces that have one"
+        )
+    told = [_report(saved, task) for saved in networks]
     report = told[0]
     if len(told) > 1:
         summary = reports.across_runs(told)
-        _print_runs(told, summary)
+        tables.print_runs(told, summary)
         confusion = np.sum([each["confusion"] for each in told], axis=0)
         report = {"split": options.split, **summary, "confusion": confusion.tolist(), "each": told}
     if options.out:
         _write(report, Path(options.out))
     return 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """What networks are evaluated on.
+
+    Attributes:
+        path: where the faces came from, for messages.
+        faces: the whole split, N faces.
+        split: its name.
+        labels: what the figures at the top of a report are compared with.
+        groups: column -> str [N].
+        degraded: report the degraded split as well.
+        rows: int [M], the faces that have such a label; derived.
+        truth: int32 [M], their labels; derived.
+    """
+
+    path: Path
+    faces: Faces
+    split: str
+    labels: Labels
+    groups: Mapping[str, np.ndarray]
+    degraded: bool
+    rows: np.ndarray = dataclasses.field(init=False)
+    truth: np.ndarray = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        rows, truth = judged_faces(self.faces, by=self.labels, path=self.path)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "truth", truth)
 
 
 def _load(names: str) -> list[SavedModel]:
@@ -72,16 +112,12 @@ def _learned(networks: Sequence[SavedModel]) -> Labels:
     return "votes" if each == {"votes"} else "own"
 
 
-def _report(
-    saved: SavedModel, faces: Faces, *, split: str, groups: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """Evaluates one network and prints what comes out."""
-    before = record_opening(saved, faces) if split == "test" else 0
-    report = evaluate(saved, faces, split=split, groups=groups)
-    _print(report)
-    for column, told in report.get("groups", {}).items():
-        _print_groups(column, told)
-    if split == "test":
+def _report(saved: SavedModel, task: Task) -> dict[str, Any]:
+    """Evaluates one network and prints its report."""
+    before = record_opening(saved, task.faces) if task.split == "test" else 0
+    report = evaluate(saved, task)
+    tables.print_report(report)
+    if task.split == "test":
         report["test_opened_before"] = before
         often = f"{before} times" if before > 1 else "once" if before else "never"
         print(f"the test split was opened {often} before with this run; this time is recorded, too")
@@ -99,27 +135,34 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
     print(f"see {out}/report.json and {out}/confusion.png")
 
 
-def evaluate(
-    saved: SavedModel, faces: Faces, *, split: str, groups: Mapping[str, np.ndarray] | None = None
-) -> dict[str, Any]:
-    """Returns a checkpoint's report on a split, flip-averaged figures under "flip".
+def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:
+    """Returns a checkpoint's report on a split; flip-averaged figures are under "flip".
 
-    With groups (column -> str [N]) it has `groups.group_report` of the single-crop figures as well.
+    The figures at the top are against `task.labels`; "by_labels" holds those against each kind of label
+    that the data has, "groups" and "degraded" what was asked for, both single crop.
 
     Raises:
         CheckpointError: its network is not one of this version's.
     """
-    logits, flipped = evaluation.saved_logits(saved, faces)
-    report = reports.split_report(split=split, logits=logits, flipped=flipped, labels=faces.labels)
-    if groups:
-        probabilities = softmax(logits)
-        report["groups"] = group_report(probabilities, faces.labels, groups)
-    return {
-        **report,
-        "checkpoint": str(saved.path),
-        "step": saved.step,
-        "digest": saved.digest,
-    }
+    logits_of = evaluation.network_logits(saved)
+    faces, split = task.faces, task.split
+    logits, flipped = logits_of(faces), logits_of(faces.mirrored())
+    by_labels = report_by_labels(
+        faces,
+        split=split,
+        logits=logits,
+        flipped=flipped,
+        temperature=(saved.card or {}).get("temperature", 1.0),
+        path=task.path,
+    )
+    rows, truth = task.rows, task.truth
+    report = {**by_labels[task.labels], "labels": task.labels, "by_labels": by_labels}
+    if task.groups:
+        groups = {column: values[rows] for column, values in task.groups.items()}
+        report["groups"] = group_report(softmax(logits[rows]), truth, groups)
+    if task.degraded:
+        report["degraded"] = degraded_report(faces.take(rows), truth, logits_of=logits_of)
+    return {**report, "checkpoint": str(saved.path), "step": saved.step, "digest": saved.digest}
 
 
 def _parser() -> command.Parser:
@@ -141,6 +184,11 @@ def _parser() -> command.Parser:
         "--groups",
         help="csv of names and groups (age, lighting, ...): figures for each group as well",
     )
+    parser.add_argument(
+        "--degraded",
+        action="store_true",
+        help="evaluate the same faces dark, bright, blurred, small, noisy, shadowed and turned as well",
+    )
     parser.add_argument("--out", help="folder for report.json and confusion.png")
     parser.add_argument(
         "--on-error",
@@ -149,68 +197,6 @@ def _parser() -> command.Parser:
         help="what to do with a face that cannot be read",
     )
     return parser
-
-
-def _print(report: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    digest = report["digest"][:12]
-    table = Table(title=f"{report['split']}, {report['count']:,} faces, network {digest}")
-    table.add_column("")
-    for heading in ("single crop", "flip-averaged"):
-        table.add_column(heading, justify="right")
-    pair = (report, report["flip"])
-    table.add_row("accuracy", *(f"{figures['accuracy']:.2%}" for figures in pair))
-    spans = (figures["accuracy_interval"] for figures in pair)
-    table.add_row("95 % interval", *(f"{low:.1%} to {high:.1%}" for low, high in spans))
-    for name, title in (("uar", "UAR"), ("macro_f1", "macro F1")):
-        table.add_row(title, *(f"{figures[name]:.2%}" for figures in pair))
-    for name, title in (("loss", "loss"), ("ece", "ECE")):
-        table.add_row(title, *(f"{figures[name]:.3f}" for figures in pair))
-    for name in report["per_class"]:
-        recalls = (figures["per_class"][name]["recall"] for figures in pair)
-        table.add_row(f"recall of {name}", *(f"{recall:.1%}" for recall in recalls))
-    console.print(table)
-
-
-def _print_runs(each: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
-    console = Console(highlight=False)
-    table = Table(title=f"{summary['runs']} trainings")
-    for heading in ("", "mean", "95 % interval", "each"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, title in (("accuracy", "accuracy"), ("uar", "UAR"), ("ece", "ECE")):
-        for flip, how in ((False, "single crop"), (True, "flip-averaged")):
-            figure, *values = ((r["flip"] if flip else r)[name] for r in (summary, *each))
-            low, high = figure["interval"]
-            table.add_row(
-                f"{title}, {how}",
-                f"{figure['mean']:.2%}",
-                f"{low:.1%} to {high:.1%}",
-                " ".join(f"{value:.2%}" for value in values),
-            )
-    console.print(table)
-    console.print(
-        "the intervals are of chance in training; each run's own are of chance in its faces"
-    )
-
-
-def _print_groups(column: str, told: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    table = Table(title=f"by {column}")
-    for heading in ("", "faces", "accuracy", "95 % interval", "UAR"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for value, figures in told["groups"].items():
-        low, high = figures["accuracy_interval"]
-        shares = f"{figures['accuracy']:.2%}", f"{low:.1%} to {high:.1%}", f"{figures['uar']:.2%}"
-        table.add_row(value, f"{figures['count']:,}", *shares)
-    console.print(table)
-    if told["unknown"]:
-        console.print(f"{told['unknown']:,} faces have no {column}")
-    if (gap := told["largest_gap"]) is not None:
-        low, high = gap["interval"]
-        console.print(
-            f"largest gap in accuracy: {gap['from']} to {gap['to']}, {gap['accuracy']:.1%} "
-            f"(95 % interval {low:.1%} to {high:.1%})"
-        )
 
 
 if __name__ == "__main__":

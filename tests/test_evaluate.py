@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from fer_jax import command, evaluate
+from fer_jax.data.degradations import DEGRADATIONS
+from fer_jax.evaluation.degraded import degraded_faces
 from fer_jax.evaluation.openings import OPENINGS, read_openings
 from fer_jax.evaluation.reports import across_runs
 from fer_jax.exporting.model_card import model_card
@@ -15,6 +17,7 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.saved_model import load_model
 from fer_jax.training.workdir import clear
 from tests.data import face_files as make
+from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
 
@@ -151,6 +154,44 @@ def test_a_network_is_compared_with_the_labels_it_learned_or_with_those_asked_fo
         assert report["count"] == count
         assert ("majority of FER+'s votes" in capsys.readouterr().out) == (count == 2)
     assert [row["support"] for row in report["per_class"].values() if row["support"]] == [1] * 4
+
+
+def test_both_kinds_of_label_are_reported_where_there_are_votes(voted, data, tmp_path, capsys):
+    crowd = write_workdir(tmp_path / "crowd", data__labels="votes")
+    assert run(crowd, voted, "--out", tmp_path / "out") == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert {by: told["count"] for by, told in report["by_labels"].items()} == {"votes": 2, "own": 4}
+    assert report["labels"] == "votes"
+    assert report["accuracy_interval"] == report["by_labels"]["votes"]["accuracy_interval"]
+    assert {"accuracy_interval", "calibrated_ece"} <= report["by_labels"]["own"]["flip"].keys()
+    said = capsys.readouterr().out
+    assert all(words in said for words in ("crowd, flip-averaged", "own labels, single crop"))
+    assert run(crowd, data, "--labels", "own", "--out", tmp_path / "out") == 0
+    assert "both kinds" not in capsys.readouterr().out
+
+
+def test_the_degraded_split_has_a_figure_for_each_kind_and_their_mean(data, tmp_path, capsys):
+    workdir = write_workdir(tmp_path / "run")
+    told = []
+    for _ in range(2):
+        assert run(workdir, data, "--degraded", "--out", tmp_path / "out") == 0
+        told.append(json.loads((tmp_path / "out/report.json").read_text())["degraded"])
+    assert told[0] == told[1]
+    assert set(told[0]["kinds"]) == set(DEGRADATIONS)
+    each = [figures["accuracy"] for figures in told[0]["kinds"].values()]
+    assert told[0]["mean"]["accuracy"] == pytest.approx(np.mean(each))
+    said = capsys.readouterr().out
+    assert all(kind in said for kind in ("plain", *DEGRADATIONS, "mean"))
+
+
+def test_degraded_faces_depend_on_the_face_and_its_place_only():
+    faces = pattern_faces(4)
+    whole = degraded_faces(faces, "noisy").images
+    np.testing.assert_array_equal(
+        degraded_faces(faces.take(np.arange(2)), "noisy").images, whole[:2]
+    )
+    noise = whole.astype(int) - faces.images
+    assert not np.array_equal(noise[0], noise[1])
 
 
 def test_votes_that_are_not_there_are_asked_for(data, tmp_path, capsys):

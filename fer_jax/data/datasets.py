@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.config import DataConfig, Labels
+from fer_jax.config import DataConfig
 from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
@@ -198,28 +198,20 @@ def _judged_by_votes(dataset: Dataset) -> Dataset:
 _NONE = np.empty(0, np.int64)
 
 
-def evaluation_split(
-    path: Path, split: str, *, on_error: OnError = "raise", labels: Labels = "own"
-) -> Faces:
+def evaluation_split(path: Path, split: str, *, on_error: OnError = "raise") -> Faces:
     """Returns one split of the faces at `path`, whole: the audit excludes nothing here.
 
     Args:
         path: a folder, csv or archive; it may hold this split only.
         split: "train", "validation" or "test".
         on_error: "raise" or "skip", for faces that cannot be read.
-        labels: "votes" returns the faces on which FER+'s majority agrees, labelled by it.
 
     Raises:
-        DataError: there is no such split, or it has no votes.
+        DataError: there is no such split.
     """
     loaded = load_faces(path, on_error=on_error)
     if split not in loaded.splits:
         raise DataError(
             f"{path}: has no {split} split; it holds {', '.join(loaded.splits) or 'no faces'}"
         )
-    faces = loaded.splits[split]
-    if labels == "own":
-        return faces
-    if faces.votes is None:
-        raise DataError(f"{path}: has no FER+ votes; put fer2013new.csv beside fer2013.csv")
-    return agreed(faces)
+    return loaded.splits[split]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, cast, runtime_checkable
 
 import flax.linen as nn
@@ -50,10 +51,10 @@ def compile_eval_step(model: nn.Module) -> EvalStep:
     return jax.jit(functools.partial(eval_step, model=model))
 
 
-def saved_logits(
-    saved: SavedModel, faces: Faces
-) -> tuple[Float32[np.ndarray, "faces 7"], Float32[np.ndarray, "faces 7"]]:
-    """Returns the logits of faces and of their mirror images, computed on all devices.
+def network_logits(saved: SavedModel) -> Callable[[Faces], Float32[np.ndarray, "faces 7"]]:
+    """Returns the network as a function of faces that gives their logits.
+
+    It runs on all devices and is compiled once.
 
     Raises:
         CheckpointError: the network is not one of this version's.
@@ -64,14 +65,23 @@ def saved_logits(
         raise CheckpointError(
             f"{saved.path}: was not written by this version of fer_jax ({error})"
         ) from error
-    mesh = sharding.data_mesh(devices=0, batch_size=config.eval_batch_size)
-    eval_step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype))
+    size = config.eval_batch_size
+    mesh = sharding.data_mesh(devices=0, batch_size=size)
+    step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype))
     variables = jax.device_put(saved.variables, sharding.replicated(mesh))
-    single, flipped = (
-        evaluate(eval_step, variables, seen, mesh=mesh, batch_size=config.eval_batch_size)[1]
-        for seen in (faces, faces.mirrored())
-    )
-    return single, flipped
+    return lambda faces: evaluate(step, variables, faces, mesh=mesh, batch_size=size)[1]
+
+
+def saved_logits(
+    saved: SavedModel, faces: Faces
+) -> tuple[Float32[np.ndarray, "faces 7"], Float32[np.ndarray, "faces 7"]]:
+    """Returns the logits of faces and of their mirror images, computed on all devices.
+
+    Raises:
+        CheckpointError: the network is not one of this version's.
+    """
+    logits_of = network_logits(saved)
+    return logits_of(faces), logits_of(faces.mirrored())
 
 
 def evaluate(
