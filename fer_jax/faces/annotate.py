@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from fer_jax.faces.quality import Quality
 from fer_jax.faces.text import put_text, text_mask
 
 _PLATE = (20, 23, 27)
 _PLATE_OPACITY = 0.78
+_UNREAD = (150, 154, 160)
 _RGB = [tuple(bytes.fromhex(COLOURS[name].removeprefix("#"))) for name in EXPRESSIONS]
 
 # Text height in pixels: a share of the face's height, within limits set by the image's shorter side.
@@ -39,6 +41,7 @@ class FaceLabel:
         uncertain: marks the label with a question mark.
         name: shown before the expression, such as "#3" for a track.
         expression: the label; empty for the most probable expression.
+        quality: of `fer_jax.faces.quality`; a face that is not "ok" has that in place of an expression.
     """
 
     box: tuple[float, float, float, float]
@@ -46,6 +49,17 @@ class FaceLabel:
     uncertain: bool = False
     name: str = ""
     expression: str = ""
+    quality: Quality = "ok"
+
+    @property
+    def readable(self) -> bool:
+        """Whether the face shows enough to be named."""
+        return self.quality == "ok"
+
+    @property
+    def colour(self) -> tuple[int, ...]:
+        """RGB of its box: the expression's, or grey for a face that cannot be read."""
+        return _RGB[self.index] if self.readable else _UNREAD
 
     @property
     def index(self) -> int:
@@ -89,7 +103,7 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
     Args:
         image: uint8 [H, W, 3] RGB.
         faces: in any order; earlier ones are drawn on top.
-        charts: also draw the bar charts.
+        charts: also draw the bar charts of faces that can be read.
     """
     canvas = np.ascontiguousarray(image).copy()
     bounds = _Area(0, 0, image.shape[1], image.shape[0])
@@ -98,8 +112,8 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
     labels = [_label(*known, bounds) for known in zip(faces, boxes, sizes, strict=True)]
     taken = [*boxes, *(area for _, area in labels)]
     for n in reversed(range(len(faces))):
-        _outline(canvas, boxes[n], _RGB[faces[n].index], thickness=max(2, round(sizes[n] / 8)))
-        if charts:
+        _outline(canvas, boxes[n], faces[n].colour, thickness=max(2, round(sizes[n] / 8)))
+        if charts and faces[n].readable:
             panel = _free_panel(boxes[n], sizes[n], bounds, taken)
             if panel is None:
                 _slim_bars(canvas, boxes[n], faces[n], sizes[n])
@@ -107,7 +121,7 @@ def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = Tr
                 _chart(canvas, panel, faces[n], sizes[n])
                 taken.append(panel)
     for face, size, (text, area) in zip(faces, sizes, labels, strict=True):
-        _write_label(canvas, area, text, _RGB[face.index], size)
+        _write_label(canvas, area, text, face.colour, size)
     return canvas
 
 
@@ -126,7 +140,8 @@ def _label(face: FaceLabel, box: _Area, size: int, bounds: _Area) -> tuple[str, 
     """The label's text and area: above the box, or inside its top at the edge of the image."""
     best = face.index
     doubt = "?" if face.uncertain else ""
-    text = f"{face.name} {EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}".strip()
+    said = f"{EXPRESSIONS[best]}{doubt} {face.probabilities[best]:.0%}"
+    text = f"{face.name} {said if face.readable else '? ' + face.quality}".strip()
     height = round(1.5 * size)
     width = text_mask(text, size).shape[1] + round(1.7 * size)
     left = int(np.clip(box.left, 0, max(0, bounds.right - width)))

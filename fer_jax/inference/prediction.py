@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.quality import Quality
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Face:
         expression: the most probable one.
         confidence: its probability.
         probabilities: calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
-        uncertain: as in `Prediction`.
+        quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
+        uncertain: as in `Prediction`, or the quality is not "ok".
     """
 
     box: tuple[float, float, float, float]
@@ -64,4 +66,5 @@ class Face:
     expression: str
     confidence: float
     probabilities: Float32[np.ndarray, " 7"]
+    quality: Quality
     uncertain: bool

@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detector, make_detector
+from fer_jax.faces.quality import face_quality
 from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.buckets import Buckets, Device
 from fer_jax.inference.compilation import use_private_cache
@@ -144,26 +145,25 @@ class Predictor:
         detections = (detector or self._own_detector()).detect(image)
         if not detections:
             return []
-        prediction = self([grey_crop(image, found) for found in detections], flip=flip)
-        return [
-            Face(
-                box=(found.x, found.y, found.width, found.height),
-                landmarks=found.landmarks,
-                detection_score=found.score,
-                expression=expression,
-                confidence=float(confidence),
-                probabilities=probabilities,
-                uncertain=bool(uncertain),
+        crops = [grey_crop(image, found) for found in detections]
+        height, width = image.shape[:2]
+        prediction = self(crops, flip=flip)
+        faces = []
+        for n, (crop, found) in enumerate(zip(crops, detections, strict=True)):
+            quality = face_quality(crop, found, width=width, height=height)
+            faces.append(
+                Face(
+                    box=(found.x, found.y, found.width, found.height),
+                    landmarks=found.landmarks,
+                    detection_score=found.score,
+                    expression=prediction.expressions[n],
+                    confidence=float(prediction.confidence[n]),
+                    probabilities=prediction.probabilities[n],
+                    quality=quality,
+                    uncertain=quality != "ok" or bool(prediction.uncertain[n]),
+                )
             )
-            for found, expression, confidence, probabilities, uncertain in zip(
-                detections,
-                prediction.expressions,
-                prediction.confidence,
-                prediction.probabilities,
-                prediction.uncertain,
-                strict=True,
-            )
-        ]
+        return faces
 
     def explain(
         self, images: Images, *, expression: str | Sequence[str] | None = None

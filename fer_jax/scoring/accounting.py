@@ -70,6 +70,7 @@ class Accountant:
             expression=EXPRESSIONS[int(face.probabilities.argmax())],
             confidence=round(face.confidence, _PROBABILITY_DIGITS),
             uncertain=face.uncertain,
+            quality=face.quality,
             probabilities=_rounded(face.probabilities),
         )
 

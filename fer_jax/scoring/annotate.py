@@ -109,7 +109,13 @@ class Annotator:
         assert row.probabilities is not None
         shown = row.smoothed or row.probabilities
         name = "" if row.track is None else f"#{row.track}"
-        return FaceLabel(row.box, shown, max(shown) < self._uncertain_below, name)
+        return FaceLabel(
+            row.box,
+            shown,
+            uncertain=max(shown) < self._uncertain_below,
+            name=name,
+            quality=row.quality or "ok",
+        )
 
     def _add_frame(self, view: View, labels: list[FaceLabel], target: Path) -> None:
         if self._video is None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector
+from fer_jax.faces.quality import face_quality
 from fer_jax.media.decoder import Decoder, DecoderUnavailableError
 from fer_jax.media.encoding import jpeg
 from fer_jax.scoring.views import ScoredFace, View, reason
@@ -37,6 +38,8 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
         with _image(view, decoder) as image:
             height, width = image.shape[:2]
             faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
+            for face in faces:
+                face.quality = face_quality(face.crop, face.detection, width=width, height=height)
             for face in faces[:_MOST_IMAGES] if images else ():
                 face.image = _face_image(image, face.detection)
     except DecoderUnavailableError:

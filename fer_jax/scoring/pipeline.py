@@ -183,7 +183,8 @@ class ScoringPipeline:
             with self._turn:
                 for n, (sequence, face) in enumerate(batch):
                     face.probabilities = answer.probabilities[n]
-                    face.confidence, face.uncertain = confidence[n], uncertain[n]
+                    face.confidence = confidence[n]
+                    face.uncertain = face.quality != "ok" or uncertain[n]
                     looked = self._looked[sequence]
                     looked.unknown -= 1
                     if not looked.unknown:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.quality import Quality
 
 Status = Literal["ok", "no_face", "unreadable"]
 Value = str | int | float | bool | None
@@ -33,6 +34,7 @@ COLUMNS: Mapping[str, type] = {
     "expression": str,
     "confidence": float,
     "uncertain": bool,
+    "quality": str,
     **dict.fromkeys(EXPRESSIONS, float),
     "status": str,
     "error": str,
@@ -56,7 +58,8 @@ class Row(NamedTuple):
         detection_score: the detector's confidence, 0 to 1.
         expression: the most probable of `EXPRESSIONS`.
         confidence: its probability.
-        uncertain: too close to call.
+        uncertain: too close to call, or the quality is not "ok".
+        quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
         probabilities: of every expression, in the order of `EXPRESSIONS`.
         error: why it cannot be read.
         smoothed: probabilities over the track's recent frames; images have none.
@@ -74,6 +77,7 @@ class Row(NamedTuple):
     expression: str | None = None
     confidence: float | None = None
     uncertain: bool | None = None
+    quality: Quality | None = None
     probabilities: tuple[float, ...] | None = None
     error: str | None = None
     smoothed: tuple[float, ...] | None = None
@@ -84,7 +88,7 @@ class Row(NamedTuple):
         return [
             *(self.path, self.frame, self.time_s, self.face, self.track),
             *(self.box or _NO_BOX),
-            *(self.detection_score, self.expression, self.confidence, self.uncertain),
+            *(self.detection_score, self.expression, self.confidence, self.uncertain, self.quality),
             *(self.probabilities or _NO_PROBABILITIES),
             *(self.status, self.error),
             *(self.smoothed or _NO_PROBABILITIES),
@@ -110,6 +114,7 @@ def row_of(values: Sequence[Any]) -> Row:
         expression=values[_AT["expression"]],
         confidence=values[_AT["confidence"]],
         uncertain=values[_AT["uncertain"]],
+        quality=values[_AT["quality"]],
         probabilities=_tuple(values, EXPRESSIONS[0], len(EXPRESSIONS)),
         status=values[_AT["status"]],
         error=values[_AT["error"]],

@@ -191,11 +191,12 @@ def _gallery(summary: Summary) -> str:
 def _card(portrait: Portrait) -> str:
     row = portrait.row
     doubt = "?" if row.uncertain else ""
+    why = "" if row.quality in (None, "ok") else f", {row.quality}"
     when = "" if row.time_s is None else f", {_clock(row.time_s)}"
     name = row.path.rsplit("/", 1)[-1]
     return (
         f"<figure title='{html.escape(row.path)}{when}'>{_face(portrait)}<figcaption>"
-        f"<b>{row.expression}{doubt} {row.confidence or 0:.0%}</b>"
+        f"<b>{row.expression}{doubt} {row.confidence or 0:.0%}{why}</b>"
         f"<span class='where'><br>{html.escape(name)}{when}</span></figcaption></figure>"
     )
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
+from fer_jax.faces.quality import Quality
 from fer_jax.media.images import MediaError, media_kind
 from fer_jax.media.video import MAX_FRAME_PIXELS, VideoFrame, VideoReader
 
@@ -24,7 +25,8 @@ class ScoredFace:
         image: a small JPEG of it, if images were asked for.
         probabilities: float32 [7], in the order of `EXPRESSIONS`; empty until it is recognised.
         confidence: the largest of them.
-        uncertain: too close to call.
+        quality: "ok", or why the crop cannot be read.
+        uncertain: too close to call, or the quality is not "ok".
     """
 
     detection: Detection
@@ -32,6 +34,7 @@ class ScoredFace:
     image: bytes | None = None
     probabilities: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
     confidence: float = 0.0
+    quality: Quality = "ok"
     uncertain: bool = True
 
 

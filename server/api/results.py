@@ -49,6 +49,7 @@ def _face_json(face: TrackedFace) -> dict[str, Any]:
         "expression": face.expression,
         "confidence": round(face.confidence, 4),
         "uncertain": face.uncertain,
+        "quality": face.quality,
         "probabilities": probabilities_json(face.probabilities),
         "raw": probabilities_json(face.raw),
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.quality import QUALITIES
 from server.api.cameras import MOST_SMOOTHING_S, PRIVACY
 from server.live.analysis import STAGES
 from server.live.readings import CAMERA_STATUSES
@@ -69,6 +70,11 @@ _FACE: dict[str, Schema] = {
     "expression": {"type": "string", "enum": list(EXPRESSIONS)},
     "confidence": _SHARE,
     "uncertain": _FLAG,
+    "quality": {
+        "type": "string",
+        "enum": list(QUALITIES),
+        "description": "Why the face cannot be read; such a face is uncertain.",
+    },
     "probabilities": reference("Probabilities"),
 }
 

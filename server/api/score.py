@@ -55,7 +55,8 @@ async def score(request: web.Request) -> web.Response:
                 found.crops, client=f"upload {asking.name}", deadline_s=deadline_s
             )
             threshold = request.app[PREDICTOR].uncertain_below
-            uncertain = probabilities.max(axis=1, initial=0) < threshold
+            unreadable = np.array([quality != "ok" for quality in found.qualities], bool)
+            uncertain = unreadable | (probabilities.max(axis=1, initial=0) < threshold)
             if drawn:
                 quality = request.app[SETTINGS].jpeg_quality
                 annotated = await pool.run(
@@ -88,7 +89,12 @@ def _draw(
     quality: int,
 ) -> bytes:
     labels = [
-        FaceLabel(box=_box(found, n), probabilities=row, uncertain=bool(uncertain[n]))
+        FaceLabel(
+            box=_box(found, n),
+            probabilities=row,
+            uncertain=bool(uncertain[n]),
+            quality=found.qualities[n],
+        )
         for n, row in enumerate(probabilities)
     ]
     try:
@@ -111,6 +117,7 @@ def _image_json(
             "expression": EXPRESSIONS[int(row.argmax())],
             "confidence": round(float(row.max()), 4),
             "uncertain": bool(uncertain[n]),
+            "quality": found.qualities[n],
             "probabilities": probabilities_json(row),
         }
         for n, row in enumerate(probabilities)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fer_jax.faces.quality import Quality
+
 STAGES = ("read", "wait", "detect", "queue", "predict", "annotate", "encode")
 
 
@@ -22,7 +24,9 @@ class TrackedFace:
         probabilities: float32 [7], smoothed over the track's last moments.
         expression: what the face is labelled with: the smoothed winner, held until another clearly wins.
         confidence: the expression's smoothed probability.
-        uncertain: whether the smoothed confidence is below the checkpoint's threshold, or the person's.
+        quality: of `fer_jax.faces.quality`: "ok", or why this frame's crop cannot be read.
+        uncertain: whether the smoothed confidence is below the checkpoint's threshold, or the person's,
+            or the quality is not "ok".
     """
 
     track: int
@@ -33,6 +37,7 @@ class TrackedFace:
     expression: str
     confidence: float
     uncertain: bool
+    quality: Quality = "ok"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

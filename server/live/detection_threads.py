@@ -16,6 +16,7 @@ import numpy as np
 
 from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import Detection, Detector, make_detector
+from fer_jax.faces.quality import Quality, face_quality
 from fer_jax.faces.track import Appearance
 from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
@@ -31,6 +32,7 @@ class Found:
     Attributes:
         detections: N faces, the most certain first.
         crops: uint8 [48, 48] grey of each, as the network takes them.
+        qualities: of each: "ok", or why it cannot be read.
         appearances: by which a tracker tells them apart.
         started_s: when a thread began to look, monotonic seconds.
         seconds: how long it looked.
@@ -38,6 +40,7 @@ class Found:
 
     detections: Sequence[Detection]
     crops: Sequence[np.ndarray]
+    qualities: Sequence[Quality]
     appearances: Sequence[Appearance]
     started_s: float
     seconds: float
@@ -116,9 +119,14 @@ class DetectionThreads:
         started_s = time.monotonic()
         detections = self._detector().detect(image)
         crops = [grey_crop(image, found) for found in detections]
+        height, width = image.shape[:2]
         return Found(
             detections=detections,
             crops=crops,
+            qualities=[
+                face_quality(crop, found, width=width, height=height)
+                for crop, found in zip(crops, detections, strict=True)
+            ],
             appearances=[Appearance.of(crop) for crop in crops],
             started_s=started_s,
             seconds=time.monotonic() - started_s,

@@ -12,6 +12,7 @@ import numpy as np
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import Detection
+from fer_jax.faces.quality import Quality
 from fer_jax.faces.track import Appearance, Tracker, smooth
 from server.live.analysis import TrackedFace
 
@@ -70,6 +71,7 @@ class Labels:
         self,
         detections: Sequence[Detection],
         appearances: Sequence[Appearance],
+        qualities: Sequence[Quality],
         probabilities: np.ndarray,
         time_s: float,
         *,
@@ -81,6 +83,7 @@ class Labels:
         Args:
             detections: N faces.
             appearances: of each; they tell faces apart.
+            qualities: of each; a face that is not "ok" is uncertain.
             probabilities: float32 [N, 7] of this frame alone.
             time_s: when the frame was captured, in seconds. Going back forgets all tracks.
             smoothing_s: time constant; 0 smooths nothing.
@@ -88,7 +91,9 @@ class Labels:
         """
         numbers = self._tracker.update(detections, time_s, appearances)
         faces = []
-        for number, detection, raw in zip(numbers, detections, probabilities, strict=True):
+        for number, detection, quality, raw in zip(
+            numbers, detections, qualities, probabilities, strict=True
+        ):
             box = detection.x, detection.y, detection.width, detection.height
             face = self._follow(number, box, raw, time_s, smoothing_s=smoothing_s)
             confidence = float(face.smoothed[face.label])
@@ -101,7 +106,8 @@ class Labels:
                     probabilities=face.smoothed,
                     expression=EXPRESSIONS[face.label],
                     confidence=confidence,
-                    uncertain=confidence < uncertain_below,
+                    quality=quality,
+                    uncertain=quality != "ok" or confidence < uncertain_below,
                 )
             )
         alive = self._tracker.alive

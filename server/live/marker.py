@@ -67,6 +67,7 @@ class Marker:
         faces = self._labels.update(
             found.detections,
             found.appearances,
+            found.qualities,
             answer.probabilities,
             frame.captured_s,
             smoothing_s=controls.smoothing_s,

@@ -56,7 +56,14 @@ def draw(
         for box in (*lost, *boxes):
             _pixelate(image, box)
     labels = [
-        FaceLabel(box, face.probabilities, face.uncertain, f"#{face.track}", face.expression)
+        FaceLabel(
+            box,
+            face.probabilities,
+            uncertain=face.uncertain,
+            name=f"#{face.track}",
+            expression=face.expression,
+            quality=face.quality,
+        )
         for box, face in zip(boxes, faces, strict=True)
     ]
     return annotate(image, labels)

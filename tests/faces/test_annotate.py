@@ -53,6 +53,15 @@ def test_an_uncertain_face_is_drawn_differently_from_a_certain_one():
     assert (certain != unsure).any()
 
 
+def test_a_face_that_cannot_be_read_has_no_expression_and_no_chart():
+    box = (200.0, 200.0, 120.0, 160.0)
+    drawn = annotate(plain(90), [FaceLabel(box, HAPPY, quality="dark")])
+    assert not (drawn == YELLOW).all(axis=2).any()
+    assert (drawn[200:360, 330:] == 90).all()
+    other = annotate(plain(90), [FaceLabel(box, HAPPY, quality="blurred")])
+    assert (drawn != other).any()
+
+
 coordinates = st.floats(-500, 4500)
 sides = st.floats(1, 5000)
 labels = st.builds(

@@ -16,6 +16,7 @@ FACE = Row(
     expression="happy",
     confidence=0.7,
     uncertain=False,
+    quality="ok",
     probabilities=(0.0, 0.1, 0.0, 0.7, 0.1, 0.05, 0.05),
     smoothed=(0.0, 0.1, 0.0, 0.6, 0.2, 0.05, 0.05),
     smooth_expression="happy",

@@ -30,7 +30,8 @@ def test_usual_names_stay_as_they_are():
 def test_columns_come_in_the_documented_order_and_hold_their_row():
     assert list(COLUMNS) == [
         *("path", "frame", "time_s", "face", "track", "x", "y", "width", "height"),
-        *("detection_score", "expression", "confidence", "uncertain", *EXPRESSIONS),
+        *("detection_score", "expression", "confidence", "uncertain", "quality"),
+        *EXPRESSIONS,
         *("status", "error", *(f"smooth_{name}" for name in EXPRESSIONS), "smooth_expression"),
     ]
     record = dict(zip(COLUMNS, FACE.values(), strict=True))

@@ -5,6 +5,7 @@ import pytest
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.detect import Detection
+from fer_jax.faces.quality import Quality
 from fer_jax.faces.track import Appearance
 from server.live.analysis import TrackedFace
 from server.live.labels import Labels
@@ -34,11 +35,18 @@ class Camera:
         self.labels, self.time_s = Labels(), 0.0
         self._smoothing_s, self._step_s = smoothing_s, 1 / fps
 
-    def see(self, probabilities: np.ndarray, *, uncertain_below: float = 0.0) -> TrackedFace:
+    def see(
+        self,
+        probabilities: np.ndarray,
+        *,
+        uncertain_below: float = 0.0,
+        quality: Quality = "ok",
+    ) -> TrackedFace:
         self.time_s += self._step_s
         (found,) = self.labels.update(
             [face()],
             [appearance()],
+            [quality],
             probabilities[None],
             self.time_s,
             smoothing_s=self._smoothing_s,
@@ -122,6 +130,7 @@ def test_two_faces_keep_their_own_labels_in_the_detectors_order():
         found = labels.update(
             detections,
             appearances,
+            ["ok", "ok"],
             np.stack(probabilities),
             k / FPS,
             smoothing_s=0.5,
@@ -133,6 +142,15 @@ def test_two_faces_keep_their_own_labels_in_the_detectors_order():
     assert {f.track for f in found} == {1, 2}
 
 
+def test_a_face_that_cannot_be_read_is_uncertain_and_says_why():
+    camera = Camera()
+    assert not camera.see(shares(sad=0.9)).uncertain
+    dark = camera.see(shares(sad=0.9), quality="dark")
+    assert (dark.quality, dark.uncertain) == ("dark", True)
+    light = camera.see(shares(sad=0.9))
+    assert (light.quality, light.uncertain) == ("ok", False)
+
+
 def test_a_face_that_was_lost_a_moment_ago_is_remembered_for_a_second():
     camera = Camera()
     camera.see(shares(sad=0.9))
@@ -140,7 +158,7 @@ def test_a_face_that_was_lost_a_moment_ago_is_remembered_for_a_second():
 
     def nothing(time_s: float) -> None:
         camera.labels.update(
-            [], [], np.empty((0, 7), np.float32), time_s, smoothing_s=0.5, uncertain_below=0.5
+            [], [], [], np.empty((0, 7), np.float32), time_s, smoothing_s=0.5, uncertain_below=0.5
         )
 
     nothing(camera.time_s + 0.5)
