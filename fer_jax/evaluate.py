@@ -21,6 +21,7 @@ from fer_jax import command
 from fer_jax.config import Labels
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
+from fer_jax.data.processing import differences, processing, sentence
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import evaluation, plots, reports, tables
 from fer_jax.evaluation.degraded import degraded_report
@@ -55,6 +56,8 @@ def main(argv: Sequence[str]) -> int:
         print(
             f"against the majority of FER+'s votes, on the {len(task.rows):,} faces that have one"
         )
+    for saved in networks:
+        _warn_of_processing(saved, faces)
     told = [_report(saved, task) for saved in networks]
     report = told[0]
     if len(told) > 1:
@@ -110,6 +113,19 @@ def _learned(networks: Sequence[SavedModel]) -> Labels:
     """Whose labels the networks learned; the data's own where they differ."""
     each = {network.about["config"]["data"].get("labels", "own") for network in networks}
     return "votes" if each == {"votes"} else "own"
+
+
+def _warn_of_processing(saved: SavedModel, faces: Faces) -> None:
+    """Says where the faces were processed otherwise than those the network learned from."""
+    trained = (saved.card or {}).get("dataset", {}).get("processing")
+    seen = processing(faces.images, faces.names)
+    if different := differences(trained, seen):
+        known = "" if trained else " (its card does not say how the training faces were)"
+        print(
+            f"warning: network {saved.digest[:12]}: {different}{known}, so its figures here say "
+            f"little about other images; {sentence(seen)}",
+            file=sys.stderr,
+        )
 
 
 def _report(saved: SavedModel, task: Task) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from fer_jax import command
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.processing import sentence, worst
 from fer_jax.data.records import OnError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
@@ -102,6 +103,7 @@ def summary(found: Exploration) -> str:
                 f"  exclude_audited leaves out {count:,} "
                 f"of {len(found.splits[split]):,} {split} faces"
             )
+    lines += ["", f"processing: {sentence(found.processing)}"]
     if found.linear_accuracy is not None:
         lines += [
             "",
@@ -133,6 +135,7 @@ def report(found: Exploration) -> dict[str, object]:
             "validation_accuracy": found.linear_accuracy,
             "majority_accuracy": found.majority,
         },
+        "processing": found.processing,
         "left_out": found.left_out,
         "audit_counts": found.audit.counts(),
         "audit": found.audit.to_json(),
@@ -180,10 +183,21 @@ def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
             title=f"mean faces of {found.main}",
         ),
     }
+    if processed := _processed_rows(found):
+        sheets["processing.png"] = gallery.face_sheet(processed, title="processed images")
     flaws = _flaw_rows(found)
     if flaws:
         sheets["audit.png"] = gallery.face_sheet(flaws, title="what the audit found")
     return sheets
+
+
+def _processed_rows(found: Exploration) -> dict[str, list[np.ndarray]]:
+    """Returns the faces that show each kind of processing most, by its name."""
+    images = found.main_faces.images
+    return {
+        verdict: list(images[worst(images, verdict, count=_SHEET_COLUMNS)])
+        for verdict in found.processing["verdicts"]
+    }
 
 
 def _flaw_rows(found: Exploration) -> dict[str, list[np.ndarray]]:

@@ -22,6 +22,7 @@ from fer_jax import command
 from fer_jax.config import Config, flat, to_dict
 from fer_jax.config.command_line import read_config
 from fer_jax.data import datasets
+from fer_jax.data.processing import sentence
 from fer_jax.errors import TrainingError
 from fer_jax.evaluation import plots
 from fer_jax.faces.preprocess import FACE_SIZE
@@ -232,11 +233,17 @@ def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, fol
             if (skipped := len(dataset.card["skipped"]))
             else ""
         ),
+        *_processing_line(dataset),
         f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, in {folder}",
     ]
     if step:
         lines.append(f"resumed at step {step:,}")
     return "\n".join(lines)
+
+
+def _processing_line(dataset: datasets.Dataset) -> list[str]:
+    found = dataset.card.get("processing")  # synthetic faces have none
+    return [] if found is None else [f"processing: {sentence(found)}"]
 
 
 def _left_out(dataset: datasets.Dataset) -> int:

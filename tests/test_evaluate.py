@@ -8,6 +8,8 @@ import pytest
 
 from fer_jax import command, evaluate
 from fer_jax.data.degradations import DEGRADATIONS
+from fer_jax.data.processing import processing
+from fer_jax.data.synthetic import load_synthetic
 from fer_jax.evaluation.degraded import degraded_faces
 from fer_jax.evaluation.openings import OPENINGS, read_openings
 from fer_jax.evaluation.reports import across_runs
@@ -192,6 +194,24 @@ def test_degraded_faces_depend_on_the_face_and_its_place_only():
     )
     noise = whole.astype(int) - faces.images
     assert not np.array_equal(noise[0], noise[1])
+
+
+def test_faces_that_are_processed_otherwise_than_the_training_faces_are_warned_of(tmp_path, capsys):
+    images = load_synthetic(seed=0, counts={"validation": 70})["validation"]
+    for n, (image, label) in enumerate(zip(images.images, images.labels, strict=True)):
+        folder = tmp_path / "faces" / "validation" / EXPRESSIONS[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{n}.png"), 255 - image)
+    workdir = write_workdir(tmp_path / "run")
+    card = json.loads((workdir / "card.json").read_text())
+    card["dataset"]["processing"] = processing(images.images)
+    (workdir / "card.json").write_text(json.dumps(card))
+    assert run(workdir, tmp_path / "faces") == 0
+    assert "these faces are inverted, so its figures here" in capsys.readouterr().err
+    card["dataset"]["processing"] = processing(255 - images.images)
+    (workdir / "card.json").write_text(json.dumps(card))
+    assert run(workdir, tmp_path / "faces") == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_votes_that_are_not_there_are_asked_for(data, tmp_path, capsys):

@@ -183,3 +183,20 @@ def _standardised(faces: Faces) -> np.ndarray:
     pixels = faces.images.reshape(len(faces), -1).astype(np.float32)
     pixels -= pixels.mean(axis=1, keepdims=True)
     return pixels / pixels.std(axis=1, keepdims=True)
+
+
+def test_a_processed_copy_is_named_shown_and_recorded(tmp_path, capsys):
+    faces = load_synthetic(seed=0, counts={"train": 70})["train"]
+    for n, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+        save(tmp_path / "train" / EXPRESSIONS[label] / f"{n}.png", cv2.equalizeHist(image))
+    out = tmp_path / "out"
+    assert explore.main(["--data", str(tmp_path / "train"), "--out", str(out)]) == 0
+    assert "processing: equalised: " in capsys.readouterr().out
+    found = json.loads((out / "explore.json").read_text())["processing"]
+    assert {"equalised", "stretched"} == set(found["verdicts"])
+    assert found["statistics"]["equalised"] > 0.5
+    assert cv2.imread(str(out / "processing.png")) is not None
+    page = (out / "explore.html").read_text()
+    section = page[page.index("<h2>Processing") : page.index("<h2>Audit")]
+    assert "were processed before they came here" in section
+    assert section.count("<img") == 24

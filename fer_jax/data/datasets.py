@@ -13,6 +13,7 @@ from fer_jax.config import DataConfig
 from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.processing import processing
 from fer_jax.data.randomness import host_generator
 from fer_jax.data.records import OnError
 from fer_jax.data.sources import NoFacesError
@@ -143,6 +144,7 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
         "form": loaded.form,
         "fingerprint": loaded.fingerprint,
         "counts": class_counts(splits),
+        "processing": processing(splits["train"].images, splits["train"].names),
         "validation": "a tenth of train, held out" if held_out else "its own split",
         "skipped": [list(row) for row in loaded.skipped],
     }

@@ -6,14 +6,12 @@ wrap to the width there is; charts come in a light and a dark version.
 
 from __future__ import annotations
 
-import base64
 import html
-from collections.abc import Iterable, Mapping
-
-import cv2
-import numpy as np
+from collections.abc import Mapping
 
 from fer_jax.data.audit import Flaw, Group
+from fer_jax.exploration.face_tags import face_tags, face_uri, png_uri
+from fer_jax.exploration.processing_section import processing_section
 from fer_jax.exploration.statistics import Exploration, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
 
@@ -108,6 +106,7 @@ def page(found: Exploration, charts: Mapping[str, tuple[bytes, bytes]]) -> str:
         + _chart("brightness by expression", charts["brightness"])
         + _chart("contrast by expression", charts["contrast"])
         + "</div>",
+        processing_section(found),
         _audit_section(found),
     )
     return (
@@ -149,7 +148,7 @@ def _counts_section(found: Exploration, chart: tuple[bytes, bytes]) -> str:
 def _samples_section(found: Exploration) -> str:
     faces = found.main_faces
     rows = "".join(
-        f"<h3>{name}</h3>" + _faces((faces.images[i], faces.names[i]) for i in indices.tolist())
+        f"<h3>{name}</h3>" + face_tags((faces.images[i], faces.names[i]) for i in indices.tolist())
         for name, indices in sample_indices(faces.labels, per_class=_SAMPLES).items()
         if len(indices)
     )
@@ -159,7 +158,7 @@ def _samples_section(found: Exploration) -> str:
 
 def _means_section(found: Exploration) -> str:
     cards = "".join(
-        f"<figure><img alt='mean {name} face' src='{_face_uri(mean)}'>"
+        f"<figure><img alt='mean {name} face' src='{face_uri(mean)}'>"
         f"<figcaption>{name}</figcaption></figure>"
         for name, mean in zip(EXPRESSIONS, found.mean_faces, strict=True)
         if found.counts[found.main][name]
@@ -206,7 +205,7 @@ def _card(found: Exploration, members: Group) -> str:
     if isinstance(members[0], Flaw):
         caption += f": {members[0].reason}"
     names = "<br>".join(html.escape(member.name) for member in members)
-    shown = _faces(
+    shown = face_tags(
         (found.splits[member.split].images[member.index], member.name)
         for member in members[:_MEMBERS]
     )
@@ -217,26 +216,9 @@ def _card(found: Exploration, members: Group) -> str:
     )
 
 
-def _faces(shown: Iterable[tuple[np.ndarray, str]]) -> str:
-    tags = "".join(
-        f"<img alt='' title='{html.escape(name)}' src='{_face_uri(image)}'>"
-        for image, name in shown
-    )
-    return f"<div class='faces'>{tags}</div>"
-
-
 def _chart(alt: str, chart: tuple[bytes, bytes]) -> str:
-    light, dark = (_uri(data) for data in chart)
+    light, dark = (png_uri(data) for data in chart)
     return (
         f"<figure><picture><source media='(prefers-color-scheme:dark)' srcset='{dark}'>"
         f"<img alt='{alt}' src='{light}'></image></figure>"
     )
-
-
-def _face_uri(image: np.ndarray) -> str:
-    encoded = cv2.imencode(".png", np.rint(image).astype(np.uint8))[1]
-    return _uri(encoded.tobytes())
-
-
-def _uri(data: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from fer_jax.data.audit import TRAIN_SPLIT, Audit, Group, audit, excluded
 from fer_jax.data.faces import Faces
+from fer_jax.data.processing import processing
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 
 # Of 1e-4 to 1 times the mean pixel variance, 1 did best on FER2013: 37 % of PublicTest, not 34 %.
@@ -33,6 +35,7 @@ class Exploration:
         brightness: float32 [N] of the main split, each face's mean grey level.
         contrast: float32 [N] of the main split, each face's standard deviation in grey levels.
         audit: the flaws.
+        processing: of the main split, see `data.processing`.
         left_out: how many faces of each split training leaves out under `exclude_audited`.
         linear_accuracy: accuracy of the linear baseline on validation, None without both splits.
         majority: the share of validation that its commonest training expression would get right.
@@ -46,6 +49,7 @@ class Exploration:
     brightness: np.ndarray
     contrast: np.ndarray
     audit: Audit
+    processing: dict[str, Any]
     left_out: dict[str, int]
     linear_accuracy: float | None
     majority: float | None
@@ -78,6 +82,7 @@ def examine(splits: Mapping[str, Faces], *, source: str) -> Exploration:
         brightness=brightness,
         contrast=contrast,
         audit=report,
+        processing=processing(splits[main].images, splits[main].names),
         left_out={name: len(indices) for name, indices in excluded(report, splits).items()},
         linear_accuracy=linear_accuracy(splits[main], splits["validation"]) if both else None,
         majority=majority_share(splits[main], splits["validation"]) if both else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fer_jax.data.processing import sentence
 from fer_jax.expressions import EXPRESSIONS
 
 _USE = """\
@@ -122,10 +123,16 @@ def _data(card: Mapping[str, Any]) -> str:
 Trained on {dataset["name"]}, {faces:,} faces; the audit left out {excluded:,} copies, blanks and
 contradictions, among them all copies of faces in another split. The epoch, and every setting, was
 chosen on validation, which the figures below are of; they are the higher for it. The test split was not
-used to choose anything{_openings(card)}.{_lineage(card)}
+used to choose anything{_openings(card)}.{_lineage(card)}{_processing(dataset)}
 {_votes(card)}
 {chr(10).join(lines)}
 """
+
+
+def _processing(dataset: Mapping[str, Any]) -> str:
+    if "processing" not in dataset:  # synthetic faces, and releases of older versions
+        return ""
+    return f" Processing of the images before training: {sentence(dataset['processing'])}."
 
 
 def _figures(card: Mapping[str, Any]) -> str:
