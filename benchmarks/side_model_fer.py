@@ -2,8 +2,8 @@
 
 Runs in an environment of its own and imports nothing of fer_jax. `tflite` is what the package runs by
 default, a face at a time; `keras` is the network that was made from, compiled into a graph, which takes
-whole batches and is faster than the package's own way to call it. Faces come in the network's own size,
-so that nothing has to be resized.
+whole batches and is faster than the package's own way to call it. The faces that are timed have the
+network's own size, so that nothing has to be resized; faces to answer for are resized as by the package.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import keras  # pyright: ignore[reportMissingImports]
 import numpy as np
 import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
@@ -22,6 +23,16 @@ from fer.fer import FER  # pyright: ignore[reportMissingImports]
 from turns import serve, timed
 
 _FACE_SIZE = 64
+_PART = 256  # faces answered for at a time
+_LABELS = (
+    "angry",
+    "disgust",
+    "fear",
+    "happy",
+    "sad",
+    "surprise",
+    "neutral",
+)  # as FER() orders them
 _DATA = Path(inspect.getfile(FER)).parent / "data"
 _KERAS_FILE, _TFLITE_FILE = _DATA / "emotion_model.hdf5", _DATA / "emotion_model_quantized.tflite"
 
@@ -33,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", required=True, choices=("tflite", "keras"))
     parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
+    parser.add_argument("--folder", type=Path, help="where faces.npy is, and answers.npy goes")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     tf.config.threading.set_intra_op_parallelism_threads(cores)
@@ -47,13 +59,24 @@ def main() -> None:
         {
             "face": timed(lambda: classify(_network_input(faces[:1]))),
             "batch": timed(lambda: classify(_network_input(faces))),
+            "answer": timed(lambda: _answer(classify, arguments.folder)),
         },
         about=f"fer {importlib.metadata.version('fer')}, TensorFlow {tf.__version__}, {cores} core(s)",
         facts={
             "parameters": sum(int(np.prod(each.shape)) for each in network.trainable_weights),
+            "labels": _LABELS,
             "bytes": (_TFLITE_FILE if lite else _KERAS_FILE).stat().st_size,
         },
     )
+
+
+def _answer(classify: Classify, folder: Path) -> None:
+    size = (_FACE_SIZE, _FACE_SIZE)
+    faces = np.stack([cv2.resize(face, size) for face in np.load(folder / "faces.npy")])
+    answers = [
+        classify(_network_input(faces[at : at + _PART])) for at in range(0, len(faces), _PART)
+    ]
+    np.save(folder / "answers.npy", np.concatenate(answers))
 
 
 def _network_input(faces: np.ndarray) -> np.ndarray:

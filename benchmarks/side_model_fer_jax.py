@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from turns import serve, timed
 
 from fer_jax import command
 from fer_jax.exporting.release import size
+from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.inference.predictor import Predictor
 from fer_jax.saved_model import load_model
@@ -25,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser = command.Parser(prog="side_model_fer_jax.py", description=__doc__)
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
+    parser.add_argument("--folder", type=Path, help="where faces.npy is, and answers.npy goes")
     arguments: argparse.Namespace = parser.parse_args(argv)
     warnings.simplefilter("ignore")  # that a checkpoint has no card yet does not matter here
 
@@ -38,14 +41,20 @@ def main(argv: Sequence[str]) -> int:
         {
             "face": timed(lambda: predictor.logits(faces[:1])),
             "batch": timed(lambda: predictor.logits(faces)),
+            "answer": timed(lambda: _answer(predictor, arguments.folder)),
         },
         about=f"jax {jax.__version__}, {len(os.sched_getaffinity(0))} core(s)",
         facts={
             "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(saved.variables["params"])),
+            "labels": EXPRESSIONS,
             "bytes": size(saved.path / "model"),
         },
     )
     return 0
+
+
+def _answer(predictor: Predictor, folder: Path) -> None:
+    np.save(folder / "answers.npy", predictor(np.load(folder / "faces.npy")).probabilities)
 
 
 if __name__ == "__main__":

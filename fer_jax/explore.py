@@ -20,6 +20,7 @@ from fer_jax.data.processing import sentence, worst
 from fer_jax.data.records import OnError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
+from fer_jax.exploration.label_votes import LabelVotes
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
@@ -104,6 +105,12 @@ def summary(found: Exploration) -> str:
                 f"of {len(found.splits[split]):,} {split} faces"
             )
     lines += ["", f"processing: {sentence(found.processing)}"]
+    if found.label_votes is not None:
+        told = found.label_votes.to_json()
+        lines.append(
+            f"labels against votes: the crowd confirms {told['agreement']:.1%}; "
+            f"{told['label_nobody_voted_for']:.1%} have a label that none of the ten gave"
+        )
     if found.linear_accuracy is not None:
         lines += [
             "",
@@ -136,6 +143,7 @@ def report(found: Exploration) -> dict[str, object]:
             "majority_accuracy": found.majority,
         },
         "processing": found.processing,
+        "label_votes": found.label_votes.to_json() if found.label_votes else None,
         "left_out": found.left_out,
         "audit_counts": found.audit.counts(),
         "audit": found.audit.to_json(),
@@ -185,10 +193,25 @@ def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
     }
     if processed := _processed_rows(found):
         sheets["processing.png"] = gallery.face_sheet(processed, title="processed images")
+    if found.label_votes is not None:
+        sheets["label_votes.png"] = gallery.face_sheet(
+            {
+                f"labelled {name}, people see: {_seen(found.label_votes, indices)}": list(
+                    faces.images[indices]
+                )
+                for name, indices in found.label_votes.worst.items()
+                if len(indices)
+            },
+            title="labels that people most clearly disagree with",
+        )
     flaws = _flaw_rows(found)
     if flaws:
         sheets["audit.png"] = gallery.face_sheet(flaws, title="what the audit found")
     return sheets
+
+
+def _seen(votes: LabelVotes, indices: np.ndarray) -> str:
+    return ", ".join(EXPRESSIONS[votes.named[i]] for i in indices)
 
 
 def _processed_rows(found: Exploration) -> dict[str, list[np.ndarray]]:

@@ -18,6 +18,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration.statistics import linear_accuracy
 from fer_jax.expressions import EXPRESSIONS
+from tests.data import face_files as make
 from tests.factories import pattern_faces
 
 IMAGES = {
@@ -200,3 +201,39 @@ def test_a_processed_copy_is_named_shown_and_recorded(tmp_path, capsys):
     section = page[page.index("<h2>Processing") : page.index("<h2>Audit")]
     assert "were processed before they came here" in section
     assert section.count("<img") == 24
+
+
+def test_labels_are_compared_with_votes_where_there_are_votes(tmp_path, capsys):
+    happy, sad = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
+    rows = [make.csv_row(n, label, "Training") for n, label in enumerate((happy, happy, sad, sad))]
+    votes = [
+        ("Training", {"happiness": 9, "neutral": 1}),
+        ("Training", {"sadness": 8, "neutral": 2}),
+        ("Training", {"sadness": 10}),
+        ("Training", {"sadness": 5, "neutral": 5}),
+    ]
+    make.write_files(
+        tmp_path,
+        {"fer2013.csv": make.csv_bytes(rows), "fer2013new.csv": make.votes_bytes(votes)},
+    )
+    out = tmp_path / "out"
+    assert explore.main(["--data", str(tmp_path), "--out", str(out)]) == 0
+    assert "the crowd confirms 66.7%; 25.0% have a label that none" in capsys.readouterr().out
+    told = json.loads((out / "explore.json").read_text())["label_votes"]
+    assert told["by_label"]["happy"] == {
+        "count": 2,
+        "agreement": 0.5,
+        "most_often_seen_as": "sad",
+    }
+    assert told["by_label"]["sad"]["agreement"] == 1.0
+    assert cv2.imread(str(out / "label_votes.png")) is not None
+    page = (out / "explore.html").read_text()
+    section = page[page.index("<h2>Labels against votes") : page.index("<h2>Audit")]
+    assert section.count("<img") == 1
+    assert "fer2013.csv:3: sad" in section
+
+
+def test_without_votes_there_is_no_such_section(explored):
+    folder, printed = explored
+    assert "Labels against votes" not in (folder / "explore.html").read_text()
+    assert "labels against votes" not in printed

@@ -25,7 +25,7 @@ def majority(votes: np.ndarray) -> np.ndarray:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.
     """
     kept = _without_slips(votes)
-    ours = _expressions(kept)
+    ours = expression_votes(kept)
     agreed = ours.max(axis=1, initial=0) > 0.5 * kept.sum(axis=1)
     return np.where(agreed, ours.argmax(axis=1), -1).astype(np.int32)
 
@@ -39,7 +39,7 @@ def shares(votes: np.ndarray) -> np.ndarray:
     Returns:
         Rows that sum to 1; zeros for a face without votes for any of the seven.
     """
-    ours = _expressions(_without_slips(votes))
+    ours = expression_votes(_without_slips(votes))
     return (ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
@@ -52,8 +52,18 @@ def weights(votes: np.ndarray) -> np.ndarray:
     Args:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.
     """
-    ours = _expressions(_without_slips(votes)).sum(axis=1)
+    ours = expression_votes(_without_slips(votes)).sum(axis=1)
     return (ours / np.maximum(votes.sum(axis=1), 1)).astype(np.float32)
+
+
+def expression_votes(votes: np.ndarray) -> np.ndarray:
+    """Returns the votes for each of the seven expressions in their order, [N, 7].
+
+    Args:
+        votes: [N, 10], one column for each of `FERPLUS_COLUMNS`.
+    """
+    columns = [FERPLUS_TO_INDEX.index(expression) for expression in range(NUM_EXPRESSIONS)]
+    return votes[:, columns]
 
 
 def judged(faces: Faces) -> Faces:
@@ -89,9 +99,3 @@ def _relabelled(faces: Faces, rows: np.ndarray, labels: np.ndarray) -> Faces:
 
 def _without_slips(votes: np.ndarray) -> np.ndarray:
     return np.where(votes > _SLIP, votes, 0)
-
-
-def _expressions(votes: np.ndarray) -> np.ndarray:
-    """Returns the columns of the seven expressions in their order, [N, 7]."""
-    columns = [FERPLUS_TO_INDEX.index(expression) for expression in range(NUM_EXPRESSIONS)]
-    return votes[:, columns]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from fer_jax.data.audit import Flaw, Group
 from fer_jax.exploration.face_tags import face_tags, face_uri, png_uri
+from fer_jax.exploration.label_votes import votes_section
 from fer_jax.exploration.processing_section import processing_section
 from fer_jax.exploration.statistics import Exploration, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
@@ -107,6 +108,7 @@ def page(found: Exploration, charts: Mapping[str, tuple[bytes, bytes]]) -> str:
         + _chart("contrast by expression", charts["contrast"])
         + "</div>",
         processing_section(found),
+        votes_section(found.label_votes, found.main_faces),
         _audit_section(found),
     )
     return (

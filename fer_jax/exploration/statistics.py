@@ -15,6 +15,7 @@ import numpy as np
 from fer_jax.data.audit import TRAIN_SPLIT, Audit, Group, audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import processing
+from fer_jax.exploration.label_votes import LabelVotes, compare
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 
 # Of 1e-4 to 1 times the mean pixel variance, 1 did best on FER2013: 37 % of PublicTest, not 34 %.
@@ -36,6 +37,7 @@ class Exploration:
         contrast: float32 [N] of the main split, each face's standard deviation in grey levels.
         audit: the flaws.
         processing: of the main split, see `data.processing`.
+        label_votes: labels against votes in the main split; None where there are none.
         left_out: how many faces of each split training leaves out under `exclude_audited`.
         linear_accuracy: accuracy of the linear baseline on validation, None without both splits.
         majority: the share of validation that its commonest training expression would get right.
@@ -50,6 +52,7 @@ class Exploration:
     contrast: np.ndarray
     audit: Audit
     processing: dict[str, Any]
+    label_votes: LabelVotes | None
     left_out: dict[str, int]
     linear_accuracy: float | None
     majority: float | None
@@ -83,6 +86,7 @@ def examine(splits: Mapping[str, Faces], *, source: str) -> Exploration:
         contrast=contrast,
         audit=report,
         processing=processing(splits[main].images, splits[main].names),
+        label_votes=compare(splits[main]),
         left_out={name: len(indices) for name, indices in excluded(report, splits).items()},
         linear_accuracy=linear_accuracy(splits[main], splits["validation"]) if both else None,
         majority=majority_share(splits[main], splits["validation"]) if both else None,
