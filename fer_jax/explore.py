@@ -20,7 +20,6 @@ from fer_jax.data.processing import sentence, worst
 from fer_jax.data.records import OnError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
-from fer_jax.exploration.label_votes import LabelVotes
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
@@ -196,7 +195,7 @@ def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
     if found.label_votes is not None:
         sheets["label_votes.png"] = gallery.face_sheet(
             {
-                f"labelled {name}, people see: {_seen(found.label_votes, indices)}": list(
+                f"labelled {name}, people see {found.label_votes.seen(name)}": list(
                     faces.images[indices]
                 )
                 for name, indices in found.label_votes.worst.items()
@@ -208,10 +207,6 @@ def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
     if flaws:
         sheets["audit.png"] = gallery.face_sheet(flaws, title="what the audit found")
     return sheets
-
-
-def _seen(votes: LabelVotes, indices: np.ndarray) -> str:
-    return ", ".join(EXPRESSIONS[votes.named[i]] for i in indices)
 
 
 def _processed_rows(found: Exploration) -> dict[str, list[np.ndarray]]:

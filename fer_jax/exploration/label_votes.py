@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ class LabelVotes:
     unseen: float
     worst: dict[str, np.ndarray]
     named: np.ndarray
+
+    def seen(self, name: str) -> str:
+        """Returns in words what people see in the worst faces of a label: "neutral 9, sad 3"."""
+        counts = Counter(EXPRESSIONS[self.named[i]] for i in self.worst[name])
+        return ", ".join(f"{other} {count}" for other, count in counts.most_common())
 
     def to_json(self) -> dict[str, Any]:
         """Returns explore.json's part."""
@@ -82,7 +88,7 @@ def votes_section(found: LabelVotes | None, faces: Faces) -> str:
         for name, each in told["by_label"].items()
     )
     blocks = "".join(
-        f"<h3>Labelled {name}</h3>"
+        f"<h3>Labelled {name}</h3><p class='soft'>People see {found.seen(name)}.</p>"
         + face_tags(
             (faces.images[i], f"{faces.names[i]}: {EXPRESSIONS[found.named[i]]}") for i in indices
         )
