@@ -19,8 +19,8 @@ from crop_wander import ALIGNS, wander
 from matplotlib import cbook
 
 from fer_jax import command
+from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
-from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.randomness import host_generator
 from fer_jax.errors import FerError
 from fer_jax.exploration import gallery
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if options.count < 1:
         raise FerError(f"--count {options.count}: expected 1 or more")
-    faces = load_faces(Path(options.data), splits=("train",)).splits["train"]
+    faces = evaluation_split(Path(options.data), "train")
     chosen = host_generator(_SEED, "measure_crop", 0).permutation(len(faces))[: options.count]
     faces = faces.take(chosen)
     report = measure(faces)

@@ -15,9 +15,9 @@ import numpy as np
 
 from fer_jax import command
 from fer_jax.data.faces import Faces
-from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.processing import sentence, worst
 from fer_jax.data.records import OnError
+from fer_jax.data.sources import load_faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
@@ -80,7 +80,7 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
         DataError: no faces there, or one that cannot be read under "raise".
     """
     if data == SYNTHETIC:
-        return "synthetic, drawn from facial action units", load_synthetic()
+        return "synthetic, drawn from facial action units", load_synthetic().splits
     loaded = load_faces(Path(data), on_error=on_error)
     skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
     return f"{data}{skipped}", loaded.splits

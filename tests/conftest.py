@@ -27,7 +27,7 @@ from tests.shared_files import shared_file
 
 if TYPE_CHECKING:
     from fer_jax.data.faces import Faces
-    from fer_jax.data.reading import Reading
+    from fer_jax.data.records import Reading
     from fer_jax.data.sources import FaceSource
 
 jax.config.update("jax_num_cpu_devices", 8)

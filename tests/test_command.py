@@ -35,7 +35,7 @@ def test_verbose_prints_what_the_libraries_of_this_project_have_to_say():
     before = logging.getLogger("fer_jax").level
     try:
         assert command.Parser(prog="x").parse_args(["--verbose"]) is not None
-        assert logging.getLogger("fer_jax.data.fer2013").isEnabledFor(logging.INFO)
+        assert logging.getLogger("fer_jax.data.array_records").isEnabledFor(logging.INFO)
     finally:
         for package in ("fer_jax", "server"):
             logging.getLogger(package).setLevel(before)

@@ -197,7 +197,7 @@ def test_degraded_faces_depend_on_the_face_and_its_place_only():
 
 
 def test_faces_that_are_processed_otherwise_than_the_training_faces_are_warned_of(tmp_path, capsys):
-    images = load_synthetic(seed=0, counts={"validation": 70})["validation"]
+    images = load_synthetic(seed=0, counts={"validation": 70}).splits["validation"]
     for n, (image, label) in enumerate(zip(images.images, images.labels, strict=True)):
         folder = tmp_path / "faces" / "validation" / EXPRESSIONS[label]
         folder.mkdir(parents=True, exist_ok=True)

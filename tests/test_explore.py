@@ -187,7 +187,7 @@ def _standardised(faces: Faces) -> np.ndarray:
 
 
 def test_a_processed_copy_is_named_shown_and_recorded(tmp_path, capsys):
-    faces = load_synthetic(seed=0, counts={"train": 70})["train"]
+    faces = load_synthetic(seed=0, counts={"train": 70}).splits["train"]
     for n, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
         save(tmp_path / "train" / EXPRESSIONS[label] / f"{n}.png", cv2.equalizeHist(image))
     out = tmp_path / "out"

@@ -223,7 +223,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
 def test_evaluating_a_split_agrees_with_the_run_and_says_both_figures(
     uninterrupted, tmp_path, capsys
 ):
-    faces = load_synthetic(seed=0, counts={"train": 90, "validation": 32})["validation"]
+    faces = load_synthetic(seed=0, counts={"train": 90, "validation": 32}).splits["validation"]
     for k, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
         folder = tmp_path / "data/validation" / EXPRESSIONS[label]
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 _KEPT = 8  # datasets in the cache, the last used; FER2013 takes 80 MB
 _STALE_SECONDS = 24 * 3600  # no preparation takes a day: an older one was killed
-_ENTRY = re.compile(r"[0-9a-f]{24}-(raise|skip)|synthetic-seed\d+(-[a-z]+\d+)+")
+_ENTRY = re.compile(r"[0-9a-f]{24}-(raise|skip)|synthetic-([\d.]+-)?seed\d+(-[a-z]+\d+)+")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -26,7 +26,7 @@ def entry_name(fingerprint: str, variant: str) -> str:
 
 
 def disk_reason(error: OSError | RuntimeError) -> str | None:
-    """Why the disk refused; array_record tells it in the text of a RuntimeError only."""
+    """Why the disk refused; array_record gives it in the text of a RuntimeError only."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     reasons = (os.strerror(number) for number in _FULL)
@@ -34,7 +34,7 @@ def disk_reason(error: OSError | RuntimeError) -> str | None:
 
 
 def make_room(folder: Path, *, partial: str) -> None:
-    """Makes an entry's folder and removes what is of no use any more.
+    """Makes an entry's folder and removes what is no longer needed.
 
     That is what killed preparations of this entry left (`partial`, a pattern inside `folder`), and
     the entries beside it that were used longest ago.

@@ -12,11 +12,10 @@ import numpy as np
 from fer_jax.config import DataConfig
 from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
-from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.processing import processing
 from fer_jax.data.randomness import host_generator
 from fer_jax.data.records import OnError
-from fer_jax.data.sources import NoFacesError
+from fer_jax.data.sources import NoFacesError, load_faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.data.votes import agreed, judged
 from fer_jax.errors import DataError
@@ -110,7 +109,7 @@ def class_counts(splits: dict[str, Faces]) -> dict[str, dict[str, int]]:
 
 def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
     counts = {"train": config.synthetic_train, "validation": config.synthetic_validation}
-    splits = load_synthetic(seed=seed, counts=counts)
+    splits = dict(load_synthetic(seed=seed, counts=counts).splits)
     card = {
         "name": "synthetic",
         "seed": seed,

@@ -1,4 +1,4 @@
-"""Turns the files of one source into faces, split by split, in one pass.
+"""Turns the files of one source into records, split by split, in one pass.
 
 The order of the files does not matter (a .tar.xz gives them as they were packed): faces come out in
 row order from a csv and sorted by name from images.
@@ -6,50 +6,27 @@ row order from a csv and sorted by name from images.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from fer_jax.data import fer_csv
 from fer_jax.data.layout import SPLITS, place, stranger
 from fer_jax.data.members import Member
-from fer_jax.data.records import Record, Refusals, Skipped
+from fer_jax.data.records import Kind, Record, Refusals
 from fer_jax.faces.preprocess import grey_face
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_header import BadImageError
 from fer_jax.media.images import MAX_PIXELS, most_file_bytes
 
-Kind = Literal["fer2013", "folder"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """All faces of a source.
-
-    Attributes:
-        records: split name -> faces; only the splits that have some.
-        skipped: the faces left out, under on_error="skip".
-        kind: "fer2013" for the csv form and where all file names say FER2013's splits; "folder" for
-            any other collection.
-    """
-
-    records: Mapping[str, Sequence[Record]]
-    skipped: Sequence[Skipped]
-    kind: Kind
-
-    @property
-    def has_votes(self) -> bool:
-        """Whether the faces carry FER+ votes."""
-        return any(record.votes is not None for faces in self.records.values() for record in faces)
-
-
-def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Reading:
-    """Reads the images of the layout whose split folders lie in `root`.
+def read_images(
+    members: Iterable[Member], root: str, refusals: Refusals
+) -> tuple[Mapping[str, Sequence[Record]], Kind]:
+    """Returns the images of the layout whose split folders lie in `root`, by split, and their kind.
 
     Raises:
-        DataError: an image that cannot be used or a class folder nobody knows, unless `refusals`
+        DataError: an image that cannot be used or an unknown class folder, unless `refusals`
             leaves them out.
     """
     faces: dict[str, dict[str, Record]] = {split: {} for split in SPLITS}
@@ -73,7 +50,7 @@ def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Rea
                 all_prefixed &= where.prefixed
                 faces[where.split][name] = Record(name, face, where.label)
     records = {split: [found[name] for name in sorted(found)] for split, found in faces.items()}
-    return _reading(records, refusals, "fer2013" if all_prefixed else "folder")
+    return records, "fer2013" if all_prefixed else "folder"
 
 
 def _grey_face(member: Member, decoder: Decoder) -> np.ndarray:
@@ -83,8 +60,10 @@ def _grey_face(member: Member, decoder: Decoder) -> np.ndarray:
         return grey_face(pixels).copy()
 
 
-def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals) -> Reading:
-    """Reads the csv form and, where they lie beside it, the FER+ votes.
+def read_csv(
+    members: Iterable[Member], root: str, csv: str, refusals: Refusals
+) -> Mapping[str, Sequence[Record]]:
+    """Returns the rows of a csv by split, with the FER+ votes where they lie beside it.
 
     Raises:
         DataError: a bad row, unless `refusals` leaves it out; a csv without the right header, or
@@ -105,9 +84,4 @@ def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals)
     records: dict[str, list[Record]] = {split: [] for split in SPLITS}
     for row in rows:
         records[row.split].append(row.record)
-    return _reading(records, refusals, "fer2013")
-
-
-def _reading(records: Mapping[str, Sequence[Record]], refusals: Refusals, kind: Kind) -> Reading:
-    present = {split: faces for split, faces in records.items() if faces}
-    return Reading(present, tuple(refusals.skipped), kind)
+    return records

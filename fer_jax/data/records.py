@@ -1,31 +1,35 @@
-"""One face on its way from a user's files into a dataset, and what becomes of the bad ones.
+"""What every source of faces returns, a `Reading`, and the records it is made from.
 
-Readers make `Record`s and hand whatever they cannot use to a `Refusals`, which either stops the
+Readers make `Record`s and pass faces that they cannot use to a `Refusals`, which either stops the
 reading with one line or leaves the face out and remembers why.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fer_jax.data.faces import Faces
 from fer_jax.errors import DataError
 
 OnError = Literal["raise", "skip"]
 
-_HINT = "mend or remove it, or set config.data.on_error=skip to go on without it"
+Kind = Literal["fer2013", "folder", "synthetic"]
+
+_HINT = "fix or remove it, or set config.data.on_error=skip to continue without it"
 
 
 class Record(NamedTuple):
-    """One face as it will be stored.
+    """One face as a reader finds it.
 
     Attributes:
         name: its path below the folder that holds the splits, or "fer2013.csv:17".
         image: uint8 [48, 48], grey levels.
         label: index into `fer_jax.expressions.EXPRESSIONS`.
-        votes: float32 [7] FER+ votes per expression, None where the source has none.
+        votes: float32 [10] FER+ votes, None where the source has none.
     """
 
     name: str
@@ -41,9 +45,45 @@ class Skipped(NamedTuple):
     reason: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """All faces of a source, in memory.
+
+    Attributes:
+        splits: split name -> faces, in the order train, validation, test; only splits with faces.
+        kind: "fer2013" for the csv form and where all file names give FER2013's splits; "synthetic"
+            for drawn faces; "folder" for any other collection.
+        form: how they were laid out: "csv", "folders", "archive:csv", "archive:folders" or "drawn".
+        fingerprint: hex digest of the files they came from; "" for drawn ones.
+        skipped: the faces left out, under on_error="skip".
+    """
+
+    splits: Mapping[str, Faces]
+    kind: Kind
+    form: str
+    fingerprint: str = ""
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether the faces carry FER+ votes."""
+        return any(faces.votes is not None for faces in self.splits.values())
+
+
+def stacked(records: Sequence[Record]) -> Faces:
+    """Returns one or more records as faces; all have votes, or none has."""
+    votes = [record.votes for record in records if record.votes is not None]
+    return Faces(
+        images=np.stack([record.image for record in records]),
+        labels=np.array([record.label for record in records], np.int32),
+        names=tuple(record.name for record in records),
+        votes=np.stack(votes) if votes else None,
+    )
+
+
 @dataclasses.dataclass
 class Refusals:
-    """Decides what a face that cannot be used does to the reading.
+    """Decides what happens when a face cannot be used.
 
     Attributes:
         on_error: "raise" stops at the first, "skip" leaves it out.

@@ -1,7 +1,8 @@
 """Finds the faces under a user's path, in every form in which people have FER2013.
 
-`find_source` looks at names and at the first bytes of archives only; `FaceSource.read` is the one pass
-that decodes everything, so that a .tar.xz is unpacked once whatever splits it holds.
+`load_faces` is the way in. `find_source` looks at names and at the first bytes of archives only;
+`FaceSource.read` is the one pass that decodes everything, so that a .tar.xz is unpacked once whatever
+splits it holds.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fer_jax.data import fer_csv, layout
+from fer_jax.data.array_records import cached
+from fer_jax.data.cache import entry_name
 from fer_jax.data.candidates import best_of, candidate_of, several
 from fer_jax.data.members import (
     MAX_UNPACKED_BYTES,
@@ -25,8 +28,8 @@ from fer_jax.data.members import (
     folder_members,
     is_archive,
 )
-from fer_jax.data.reading import Reading, read_csv, read_images
-from fer_jax.data.records import OnError, Refusals
+from fer_jax.data.reading import read_csv, read_images
+from fer_jax.data.records import OnError, Reading, Refusals, stacked
 from fer_jax.errors import DataError
 
 # How far to look for faces in an archive that nobody named: ten seconds of unpacking.
@@ -80,15 +83,16 @@ class FaceSource:
         refusals = Refusals(on_error, f"{self.path}{joint}{self._inside('')}")
         with self._members() as members:
             if self.csv is None:
-                reading = read_images(members, self.root, refusals)
+                records, kind = read_images(members, self.root, refusals)
             else:
-                reading = read_csv(members, self.root, self.csv, refusals)
-        if not reading.records:
+                records, kind = read_csv(members, self.root, self.csv, refusals), "fer2013"
+        splits = {split: stacked(faces) for split, faces in records.items() if faces}
+        if not splits:
             raise NoFacesError(
-                f"{self.path}: no face can be used, {len(reading.skipped)} were left out; "
+                f"{self.path}: no face can be used, {len(refusals.skipped)} were left out; "
                 f"expected {layout.ACCEPTED}"
             )
-        return reading
+        return Reading(splits, kind, self.form, self.fingerprint, tuple(refusals.skipped))
 
     @property
     def _packed(self) -> bool:
@@ -113,6 +117,25 @@ class FaceSource:
             return [self._inside(self.csv), self._inside(fer_csv.VOTES_NAME)]
         places = ((member.name, layout.place(member.name)) for member in self.members)
         return [name for name, place in places if place is not None and place.root == self.root]
+
+
+def load_faces(
+    path: Path, *, on_error: OnError = "raise", cache_dir: Path | None = None
+) -> Reading:
+    """Returns the faces under a path, read once and from then on taken from the cache.
+
+    Args:
+        path: a folder, a csv or an archive; see `find_source`.
+        on_error: "raise" stops at the first face that cannot be used; "skip" leaves it out.
+        cache_dir: None for $FER_CACHE_DIR/datasets, or ~/.cache/fer_jax/datasets.
+
+    Raises:
+        DataError: no faces, a bad face under "raise", or a cache that cannot be written.
+    """
+    source = find_source(path)
+    entry = entry_name(source.fingerprint, on_error)
+    read = functools.partial(source.read, on_error)
+    return cached(entry, read, source=source.path, cache_dir=cache_dir)
 
 
 def find_source(path: Path) -> FaceSource:

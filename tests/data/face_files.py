@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_jax.data.reading import Reading
+from fer_jax.data.records import Reading
 from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, FERPLUS_COLUMNS
 
 _CSV_LABELS = {index: label for label, index in enumerate(FER2013_TO_INDEX)}
@@ -91,7 +91,7 @@ def folder_names(splits: Sequence[str] = ("train", "validation"), per_class: int
 
 def names(reading: Reading) -> dict[str, list[str]]:
     """split -> names of its faces, in order."""
-    return {split: [face.name for face in faces] for split, faces in reading.records.items()}
+    return {split: list(faces.names) for split, faces in reading.splits.items()}
 
 
 ROWS = [

@@ -51,7 +51,7 @@ def test_a_bad_image_among_good_ones_is_named_or_left_out(
     assert str(error.value).startswith(f"{tmp_path}/train/happy/{file}: ")
     assert complaint in str(error.value)
     reading = source.read("skip")
-    assert len(reading.records["train"]) == 7
+    assert len(reading.splits["train"]) == 7
     assert [skipped.name for skipped in reading.skipped] == [f"train/happy/{file}"]
 
 
@@ -67,4 +67,4 @@ def test_whole_jpegs_with_thumbnails_or_trailing_bytes_are_not_taken_for_truncat
         "train/sad/d.png": JPEG,  # the bytes tell the format, not the name
     }
     reading = find_source(make.write_files(tmp_path, files)).read()
-    assert len(reading.records["train"]) == 4
+    assert len(reading.splits["train"]) == 4

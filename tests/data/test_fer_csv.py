@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_jax.data.reading import Reading
+from fer_jax.data.records import Reading
 from fer_jax.data.sources import find_source
 from fer_jax.errors import DataError
 from tests.data import face_files as make
 
 
 def labels(reading: Reading, split: str) -> list[int]:
-    return [face.label for face in reading.records[split]]
+    return reading.splits[split].labels.tolist()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_csv_rows_become_faces_with_our_labels_and_splits(
         }
         assert labels(reading, "train") == [3, 5]
         assert labels(reading, "validation") == [4]
-        np.testing.assert_array_equal(reading.records["train"][1].image, make.face(3))
+        np.testing.assert_array_equal(reading.splits["train"].images[1], make.face(3))
 
 
 def test_csv_of_a_spreadsheet_with_a_byte_order_mark_and_crlf_is_read(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_bad_row_is_named_by_its_line_or_left_out(
         source.read()
     message = str(error.value)
     assert message.startswith(f"{tmp_path}/fer2013.csv:4: {complaint}")
-    assert message.endswith("config.data.on_error=skip to go on without it")
+    assert message.endswith("config.data.on_error=skip to continue without it")
     assert "\n" not in message
     reading = source.read("skip")
     assert make.names(reading) == {

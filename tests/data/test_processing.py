@@ -43,7 +43,7 @@ DAMAGE = {
 @pytest.fixture(scope="module", params=["synthetic", "FER2013"])
 def originals(request):
     if request.param == "synthetic":
-        return load_synthetic(seed=0, counts={"train": 300})["train"].images
+        return load_synthetic(seed=0, counts={"train": 300}).splits["train"].images
     return evaluation_split(shared_file("data/fer2013.tar.xz"), "validation").images[::4]
 
 

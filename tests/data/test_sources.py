@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.data.reading import Reading
+from fer_jax.data.records import Reading
 from fer_jax.data.sources import NoFacesError, find_source
 from fer_jax.errors import DataError
 from fer_jax.expressions import index_of
@@ -24,7 +24,7 @@ MIXED = (
 
 
 def labels(reading: Reading, split: str) -> list[int]:
-    return [face.label for face in reading.records[split]]
+    return reading.splits[split].labels.tolist()
 
 
 def test_usage_prefixes_decide_the_split_in_the_mixed_test_folder(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_split_and_class_folders_are_known_by_their_usual_spellings(
 ) -> None:
     files = make.image_files([f"{folder}/Anger/a.png", f"{folder}/surprised/b.bmp"])
     reading = find_source(make.write_files(tmp_path, files)).read()
-    assert list(reading.records) == [split]
+    assert list(reading.splits) == [split]
     assert labels(reading, split) == [index_of("angry"), index_of("surprise")]
 
 
@@ -69,7 +69,7 @@ def test_any_folder_of_colour_images_becomes_grey_faces_of_our_size(tmp_path: Pa
     }
     reading = find_source(make.write_files(tmp_path, files)).read()
     assert reading.kind == "folder"
-    first, second, third = (face.image for face in reading.records["train"])
+    first, second, third = reading.splits["train"].images
     assert {first.shape, second.shape, third.shape} == {(48, 48)}
     expected = grey_face(cv2.cvtColor(colour, cv2.COLOR_BGR2RGB)).astype(int)
     np.testing.assert_allclose(first.astype(int), expected, atol=2)
@@ -85,7 +85,7 @@ def test_faces_one_folder_down_are_found_beside_unrelated_folders(tmp_path: Path
 def test_a_split_folder_can_be_named_itself(tmp_path: Path) -> None:
     make.write_files(tmp_path, make.image_files(make.folder_names(("train", "test"))))
     reading = find_source(tmp_path / "test").read()
-    assert list(reading.records) == ["test"]
+    assert list(reading.splits) == ["test"]
     assert make.names(reading)["test"][0] == "test/angry/0.png"
 
 
@@ -111,9 +111,8 @@ def test_archives_give_what_the_open_folder_gives(tmp_path: Path, file: str) -> 
         reading = source.read()
         assert source.form == "archive:folders"
         assert make.names(reading) == make.names(opened)
-        for split, faces in reading.records.items():
-            for one, other in zip(faces, opened.records[split], strict=True):
-                np.testing.assert_array_equal(one.image, other.image)
+        for split, faces in reading.splits.items():
+            np.testing.assert_array_equal(faces.images, opened.splits[split].images)
 
 
 @pytest.mark.parametrize("file", ["x.zip", "x.tar.gz"])
@@ -132,11 +131,13 @@ def test_a_packed_csv_is_read_with_the_votes_packed_beside_it(tmp_path: Path, fi
     reading = source.read()
     assert source.form == "archive:csv"
     assert reading.has_votes
-    happy, sad = (face.votes for face in reading.records["train"])
+    train, test = reading.splits["train"].votes, reading.splits["test"].votes
+    assert train is not None
+    assert test is not None
+    happy, sad = train
     np.testing.assert_array_equal(happy, np.float32([0, 7, 0, 0, 0, 0, 0, 3, 0, 0]))
     np.testing.assert_array_equal(sad, np.float32([0, 0, 0, 8, 1, 0, 1, 0, 0, 0]))
-    (test,) = (face.votes for face in reading.records["test"])
-    np.testing.assert_array_equal(test, np.float32([0, 0, 0, 0, 0, 0, 0, 0, 4, 6]))
+    np.testing.assert_array_equal(test[0], np.float32([0, 0, 0, 0, 0, 0, 0, 0, 4, 6]))
 
 
 def test_an_unknown_class_folder_is_named_with_the_nearest_expression(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_faces_come_back_from_the_cache_as_drawn_quietly_and_without_tensorflow(
         "counts = {'test': 9, 'train': 25}\n"
         "def load():\n"
         "    cache = pathlib.Path(sys.argv[1])\n"
-        "    return synthetic.load_synthetic(seed=5, counts=counts, cache_dir=cache)\n"
+        "    return synthetic.load_synthetic(seed=5, counts=counts, cache_dir=cache).splits\n"
         "drawn = load()\n"
         "assert list(drawn) == ['train', 'test']\n"
         "for split, faces in drawn.items():\n"
@@ -112,7 +112,7 @@ def test_faces_come_back_from_the_cache_as_drawn_quietly_and_without_tensorflow(
     assert finished.stderr == ""
 
 
-def test_a_preparation_killed_halfway_is_done_again(tmp_path: Path):
+def test_drawing_that_is_killed_halfway_starts_again(tmp_path: Path):
     script = (
         "import os, pathlib, signal, sys\n"
         "from fer_jax.data import synthetic\n"
@@ -126,8 +126,8 @@ def test_a_preparation_killed_halfway_is_done_again(tmp_path: Path):
         "synthetic.load_synthetic(seed=1, counts=counts, cache_dir=pathlib.Path(sys.argv[1]))\n"
     )
     assert run_python(script, str(tmp_path)).returncode == -signal.SIGKILL
-    assert list(tmp_path.rglob("incomplete.*"))
-    splits = load_synthetic(seed=1, counts={"train": 8, "test": 6}, cache_dir=tmp_path)
+    assert not list(tmp_path.rglob("*"))
+    splits = load_synthetic(seed=1, counts={"train": 8, "test": 6}, cache_dir=tmp_path).splits
     expected = synthetic_faces(seed=1, count=6, split="test")
     np.testing.assert_array_equal(splits["test"].images, expected.images)
 

@@ -12,7 +12,7 @@ from fer_jax.faces.detect import Detection
 from fer_jax.faces.quality import face_quality, judge, measure
 from tests.shared_files import shared_file
 
-FACES = load_synthetic(seed=0, counts={"train": 40})["train"].images
+FACES = load_synthetic(seed=0, counts={"train": 40}).splits["train"].images
 
 
 def qualities(images, *, side=48.0):

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
-from fer_jax.data.fer2013 import Fer2013, LoadedFaces, load_faces
-from fer_jax.data.reading import Reading
-from fer_jax.data.sources import FaceSource, find_source
+from fer_jax.data.array_records import FaceRecords
+from fer_jax.data.records import Reading
+from fer_jax.data.sources import FaceSource, find_source, load_faces
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
 from tests.data import face_files as make
@@ -19,7 +18,7 @@ from tests.data import face_files as make
 LOAD = """
 import sys
 from pathlib import Path
-from fer_jax.data.fer2013 import load_faces
+from fer_jax.data.sources import load_faces
 from fer_jax.errors import DataError
 from fer_jax.expressions import FERPLUS_COLUMNS
 print("ready", flush=True)
@@ -40,7 +39,7 @@ def start(script: str, data: Path, cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def sums(loaded: LoadedFaces) -> dict[str, int]:
+def sums(loaded: Reading) -> dict[str, int]:
     return {split: int(faces.images.sum()) for split, faces in loaded.splits.items()}
 
 
@@ -55,18 +54,19 @@ def test_loaded_faces_are_the_faces_of_the_source_in_their_order(
     data: Path, tmp_path: Path
 ) -> None:
     source = find_source(data)
-    loaded = load_faces(data, cache_dir=tmp_path / "cache")
-    assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "folder", ())
-    assert (loaded.path, loaded.fingerprint) == (data, source.fingerprint)
-    assert list(loaded.splits) == ["train", "validation"]
-    for split, records in source.read().records.items():
-        faces = loaded.splits[split]
-        assert faces.images.dtype == np.uint8
-        assert faces.labels.dtype == np.int32
-        assert faces.names == tuple(record.name for record in records)
-        assert faces.labels.tolist() == [record.label for record in records]
-        np.testing.assert_array_equal(faces.images, [record.image for record in records])
-        assert faces.votes is None
+    read = source.read()
+    for _ in range(2):  # made, then taken from the cache
+        loaded = load_faces(data, cache_dir=tmp_path / "cache")
+        assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "folder", ())
+        assert loaded.fingerprint == source.fingerprint
+        assert list(loaded.splits) == ["train", "validation"]
+        for split, expected in read.splits.items():
+            faces = loaded.splits[split]
+            assert faces.images.dtype == np.uint8
+            assert faces.labels.dtype == np.int32
+            assert faces.names == expected.names
+            assert faces.digest() == expected.digest()
+            assert faces.votes is None
 
 
 def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_path: Path) -> None:
@@ -100,39 +100,20 @@ def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
         tmp_path,
         {"fer2013.csv": make.csv_bytes(make.ROWS), "fer2013new.csv": make.votes_bytes(votes)},
     )
-    faces = load_faces(tmp_path, cache_dir=tmp_path / "cache").splits["train"]
-    assert faces.names == ("fer2013.csv:2", "fer2013.csv:5")
-    assert faces.votes is not None
-    assert faces.votes.dtype == np.float32
-    columns = [FERPLUS_COLUMNS.index(answer) for answer in ("fear", "surprise")]
-    np.testing.assert_array_equal(faces.votes[:, columns], [[3, 0], [3, 3]])
-    np.testing.assert_array_equal(faces.votes.sum(axis=1), [3, 6])
-
-
-def test_a_folder_may_hold_only_the_split_asked_for(tmp_path: Path) -> None:
-    files = make.image_files(make.folder_names(("test",)))
-    data = make.write_files(tmp_path / "data", files)
-    loaded = load_faces(data, splits=["test"], cache_dir=tmp_path / "cache")
-    assert {split: len(faces) for split, faces in loaded.splits.items()} == {"test": 7}
-    with pytest.raises(DataError, match="holds no train split, only test; add a folder train/"):
-        load_faces(data, splits=["train"], cache_dir=tmp_path / "cache")
-
-
-def test_the_builder_reads_a_manual_directory_as_tfds_users_do(data: Path, tmp_path: Path) -> None:
-    builder = Fer2013(data_dir=tmp_path / "tfds")
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=data),
-    )
-    faces = builder.as_data_source("validation")
-    assert len(faces) == 21
-    assert faces[0]["image"].shape == (48, 48)
-    assert faces[0]["name"] == b"validation/angry/0.png"
+    for _ in range(2):  # made, then taken from the cache
+        faces = load_faces(tmp_path, cache_dir=tmp_path / "cache").splits["train"]
+        assert faces.names == ("fer2013.csv:2", "fer2013.csv:5")
+        assert faces.votes is not None
+        assert faces.votes.dtype == np.float32
+        columns = [FERPLUS_COLUMNS.index(answer) for answer in ("fear", "surprise")]
+        np.testing.assert_array_equal(faces.votes[:, columns], [[3, 0], [3, 3]])
+        np.testing.assert_array_equal(faces.votes.sum(axis=1), [3, 6])
 
 
 def test_a_damaged_cache_is_made_again(data: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = load_faces(data, cache_dir=cache)
-    (records,) = cache.glob("*/fer2013/*/fer2013-train.array_record*")
+    (records,) = cache.glob("*/faces/*/faces-train.array_record*")
     records.write_bytes(records.read_bytes()[:1000])
     assert sums(load_faces(data, cache_dir=cache)) == sums(first)
     assert records.stat().st_size > 1000
@@ -166,7 +147,7 @@ def test_two_processes_load_at_once_without_tensorflow_and_without_noise(
     expected = sums(load_faces(data, cache_dir=tmp_path / "other"))
     for load in loads:
         assert load.communicate(timeout=120) == (f"{expected}\nFalse\n", "")
-    assert [path.name for path in cache.glob("*/fer2013/*")] == [str(Fer2013.VERSION)]
+    assert [path.name for path in cache.glob("*/faces/*")] == [str(FaceRecords.VERSION)]
 
 
 def test_a_killed_preparation_leaves_nothing_that_is_taken_as_whole(
@@ -175,19 +156,19 @@ def test_a_killed_preparation_leaves_nothing_that_is_taken_as_whole(
     cache = tmp_path / "cache"
     die_in_the_second_split = """
 import os, signal
-from fer_jax.data.fer2013 import Fer2013
-whole = Fer2013._generate_examples
-def dying(self, records):
-    for index, example in whole(self, records):
+from fer_jax.data.array_records import FaceRecords
+whole = FaceRecords._generate_examples
+def dying(self, faces):
+    for index, example in whole(self, faces):
         if example["name"].startswith("validation/sad"):
             os.kill(os.getpid(), signal.SIGKILL)
         yield index, example
-Fer2013._generate_examples = dying
+FaceRecords._generate_examples = dying
 """
     killed = start(die_in_the_second_split + LOAD, data, cache)
     killed.communicate("\n", timeout=120)
     assert killed.returncode == -9
-    assert list(cache.glob("*/fer2013/incomplete*/fer2013-train*"))
+    assert list(cache.glob("*/faces/incomplete*/faces-train*"))
     assert len(load_faces(data, cache_dir=cache).splits["validation"]) == 21
 
 
@@ -209,6 +190,6 @@ def test_real_fer2013_is_found_beside_an_unrelated_archive(
 ) -> None:
     source, reading = fer2013
     assert (source.form, reading.kind) == ("archive:csv", "fer2013")
-    counts = {split: len(faces) for split, faces in reading.records.items()}
+    counts = {split: len(faces) for split, faces in reading.splits.items()}
     assert counts == {"train": 28_540, "validation": 3_576}
     assert reading.has_votes
