@@ -18,6 +18,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration.statistics import linear_accuracy
 from fer_jax.expressions import EXPRESSIONS
+from tests.chromium import opened_file
 from tests.data import face_files as make
 from tests.factories import pattern_faces
 
@@ -111,6 +112,15 @@ def test_the_page_is_one_file_and_escapes_names(explored: tuple[Path, str]) -> N
     assert "<blank>" not in page
     assert "width=device-width" in page
     assert "prefers-color-scheme:dark" in page
+
+
+def test_a_browser_shows_the_page_as_a_file_under_its_policy(explored: tuple[Path, str]) -> None:
+    with opened_file(explored[0] / "explore.html") as (page, complaints):
+        sizes = page.eval_on_selector_all("img", "images => images.map(i => i.naturalWidth)")
+        assert len(sizes) > 24
+        assert min(sizes) > 0
+        assert page.locator(".faces").first.evaluate("e => getComputedStyle(e).display") == "flex"
+        assert complaints == []
 
 
 def test_without_data_the_synthetic_faces_are_explored(

@@ -1,7 +1,7 @@
-"""The explore command's web page: one file, images inside it, for phones and desktops alike.
+"""The explore command's web page.
 
-Plain HTML and CSS, no script and nothing fetched. Faces are separate small images, so that rows
-wrap to the width there is; charts come in a light and a dark version.
+Faces are separate small images, so that rows wrap to the width there is; charts come in a light and a
+dark version.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fer_jax.exploration.label_votes import votes_section
 from fer_jax.exploration.processing_section import processing_section
 from fer_jax.exploration.statistics import Exploration, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.media.html_page import html_page
 
 _SAMPLES = 14  # faces shown of each expression
 _SHOWN = 12  # findings shown of each kind
@@ -25,7 +26,7 @@ _GROUP_KINDS = (
     (
         "cross_split",
         "Identical across splits",
-        "The same image in more than one split: a network is tested on what it learnt by heart.",
+        "The same image in more than one split: a network is tested on what it memorised.",
     ),
     (
         "label_conflicts",
@@ -54,18 +55,9 @@ _FLAW_KINDS = (
 )
 
 _STYLE = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#22262b;--soft:#5b636d;--line:#e1e4e8;
---card:#f6f7f9;--chart:#fff}
-@media(prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e4e7eb;--soft:#9aa4af;--line:#2e353d;
---card:#1b1f24;--chart:#1b1f24}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1080px;padding:1.5rem 1rem 4rem;background:var(--paper);
-color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.7rem;line-height:1.2;margin:.2rem 0}h2{font-size:1.25rem;margin:2.6rem 0 .6rem}
-h3{font-size:1rem;margin:1.8rem 0 .2rem}p{margin:.3rem 0;max-width:65ch}
-.soft,figcaption,summary{color:var(--soft);font-size:.875rem}
-.source{overflow-wrap:anywhere}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+:root{--chart:#fff}@media(prefers-color-scheme:dark){:root{--chart:var(--card)}}
+summary{color:var(--soft);cursor:pointer}
+table{font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .8rem .3rem 0;text-align:right;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left}th{font-weight:600}tfoot td{font-weight:600;border:0}
 .wide{overflow-x:auto}table+p,.charts+p{margin-top:1rem}
@@ -73,13 +65,12 @@ th:first-child,td:first-child{text-align:left}th{font-weight:600}tfoot td{font-w
 align-items:start}
 .charts figure{background:var(--chart);border:1px solid var(--line);border-radius:8px;padding:.6rem}
 .charts img{width:100%;height:auto;display:block}
-figure{margin:0}.faces{display:flex;flex-wrap:wrap;gap:4px;margin:.3rem 0}
+.faces{display:flex;flex-wrap:wrap;gap:4px;margin:.3rem 0}
 .faces img{width:70px;height:auto;border-radius:3px;display:block;outline:1px solid var(--line)}
 .groups{display:grid;grid-template-columns:repeat(auto-fill,minmax(235px,1fr));gap:.8rem;
 margin:.6rem 0}
-.groups figure{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem;
-min-width:0}
-details{overflow-wrap:anywhere;font-size:.8rem}summary{cursor:pointer}
+.groups figure{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem}
+details{font-size:.8rem}
 .means{display:grid;grid-template-columns:repeat(auto-fit,minmax(96px,1fr));gap:.8rem}
 .means img{width:100%;height:auto;border-radius:6px;display:block}
 @media(max-width:520px){.faces img{width:48px}
@@ -98,7 +89,7 @@ def page(found: Exploration, charts: Mapping[str, tuple[bytes, bytes]]) -> str:
     """
     total = sum(len(faces) for faces in found.splits.values())
     body = (
-        f"<h1>{total:,} faces</h1><p class='soft source'>{html.escape(found.source)}</p>",
+        f"<h1>{total:,} faces</h1><p class='soft'>{html.escape(found.source)}</p>",
         _counts_section(found, charts["counts"]),
         _samples_section(found),
         _means_section(found),
@@ -111,12 +102,7 @@ def page(found: Exploration, charts: Mapping[str, tuple[bytes, bytes]]) -> str:
         votes_section(found.label_votes, found.main_faces),
         _audit_section(found),
     )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-        f"<title>{total:,} faces, explored</title><style>{_STYLE}</style>"
-        f"<body>{''.join(body)}</body></html>\n"
-    )
+    return html_page(f"{total:,} faces, explored", body, style=_STYLE)
 
 
 def _counts_section(found: Exploration, chart: tuple[bytes, bytes]) -> str:
@@ -222,5 +208,5 @@ def _chart(alt: str, chart: tuple[bytes, bytes]) -> str:
     light, dark = (png_uri(data) for data in chart)
     return (
         f"<figure><picture><source media='(prefers-color-scheme:dark)' srcset='{dark}'>"
-        f"<img alt='{alt}' src='{light}'></image></figure>"
+        f"<img alt='{alt}' src='{light}'></picture></figure>"
     )

@@ -1,4 +1,4 @@
-"""`--summary out.html`: one page for phones and desktops, with everything in it and no script."""
+"""`--summary out.html`: the page of an offline run."""
 
 from __future__ import annotations
 
@@ -8,41 +8,32 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from fer_jax.media.html_page import html_page
 from fer_jax.scoring.gallery import LEAST_CERTAIN, Portrait
 from fer_jax.scoring.summary import Summary, Timeline, Track
 
 _STYLE = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--soft:#59636e;--line:#dfe3e8;--card:#f5f6f8}
-@media(prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e6e9ed;--soft:#9aa4af;--line:#2e353d;
---card:#1c2126}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1080px;padding:1.5rem 1rem 4rem;background:var(--paper);color:var(--ink);
-font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.6rem;line-height:1.2;margin:.2rem 0}h2{font-size:1.25rem;margin:2.4rem 0 .6rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}p{margin:.3rem 0;max-width:65ch}
-.soft{color:var(--soft);font-size:.875rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.6rem;margin:1rem 0}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem}
 .tile b{display:block;font-size:1.4rem;line-height:1.2;font-variant-numeric:tabular-nums}
 .bars{display:grid;grid-template-columns:max-content 1fr max-content;gap:.35rem .7rem;align-items:center;
 font-variant-numeric:tabular-nums;max-width:44rem}
-.bars i,.key i{display:block;height:1rem;border-radius:3px;min-width:2px;outline:1px solid #0003}
+.bars svg,.key svg{display:block;width:100%;height:1rem;border-radius:3px}
 .bars :nth-child(3n){text-align:right}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.875rem;padding:0;
 margin:.6rem 0;list-style:none}
-.key li{display:flex;align-items:center;gap:.4rem}.key i{width:.8rem;height:.8rem}
+.key li{display:flex;align-items:center;gap:.4rem}.key svg{width:.8rem;height:.8rem}
 .lane{display:grid;grid-template-columns:3.2rem 1fr;gap:.1rem .7rem;margin:.7rem 0;align-items:center}
 .lane .face,.lane .none{grid-row:span 2;width:3.2rem;height:3.2rem;border-radius:6px}
 .none{background:var(--card);border:1px solid var(--line)}
 .lane svg{display:block;width:100%;height:2.4rem;background:var(--card);border-radius:3px}
 .axis{display:flex;justify-content:space-between;margin-left:3.9rem}
 .faces{display:grid;grid-template-columns:repeat(auto-fill,minmax(6rem,1fr));gap:.7rem}
-figure{margin:0;min-width:0}.faces img{display:block;width:100%;aspect-ratio:1;object-fit:cover;
+.faces img{display:block;width:100%;aspect-ratio:1;object-fit:cover;
 border-radius:6px}
-figcaption{font-size:.75rem;line-height:1.35;color:var(--soft);margin-top:.2rem}
+figcaption{font-size:.75rem;line-height:1.35;margin-top:.2rem}
 figcaption b{color:var(--ink)}
-table{border-collapse:collapse;font-size:.875rem;width:100%}
-table{table-layout:fixed}td:first-child{width:40%}
+table{font-size:.875rem;width:100%;table-layout:fixed}td:first-child{width:40%}
 td{padding:.3rem .8rem .3rem 0;border-top:1px solid var(--line);vertical-align:top}
 @media(max-width:520px){.faces{grid-template-columns:repeat(4,1fr);gap:.5rem}
 figcaption .where{display:none}}
@@ -65,12 +56,7 @@ def page(summary: Summary, *, title: str) -> str:
         "<p class='soft'>An expression is what a face shows in one image, not what a person feels. "
         "A question mark stands where the network is not sure.</p>",
     )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<body>{''.join(body)}</body></html>\n"
-    )
+    return html_page(title, body, style=_STYLE)
 
 
 def _totals(summary: Summary) -> str:
@@ -98,13 +84,17 @@ def _totals(summary: Summary) -> str:
 
 
 def _bar(name: str, share: float) -> str:
-    return f"<i style='width:{100 * share:.1f}%;background:{COLOURS[name]}'></i>" if share else ""
+    """A bar as an image: the page's policy refuses style attributes."""
+    return (
+        "<svg viewBox='0 0 100 1' preserveAspectRatio='none' aria-hidden='true'>"
+        f"<rect width='{100 * share:.1f}' height='1' fill='{COLOURS[name]}'/></svg>"
+    )
 
 
 def _timelines(summary: Summary) -> str:
     if not summary.timelines:
         return ""
-    key = "".join(f"<li><i style='background:{COLOURS[n]}'></i>{n}</li>" for n in EXPRESSIONS)
+    key = "".join(f"<li>{_bar(n, 1.0)}{n}</li>" for n in EXPRESSIONS)
     more = f"<p class='soft'>{summary.more_videos:,} more videos are in the output.</p>"
     return (
         "<h2>Over time</h2><p class='soft'>One band for each face that was followed. The higher a "
