@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from turns import serve
 
-from fer_jax.faces.detect import DETECT_SIZE
+from fer_jax.faces.detect import DETECT_SIZE, make_detector
 from fer_jax.faces.preprocess import grey_face
 from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.compilation import compile_inference
@@ -54,9 +54,11 @@ def main() -> None:
         batch_size=arguments.batch_size,
     )
 
+    detector = make_detector(arguments.detector)
+
     def score(count: int) -> None:
         for _ in range(count):
-            run(paths, predictor, settings, ScoringProgress())
+            run(paths, predictor, detector, settings, ScoringProgress())
         faces = Counter(row.path for row in read_rows(settings.out) if row.status == "ok")
         found = [faces[path_text(path)] for path in paths]
         Path(arguments.found).write_text(json.dumps(found))

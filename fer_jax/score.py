@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
+from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, DetectSize, make_detector
 from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.scoring.progress import ScoringProgress
-from fer_jax.scoring.run import Outcome, ScoringOptions, check, run
+from fer_jax.scoring.run import Outcome, ScoringOptions, run
+from fer_jax.scoring.writers import check_output
 from fer_jax.shipped import CHECKPOINT_HELP
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_args(argv)
     settings = _settings(options)
-    _check(options.inputs, settings)
+    detector = _check(options.inputs, settings)
     try:
         with _stoppable():
             paths = _paths(options.inputs)
@@ -63,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
             if _STDIN not in options.inputs:
                 count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
             with ScoringProgress(count=count) as reporter:
-                outcome = run(paths, predictor, settings, reporter)
+                outcome = run(paths, predictor, detector, settings, reporter)
     except Stopped as stop:
         print(
             f"stopped; what is finished is kept: the same command with --resume goes on to "
@@ -145,9 +146,10 @@ def _detect_size(text: str) -> DetectSize:
     return "full" if text == "full" else _count(text)
 
 
-def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
-    """Refuses what cannot end well, before the network is loaded."""
-    check(settings)
+def _check(inputs: Sequence[str], settings: ScoringOptions) -> Detector:
+    """Refuses what cannot end well, before the network is loaded, and returns the detector."""
+    check_output(settings.out)
+    detector = make_detector(settings.detector, detect_size=settings.detect_size)
     summary, annotate = settings.summary, settings.annotate
     if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
         raise FerError(
@@ -164,6 +166,7 @@ def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
                 )
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
+    return detector
 
 
 def _matches_nothing(text: str) -> bool:

@@ -55,18 +55,6 @@ class Square:
     side: float
     roll: float = 0.0
 
-    def to_image(self, points: np.ndarray) -> np.ndarray:
-        """Maps points of the crop, float [N, 2] from 0 to 1, to the photograph's pixels."""
-        return (points - 0.5) * self.side @ self._turn().T + [self.x, self.y]
-
-    def to_crop(self, points: np.ndarray) -> np.ndarray:
-        """Maps the photograph's pixels, float [N, 2], to the crop's 0 to 1."""
-        return (points - [self.x, self.y]) @ self._turn() / self.side + 0.5
-
-    def _turn(self) -> np.ndarray:
-        cos, sin = math.cos(self.roll), math.sin(self.roll)
-        return np.array([[cos, -sin], [sin, cos]])
-
 
 def crop_face(
     image: np.ndarray, detection: Detection, *, align: Align = "landmarks", size: int = FACE_SIZE

@@ -1,12 +1,12 @@
 """Finds faces in photographs: with YuNet, with OpenCV's Haar cascade, or not at all for face crops.
 
-A detector is anything with `detect(image) -> list[Detection]`. OpenCV's cascade is not safe to share
-between threads: make one per thread with `make_detector`, which is cheap after the first call.
+A detector is anything with `detect(image) -> list[Detection]` that threads may call side by side.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -47,7 +47,7 @@ class Detection:
 
 @runtime_checkable
 class Detector(Protocol):
-    """The interface of a detector."""
+    """The interface of a detector; any number of threads call it at once."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the faces of uint8 [H, W, 3] RGB, in any order."""
@@ -111,7 +111,8 @@ class HaarDetector:
                 f"--detector haar: OpenCV {cv2.__version__} has no face cascade; "
                 'use --detector yunet, or pip install "opencv-python-headless<5"'
             )
-        self._cascade = cv2.CascadeClassifier(str(path))
+        self._path = str(path)
+        self._of_thread = threading.local()  # OpenCV's cascade is not safe to share
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the faces of uint8 [H, W, 3] RGB."""
@@ -119,7 +120,11 @@ class HaarDetector:
         side = longer if self._size == "full" else min(longer, self._size)
         small = cv2.cvtColor(scaled(image, Pass(side / longer)), cv2.COLOR_RGB2GRAY)
         to_x, to_y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
-        boxes, counts = self._cascade.detectMultiScale2(small, scaleFactor=1.1, minNeighbors=5)
+        if not hasattr(self._of_thread, "cascade"):
+            self._of_thread.cascade = cv2.CascadeClassifier(self._path)
+        boxes, counts = self._of_thread.cascade.detectMultiScale2(
+            small, scaleFactor=1.1, minNeighbors=5
+        )
         return [
             _from_haar(x * to_x, y * to_y, w * to_x, h * to_y, score=n / (n + 5))
             for (x, y, w, h), n in zip(boxes, np.ravel(counts), strict=True)
@@ -160,7 +165,7 @@ def make_detector(
     detect_size: DetectSize = DETECT_SIZE,
     score_threshold: float = SCORE_THRESHOLD,
 ) -> Detector:
-    """Returns a new detector for the calling thread.
+    """Returns a detector.
 
     Args:
         name: one of `DETECTORS`.

@@ -6,6 +6,7 @@ express; `analyze` takes a photograph and finds the faces first.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Sequence
@@ -62,7 +63,6 @@ class Predictor:
         """
         self.saved, self.labels, self._flip = saved, EXPRESSIONS, flip
         self.temperature, self.uncertain_below = calibration(saved)
-        self._detector = threading.local()  # OpenCV's are not safe to share
         self._on = devices or _devices()
         logits, variables = inference_function(saved, devices=self._on)
         self._buckets = Buckets(
@@ -133,7 +133,7 @@ class Predictor:
 
         Args:
             image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (`media.images.read_image`).
-            detector: used by the calling thread; None for YuNet with its defaults.
+            detector: None for YuNet with its defaults.
             flip: overrules the predictor's own for this call.
 
         Raises:
@@ -142,7 +142,7 @@ class Predictor:
             FerError: YuNet's weights are not installed.
         """
         image = as_rgb(image)
-        detections = (detector or self._own_detector()).detect(image)
+        detections = (detector or self._detector).detect(image)
         if not detections:
             return []
         crops = [grey_crop(image, found) for found in detections]
@@ -219,10 +219,9 @@ class Predictor:
                 )
             return self._map_buckets
 
-    def _own_detector(self) -> Detector:
-        if not hasattr(self._detector, "value"):
-            self._detector.value = make_detector("yunet")
-        return self._detector.value
+    @functools.cached_property
+    def _detector(self) -> Detector:
+        return make_detector("yunet")
 
     def _probabilities(
         self, logits: Float32[np.ndarray, "faces 7"]

@@ -44,16 +44,22 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a .jsonl file; a last line that a killed process left unfinished is not one."""
+    """Returns the rows of a .jsonl file, without a last line that a killed process left unfinished.
+
+    Raises:
+        FerError: a line is not valid JSON.
+    """
     if not path.exists():
         return []
-    lines = path.read_text().splitlines(keepends=True)
-    try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except json.JSONDecodeError as error:
-        raise FerError(
-            f"{path}: is damaged ({error.msg}); mend it, or start over with --noresume"
-        ) from error
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
+        try:
+            rows += [json.loads(line)] if line.endswith("\n") else []
+        except json.JSONDecodeError as error:
+            raise FerError(
+                f"{path}:{number}: not valid JSON ({error.msg}); repair the file or remove it"
+            ) from error
+    return rows
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
 
     Args:
         view: an image to read, or a frame, whose image is dropped; a video's end has no faces.
-        detector, decoder: the calling thread's own.
+        detector: safe to call from several threads.
+        decoder: the calling thread's own.
         images: also keep a small image of each face.
 
     Raises:

@@ -125,11 +125,11 @@ class ScoringPipeline:
 
     def _look(self) -> None:
         """One thread's life: take a view, find its faces, hand them to the device."""
-        detector, stages = self._stages.make_detector(), self._stages
+        stages = self._stages
         with Decoder(max_pixels=stages.max_pixels) as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
-                find_faces(view, detector, decoder, images=stages.images)
+                find_faces(view, stages.detector, decoder, images=stages.images)
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from fer_jax.faces.detect import DetectSize, make_detector
+from fer_jax.faces.detect import Detector, DetectSize
 from fer_jax.machine.files import write_bytes
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
@@ -22,7 +22,6 @@ from fer_jax.scoring.rows import Row, Status
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.summary import Summary
 from fer_jax.scoring.views import View, views
-from fer_jax.scoring.writers import check_output
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
@@ -74,30 +73,25 @@ class Outcome:
     faces_now: int
 
 
-def check(settings: ScoringOptions) -> None:
-    """Checks what can be checked before the network is loaded.
-
-    Raises:
-        FerError: an output that cannot be written, or a detector that is not there.
-    """
-    check_output(settings.out)
-    make_detector(
-        settings.detector, detect_size=settings.detect_size
-    )  # fails here, not in a thread
-
-
 def run(
-    paths: Iterable[Path], predictor: Predictor, settings: ScoringOptions, reporter: ScoringProgress
+    paths: Iterable[Path],
+    predictor: Predictor,
+    detector: Detector,
+    settings: ScoringOptions,
+    reporter: ScoringProgress,
 ) -> Outcome:
     """Scores `paths` in order; stopped by an exception, it keeps what is finished for `resume`.
 
+    Args:
+        paths: of images and videos.
+        predictor: the network.
+        detector: that `settings` describes.
+        settings: with an output that `writers.check_output` accepts.
+        reporter: sees progress and unreadable inputs.
+
     Raises:
-        FerError: an output that cannot be written or resumed, or a detector that is not there.
+        FerError: an output that cannot be written or resumed.
     """
-    check_output(settings.out)
-    make_detector(
-        settings.detector, detect_size=settings.detect_size
-    )  # fails here, not in a thread
     cv2.setNumThreads(1)  # there is a thread for each core
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(
@@ -111,7 +105,7 @@ def run(
         if annotator is not None:
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
-        with ScoringPipeline(source, _stages(predictor, settings)) as pipeline:
+        with ScoringPipeline(source, _stages(predictor, detector, settings)) as pipeline:
             for ready in pipeline:
                 for view in ready:
                     recorder.add(view)
@@ -166,9 +160,9 @@ class _Recorder:
         return base64.b64encode(image).decode()
 
 
-def _stages(predictor: Predictor, settings: ScoringOptions) -> Stages:
+def _stages(predictor: Predictor, detector: Detector, settings: ScoringOptions) -> Stages:
     return Stages(
-        make_detector=lambda: make_detector(settings.detector, detect_size=settings.detect_size),
+        detector=detector,
         recognise=predictor,
         batch_size=settings.batch_size,
         max_pixels=settings.max_pixels,

@@ -1,4 +1,4 @@
-"""What the pipeline puts together: a detector for each thread, and one network for them all."""
+"""What the pipeline puts together: a detector and a network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stages:
     """What the pipeline puts together.
 
     Attributes:
-        make_detector: called once in each thread.
+        detector: called by all threads that decode.
         recognise: uint8 [N, 48, 48] faces -> their expressions; called by one thread only.
         batch_size: faces that are recognised together.
         max_pixels: the most that an image may have.
@@ -43,7 +43,7 @@ class Stages:
         threads: that decode and detect; 0 takes one per core.
     """
 
-    make_detector: Callable[[], Detector]
+    detector: Detector
     recognise: Callable[[np.ndarray], Recognition]
     batch_size: int
     max_pixels: int

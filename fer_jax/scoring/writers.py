@@ -45,11 +45,6 @@ def check_output(path: Path) -> None:
         )
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Replaces `path` by a file of `rows`; see `write_values`."""
-    write_values(path, (row.values() for row in rows))
-
-
 def write_values(path: Path, rows: Iterable[Values]) -> None:
     """Replaces `path` by a file of rows once all of them are on disk; memory stays bounded.
 

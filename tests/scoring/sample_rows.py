@@ -1,8 +1,12 @@
-"""A row in which every column says something."""
+"""Rows for tests: one in which every column says something, and files of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from fer_jax.scoring.rows import Row
+from fer_jax.scoring.writers import write_values
 
 FACE = Row(
     "a b.mp4",
@@ -21,3 +25,8 @@ FACE = Row(
     smoothed=(0.0, 0.1, 0.0, 0.6, 0.2, 0.05, 0.05),
     smooth_expression="happy",
 )
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Replaces `path` by a file of `rows`."""
+    write_values(path, (row.values() for row in rows))

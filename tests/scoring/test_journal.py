@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fer_jax.errors import FerError
 from fer_jax.scoring.journal import Journal
 from fer_jax.scoring.rows import Row
-from fer_jax.scoring.writers import read_rows, write_rows
-from tests.scoring.sample_rows import FACE
+from fer_jax.scoring.writers import read_rows
+from tests.scoring.sample_rows import FACE, write_rows
 
 OPTIONS = {"detector": "yunet", "fps": None}
 INPUTS = [

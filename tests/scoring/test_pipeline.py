@@ -45,7 +45,7 @@ class Brightness:
 
 def stages(**changes: object) -> Stages:
     usual = Stages(
-        make_detector=lambda: make_detector("none"),
+        detector=make_detector("none"),
         recognise=Brightness,
         batch_size=SIZE,
         max_pixels=1_000_000,
@@ -130,7 +130,7 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
 
 
 def test_the_photograph_has_its_face_and_an_image_of_it():
-    (view,) = run([PHOTO], make_detector=lambda: make_detector("yunet"), images=True)
+    (view,) = run([PHOTO], detector=make_detector("yunet"), images=True)
     (face,) = view.faces
     assert view.size == (512, 600)
     assert 200 < face.detection.x + face.detection.width / 2 < 330
@@ -172,13 +172,13 @@ def test_what_breaks_on_one_input_is_its_error_and_no_other(inputs):
             return super().detect(image)
 
     order = ["grey 10", "grey 120", "grey 250"]
-    before, broken, after = run([inputs[name] for name in order], make_detector=Fragile)
+    before, broken, after = run([inputs[name] for name in order], detector=Fragile())
     assert broken.error == "error: too grey for \\udcff me"
     assert not broken.faces
     assert len(before.faces) == len(after.faces) == 1
 
 
-@pytest.mark.parametrize("culprit", ["recognise", "make_detector", "source"])
+@pytest.mark.parametrize("culprit", ["recognise", "source"])
 def test_what_breaks_everything_is_raised_and_ends_every_thread(inputs, culprit):
     def fail(*_: object) -> None:
         raise RuntimeError(f"no {culprit}")
@@ -197,7 +197,7 @@ def test_what_breaks_everything_is_raised_and_ends_every_thread(inputs, culprit)
 
 def test_leaving_early_ends_every_thread(inputs):
     endless = (View(inputs["crowd"]) for _ in itertools.count())
-    with ScoringPipeline(endless, stages(make_detector=Squares)) as pipeline:
+    with ScoringPipeline(endless, stages(detector=Squares())) as pipeline:
         next(flat(pipeline))
     assert pipeline.stop()
 
@@ -220,7 +220,7 @@ def test_a_face_keeps_its_track_and_is_smoothed_over_time():
     path = shared_media("woman_phone.mp4")
     accountant = Accountant()
     source = views([path], every=1, fps=5.0, max_pixels=1_000_000)
-    detecting = stages(make_detector=lambda: make_detector("yunet"))
+    detecting = stages(detector=make_detector("yunet"))
     with ScoringPipeline(source, detecting) as pipeline:
         rows = [row for view in flat(pipeline) for row in accountant.rows(view)]
     assert {row.track for row in rows} == {1}

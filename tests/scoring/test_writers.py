@@ -10,8 +10,8 @@ import pytest
 
 from fer_jax.errors import FerError
 from fer_jax.scoring.rows import COLUMNS, Row, path_text
-from fer_jax.scoring.writers import check_output, read_rows, write_rows
-from tests.scoring.sample_rows import FACE
+from fer_jax.scoring.writers import check_output, read_rows
+from tests.scoring.sample_rows import FACE, write_rows
 
 FORMATS = ("csv", "jsonl", "parquet")
 NASTY = path_text(Path(os.fsdecode(b'line\nend, "quoted" \xff;\t=1+1.jpg')))
