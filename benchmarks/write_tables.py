@@ -1,0 +1,200 @@
+"""Writes the tables of README and docs from the shipped cards and from the reports of benchmarks.
+
+    python benchmarks/write_tables.py [--check]
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Reports lie in benchmarks/reports, as
+the benchmarks' --json writes them; figures of the shipped network come from its card alone. The shipped
+MODEL_CARD.md files are rewritten as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_jax import command
+from fer_jax.errors import FerError
+from fer_jax.exporting.model_card import model_card
+from fer_jax.shipped import DEFAULT, PRETRAINED, shipped_names
+
+_ROOT = Path(__file__).resolve().parents[1]
+_REPORTS = Path(__file__).with_name("reports")
+_REGION = re.compile(r"(<!-- table: (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv`; 1 if --check finds a file that is out of date."""
+    parser = command.Parser(
+        prog="write_tables.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, name stale files")
+    options = parser.parse_args(argv)
+    stale = {path: text for path, text in _wanted() if text != path.read_text()}
+    for path, text in stale.items():
+        if options.check:
+            print(f"{path}: out of date; run python benchmarks/write_tables.py", file=sys.stderr)
+        else:
+            path.write_text(text)
+    return 1 if options.check and stale else 0
+
+
+def _wanted() -> Iterable[tuple[Path, str]]:
+    """Gives the files that hold figures, with the text that they should have."""
+    for path in sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")]):
+        yield path, with_tables(path.read_text(), name=str(path))
+    for shipped in shipped_names():
+        yield PRETRAINED / shipped / "MODEL_CARD.md", model_card(_card(shipped))
+
+
+def with_tables(text: str, *, name: str) -> str:
+    """Returns a page's text with its tables written anew; `name` is what an error calls the page."""
+
+    def table(match: re.Match[str]) -> str:
+        if match[2] not in _TABLES:
+            raise FerError(f"{name}: no table {match[2]!r}; there are {', '.join(_TABLES)}")
+        return match[1] + _TABLES[match[2]]()
+
+    return _REGION.sub(table, text)
+
+
+def _card(name: str = DEFAULT) -> dict[str, Any]:
+    return json.loads((PRETRAINED / name / "card.json").read_text())
+
+
+def _report(name: str) -> Any:
+    return json.loads((_REPORTS / f"{name}.json").read_text())
+
+
+def _shipped() -> dict[str, Any]:
+    """The figures of the shipped network, named as in reports/trainings.json."""
+    card = _card()
+    report = card["report"]
+    return {
+        "accuracy": report["accuracy"],
+        "accuracy_interval": report["accuracy_interval"],
+        "flip_accuracy": report["flip"]["accuracy"],
+        "flip_interval": report["flip"]["accuracy_interval"],
+        "uar": report["uar"],
+        "ece": card["calibrated"]["ece"],
+        "digest": card["digest"],
+        "share": card["config"]["loss"]["logit_adjustment"],
+        **{name: report["per_class"][name]["recall"] for name in ("disgust", "fear")},
+    }
+
+
+def _accuracy() -> str:
+    ours, theirs = _shipped(), _report("fer_accuracy")
+    words = shlex.split(_card()["command"])
+    config = words[words.index("--config") + 1]
+    return _table(
+        [
+            "",
+            "crowd, single crop",
+            "crowd, flip-averaged",
+            "unweighted average recall",
+            "calibration error",
+        ],
+        [
+            [
+                f"ships (`{config}`)",
+                _percent(ours["accuracy"], ours["accuracy_interval"]),
+                _percent(ours["flip_accuracy"], ours["flip_interval"]),
+                _percent(ours["uar"]),
+                _percent(ours["ece"]),
+            ],
+            [
+                f"package `{theirs['package']}`, {theirs['parameters']:,} parameters",
+                _percent(theirs["accuracy"]),
+                "",
+                _percent(theirs["uar"]),
+                "",
+            ],
+        ],
+    )
+
+
+def _trainings() -> str:
+    head = ["run", "command", "CPU minutes", "crowd, single crop", "crowd, flip-averaged"]
+    rows = []
+    for run in _report("trainings"):
+        ours = _shipped()
+        ships = ours["digest"].startswith(run["digest"])
+        figures = {**run, **ours} if ships else run
+        cells = [
+            _percent(figures["accuracy"], figures["accuracy_interval"]),
+            _percent(figures["flip_accuracy"]),
+            _percent(figures["uar"]),
+            _percent(figures["label_accuracy"]) if "label_accuracy" in figures else "",
+        ]
+        name = f"**{run['run']}**" if ships else run["run"]
+        digest = f"`{figures['digest'][:12]}`"
+        rows.append([name, run["command"], f"{run['cpu_minutes']}", *cells, digest])
+    return _table([*head, "crowd, UAR", "label", "digest"], rows, left=(0, 1, 7))
+
+
+def _logit_adjustment() -> str:
+    runs = sorted([*_report("logit_adjustment"), _shipped()], key=lambda run: run["share"])
+    lines = (
+        ("crowd, single crop", "accuracy", 1),
+        ("UAR", "uar", 1),
+        ("recall of disgust", "disgust", 0),
+        ("recall of fear", "fear", 0),
+    )
+    return _table(
+        ["share", *(f"{run['share']:g}" for run in runs)],
+        [[text, *(_percent(run[key], digits=n) for run in runs)] for text, key, n in lines],
+    )
+
+
+def _model_speed() -> str:
+    report = _report("model_speed")
+    networks = dict.fromkeys(row["network"] for row in report["rows"])
+    rows = []
+    for network in networks:
+        one, two = sorted(
+            (row for row in report["rows"] if row["network"] == network),
+            key=lambda row: row["cores"],
+        )
+        latencies = [f"{row['milliseconds_one_face']:.1f} ms" for row in (one, two)]
+        rates = [f"{row['faces_per_second']:,.0f}" for row in (one, two)]
+        rows.append([network, f"{one['parameters']:,}", *latencies, *rates])
+    batches = f"faces a second in batches of {report['batch_size']}, one core"
+    head = ["network", "parameters", "one face, one core", "two cores", batches, "two cores"]
+    return _table(head, rows)
+
+
+def _percent(share: float, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
+    text = f"{100 * share:.{digits}f} %"
+    if interval is None:
+        return text
+    low, high = interval
+    return f"{text} ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+
+
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)
+) -> str:
+    """Returns a Markdown table whose columns `left` are set to the left."""
+    rule = "|".join("---" if column in left else "---:" for column in range(len(head)))
+    lines = [f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join([f"| {' | '.join(head)} |", *lines]).replace("|  |", "| |") + "\n"
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "accuracy": _accuracy,
+    "trainings": _trainings,
+    "logit_adjustment": _logit_adjustment,
+    "model_speed": _model_speed,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
