@@ -43,10 +43,10 @@ class Sums(NamedTuple):
     def add(
         self,
         *,
-        loss: Float32[jax.Array, " batch"],
-        logits: Float32[jax.Array, "batch 7"],
-        label: Int32[Array, " batch"],
-        weight: Float32[Array, " batch"],
+        loss: Float[Array, " batch"],
+        logits: Float[Array, "batch 7"],
+        label: Integer[Array, " batch"],
+        weight: Float[Array, " batch"],
     ) -> Sums:
         """Counts a batch; examples of weight 0 do not count."""
         predicted = jnp.argmax(logits, axis=-1)

@@ -53,7 +53,7 @@ def fold_batch_norm(
 def apply_folded(
     model: nn.Module,
     variables: Mapping[str, Any],
-    x: Float32[jax.Array, "batch height width 1"],
+    x: Float32[jax.Array | np.ndarray, "batch height width 1"],
 ) -> Float32[jax.Array, "batch classes"]:
     """Applies the model in inference with folded or unfolded variables; for use in jit."""
 

@@ -49,8 +49,8 @@ def transform_kernel(
 
 
 def convolve(
-    x: Float32[jax.Array, "batch height width inputs"],
-    places: Float32[jax.Array, "4 4 inputs outputs"],
+    x: Float32[jax.Array | np.ndarray, "batch height width inputs"],
+    places: Float32[jax.Array | np.ndarray, "4 4 inputs outputs"],
 ) -> Float32[jax.Array, "batch height width outputs"]:
     """Convolves zero-padded images with a transformed kernel."""
     batch, height, width, channels = x.shape

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Float32, Integer, Key
+from jaxtyping import Float, Float32, Integer, Key
 
 from fer_jax.config import LossConfig
 from fer_jax.data.in_memory import Array
@@ -30,11 +30,11 @@ def class_weights(
 
 
 def cross_entropy(
-    logits: Float32[jax.Array, "batch 7"],
-    target: Float32[Array, "batch 7"],
+    logits: Float[Array, "batch 7"],
+    target: Float[Array, "batch 7"],
     *,
     label_smoothing: float = 0.0,
-) -> Float32[jax.Array, " batch"]:
+) -> Float[jax.Array, " batch"]:
     """Cross-entropy in nats of logits against distributions."""
     return optax.softmax_cross_entropy(
         logits, optax.smooth_labels(jnp.asarray(target), label_smoothing)
@@ -43,11 +43,11 @@ def cross_entropy(
 
 def mix(
     key: Key[jax.Array, ""],
-    image: Float32[jax.Array, "batch height width 1"],
-    target: Float32[Array, "batch 7"],
+    image: Float[Array, "batch height width 1"],
+    target: Float[Array, "batch 7"],
     *,
     config: LossConfig,
-) -> tuple[Float32[jax.Array, "batch height width 1"], Float32[Array, "batch 7"]]:
+) -> tuple[Float[Array, "batch height width 1"], Float[Array, "batch 7"]]:
     """Blends each example with the one at the mirrored place of the batch, when configured.
 
     Mixup adds images up, cutmix pastes a rectangle; targets are mixed in the same share. With both

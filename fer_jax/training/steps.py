@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Float32, Key, UInt8
 
 from fer_jax.config import Config
-from fer_jax.data.in_memory import Batch
+from fer_jax.data.in_memory import Array, Batch
 from fer_jax.data.randomness import device_key
 from fer_jax.evaluation.metrics import Sums
 from fer_jax.models.standardise import standardise
@@ -26,7 +26,7 @@ def train_step(
     batch: Batch,
     *,
     root: Key[jax.Array, ""],
-    weights: Float32[jax.Array, " 7"],
+    weights: Float32[Array, " 7"],
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     config: Config,
@@ -79,7 +79,7 @@ def train_step(
 def statistics_step(
     variables: Variables,
     sums: Variables,
-    faces: UInt8[jax.Array, "batch height width"],
+    faces: UInt8[Array, "batch height width"],
     *,
     model: nn.Module,
 ) -> Variables:

@@ -103,7 +103,7 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
     paths = [inputs[name] for name in names]
     accountant = Accountant()
     taken = []
-    changes = {"make_detector": Squares, "batch_size": batch_size, "threads": threads}
+    changes = {"detector": Squares(), "batch_size": batch_size, "threads": threads}
     with ScoringPipeline(source(paths), stages(**changes)) as pipeline:
         rows = []
         for view in flat(pipeline):
