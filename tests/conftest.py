@@ -13,11 +13,12 @@ from jaxtyping import install_import_hook
 
 from tests import type_checks
 
-# Modules whose annotations give the shapes of arrays; every call checks them, traced calls too.
+# Modules whose annotations give the shapes of arrays; every call checks them, traced calls too. The
+# others of these rooms refuse what users pass themselves, or hold trees of abstract arrays.
 CHECKED = [
     "fer_jax.models",
-    "fer_jax.inference",
     "fer_jax.evaluation",
+    *(f"fer_jax.inference.{name}" for name in ("network", "grad_cam", "explanation", "prediction")),
     *(f"fer_jax.training.{name}" for name in ("plan", "program", "steps", "losses", "optim")),
     *(f"fer_jax.training.{name}" for name in ("distillation", "finishing", "resolution")),
 ]

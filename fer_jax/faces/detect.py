@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -45,7 +45,6 @@ class Detection:
     is_crop: bool = False
 
 
-@runtime_checkable
 class Detector(Protocol):
     """The interface of a detector; any number of threads call it at once."""
 
