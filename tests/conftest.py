@@ -12,6 +12,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 from tests import type_checks
+from tests.shared_files import shared_file
 
 # Modules whose annotations give the shapes of arrays; every call checks them, traced calls too. The
 # others of these rooms refuse what users pass themselves, or hold trees of abstract arrays.
@@ -23,8 +24,6 @@ CHECKED = [
     *(f"fer_jax.training.{name}" for name in ("distillation", "finishing", "resolution")),
 ]
 install_import_hook(CHECKED, f"{type_checks.__name__}.checked")
-
-from tests.shared_files import shared_file
 
 if TYPE_CHECKING:
     from fer_jax.data.faces import Faces
