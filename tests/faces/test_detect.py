@@ -185,12 +185,13 @@ def test_a_detector_that_can_not_be_made_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_detectors_of_four_threads_agree_with_one() -> None:
-    expected = make_detector("yunet").detect(photo())[0]
+@pytest.mark.parametrize("name", ["yunet", "haar"])
+def test_four_threads_share_a_detector(name: str) -> None:
+    detector = make_detector(name)
+    expected = _the_one(detector.detect(photo()))
     boxes: list[list[float]] = []
 
     def look() -> None:
-        detector = make_detector("yunet")
         for _ in range(4):
             face = _the_one(detector.detect(photo()))
             boxes.append([face.x, face.y, face.width, face.height])
