@@ -55,6 +55,12 @@ class Square:
     side: float
     roll: float = 0.0
 
+    def to_image(self, points: np.ndarray) -> np.ndarray:
+        """Maps points of the crop, float [N, 2] from 0 to 1, to the photograph's pixels."""
+        cos, sin = math.cos(self.roll), math.sin(self.roll)
+        turn = np.array([[cos, -sin], [sin, cos]])
+        return (points - 0.5) * self.side @ turn.T + [self.x, self.y]
+
 
 def crop_face(
     image: np.ndarray, detection: Detection, *, align: Align = "landmarks", size: int = FACE_SIZE

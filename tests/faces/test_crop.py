@@ -57,6 +57,16 @@ def to_crop(square: Square, points: np.ndarray) -> np.ndarray:
     return (points - [square.x, square.y]) @ turn / square.side + 0.5
 
 
+@given(x=NUMBERS, y=NUMBERS, side=st.floats(1, 3000), roll=st.floats(-3.1, 3.1))
+@settings(deadline=None)
+def test_the_way_to_the_crop_and_back_ends_where_it_began(
+    x: float, y: float, side: float, roll: float
+) -> None:
+    square = Square(x, y, side, roll)
+    points = np.random.default_rng(0).uniform(-1, 2, (20, 2))
+    np.testing.assert_allclose(to_crop(square, square.to_image(points)), points, atol=1e-6)
+
+
 def test_the_eyes_lie_level_where_they_lie_in_a_training_image() -> None:
     turned = cv2.getRotationMatrix2D((256, 300), 25, 1.0)
     square = square_of(_moved(FACE, turned))
