@@ -74,8 +74,8 @@ def test_a_few_images_say_nothing_about_a_set(originals):
 
 def test_the_worst_faces_are_the_ones_that_were_damaged(originals):
     images = originals[:60].copy()
-    images[7], images[31] = cv2.equalizeHist(images[7]), cv2.equalizeHist(images[31])
-    assert set(worst(images, "equalised", count=2).tolist()) == {7, 31}
+    images[3], images[10] = cv2.equalizeHist(images[3]), cv2.equalizeHist(images[10])
+    assert set(worst(images, "equalised", count=2).tolist()) == {3, 10}
     images = originals[:60].copy()
     images[12] = blurred(images[12], 4.0)
     assert worst(images, "blurred", count=1).tolist() == [12]

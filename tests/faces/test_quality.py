@@ -34,7 +34,7 @@ def test_sharpness_is_what_a_blur_of_one_pixel_takes_away():
     face = FACES[0].astype(np.float32)
     lost = face - ndimage.gaussian_filter(face, 1.0, mode="mirror", truncate=2)
     measured = measure(FACES[0], side=48)
-    assert measured.sharpness == pytest.approx(lost.std() / face.std(), rel=1e-3)
+    assert measured.sharpness == pytest.approx(lost.std() / face.std(), rel=2e-3)
     assert measured.light == pytest.approx(face.mean(), rel=1e-5)
     assert measured.contrast == pytest.approx(face.std(), rel=1e-5)
 
