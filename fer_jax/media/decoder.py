@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import signal
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from fer_jax.errors import FerError
-from fer_jax.machine.confinement import child_command, child_environment
+from fer_jax.media.child import DecoderChild
 from fer_jax.media.decoder_wire import (
     DecodeReply,
     DecodeRequest,
@@ -30,21 +26,15 @@ from fer_jax.media.decoder_wire import (
     receive_reply,
     release,
     send_request,
-    shared_memory,
 )
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MAX_PIXELS, MediaError, decode_image, most_file_bytes, read_file
 
 DECODE_S = 60.0  # a hundred megapixels in many scans take half of it on a slow core
 
-_STARTS_WITHIN_S = 60.0  # a process on a machine that is busy with others
-_ENDS_WITHIN_S = 1.0  # once its socket is closed
+STARTS_WITHIN_S = 60.0  # a process on a machine that is busy with others
 _KEPT_BYTES = 32 << 20  # of the memory between two images; what a larger one took is given back
 _MODULE = "fer_jax.media.decoder_process"
-
-
-class DecoderUnavailableError(FerError):
-    """No decoder process can be started: of the machine, not of an image."""
 
 
 class Decoder:
@@ -59,15 +49,13 @@ class Decoder:
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)
         self._isolated = os.name == "posix"
-        self._memory: mmap.mmap | None = None
-        self._wire: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ready = False
+        size = max(self._most_bytes, 3 * max_pixels)
+        self._child = DecoderChild(_MODULE, max_pixels, what="image", memory_bytes=size)
 
     @property
     def pid(self) -> int | None:
         """The process's id; None while there is none."""
-        return None if self._process is None else self._process.pid
+        return self._child.pid
 
     @contextlib.contextmanager
     def decoded(
@@ -100,7 +88,7 @@ class Decoder:
             yield image
         finally:
             used = max(len(data), count)
-            if used > _KEPT_BYTES and self._memory is memory:
+            if used > _KEPT_BYTES and not memory.closed:
                 release(memory, used)
 
     @contextlib.contextmanager
@@ -125,43 +113,12 @@ class Decoder:
         Raises:
             DecoderUnavailableError: it cannot be started.
         """
-        if self._process is not None or not self._isolated:
-            return
-        try:
-            if self._memory is None:
-                size = max(self._most_bytes, 3 * self._max_pixels)
-                self._descriptor = shared_memory(size)
-                self._memory = mmap.mmap(self._descriptor, size)
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise _no_process(error) from error
-        with theirs:
-            numbers = (theirs.fileno(), self._descriptor)
-            try:
-                # What the libraries print about damaged images is of no use, and can fill a disk.
-                self._process = subprocess.Popen(
-                    child_command(_MODULE, *numbers, self._max_pixels),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=numbers,
-                    start_new_session=True,
-                    env=child_environment(OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels)),
-                )
-            except OSError as error:
-                ours.close()
-                raise _no_process(error) from error
-        self._wire, self._ready = ours, False
+        if self._isolated:
+            self._child.start(OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels))
 
     def close(self) -> None:
         """Ends the process; a later image starts another."""
-        self._end()
-        if self._memory is not None:
-            # An image that somebody still holds keeps the memory until it goes.
-            with contextlib.suppress(BufferError):
-                self._memory.close()
-            self._memory = None
-            os.close(self._descriptor)
+        self._child.close()
 
     def __enter__(self) -> Self:
         return self
@@ -177,29 +134,27 @@ class Decoder:
     def _started(self) -> mmap.mmap:
         """Waits until the process is ready, and returns the memory shared with it."""
         self.start()
-        assert self._wire is not None
-        assert self._memory is not None
-        if not self._ready:
+        child = self._child
+        assert child.wire is not None
+        if not child.ready:
             try:
-                first = receive_reply(self._wire, seconds=_STARTS_WITHIN_S)
-                self._ready = first.status == Status.READY
+                first = receive_reply(child.wire, seconds=STARTS_WITHIN_S)
+                child.ready = first.status == Status.READY
             except (DecoderWireError, TimeoutError):
-                ended = self._end()
-                raise DecoderUnavailableError(
-                    f"the image decoder cannot be started ({ended})"
-                ) from None
-        return self._memory
+                raise child.unavailable(child.end()) from None
+        return child.memory
 
     def _ask(self, request: DecodeRequest, *, seconds: float) -> DecodeReply:
-        assert self._wire is not None
+        wire = self._child.wire
+        assert wire is not None
         try:
-            send_request(self._wire, request)
-            return receive_reply(self._wire, seconds=seconds)
+            send_request(wire, request)
+            return receive_reply(wire, seconds=seconds)
         except TimeoutError:
-            self._end(within_s=0)
+            self._child.end(within_s=0)
             reason = f"the image takes more than {seconds:.3g} s to decode"
         except DecoderWireError:
-            reason = f"the image's decoder crashed ({self._end()})"
+            reason = f"the image's decoder crashed ({self._child.end()})"
         self.start()
         raise DecoderFailedError(reason)
 
@@ -218,30 +173,6 @@ class Decoder:
         height, width, channels = reply.shape
         sound = 0 < height * width <= self._max_pixels and channels == (1 if grey else 3)
         if reply.status != Status.IMAGE or not sound:
-            self._end()
+            self._child.end()
             raise DecoderFailedError("the image's decoder answered nonsense")
         return reply.shape
-
-    def _end(self, *, within_s: float = _ENDS_WITHIN_S) -> str:
-        """Ends the process, by force if it has not ended within some seconds, and says how it ended."""
-        process, wire = self._process, self._wire
-        self._process = self._wire = None
-        if wire is not None:
-            wire.close()
-        if process is None:
-            return "it was not running"
-        try:
-            code = process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
-        if code >= 0:
-            return f"exit code {code}"
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-        return f"signal {-code}"
-
-
-def _no_process(error: OSError) -> DecoderUnavailableError:
-    reason = error.strerror or str(error)
-    return DecoderUnavailableError(f"the image decoder cannot be started ({reason})")

@@ -24,7 +24,7 @@ _REPLY = struct.Struct(
     "<4sBxxxIIII"
 )  # magic, status, height, width, channels, bytes of the message
 _MAGIC = b"fjd1"
-_LONGEST_MESSAGE = 1000  # bytes
+LONGEST_MESSAGE = 1000  # bytes
 
 
 class Status(enum.IntEnum):
@@ -81,13 +81,13 @@ def release(memory: mmap.mmap, used: int) -> None:
 
 def send_request(wire: socket.socket, request: DecodeRequest) -> None:
     """Raises DecoderWireError where nobody listens any more."""
-    _send(wire, _REQUEST.pack(_MAGIC, *request))
+    send_all(wire, _REQUEST.pack(_MAGIC, *request))
 
 
 def receive_request(wire: socket.socket) -> DecodeRequest | None:
     """Returns the next request; None when the owner has hung up."""
     try:
-        magic, *values = _REQUEST.unpack(_receive(wire, _REQUEST.size))
+        magic, *values = _REQUEST.unpack(receive_exactly(wire, _REQUEST.size))
     except DecoderWireError:
         return None
     return DecodeRequest(*values) if magic == _MAGIC else None
@@ -95,8 +95,8 @@ def receive_request(wire: socket.socket) -> DecodeRequest | None:
 
 def send_reply(wire: socket.socket, reply: DecodeReply) -> None:
     """Raises DecoderWireError where nobody listens any more."""
-    text = reply.message.encode(errors="replace")[:_LONGEST_MESSAGE]
-    _send(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
+    text = reply.message.encode(errors="replace")[:LONGEST_MESSAGE]
+    send_all(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
 
 
 def receive_reply(wire: socket.socket, *, seconds: float) -> DecodeReply:
@@ -107,23 +107,37 @@ def receive_reply(wire: socket.socket, *, seconds: float) -> DecodeReply:
         TimeoutError: the seconds are over.
     """
     until_s = time.monotonic() + seconds
-    magic, status, *shape, length = _REPLY.unpack(_receive(wire, _REPLY.size, until_s=until_s))
-    if magic != _MAGIC or status not in tuple(Status) or length > _LONGEST_MESSAGE:
+    magic, status, *shape, length = _REPLY.unpack(
+        receive_exactly(wire, _REPLY.size, until_s=until_s)
+    )
+    if magic != _MAGIC or status not in tuple(Status) or length > LONGEST_MESSAGE:
         raise DecoderWireError
     height, width, channels = shape
-    text = _receive(wire, length, until_s=until_s).decode(errors="replace")
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return DecodeReply(Status(status), (height, width, channels), printable)
+    text = receive_text(wire, length, until_s=until_s)
+    return DecodeReply(Status(status), (height, width, channels), text)
 
 
-def _send(wire: socket.socket, data: bytes) -> None:
+def receive_text(wire: socket.socket, length: int, *, until_s: float) -> str:
+    """Returns `length` bytes as one printable line; raises as `receive_exactly`."""
+    text = receive_exactly(wire, length, until_s=until_s).decode(errors="replace")
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def send_all(wire: socket.socket, data: bytes) -> None:
+    """Raises DecoderWireError if the other end is gone."""
     try:
         wire.sendall(data)
     except OSError:
         raise DecoderWireError from None
 
 
-def _receive(wire: socket.socket, count: int, *, until_s: float = math.inf) -> bytes:
+def receive_exactly(wire: socket.socket, count: int, *, until_s: float = math.inf) -> bytes:
+    """Returns `count` bytes that arrive before `until_s`, by the monotonic clock.
+
+    Raises:
+        DecoderWireError: the other end is gone.
+        TimeoutError: they did not arrive in time.
+    """
     data = b""
     while len(data) < count:
         try:

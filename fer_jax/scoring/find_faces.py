@@ -12,7 +12,8 @@ import numpy as np
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector
 from fer_jax.faces.quality import face_quality
-from fer_jax.media.decoder import Decoder, DecoderUnavailableError
+from fer_jax.media.child import DecoderUnavailableError
+from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
 from fer_jax.scoring.views import ScoredFace, View, reason
 

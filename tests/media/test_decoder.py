@@ -17,7 +17,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from fer_jax.media.decoder import Decoder, DecoderUnavailableError
+from fer_jax.media.child import DecoderUnavailableError
+from fer_jax.media.decoder import Decoder
 from fer_jax.media.decoder_wire import receive_reply
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MediaError, decode_image

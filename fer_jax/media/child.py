@@ -1,0 +1,125 @@
+"""A process that may die of the bytes it decodes: started, watched and ended by its owner.
+
+It gets one end of a socket and a piece of shared memory, no secrets, and nothing to print to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import subprocess
+
+from fer_jax.errors import FerError
+from fer_jax.machine.confinement import child_command, child_environment
+from fer_jax.media.decoder_wire import shared_memory
+
+_ENDS_WITHIN_S = 1.0  # once its socket is closed
+
+
+class DecoderUnavailableError(FerError):
+    """No decoder process can be started: a fault of the machine, not of an image or a video."""
+
+
+class DecoderChild:
+    """One decoder process, or none at the moment.
+
+    Attributes:
+        wire: the owner's end of the socket; None while there is no process.
+        ready: whether the process has said that it has started; its owner sets it.
+    """
+
+    def __init__(self, module: str, *arguments: int, what: str, memory_bytes: int) -> None:
+        """Starts nothing yet.
+
+        Args:
+            module: what the process runs, with the descriptors of socket and memory as arguments.
+            arguments: numbers that follow them.
+            what: what it decodes, for messages.
+            memory_bytes: size of the shared memory, which takes no room until it is written.
+        """
+        self.wire: socket.socket | None = None
+        self.ready = False
+        self._module, self._arguments, self._what = module, arguments, what
+        self._memory_bytes = memory_bytes
+        self._memory: mmap.mmap | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def memory(self) -> mmap.mmap:
+        """The memory shared with the process; there is some from the first `start` until `close`."""
+        assert self._memory is not None
+        return self._memory
+
+    def start(self, **environment: str) -> None:
+        """Begins to start the process, if there is none, and does not wait for it.
+
+        Raises:
+            DecoderUnavailableError: it cannot be started.
+        """
+        if self._process is not None:
+            return
+        try:
+            if self._memory is None:
+                self._descriptor = shared_memory(self._memory_bytes)
+                self._memory = mmap.mmap(self._descriptor, self._memory_bytes)
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise self.unavailable(error.strerror or str(error)) from error
+        with theirs:
+            numbers = (theirs.fileno(), self._descriptor)
+            try:
+                # What the libraries print about damaged media is of no use, and can fill a disk.
+                self._process = subprocess.Popen(
+                    child_command(self._module, *numbers, *self._arguments),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=numbers,
+                    start_new_session=True,
+                    env=child_environment(**environment),
+                )
+            except OSError as error:
+                ours.close()
+                raise self.unavailable(error.strerror or str(error)) from error
+        self.wire, self.ready = ours, False
+
+    def end(self, *, within_s: float = _ENDS_WITHIN_S) -> str:
+        """Ends the process, by force if it has not ended within some seconds; returns how it ended."""
+        process, wire = self._process, self.wire
+        self._process = self.wire = None
+        if wire is not None:
+            wire.close()
+        if process is None:
+            return "it was not running"
+        try:
+            code = process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+        return f"signal {-code}"
+
+    def close(self) -> None:
+        """Ends the process and frees the memory; `start` begins anew."""
+        self.end()
+        if self._memory is not None:
+            # An image that somebody still holds keeps the memory until it goes.
+            with contextlib.suppress(BufferError):
+                self._memory.close()
+            self._memory = None
+            os.close(self._descriptor)
+
+    def unavailable(self, reason: str) -> DecoderUnavailableError:
+        """Returns the error for a process that cannot be started."""
+        return DecoderUnavailableError(f"the {self._what} decoder cannot be started ({reason})")
