@@ -91,6 +91,10 @@ class DecoderChild:
                 raise self.unavailable(error.strerror or str(error)) from error
         self.wire, self.ready = ours, False
 
+    def died(self) -> bool:
+        """Returns whether there was a process and it has ended."""
+        return self._process is not None and self._process.poll() is not None
+
     def end(self, *, within_s: float = _ENDS_WITHIN_S) -> str:
         """Ends the process, by force if it has not ended within some seconds; returns how it ended."""
         process, wire = self._process, self.wire

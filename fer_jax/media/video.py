@@ -1,30 +1,30 @@
-"""Reads a video frame by frame: sampled by time stamps, one frame in memory, honest about its end."""
+"""Reads a video frame by frame: sampled by time stamps, one frame in memory, honest about its losses.
+
+It decodes in this process, which a decoder's fault may end. Where a crash must not end the run, a
+`fer_jax.media.video_decoder.VideoDecoder` reads the same frames in a process of its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import BinaryIO, Protocol, Self
 
-import cv2
+import av.error
 import numpy as np
 
 from fer_jax.media.images import MediaError, open_regular
-from fer_jax.media.video_header import FORMATS, is_cut, is_video
+from fer_jax.media.video_geometry import Converter, shape_of
+from fer_jax.media.video_header import is_cut
+from fer_jax.media.video_stream import BadVideoError, FrameStream, RawFrame
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
-
-_HEAD_BYTES = 4096
-_FALLBACK_FPS = 25.0  # only to number the frames of a stream that has no time stamps
 
 # Time stamps are rounded to the container's clock (1 ms in Matroska), so that a frame that is due at
 # 0.1 s may claim 0.0999 s.
 _CLOCK_S = 1.5e-3
-
-# Containers round the number of frames they claim; fewer than this share of them is a cut video.
-_WHOLE = 0.99
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +32,10 @@ class VideoFrame:
     """One frame of a video.
 
     Attributes:
-        index: its number in the video, from 0, whatever was left out before it.
+        index: its number among the frames that can be decoded, from 0, sampled or not.
         time_s: its time stamp in seconds from the video's start.
-        image: uint8 [H, W, 3] RGB, upright.
+        image: uint8 [H, W, 3] RGB as it is shown: upright, square pixels. Its size may change from
+            one frame to the next.
     """
 
     index: int
@@ -42,15 +43,133 @@ class VideoFrame:
     image: np.ndarray
 
 
-class VideoReader:
-    """Iterates once over a video's frames; the end of it, or of the context, closes the file.
+class Video(Protocol):
+    """An open video; iterates once over its sampled frames.
 
     Attributes:
-        width, height: pixels of an upright frame.
+        width, height: pixels of its first frame as it is shown.
         fps: nominal frames a second; the frames' own time stamps are what counts.
-        frame_count: how many frames the container claims, 0 where it does not say.
-        ended_early: after the iteration, why the video is shorter than it claims; None if it is not.
+        frame_count: about how many frames there are, 0 if unknown; an estimate.
+        ended_early: after the iteration, how the container shows that the file was cut; else None.
+        note: after the iteration, what else was lost, in one line; None if nothing was.
     """
+
+    width: int
+    height: int
+    fps: float
+    frame_count: int
+    ended_early: str | None
+    note: str | None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Gives the sampled frames; a second iteration gives none."""
+        ...
+
+    def close(self) -> None:
+        """Gives the file and the decoder back; may be called twice."""
+        ...
+
+
+def _new(shape: tuple[int, int, int]) -> np.ndarray:
+    return np.empty(shape, np.uint8)
+
+
+class SampledFrames:
+    """The sampled frames of an open file; see `Video`."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        every: int,
+        fps: float | None,
+        max_pixels: int,
+        allocate: Callable[[tuple[int, int, int]], np.ndarray] = _new,
+        decoded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Opens the video and decodes its first frame.
+
+        Args:
+            file: at its beginning; it stays the caller's to close.
+            every, fps, max_pixels: as for `VideoReader`.
+            allocate: gives the memory for each image.
+            decoded: called after each frame, sampled or not.
+
+        Raises:
+            BadVideoError: no video, too large, or without a frame.
+        """
+        if every < 1 or (fps is not None and not fps > 0):
+            raise ValueError(f"every must be 1 or more and fps positive, got {every} and {fps}")
+        self.ended_early: str | None = None
+        self.note: str | None = None
+        self._every, self._period = every, 1 / fps if fps else 0.0
+        self._max_pixels, self._allocate, self._decoded = max_pixels, allocate, decoded
+        self._converter = Converter()
+        self._cut = is_cut(file)
+        shortened = "; the file is cut short" if self._cut else ""
+        try:
+            self._stream = FrameStream(file, max_pixels=max_pixels)
+        except BadVideoError as error:
+            raise BadVideoError(f"{error}{shortened}") from None
+        self.fps, self.frame_count = self._stream.fps, self._stream.frame_count
+        self._frames = iter(self._stream)
+        self._next = next(self._frames, None)
+        if self._next is None:
+            self._stream.close()
+            raise BadVideoError(f"the video has no frame that can be read{shortened}")
+        first = self._next[1]
+        aspect = self._stream.aspect_of(first)
+        shape = shape_of(first.width, first.height, aspect=aspect, rotation=first.rotation)
+        self.height, self.width = shape.shown
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """Gives the sampled frames; a second iteration gives none."""
+        index, time_s, due = 0, 0.0, 0.0
+        while self._next is not None:
+            time_s, raw = self._next
+            if index % self._every == 0 and time_s + _CLOCK_S >= due:
+                image = self._image(raw)
+                # After a gap the next frame is due one period later, not all the missed ones at once.
+                due = due + self._period if time_s < due + self._period else time_s + self._period
+                if image is not None:
+                    yield VideoFrame(index, time_s, image)
+            self._next = next(self._frames, None)
+            self._decoded()
+            index += 1
+        if index:
+            self._conclude(index, time_s)
+            self.close()
+
+    def _image(self, raw: RawFrame) -> np.ndarray | None:
+        aspect = self._stream.aspect_of(raw)
+        shape = shape_of(raw.width, raw.height, aspect=aspect, rotation=raw.rotation)
+        if shape.width * shape.height <= self._max_pixels:
+            try:
+                return self._converter.rgb(raw, shape, self._allocate)
+            except av.error.FFmpegError:
+                self._stream.count_lost()
+                return None
+        self._stream.count_lost()
+        return None
+
+    def _conclude(self, frames: int, time_s: float) -> None:
+        lost, claimed = self._stream.lost, self._stream.claimed
+        if self._cut:
+            of = f" of {claimed}" if claimed >= frames else ""
+            self.ended_early = (
+                f"the video is cut short: it ends after frame {frames}{of}, at {time_s:.2f} s"
+            )
+        if lost:
+            self.note = f"{lost} of {frames + lost} frames could not be decoded"
+
+    def close(self) -> None:
+        """Frees the decoder."""
+        self._next = None
+        self._stream.close()
+
+
+class VideoReader:
+    """Reads a video file in this process; the end of it, or of the context, closes the file."""
 
     def __init__(
         self,
@@ -59,8 +178,8 @@ class VideoReader:
         every: int = 1,
         fps: float | None = None,
         max_pixels: int = MAX_FRAME_PIXELS,
-    ):
-        """Opens the video and looks at its first frame.
+    ) -> None:
+        """Opens the video and decodes its first frame.
 
         Args:
             path: any name the system allows, also one that is not UTF-8.
@@ -71,79 +190,30 @@ class VideoReader:
         Raises:
             MediaError: missing, not readable, no video, too large, or without a frame.
         """
-        if every < 1 or (fps is not None and not fps > 0):
-            raise ValueError(f"every must be 1 or more and fps positive, got {every} and {fps}")
         self.path = path
         self.ended_early: str | None = None
-        self._every, self._period = every, 1 / fps if fps else 0.0
+        self.note: str | None = None
         self._file = open_regular(path)
         try:
-            self._open(max_pixels)
+            self._frames = SampledFrames(self._file, every=every, fps=fps, max_pixels=max_pixels)
+        except BadVideoError as error:
+            self._file.close()
+            raise MediaError(path, str(error)) from None
         except BaseException:
             self._file.close()
             raise
-
-    def _open(self, max_pixels: int) -> None:
-        head = self._file.read(_HEAD_BYTES)
-        self._file.seek(0)
-        if not is_video(head):
-            reason = f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
-            raise MediaError(self.path, reason)
-        self._cut = is_cut(self._file)
-        # Through an open file: a name that is not UTF-8, or reads like an address, works too.
-        self._capture = cv2.VideoCapture(cast(Any, self._file), cv2.CAP_FFMPEG, [])
-        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if 0 < rate < 1000 else _FALLBACK_FPS
-        if self.width * self.height > max_pixels:
-            raise MediaError(
-                self.path,
-                f"its frames are {self.width} x {self.height} pixels, "
-                f"more than {max_pixels / 1e6:g} megapixels",
-            )
-        self._grabbed = self._capture.grab()
-        if not self._grabbed:
-            cut = "; the file is cut short" if self._cut else ""
-            raise MediaError(self.path, f"the video has no frame that can be read{cut}")
+        self.width, self.height = self._frames.width, self._frames.height
+        self.fps, self.frame_count = self._frames.fps, self._frames.frame_count
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Gives the sampled frames; a second iteration gives none."""
-        index, time_s, due = 0, -1.0, 0.0
-        while self._grabbed:
-            time_s = self._time_after(time_s)
-            if index % self._every == 0 and time_s + _CLOCK_S >= due:
-                ok, image = self._capture.retrieve()
-                if not ok:
-                    break
-                # After a gap the next frame is due one period later, not all the missed ones at once.
-                due = due + self._period if time_s < due + self._period else time_s + self._period
-                cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-                yield VideoFrame(index, time_s, np.asarray(image, np.uint8))
-            self._grabbed = self._capture.grab()
-            index += 1
-        self.ended_early = self._why_early(index, time_s)
+        yield from self._frames
+        self.ended_early, self.note = self._frames.ended_early, self._frames.note
         self.close()
 
-    def _time_after(self, before_s: float) -> float:
-        """The grabbed frame's time stamp; a missing or repeated one is a nominal frame later."""
-        time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if before_s < 0:
-            return max(time_s, 0.0)
-        return time_s if time_s > before_s else before_s + 1 / self.fps
-
-    def _why_early(self, frames: int, time_s: float) -> str | None:
-        missing = frames < self.frame_count * _WHOLE and frames < self.frame_count - 1
-        if not (self._cut or missing):
-            return None
-        claimed = f" of {self.frame_count}" if self.frame_count else ""
-        return f"the video is cut short: it ends after frame {frames}{claimed}, at {time_s:.2f} s"
-
     def close(self) -> None:
-        """Gives the file and the decoder back."""
-        self._grabbed = False
-        self._capture.release()
+        """Gives the file and the decoder back; may be called twice."""
+        self._frames.close()
         self._file.close()
 
     def __enter__(self) -> Self:

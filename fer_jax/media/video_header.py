@@ -18,7 +18,7 @@ _MP4 = re.compile(
     rb"....(ftyp(?!avif|avis|hei|hev|mif|msf)|moov|mdat|free|wide|skip|pnot)", re.DOTALL
 )
 _OTHERS = re.compile(
-    rb"\x1aE\xdf\xa3"  # Matroska, WebM
+    rb"\x1aE\xdf\xa3"  # EBML: Matroska, WebM
     rb"|G.{187}G|.{4}G.{191}G"  # MPEG transport stream, plain and with time codes
     rb"|\0\0\x01[\xba\xb3]"  # MPEG program stream, MPEG-1/2 video
     rb"|OggS|FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # the last is ASF: WMV
@@ -32,23 +32,45 @@ def is_video(head: bytes) -> bool:
 
 
 def is_cut(file: BinaryIO) -> bool:
-    """Tells whether an MP4, MOV or AVI file ends inside one of its boxes; leaves the file's position.
+    """Tells whether a container shows that its file was cut; leaves the file's position.
 
-    Of other containers it says False: they are streams, complete wherever they end.
+    An MP4, MOV, AVI, Matroska or WebM file is cut if one of its elements ends beyond the file. The
+    other containers are streams, complete wherever they end. So is an element of unknown length. What
+    is damaged, or follows the video, is no evidence.
     """
     start = file.tell()
     try:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        head = file.read(12)
+        head = file.read(16)
         if _RIFF.match(head):
-            return size < 8 + struct.unpack_from("<I", head, 4)[0]
-        return bool(_MP4.match(head)) and _last_box_end(file, size) > size
+            return _riff_is_cut(file, size)
+        if head.startswith(_EBML):
+            return _matroska_is_cut(file, size)
+        return bool(_MP4.match(head)) and _mp4_is_cut(file, size)
     finally:
         file.seek(start)
 
 
-def _last_box_end(file: BinaryIO, size: int) -> int:
+# Top-level boxes that an MP4 or MOV file consists of; cameras append other things.
+_BOXES = frozenset(
+    {
+        b"ftyp",
+        b"moov",
+        b"mdat",
+        b"moof",
+        b"free",
+        b"skip",
+        b"wide",
+        b"uuid",
+        b"sidx",
+        b"styp",
+        b"mfra",
+    }
+)
+
+
+def _mp4_is_cut(file: BinaryIO, size: int) -> bool:
     """Steps over the top-level boxes (ISO/IEC 14496-12, 4.2): big-endian length, then a name."""
     at = 0
     while at + 8 <= size:
@@ -58,6 +80,72 @@ def _last_box_end(file: BinaryIO, size: int) -> int:
         if length == 1:
             length = int.from_bytes(header[8:16])
         if length < 8:  # 0 is "to the end of the file"; 2 to 7 are nonsense
-            return size
+            return False
         at += length
-    return at
+        if at > size:
+            return header[4:8] in _BOXES
+    return False
+
+
+def _riff_is_cut(file: BinaryIO, size: int) -> bool:
+    """Steps over an AVI's RIFF chunks, of which large files have several; 0 is not filled in yet."""
+    at = 0
+    while at + 12 <= size:
+        file.seek(at)
+        name, length, form = struct.unpack("<4sI4s", file.read(12))
+        if name != b"RIFF" or form not in (b"AVI ", b"AVIX") or not 0 < length < 2**32 - 1:
+            return False
+        if at + 8 + length > size:
+            return True
+        at += 8 + length + length % 2
+    return False
+
+
+_EBML = b"\x1aE\xdf\xa3"
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+# What lies in a segment and in a cluster (RFC 9559): SeekHead, Info, Tracks, Cues, Chapters, Tags,
+# Attachments, Cluster; Timestamp, Position, PrevSize, SimpleBlock, BlockGroup, Void, CRC-32.
+_ELEMENTS = frozenset(
+    {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1254C367, 0x1941A469, _CLUSTER}
+    | {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0xEC, 0xBF}
+)
+
+
+def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
+    """Looks at the segment's length or, where a recorder left it open, at the elements within."""
+    at = 0
+    while at < size:
+        file.seek(at)
+        element = _ebml(file.read(12))
+        if element is None:
+            return False
+        name, length, header = element
+        if length is None:
+            if name not in (_SEGMENT, _CLUSTER):
+                return False
+            at += header  # what is in it follows, as if side by side
+            continue
+        at += header + length
+        if name == _SEGMENT:
+            return at > size
+        if at > size:
+            return name in _ELEMENTS
+        if name not in _ELEMENTS and at != header + length:  # the first is the EBML header
+            return False
+    return False
+
+
+def _ebml(data: bytes) -> tuple[int, int | None, int] | None:
+    """An element's name, length (None if unknown) and bytes of both (RFC 8794, 5 and 6)."""
+    if len(data) < 2 or data[0] < 0x10:
+        return None
+    name_bytes = 9 - data[0].bit_length()
+    if len(data) <= name_bytes or data[name_bytes] == 0:
+        return None
+    length_bytes = 9 - data[name_bytes].bit_length()
+    end = name_bytes + length_bytes
+    if len(data) < end:
+        return None
+    unknown = (1 << 7 * length_bytes) - 1
+    length = int.from_bytes(data[name_bytes:end]) & unknown
+    return int.from_bytes(data[:name_bytes]), None if length == unknown else length, end

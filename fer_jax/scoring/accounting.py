@@ -28,7 +28,7 @@ class Accountant:
         self._begin()
 
     def rows(self, view: View) -> list[Row]:
-        """Returns the rows that a view adds: its faces, and at its input's end what else is to say."""
+        """Returns the rows that a view adds: its faces, and at its input's end what else there is."""
         if self._ended:
             self._begin()
         path = path_text(view.path)
@@ -43,6 +43,8 @@ class Accountant:
             self.status = "no_face"
         elif view.ends_input:
             self.status = "unreadable" if self._unreadable else "ok"
+        if view.note is not None:
+            rows.append(Row(path, "note", error=view.note))
         self._some = self._some or bool(rows)
         self._ended = view.ends_input
         return rows

@@ -22,7 +22,8 @@ from fer_jax.machine.files import write_bytes
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
 from fer_jax.media.images import MediaError
-from fer_jax.media.video import VideoFrame, VideoReader
+from fer_jax.media.video import Video, VideoFrame
+from fer_jax.media.video_decoder import video_decoder
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
@@ -58,9 +59,10 @@ class Annotator:
             FerError: the folder cannot be made.
         """
         self._folder = folder
-        self._every, self._fps, self._max_pixels = every, fps, max_pixels
+        self._every, self._fps = every, fps
         self._uncertain_below = uncertain_below
         self._decoder = Decoder(max_pixels=max_pixels)
+        self._videos = video_decoder(max_pixels)
         self._video: _AnnotatedVideo | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -78,9 +80,10 @@ class Annotator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._decoder.close()
         if self._video is not None:
             self._video.discard()
+        self._decoder.close()
+        self._videos.close()
 
     def add(self, view: View, rows: Sequence[Row]) -> None:
         """Draws one view.
@@ -119,12 +122,10 @@ class Annotator:
 
     def _add_frame(self, view: View, labels: list[FaceLabel], target: Path) -> None:
         if self._video is None:
-            reader = VideoReader(
-                view.path, every=self._every, fps=self._fps, max_pixels=self._max_pixels
-            )
-            rate = reader.fps / self._every
+            video = self._videos.opened(view.path, every=self._every, fps=self._fps)
+            rate = video.fps / self._every
             self._video = _AnnotatedVideo(
-                target, reader, rate=min(rate, self._fps or rate), folder=self._folder
+                target, video, rate=min(rate, self._fps or rate), folder=self._folder
             )
         if view.error is None:
             assert view.frame is not None
@@ -132,18 +133,21 @@ class Annotator:
 
 
 class _AnnotatedVideo:
-    """One video's copy: frames are read again beside those that were scored."""
+    """One video's copy: frames are read again beside those that were scored.
 
-    def __init__(self, target: Path, reader: VideoReader, *, rate: float, folder: Path) -> None:
-        self._target, self._reader, self._rate = target, reader, rate
-        self._frames: Iterator[VideoFrame] = iter(reader)
+    The copy has the size of the video's first frame; a frame of another size is shown whole in it.
+    """
+
+    def __init__(self, target: Path, video: Video, *, rate: float, folder: Path) -> None:
+        self._target, self._video, self._rate = target, video, rate
+        self._frames: Iterator[VideoFrame] = iter(video)
         self._start_s: float | None = None
         self._still: np.ndarray | None = None
         self._written = 0
         target.parent.mkdir(parents=True, exist_ok=True)
-        size = reader.width, reader.height
+        self._size = video.width, video.height
         # Not beside the target: OpenCV takes no name that is not UTF-8.
-        self._writer, self._partial = _open_writer(folder, size=size, rate=rate)
+        self._writer, self._partial = _open_writer(folder, size=self._size, rate=rate)
 
     def add(self, index: int, labels: list[FaceLabel]) -> None:
         """Draws the frame of that number."""
@@ -160,7 +164,7 @@ class _AnnotatedVideo:
         due = min(due, self._written + round(_LONGEST_STILL_S * self._rate))
         while self._still is not None and self._written < due:
             self._write(self._still)
-        drawn = annotate(frame.image, labels)
+        drawn = _within(annotate(frame.image, labels), self._size)
         self._still = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
 
     def _write(self, image: np.ndarray) -> None:
@@ -172,7 +176,7 @@ class _AnnotatedVideo:
         if self._still is not None:
             self._write(self._still)
         self._writer.release()
-        self._reader.close()
+        self._video.close()
         target = self._target
         if target.suffix.lower() != self._partial.suffix:
             target = target.with_name(target.name + self._partial.suffix)
@@ -181,7 +185,7 @@ class _AnnotatedVideo:
     def discard(self) -> None:
         """Removes what is written of it."""
         self._writer.release()
-        self._reader.close()
+        self._video.close()
         self._partial.unlink(missing_ok=True)
 
 
@@ -192,6 +196,22 @@ def annotated_path(folder: Path, path: Path) -> Path:
     """
     parts = ["up" if part == ".." else part for part in path.parts if part != path.anchor]
     return folder.joinpath(*parts)
+
+
+def _within(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns the image scaled to fit into width x height, its shape kept, on black."""
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    fitted = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    shown = cv2.resize(
+        image, fitted, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
+    x, y = (width - fitted[0]) // 2, (height - fitted[1]) // 2
+    whole = np.zeros((height, width, 3), np.uint8)
+    whole[y : y + fitted[1], x : x + fitted[0]] = shown
+    return whole
 
 
 def _write_image(target: Path, image: np.ndarray) -> None:

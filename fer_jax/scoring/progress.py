@@ -67,12 +67,12 @@ class ScoringProgress:
             self.say(self._said())
 
     def note(self, line: str) -> None:
-        """Says something about one input; after a few such lines the output has to tell the rest."""
+        """Reports something about one input; after a few such lines only the output has the rest."""
         self._notes += 1
         if self._notes <= _MOST_NOTES:
             self.say(line)
         if self._notes == _MOST_NOTES:
-            self.say("further unreadable inputs are only listed in the output")
+            self.say("further such inputs are only listed in the output")
 
     def say(self, line: str) -> None:
         """Prints one line above the live one."""

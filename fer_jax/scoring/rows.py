@@ -16,6 +16,7 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.quality import Quality
 
 Status = Literal["ok", "no_face", "unreadable"]
+RowStatus = Literal["ok", "no_face", "unreadable", "note"]
 Value = str | int | float | bool | None
 
 _SMOOTHED = tuple(f"smooth_{name}" for name in EXPRESSIONS)
@@ -49,7 +50,8 @@ class Row(NamedTuple):
     Attributes:
         path: the input, as `path_text` writes it.
         status: "ok" for a face; "no_face" and "unreadable" for an input, once, without any face. A
-            video that ends too early has the faces found until then, and an "unreadable" row after.
+            video that was cut has the faces found until then, and an "unreadable" row after. A video
+            with frames that cannot be decoded has a "note" after its other rows.
         frame: number of the video's frame, from 0.
         time_s: the frame's time stamp in seconds.
         face: number of the face in its image or frame, from 0.
@@ -61,13 +63,13 @@ class Row(NamedTuple):
         uncertain: too close to call, or the quality is not "ok".
         quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
         probabilities: of every expression, in the order of `EXPRESSIONS`.
-        error: why it cannot be read.
+        error: why it cannot be read, or what was lost of it.
         smoothed: probabilities over the track's recent frames; images have none.
         smooth_expression: the most probable of those.
     """
 
     path: str
-    status: Status
+    status: RowStatus
     frame: int | None = None
     time_s: float | None = None
     face: int | None = None

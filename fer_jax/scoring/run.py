@@ -6,6 +6,7 @@ import base64
 import contextlib
 import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import cv2
 
 from fer_jax.faces.detect import Detector, DetectSize
 from fer_jax.machine.files import write_bytes
+from fer_jax.media.video_decoder import video_decoder
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
 from fer_jax.scoring.journal import Journal
@@ -100,7 +102,8 @@ def run(
         before = sum(journal.inputs.values()), journal.faces
         _say_what_is_kept(journal, settings, reporter)
         todo = (path for path in paths if not journal.finished.take(path))
-        source = views(todo, every=settings.every, fps=settings.fps, max_pixels=settings.max_pixels)
+        videos = stack.enter_context(video_decoder(settings.max_pixels))
+        source = views(todo, partial(videos.opened, every=settings.every, fps=settings.fps))
         annotator = _annotator(predictor, settings)
         if annotator is not None:
             stack.enter_context(annotator)
@@ -139,8 +142,8 @@ class _Recorder:
         rows = self._accountant.rows(view)
         for n, row in enumerate(rows):
             self._journal.write(row, image=self._image(row, view, n))
-            if row.status == "unreadable":
-                self._reporter.note(f"unreadable: {row.path}: {row.error}")
+            if row.status in ("unreadable", "note"):
+                self._reporter.note(f"{row.status}: {row.path}: {row.error}")
         if self._annotator is not None:
             self._annotator.add(view, rows)
         if view.ends_input:

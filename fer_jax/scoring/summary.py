@@ -122,6 +122,8 @@ class Summary:
         faces: how many, by expression.
         uncertain: how many of the faces.
         reasons: path and reason of the first unreadable inputs.
+        notes: path and text of the first notes: of videos that lost frames.
+        more_notes: how many notes are not among them.
         timelines: of the first videos with faces.
         more_videos: how many videos have no timeline.
         gallery: some of the faces.
@@ -133,6 +135,8 @@ class Summary:
         self.faces: Counter[str] = Counter()
         self.uncertain = 0
         self.reasons: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []
+        self.more_notes = 0
         self.timelines: list[Timeline] = []
         self.more_videos = 0
         self.gallery = Gallery()
@@ -141,6 +145,12 @@ class Summary:
 
     def add(self, row: Row, image: str | None = None) -> None:
         """Takes in the next row, and a JPEG of its face in base64 where one was kept."""
+        if row.status == "note":
+            if len(self.notes) < MOST_REASONS:
+                self.notes.append((row.path, row.error or ""))
+            else:
+                self.more_notes += 1
+            return
         new = self._begins_input(row)
         if new:
             self._status = row.status

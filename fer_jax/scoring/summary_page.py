@@ -53,6 +53,7 @@ def page(summary: Summary, *, title: str) -> str:
         _timelines(summary),
         _gallery(summary),
         _unreadable(summary),
+        _listed("Lost frames", summary.notes, more=summary.more_notes),
         "<p class='soft'>An expression is what a face shows in one image, not what a person feels. "
         "A question mark stands where the network is not sure.</p>",
     )
@@ -198,14 +199,17 @@ def _face(portrait: Portrait) -> str:
 
 
 def _unreadable(summary: Summary) -> str:
-    if not summary.reasons:
-        return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(path)}<td>{html.escape(reason)}" for path, reason in summary.reasons
-    )
     more = summary.inputs["unreadable"] - len(summary.reasons)
+    return _listed("Unreadable", summary.reasons, more=more)
+
+
+def _listed(title: str, lines: Sequence[tuple[str, str]], *, more: int) -> str:
+    """A table of paths with a text for each; nothing where there is none."""
+    if not lines:
+        return ""
+    rows = "".join(f"<tr><td>{html.escape(path)}<td>{html.escape(text)}" for path, text in lines)
     rest = f"<p class='soft'>{more:,} more are in the output.</p>" if more > 0 else ""
-    return f"<h2>Unreadable</h2><table>{rows}</table>{rest}"
+    return f"<h2>{title}</h2><table>{rows}</table>{rest}"
 
 
 def _clock(seconds: float) -> str:

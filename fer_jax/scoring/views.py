@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fer_jax.faces.detect import Detection
 from fer_jax.faces.quality import Quality
 from fer_jax.media.images import MediaError, media_kind
-from fer_jax.media.video import MAX_FRAME_PIXELS, VideoFrame, VideoReader
+from fer_jax.media.video import Video, VideoFrame
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,6 +51,7 @@ class View:
         size: width and height in pixels, once they are known.
         faces: what was found; recognised when the pipeline gives the view.
         error: why the image, or the rest of the video, cannot be read.
+        note: at a video's end, what of it was lost; the rest is there.
     """
 
     path: Path
@@ -61,37 +62,36 @@ class View:
     size: tuple[int, int] | None = None
     faces: list[ScoredFace] = dataclasses.field(default_factory=list)
     error: str | None = None
+    note: str | None = None
 
 
-def views(
-    paths: Iterable[Path], *, every: int, fps: float | None, max_pixels: int
-) -> Iterator[View]:
+def views(paths: Iterable[Path], open_video: Callable[[Path], Video]) -> Iterator[View]:
     """Gives the views of `paths` in order, none of them looked at yet: images are not even opened.
 
     Args:
         paths: images and videos; what is neither is left to the image reader to refuse.
-        every: of a video, takes each `every`-th frame.
-        fps: of a video, takes at most this many frames a second.
-        max_pixels: the most that a frame may have; an 8K frame is the limit in any case.
+        open_video: opens a video, or raises MediaError.
     """
     for path in paths:
         if media_kind(path) == "video":
-            yield from _video(path, every=every, fps=fps, max_pixels=max_pixels)
+            yield from _video(path, open_video)
         else:
             yield View(path)
 
 
-def _video(path: Path, *, every: int, fps: float | None, max_pixels: int) -> Iterator[View]:
-    most = min(max_pixels, MAX_FRAME_PIXELS)
+def _video(path: Path, open_video: Callable[[Path], Video]) -> Iterator[View]:
+    note = None
     try:
-        with VideoReader(path, every=every, fps=fps, max_pixels=most) as reader:
-            for frame in reader:
-                share = frame.index / max(reader.frame_count, frame.index + 1)
+        with contextlib.closing(open_video(path)) as video:
+            for frame in video:
+                share = frame.index / max(video.frame_count, frame.index + 1)
                 yield View(path, video=True, frame=frame, share=share, ends_input=False)
-            error = reader.ended_early
-    except (MediaError, cv2.error, MemoryError, OSError) as problem:
+            error, note = video.ended_early, video.note
+        if error is not None and note is not None:
+            error, note = f"{error}; {note}", None
+    except (MediaError, MemoryError, OSError) as problem:
         error = reason(problem)
-    yield View(path, video=True, error=error)
+    yield View(path, video=True, error=error, note=note)
 
 
 def reason(error: Exception) -> str:

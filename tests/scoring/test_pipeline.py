@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fer_jax.faces.detect import Detection, make_detector
+from fer_jax.media.video import Video, VideoReader
+from fer_jax.media.video_decoder import VideoDecoder
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.pipeline import ScoringPipeline
 from fer_jax.scoring.rows import path_text
 from fer_jax.scoring.stages import Stages
+from fer_jax.scoring.summary import Summary
+from fer_jax.scoring.summary_page import page
 from fer_jax.scoring.views import View, views
 from tests.faces.sample_media import PHOTO, frames, photo, shared_media, write_video
+from tests.media.sample_videos import EVERY_FRAME_WHOLE, encode, without_jpeg
+from tests.shared_files import shared_file
 
 SIZE = 4
 
@@ -55,7 +64,7 @@ def stages(**changes: object) -> Stages:
 
 
 def source(paths: list[Path]) -> Iterator[View]:
-    return views(paths, every=1, fps=None, max_pixels=1_000_000)
+    return views(paths, VideoReader)
 
 
 def flat(pipeline: ScoringPipeline) -> Iterator[View]:
@@ -216,10 +225,63 @@ def test_a_video_that_is_cut_keeps_its_faces_and_says_where_it_ends(tmp_path):
     assert "cut short" in rows[-1].error
 
 
+def test_a_video_that_lost_frames_keeps_its_rows_and_has_one_note(tmp_path):
+    clip = encode(tmp_path / "clip.mkv", frames(9), *EVERY_FRAME_WHOLE)
+    clip.write_bytes(without_jpeg(clip.read_bytes(), 5))
+    accountant = Accountant()
+    rows = [row for view in run([clip], make_detector=Squares) for row in accountant.rows(view)]
+    assert accountant.status == "ok"
+    assert [(row.frame, row.face) for row in rows[:-1]] == [(n // 2, n % 2) for n in range(16)]
+    assert {row.time_s for row in rows[:-1]} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8}
+    assert rows[-1].status == "note"
+    assert rows[-1].error == "1 of 9 frames could not be decoded"
+    summary = Summary()
+    for row in rows:
+        summary.add(row)
+    assert summary.inputs == {"ok": 1}
+    assert summary.notes == [(str(clip), "1 of 9 frames could not be decoded")]
+    assert "Lost frames" in page(summary, title="")
+
+
+def test_a_decoder_that_crashes_costs_its_video_and_not_the_run(inputs, tmp_path):
+    bad = write_video(tmp_path / "bad.avi", [photo()] * 30, codec="MJPG", fps=10)
+    with VideoDecoder() as decoder:
+
+        def opened(path: Path) -> Video:
+            video = decoder.opened(path)
+            if path == bad:
+                os.kill(decoder.pid, signal.SIGSEGV)
+            return video
+
+        accountant, statuses, rows = Accountant(), [], []
+        paths = [inputs["grey 10"], bad, inputs["video"]]
+        with ScoringPipeline(views(paths, opened), stages(make_detector=Squares)) as pipeline:
+            for view in flat(pipeline):
+                rows += accountant.rows(view)
+                statuses += [accountant.status] * view.ends_input
+    assert statuses == ["ok", "unreadable", "ok"]
+    (row,) = (row for row in rows if row.status == "unreadable")
+    assert row.path == str(bad)
+    assert "the video's decoder crashed (SIGSEGV)" in row.error
+    assert sum(row.path == str(inputs["video"]) for row in rows) == 10
+
+
+def test_faces_keep_their_shape_where_pixels_are_not_square():
+    shapes = []
+    for name in ("hdv", "square"):
+        path = shared_file(f"cases/anamorphic/{name}.mp4")
+        source = views([path], functools.partial(VideoReader, every=15))
+        detecting = stages(make_detector=lambda: make_detector("yunet"))
+        with ScoringPipeline(source, detecting) as pipeline:
+            found = [view.faces[0].detection for view in flat(pipeline) if view.frame is not None]
+        shapes.append([face.height / face.width for face in found])
+    assert shapes[0] == pytest.approx(shapes[1], rel=0.12)
+
+
 def test_a_face_keeps_its_track_and_is_smoothed_over_time():
     path = shared_media("woman_phone.mp4")
     accountant = Accountant()
-    source = views([path], every=1, fps=5.0, max_pixels=1_000_000)
+    source = views([path], functools.partial(VideoReader, fps=5.0))
     detecting = stages(detector=make_detector("yunet"))
     with ScoringPipeline(source, detecting) as pipeline:
         rows = [row for view in flat(pipeline) for row in accountant.rows(view)]

@@ -1,0 +1,252 @@
+"""The decoded frames of an open video file, in the order shown: damage is passed over and counted.
+
+FFmpeg, through PyAV. It gets the open file and nothing else: no name, no other file, no network.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame as RawFrame
+from av.video.stream import VideoStream
+
+from fer_jax.media.video_header import FORMATS, is_video
+
+_HEAD_BYTES = 4096
+_READ_BYTES = 1 << 18
+_FALLBACK_FPS = 25.0  # only to number the frames of a stream that has no time stamps
+
+# FFmpeg opens playlists that point elsewhere; these are the formats that `is_video` lets through.
+_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf"
+
+# A demuxer that fails so often in a row is not going to find the rest.
+_MOST_FAILURES = 100
+
+# In these codecs each packet is one frame, so that packets without a frame are lost frames. In the
+# others a packet may hold two frames, or one that is never shown.
+_ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "mjpeg", "mpeg1video", "mpeg2video", "theora"})
+
+
+class BadVideoError(ValueError):
+    """A file that cannot be read as a video; the message says why, without the file's name."""
+
+
+class _Seekable:
+    """A file that answers FFmpeg's nonsensical seeks in damaged files as FFmpeg expects."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Returns the new position, or the negative code of an error: raised, it would be printed."""
+        try:
+            return self._file.seek(offset, whence)
+        except (ValueError, OSError):
+            return -errno.EINVAL
+
+
+class FrameStream:
+    """Iterates once over the frames of a video file.
+
+    Attributes:
+        width, height: pixels as they are stored.
+        fps: nominal frames a second.
+        frame_count: about how many frames there are, 0 if unknown. Containers estimate, and count
+            frames that an edit list hides: it is for a progress line only.
+        claimed: how many frames the container itself claims, 0 where it does not say.
+    """
+
+    def __init__(self, file: BinaryIO, *, max_pixels: int) -> None:
+        """Opens the video.
+
+        Args:
+            file: at its beginning; it stays the caller's to close.
+            max_pixels: the most that a frame may have; further into the video, frames with more
+                count as lost.
+
+        Raises:
+            BadVideoError: no video, or its frames are too large.
+        """
+        head = file.read(_HEAD_BYTES)
+        file.seek(0)
+        if not is_video(head):
+            raise BadVideoError(
+                f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
+            )
+        options = {
+            "format_whitelist": _CONTAINERS,
+            "protocol_whitelist": "none",
+            # Of the coded size, which is a bit larger than what is shown.
+            "max_pixels": str(2 * max_pixels),
+        }
+        try:
+            # The name of the file would only end in messages; bytes of metadata may be anything.
+            container = av.open(
+                _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
+            )
+        except av.error.FFmpegError:
+            raise BadVideoError("the video has no frame that can be read") from None
+        assert isinstance(container, InputContainer)
+        self._container = container
+        try:
+            self._stream = _video_stream(self._container)
+            self._context = self._stream.codec_context
+            self._context.thread_type = "AUTO"
+            self._context.options = {"max_pixels": str(2 * max_pixels)}
+            self._describe()
+            if self.width * self.height > max_pixels:
+                raise BadVideoError(
+                    f"its frames are {self.width} x {self.height} pixels, "
+                    f"more than {max_pixels / 1e6:g} megapixels"
+                )
+        except BaseException:
+            self._container.close()
+            raise
+        self._sent = self._given = self._failed = 0
+        self._interlaced = False
+        self._frames = self._decoded()
+
+    def _describe(self) -> None:
+        stream = self._stream
+        self.width, self.height = self._context.width, self._context.height
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        self.fps = rate if 0 < rate < 1000 else _FALLBACK_FPS
+        length_s = 0.0
+        if stream.duration is not None and stream.time_base is not None:
+            length_s = float(stream.duration * stream.time_base)
+        elif self._container.duration is not None:
+            length_s = self._container.duration / av.time_base
+        self.claimed = stream.frames
+        self.frame_count = self.claimed or max(0, round(length_s * self.fps))
+        self._clock = Clock(stream, step_s=1 / self.fps)
+
+    @property
+    def lost(self) -> int:
+        """How many frames could not be decoded; final after the iteration."""
+        if self._context.name in _ONE_FRAME_A_PACKET and not self._interlaced:
+            return max(self._failed, self._sent - self._given)
+        return self._failed
+
+    def __iter__(self) -> Iterator[tuple[float, RawFrame]]:
+        """Gives each frame's time in seconds from the video's start, and the frame."""
+        for frame in self._frames:
+            # A frame in two fields is two packets.
+            self._interlaced = self._interlaced or frame.interlaced_frame
+            yield self._clock.time_of(frame.pts), frame
+
+    def aspect_of(self, frame: RawFrame) -> Fraction:
+        """Returns the width of a frame's pixels by their height; 1 where nothing is said."""
+        return pixel_aspect(self._stream, frame, first_size=(self.width, self.height))
+
+    def count_lost(self) -> None:
+        """Counts a frame that was decoded and cannot be shown."""
+        self._given -= 1
+        self._failed += 1
+
+    def close(self) -> None:
+        """Frees the decoder; the iteration ends."""
+        self._frames.close()
+        self._container.close()
+
+    def _decoded(self) -> Generator[RawFrame]:
+        for packet in self._packets():
+            if packet is not None:
+                self._sent += not packet.is_discard  # what an edit list hides is not lost
+            try:
+                frames = self._context.decode(packet)
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:
+                self._failed += 1
+                continue
+            self._given += len(frames)
+            yield from frames
+
+    def _packets(self) -> Iterator[av.Packet | None]:
+        """Gives the stream's packets and then None, which has the decoder hand over what is left."""
+        packets = self._container.demux(self._stream)
+        for failures in itertools.count():
+            try:
+                for packet in packets:
+                    # An empty packet repeats the frame before it; a decoder would take it for the end.
+                    if packet.size:
+                        yield packet
+                        failures = 0
+                break
+            except IndexError:
+                break  # PyAV's, at the end of a file in which a track turned up late
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:
+                if failures == _MOST_FAILURES:
+                    break
+                packets = self._container.demux(self._stream)
+        yield None
+
+
+def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
+    """Returns the width of a frame's pixels by their height; 1 where nothing is said.
+
+    After a change of size the codec knows better than the container, which speaks of the first frame.
+    """
+    if (frame.width, frame.height) == first_size:
+        return stream.sample_aspect_ratio or Fraction(1)
+    return stream.codec_context.sample_aspect_ratio or Fraction(1)
+
+
+class Clock:
+    """Time stamps of a stream -> seconds from its start that only grow."""
+
+    def __init__(self, stream: VideoStream, *, step_s: float) -> None:
+        """Starts before the first frame; `step_s` is the nominal time between two frames."""
+        self._unit_s = float(stream.time_base or 0)
+        self._zero_s = None if stream.start_time is None else stream.start_time * self._unit_s
+        self._step_s = step_s
+        self._last_s: float | None = None
+
+    def time_of(self, stamp: int | None) -> float:
+        """A missing or repeated stamp is a nominal frame later, and so is one that jumps back."""
+        if stamp is None:
+            self._last_s = 0.0 if self._last_s is None else self._last_s + self._step_s
+            return self._last_s
+        stamp_s = stamp * self._unit_s
+        if self._zero_s is None:
+            self._zero_s = stamp_s
+        if self._last_s is None:
+            self._last_s = max(0.0, stamp_s - self._zero_s)
+        elif stamp_s - self._zero_s > self._last_s:
+            self._last_s = stamp_s - self._zero_s
+        else:
+            if stamp_s - self._zero_s < self._last_s - 1.0:  # two recordings, one after the other
+                self._zero_s = stamp_s - self._last_s - self._step_s
+            self._last_s += self._step_s
+        return self._last_s
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """The default video track, else the first one; a cover image is not a track.
+
+    Raises:
+        BadVideoError: there is none.
+    """
+    covers = Disposition.attached_pic
+    tracks = [track for track in container.streams.video if not track.disposition & covers]
+    if not tracks:
+        cover = " and a cover image" if container.streams.video else ""
+        what = f"only sound{cover}" if container.streams.audio else "no video track"
+        raise BadVideoError(f"the file holds {what}; a video is expected")
+    chosen = [track for track in tracks if track.disposition & Disposition.default]
+    track = (chosen or tracks)[0]
+    if track.codec_context is None:
+        raise BadVideoError("the video's codec is not known here; convert it, to H.264 for example")
+    return track

@@ -1,0 +1,38 @@
+"""Videos that ffmpeg makes of given frames, and what may happen to their bytes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EVERY_FRAME_WHOLE = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj444p")
+
+
+def ffmpeg(*arguments: object, given: bytes = b"") -> None:
+    """Runs ffmpeg; skips the test where there is none."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    line = ["ffmpeg", "-loglevel", "error", "-y", *map(str, arguments)]
+    subprocess.run(line, input=given, check=True, timeout=60)
+
+
+def encode(path: Path, images: Sequence[np.ndarray], *options: object, fps: float = 10) -> Path:
+    """Writes RGB frames as the options ask; the container is that of the path's ending."""
+    height, width = images[0].shape[:2]
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", fps, "-i", "-")
+    ffmpeg(*raw, *options, path, given=b"".join(image.tobytes() for image in images))
+    return path
+
+
+def without_jpeg(data: bytes, number: int) -> bytes:
+    """A Motion JPEG video in which the bytes of one JPEG, counted from 0, are all zeros."""
+    start = -1
+    for _ in range(number + 1):
+        start = data.index(b"\xff\xd8\xff", start + 1)
+    end = data.index(b"\xff\xd9", start) + 2
+    return data[:start] + bytes(end - start) + data[end:]
