@@ -1,38 +1,50 @@
-"""A network camera, RTSP or HTTP, through FFmpeg: time limits that interrupt, and a reason for refusals.
+"""A network camera or film, RTSP or HTTP, through FFmpeg: time limits, and a reason for refusals.
 
-Its address may hold a password: no message here quotes more than the masked one.
+One damaged packet or image costs that frame only; the connection stays. The address may hold a
+password: no message here quotes more than the masked one.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 import urllib.parse
+from collections.abc import Generator
 
+import av
+import av.error
 import cv2
 import numpy as np
+from av.codec.context import Flags
+from av.container import InputContainer
 
-from server.cameras.fit import retrieved
+from fer_jax.media.video_geometry import Converter, shape_of
+from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
+from server.cameras.fit import fit
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 _OPEN_S = 10.0
 _READ_S = 10.0  # less than the server's patience, so that the reason is FFmpeg's where it has one
 _ASK_S = 3.0
+_FALLBACK_FPS = 25.0
+_MOST_FAILURES = 1000  # reads in a row; behind damage FFmpeg looks for the next image line by line
 _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
-# TCP, because a lost UDP packet smears faces for seconds; no buffering, no frame threads: each holds
-# images back. Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video.
-_OPTIONS = (
-    "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|probesize;500000|analyzeduration;1000000"
-)
+# Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video. A playlist must
+# not lead to files of this machine.
+_OPTIONS = {
+    "probesize": "500000",
+    "analyzeduration": "1000000",
+    "protocol_whitelist": "rtsp,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto",
+}
+# TCP, because a lost UDP packet smears faces for seconds; no buffering of what was looked at when
+# opening, which holds images back. A film over HTTP would lose its beginning by that.
+_RTSP_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
 
 
 class NetworkReader:
-    """An open network camera; see `Reader`."""
-
-    live = True
+    """An open network camera, or a film with an end, which is played in a loop; see `Reader`."""
 
     def __init__(self, order: Order) -> None:
         """Connects.
@@ -41,37 +53,90 @@ class NetworkReader:
             SourceError: nobody answers there, a password is wanted, or it sends no video.
         """
         cv2.setNumThreads(1)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _OPTIONS
-        self._masked = order.masked
-        self._capture = cv2.VideoCapture(
-            order.where,
-            cv2.CAP_FFMPEG,
-            [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(_OPEN_S * 1000)),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(_READ_S * 1000)),
-                *(cv2.CAP_PROP_N_THREADS, 1),
-            ],
-        )
-        if not self._capture.isOpened():
-            raise _why_not(order)
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self._order = order
+        self._converter = Converter()
+        self._frame: RawFrame | None = None
+        self._rounds_s = self._time_s = 0.0
+        self._connect()
+        rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
         self.fps = rate if 0 < rate <= 240 else 0.0
+        # Only a file has a length; RTSP servers may claim one for what is live.
+        self.live = not (
+            order.where.lower().startswith("http") and (self._container.duration or 0) > 0
+        )
+
+    def _connect(self) -> None:
+        rtsp = self._order.where.lower().startswith("rtsp")
+        try:
+            container = av.open(
+                self._order.where,
+                options=_OPTIONS | (_RTSP_OPTIONS if rtsp else {}),
+                metadata_errors="replace",
+                timeout=(_OPEN_S, _READ_S),
+            )
+        except (av.error.FFmpegError, OSError):
+            raise _why_not(self._order) from None
+        assert isinstance(container, InputContainer)
+        if not container.streams.video or container.streams.video[0].codec_context is None:
+            container.close()
+            raise SourceError("reconnecting", f"{self._order.masked} sends no video")
+        self._container, self._stream = container, container.streams.video[0]
+        self._context = self._stream.codec_context
+        self._context.thread_count = 1  # frame threads hold images back, too
+        self._context.flags |= Flags.low_delay
+        self._size = self._context.width, self._context.height
+        self._clock = Clock(self._stream, step_s=1 / _FALLBACK_FPS)
+        self._frames = self._decoded()
 
     def grab(self) -> float:
         """Waits for the next image."""
-        if not self._capture.grab():
-            raise SourceError("reconnecting", f"{self._masked} stopped sending")
-        return time.monotonic()
+        self._frame = next(self._frames, None)
+        if self._frame is None:
+            if self.live:
+                raise SourceError("reconnecting", f"{self._order.masked} stopped sending")
+            self._rounds_s = self._time_s + 1 / (self.fps or _FALLBACK_FPS)
+            self.close()
+            self._connect()
+            self._frame = next(self._frames, None)
+            if self._frame is None:
+                raise SourceError("missing", f"{self._order.masked} sends no video")
+        if self.live:
+            return time.monotonic()
+        self._time_s = self._rounds_s + self._clock.time_of(self._frame.pts)
+        return self._time_s
 
     def image(self) -> np.ndarray | None:
-        """Returns the grabbed image."""
-        return retrieved(self._capture)
+        """Returns the grabbed image as it is shown; None if it cannot be converted."""
+        if (frame := self._frame) is None:
+            return None
+        aspect = pixel_aspect(self._stream, frame, first_size=self._size)
+        shape = shape_of(frame.width, frame.height, aspect=aspect, rotation=frame.rotation)
+        try:
+            return fit(self._converter.rgb(frame, shape, lambda size: np.empty(size, np.uint8)))
+        except av.error.FFmpegError:
+            return None
 
     def close(self) -> None:
         """Hangs up."""
-        self._capture.release()
+        self._frames.close()
+        self._container.close()
+
+    def _decoded(self) -> Generator[RawFrame]:
+        """Gives the frames that can be decoded, until the stream ends or pauses for too long."""
+        packets, failures = self._container.demux(self._stream), 0
+        while failures < _MOST_FAILURES:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                if packet.size:
+                    yield from self._context.decode(packet)
+                    failures = 0
+            except av.error.InvalidDataError:
+                failures += 1
+                packets = self._container.demux(self._stream)
+            except (av.error.FFmpegError, OSError, IndexError):
+                return  # the last is PyAV's, at the end of a stream in which a track turned up late
 
 
 def _why_not(order: Order) -> SourceError:

@@ -18,14 +18,22 @@ import numpy as np
 
 HEIGHT, WIDTH = 48, 64
 
+# What cameras send now and then in place of an image.
+_BAD = (
+    lambda jpeg: b"\0" * len(jpeg),
+    lambda jpeg: jpeg[:40],
+    lambda jpeg: b"",
+    lambda jpeg: jpeg[: len(jpeg) // 2] + b"\r\n\xff\0" * 20,
+)
+
 
 class NetworkCamera:
     """Sends moving grey images of 64 x 48 at `fps` to whoever asks, from `plug_in` to `unplug`."""
 
     address: ClassVar[str]
 
-    def __init__(self, *, fps: float = 25.0, status: int = 200) -> None:
-        self.fps, self.status = fps, status
+    def __init__(self, *, fps: float = 25.0, status: int = 200, bad_every: int = 0) -> None:
+        self.fps, self.status, self.bad_every = fps, status, bad_every
         self.hangs = threading.Event()
         self._port = 0
         self._server: ThreadingTCPServer | None = None
@@ -78,7 +86,9 @@ class NetworkCamera:
                 return
             if not self.hangs.is_set():
                 image = np.full((HEIGHT, WIDTH, 3), number * 8 % 256, np.uint8)
-                yield cv2.imencode(".jpg", image)[1].tobytes()
+                jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+                bad = self.bad_every and number % self.bad_every == 0
+                yield _BAD[number // self.bad_every % len(_BAD)](jpeg) if bad else jpeg
             time.sleep(1 / self.fps)
 
 
@@ -170,3 +180,35 @@ class RtspCamera(NetworkCamera):
         stamp = round(number * 90_000 / self.fps)
         rtp = struct.pack(">BBHII", 0x80, 0x80 | 26, number % 2**16, stamp, 1) + payload
         return struct.pack(">cBH", b"$", 0, len(rtp)) + rtp
+
+
+class FilmServer(NetworkCamera):
+    """A file by HTTP, from any of its bytes on."""
+
+    address = "http://user:secret@127.0.0.1:{}/clip.mp4"
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        super().__init__()
+
+    def _handler(self) -> type[BaseRequestHandler]:
+        content = self._content
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                first = int(
+                    self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]
+                )
+                self.send_response(206)
+                self.send_header("Accept-Ranges", "bytes")
+                self.send_header("Content-Length", str(len(content) - first))
+                last = len(content) - 1
+                self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(content[first:])
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler

@@ -15,7 +15,9 @@ from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
 from server.cameras.reader import SourceError
 from server.cameras.video_file import VideoFileReader
-from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
+from tests.faces.sample_media import bar_of, frames
+from tests.media.sample_videos import EVERY_FRAME_WHOLE, encode, without_jpeg
+from tests.server.network_camera import FilmServer, MjpegCamera, NetworkCamera, RtspCamera
 from tests.server.orders import order, write_video
 
 
@@ -45,6 +47,21 @@ def test_a_video_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
     reader.close()
     np.testing.assert_allclose(np.diff(times), 1 / 25, atol=2e-3)
     assert greys == [0, 10, 20, 30, 40] * 2 + [0, 10]
+
+
+def test_a_video_is_played_over_its_damage_and_begins_again_at_its_end(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mkv", frames(8), *EVERY_FRAME_WHOLE)
+    clip.write_bytes(without_jpeg(clip.read_bytes(), 3))
+    reader = VideoFileReader(order("file", str(clip)))
+    bars, times = [], []
+    for _ in range(14):
+        times.append(reader.grab())
+        image = reader.image()
+        assert image is not None
+        bars.append(bar_of(image))
+    reader.close()
+    assert bars == [0, 1, 2, 4, 5, 6, 7] * 2
+    np.testing.assert_allclose(times, [n / 10 for n in range(16) if n % 8 != 3], atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +113,43 @@ def test_a_network_camera_sends_the_images_it_sees(kind: type[NetworkCamera]) ->
     finally:
         camera.unplug()
     np.testing.assert_allclose(np.diff(greys) % 256, 8, atol=1)
+
+
+def test_a_damaged_image_costs_that_image_and_not_the_connection() -> None:
+    camera = MjpegCamera(fps=100, bad_every=5)
+    try:
+        reader = NetworkReader(order("network", camera.where))
+        greys = []
+        for _ in range(60):
+            reader.grab()
+            image = reader.image()
+            assert image is not None
+            greys.append(int(image.mean()))
+        reader.close()
+    finally:
+        camera.unplug()
+    steps = np.round(np.diff(greys) % 256 / 8)
+    assert set(steps) <= {1, 2}  # what was lost is one image at a time
+    assert (steps == 2).sum() >= 5
+
+
+def test_a_film_on_a_web_server_is_played_at_its_own_pace_and_again(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "clip.mp4", frames(5), *EVERY_FRAME_WHOLE)
+    server = FilmServer(clip.read_bytes())
+    try:
+        reader = NetworkReader(order("network", server.where))
+        assert not reader.live
+        bars, times = [], []
+        for _ in range(12):
+            times.append(reader.grab())
+            image = reader.image()
+            assert image is not None
+            bars.append(bar_of(image))
+        reader.close()
+    finally:
+        server.unplug()
+    assert bars == [*range(5), *range(5), 0, 1]
+    np.testing.assert_allclose(np.diff(times), 0.1, atol=2e-3)
 
 
 @pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
