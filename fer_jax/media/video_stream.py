@@ -23,6 +23,7 @@ from fer_jax.media.video_header import FORMATS, is_video
 
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 18
+_MOST_PIXELS = 1 << 27
 _FALLBACK_FPS = 25.0  # only to number the frames of a stream that has no time stamps
 
 # FFmpeg opens playlists that point elsewhere; these are the formats that `is_video` lets through.
@@ -86,8 +87,8 @@ class FrameStream:
         options = {
             "format_whitelist": _CONTAINERS,
             "protocol_whitelist": "none",
-            # Of the coded size, which is a bit larger than what is shown.
-            "max_pixels": str(2 * max_pixels),
+            # While the file is opened: enough to learn the size of frames that are then refused.
+            "max_pixels": str(max(2 * max_pixels, _MOST_PIXELS)),
         }
         try:
             # The name of the file would only end in messages; bytes of metadata may be anything.
@@ -102,6 +103,7 @@ class FrameStream:
             self._stream = _video_stream(self._container)
             self._context = self._stream.codec_context
             self._context.thread_type = "AUTO"
+            # Of the coded size, which is a bit larger than what is shown.
             self._context.options = {"max_pixels": str(2 * max_pixels)}
             self._describe()
             if self.width * self.height > max_pixels:
