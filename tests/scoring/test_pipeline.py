@@ -229,7 +229,7 @@ def test_a_video_that_lost_frames_keeps_its_rows_and_has_one_note(tmp_path):
     clip = encode(tmp_path / "clip.mkv", frames(9), *EVERY_FRAME_WHOLE)
     clip.write_bytes(without_jpeg(clip.read_bytes(), 5))
     accountant = Accountant()
-    rows = [row for view in run([clip], make_detector=Squares) for row in accountant.rows(view)]
+    rows = [row for view in run([clip], detector=Squares()) for row in accountant.rows(view)]
     assert accountant.status == "ok"
     assert [(row.frame, row.face) for row in rows[:-1]] == [(n // 2, n % 2) for n in range(16)]
     assert {row.time_s for row in rows[:-1]} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8}
@@ -255,7 +255,7 @@ def test_a_decoder_that_crashes_costs_its_video_and_not_the_run(inputs, tmp_path
 
         accountant, statuses, rows = Accountant(), [], []
         paths = [inputs["grey 10"], bad, inputs["video"]]
-        with ScoringPipeline(views(paths, opened), stages(make_detector=Squares)) as pipeline:
+        with ScoringPipeline(views(paths, opened), stages(detector=Squares())) as pipeline:
             for view in flat(pipeline):
                 rows += accountant.rows(view)
                 statuses += [accountant.status] * view.ends_input
@@ -271,7 +271,7 @@ def test_faces_keep_their_shape_where_pixels_are_not_square():
     for name in ("hdv", "square"):
         path = shared_file(f"cases/anamorphic/{name}.mp4")
         source = views([path], functools.partial(VideoReader, every=15))
-        detecting = stages(make_detector=lambda: make_detector("yunet"))
+        detecting = stages(detector=make_detector("yunet"))
         with ScoringPipeline(source, detecting) as pipeline:
             found = [view.faces[0].detection for view in flat(pipeline) if view.frame is not None]
         shapes.append([face.height / face.width for face in found])
