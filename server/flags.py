@@ -8,11 +8,12 @@ $FER_VIEWER_TOKEN.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -20,12 +21,13 @@ from fer_jax.media.images import printable
 from fer_jax.shipped import CHECKPOINT_HELP
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, masked
-from server.settings import Settings, Source, SourceKind
+from server.settings import Rotation, Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_ROTATED = re.compile(r"([A-Za-z0-9_-]{1,32})=(0|90|180|270)")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _FIRST_WEBCAM = Path("/dev/video0")
 
@@ -51,7 +53,7 @@ def from_arguments(
     host = _host(line.host)
     given = tokens(line, environment, host=host)
     return Settings(
-        sources=_sources(line.source, webcam=webcam),
+        sources=_mounted(_sources(line.source, webcam=webcam), rotate=line.rotate, flip=line.flip),
         host=host,
         port=line.port,
         token=given.operator,
@@ -111,6 +113,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="[NAME=]WHERE",
         help="a camera, may be repeated: a webcam's number, a video file, an rtsp:// or http:// "
         "address, demo, or browser (the visitor's own); default: the first webcam, demo and browser",
+    )
+    add(
+        "--rotate",
+        action="append",
+        default=[],
+        metavar="NAME=DEGREES",
+        help="turn a camera's images clockwise by 90, 180 or 270 degrees; may be repeated",
+    )
+    add(
+        "--flip",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="exchange left and right in a camera's images, after rotating; may be repeated",
     )
     add("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
     add("--port", type=_number(int, 0, 65535), default=8080, help="0 takes a free one; %(default)s")
@@ -181,6 +197,28 @@ def _sources(texts: Sequence[str], *, webcam: Path) -> tuple[Source, ...]:
             if kind not in there:
                 sources.setdefault(kind, parse_source(kind))
     return tuple(sources.values())
+
+
+def _mounted(
+    sources: tuple[Source, ...], *, rotate: Sequence[str], flip: Sequence[str]
+) -> tuple[Source, ...]:
+    """Returns the sources with the rotations and flips asked for."""
+    names = [source.name for source in sources]
+    rotations: dict[str, Rotation] = {}
+    for text in rotate:
+        asked = _ROTATED.fullmatch(text)
+        if asked is None:
+            raise FerError(f"--rotate {text!r}: expected NAME=DEGREES with 0, 90, 180 or 270")
+        rotations[asked[1]] = cast(Rotation, int(asked[2]))
+    for flag, given in (("--rotate", rotations), ("--flip", flip)):
+        if unknown := sorted(set(given) - set(names)):
+            raise FerError(f"{flag} {unknown[0]!r}: no such camera; there are {', '.join(names)}")
+    return tuple(
+        dataclasses.replace(
+            source, rotate=rotations.get(source.name, source.rotate), flip=source.name in flip
+        )
+        for source in sources
+    )
 
 
 def _kind(where: str) -> tuple[SourceKind, str]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Privacy = Literal["none", "pixelate", "no_picture"]
+Rotation = Literal[0, 90, 180, 270]  # degrees clockwise
 SourceKind = Literal["device", "file", "network", "demo", "browser"]
 
 
@@ -25,12 +26,16 @@ class Source:
         where: the device's number, a path or a URL as it was written; may hold credentials: only ever
             show `masked`.
         masked: the same, fit for logs and pages.
+        rotate: degrees clockwise by which its images are turned before they are analysed.
+        flip: exchange left and right, after rotating.
     """
 
     name: str
     kind: SourceKind
     where: str
     masked: str
+    rotate: Rotation = 0
+    flip: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

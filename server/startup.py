@@ -20,6 +20,7 @@ from server.access.keys import LOAD_SHEDDING, SESSIONS, SETTINGS, SOCKETS
 from server.access.load_shedding import LoadShedding
 from server.cameras.opening import open_cameras
 from server.live.batcher import Batcher
+from server.live.broadcast import KINDS, Kind
 from server.live.camera_pipeline import CameraPipeline
 from server.live.detection_threads import DetectionThreads
 from server.live.explainer import Explainer
@@ -115,9 +116,13 @@ async def pipelines(app: web.Application) -> AsyncIterator[None]:
         )
         for name, camera in app[CAMERAS].items()
     }
-    app[PARTS] = {
-        (name, timing): PartBytes(timing=timing) for name in made for timing in (False, True)
+    parts: dict[tuple[str, Kind, bool], PartBytes] = {
+        (name, kind, timing): PartBytes(kind=kind, timing=timing)
+        for name in made
+        for kind in KINDS
+        for timing in (False, True)
     }
+    app[PARTS] = parts
     work = {f"pipeline {name}": pipeline.run() for name, pipeline in made.items()}
     work["loop lag"] = app[METRICS].watch_loop()
     work["sessions"] = app[SESSIONS].run()

@@ -16,6 +16,7 @@ from server.access.refusal import ApiError
 from server.api.bodies import read_json
 from server.live.camera_pipeline import CameraPipeline, Controls
 from server.live.keys import PIPELINES, PREDICTOR
+from server.live.orientation import ROTATIONS
 from server.settings import Privacy
 
 PRIVACY = typing.get_args(Privacy)
@@ -72,7 +73,10 @@ async def snapshot(request: web.Request) -> web.Response:
 def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any]:
     """Returns a camera as the page sees it; viewers do not get its address, which may hold a secret."""
     camera = pipeline.camera
-    source, state = camera.source, camera.state
+    source, state, controls = camera.source, camera.state, pipeline.controls
+    width, height = state.width, state.height
+    if controls.rotate in (90, 270):
+        width, height = height, width
     return {
         "name": camera.name,
         "kind": source.kind,
@@ -80,14 +84,14 @@ def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any
         "status": state.status,
         "reason": state.reason,
         "retry_in_s": None if state.retry_in_s is None else round(state.retry_in_s, 1),
-        "width": state.width,
-        "height": state.height,
+        "width": width,
+        "height": height,
         "fps": round(state.fps, 1),
         "frames": state.frames,
         "drops": state.drops,
         "reconnects": state.reconnects,
-        "viewers": pipeline.images.viewers,
-        "controls": dataclasses.asdict(pipeline.controls),
+        "viewers": pipeline.viewers,
+        "controls": dataclasses.asdict(controls),
         "stream": signed_path(request, f"/stream/{camera.name}.mjpg"),
         "snapshot": signed_path(request, f"/snapshot/{camera.name}.jpg"),
     }
@@ -102,8 +106,11 @@ def checked_controls(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise _bad("the body", "an object")
     for key, value in body.items():
-        if key in ("mirror", "paused"):
+        if key in ("mirror", "paused", "flip"):
             good, expected = isinstance(value, bool), "true or false"
+        elif key == "rotate":
+            good = isinstance(value, int) and not isinstance(value, bool) and value in ROTATIONS
+            expected = f"one of {', '.join(map(str, ROTATIONS))}"
         elif key == "smoothing_s":
             good = _is_number(value, 0, MOST_SMOOTHING_S)
             expected = f"seconds from 0 to {MOST_SMOOTHING_S:g}"

@@ -133,9 +133,16 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
     return {
         "/stream/{camera}.mjpg": {
             "get": _operation(
-                "The annotated image, live, as multipart/x-mixed-replace.",
+                "The camera's image, live, as multipart/x-mixed-replace, with a box and label per face.",
                 _content("multipart/x-mixed-replace"),
-                [camera, _flag("timing", "Tell in headers of each part where its time went.")],
+                [
+                    camera,
+                    _flag("bars", "Also draw the seven probabilities of each face."),
+                    _flag(
+                        "plain", "Draw nothing; X-Frame of each part is the number in the events."
+                    ),
+                    _flag("timing", "Add headers to each part with the seconds of each stage."),
+                ],
                 refusals=(404, 503),
             )
         },

@@ -9,6 +9,7 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.quality import QUALITIES
 from server.api.cameras import MOST_SMOOTHING_S, PRIVACY
 from server.live.analysis import STAGES
+from server.live.orientation import ROTATIONS
 from server.live.readings import CAMERA_STATUSES
 
 Schema = dict[str, Any]
@@ -40,7 +41,17 @@ def _list(items: Schema, **more: Any) -> Schema:
 
 
 _CONTROLS: dict[str, Schema] = {
-    "mirror": {**_FLAG, "description": "Show the image as a mirror would."},
+    "mirror": {
+        **_FLAG,
+        "description": "Show the annotated image as a mirror would; text stays readable. Boxes and the "
+        "plain stream stay unmirrored.",
+    },
+    "rotate": {
+        "type": "integer",
+        "enum": list(ROTATIONS),
+        "description": "Degrees clockwise; images are turned before they are analysed.",
+    },
+    "flip": {**_FLAG, "description": "Exchange left and right before analysis, after rotating."},
     "paused": {**_FLAG, "description": "Take no frames."},
     "smoothing_s": {
         "type": "number",

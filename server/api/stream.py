@@ -1,4 +1,7 @@
-"""GET /stream/{camera}.mjpg: the annotated image, live, as one multipart answer that never ends.
+"""GET /stream/{camera}.mjpg: the camera's image, live, as one multipart answer that never ends.
+
+Each face has its box and label; `?bars=1` adds the seven probabilities, `?plain=1` draws nothing and
+numbers each frame in its part's `X-Frame`, the `number` of the events.
 
 A viewer gets the newest image whenever its socket has taken the one before; what it is too slow for
 it never sees. HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
@@ -14,10 +17,12 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from server.access.keys import SOCKETS, STREAMS
+from server.access.refusal import ApiError
 from server.access.stuck_sockets import buffer_little
 from server.access.visitors import client, visitor
 from server.api.cameras import pipeline_of
 from server.api.query import flag
+from server.live.broadcast import Kind
 from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import METRICS, PARTS
 from server.live.multipart import CONTENT_TYPE, OPENING
@@ -35,7 +40,7 @@ _HEADERS = {
 async def stream(request: web.Request) -> web.StreamResponse:
     """Sends images until the viewer or the server goes."""
     pipeline = pipeline_of(request)
-    timing = flag(request, "timing")
+    kind, timing = _asked_kind(request), flag(request, "timing")
     with request.app[STREAMS].admit(client(request)):
         response = web.StreamResponse(headers=_HEADERS)
         response.force_close()
@@ -45,8 +50,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
             return response
         buffer_little(transport)
         with request.app[SOCKETS].stream(transport), _logged(request, pipeline.camera.name):
-            await _send_images(request, response, pipeline, timing=timing)
+            await _send_images(request, response, pipeline, kind=kind, timing=timing)
     return response
+
+
+def _asked_kind(request: web.Request) -> Kind:
+    plain, bars = flag(request, "plain"), flag(request, "bars")
+    if plain and bars:
+        raise ApiError(400, "bad_value", "bars: a plain image has none; ask for plain or for bars")
+    return "plain" if plain else "bars" if bars else "annotated"
 
 
 @contextlib.contextmanager
@@ -63,13 +75,18 @@ def _logged(request: web.Request, camera: str) -> Iterator[None]:
 
 
 async def _send_images(
-    request: web.Request, response: web.StreamResponse, pipeline: CameraPipeline, *, timing: bool
+    request: web.Request,
+    response: web.StreamResponse,
+    pipeline: CameraPipeline,
+    *,
+    kind: Kind,
+    timing: bool,
 ) -> None:
     metrics, name = request.app[METRICS], pipeline.camera.name
-    encoded = request.app[PARTS][name, timing]
+    encoded = request.app[PARTS][name, kind, timing]
     last = 0
     await response.write(OPENING)
-    with pipeline.images.subscribe() as viewer:
+    with pipeline.streams[kind].subscribe() as viewer:
         async for part in viewer:
             await response.write(encoded.of(part))
             await request.writer.drain()

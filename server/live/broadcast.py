@@ -10,9 +10,12 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar, get_args
 
 from server.live.analysis import Analysis
+
+Kind = Literal["annotated", "bars", "plain"]  # of image: box and label, bars too, nothing drawn
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 REPEAT_S = 0.5  # browsers show a multipart image only when the next one begins
 

@@ -7,10 +7,11 @@ they are labelled and come out in order. A frame is worth nothing once it is old
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from server.cameras.camera import Camera
 from server.cameras.frames import Frame
 from server.live.analysis import Analysis
 from server.live.batcher import Batcher, BatcherClosed, DeadlinePassed
-from server.live.broadcast import REPEAT_S, Broadcast, Part
+from server.live.broadcast import KINDS, REPEAT_S, Broadcast, Kind, Part
 from server.live.controls import Controls, Privacy
 from server.live.deadlines import Lateness
 from server.live.detection_threads import DetectionThreads
@@ -58,7 +59,8 @@ class CameraPipeline:
 
     Attributes:
         camera: whose.
-        images: encoded frames; only while it has viewers is anything drawn and encoded.
+        streams: encoded frames of each kind; a kind is drawn and encoded only while it has viewers.
+        images: the stream of the annotated kind.
         results: what was found in each frame.
         latest: the newest result, None before the first.
         faces: those of the newest result, while faces may be seen.
@@ -85,24 +87,31 @@ class CameraPipeline:
             uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
         """
         self.camera = camera
-        self.images: Broadcast[Part] = Broadcast(
-            repeat_s=REPEAT_S, on_viewers=self._viewers_changed
-        )
+        self.streams: Mapping[Kind, Broadcast[Part]] = {
+            kind: Broadcast(repeat_s=REPEAT_S, on_viewers=self._viewers_changed) for kind in KINDS
+        }
+        self.images = self.streams["annotated"]
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
         self.latest: Analysis | None = None
         self.faces = LastFaces()
         self._pool, self._batcher, self._metrics = threads, batcher, metrics
-        self._controls = Controls(smoothing_s=settings.smoothing_s, privacy=settings.privacy)
+        self._controls = Controls(
+            mirror=camera.source.kind == "browser",  # people know themselves from mirrors
+            rotate=camera.source.rotate,
+            flip=camera.source.flip,
+            smoothing_s=settings.smoothing_s,
+            privacy=settings.privacy,
+        )
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
         )
-        self._canvas: np.ndarray | None = None  # the last image, as viewers saw it
+        self._canvases: dict[Kind, np.ndarray] = {}  # the last images, as viewers saw them
         self._notices = Notices(
             camera,
-            self.images,
+            self.streams,
             threads=threads,
             settings=settings,
-            behind=lambda: self._canvas,
+            behind=self._canvases.get,
         )
         self._room = asyncio.Semaphore(_VIDEO_DEPTH if camera.lossless else _LIVE_DEPTH)
         self._lateness = Lateness(time.monotonic())
@@ -110,8 +119,13 @@ class CameraPipeline:
         self._ending, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         metrics.watch_camera(camera.name, lambda: camera.state)
-        metrics.watch_viewers(camera.name, "pictures", lambda: self.images.viewers)
+        metrics.watch_viewers(camera.name, "pictures", lambda: self.viewers)
         metrics.watch_viewers(camera.name, "results", lambda: self.results.viewers)
+
+    @property
+    def viewers(self) -> int:
+        """How many watch its images, of any kind."""
+        return sum(stream.viewers for stream in self.streams.values())
 
     @property
     def controls(self) -> Controls:
@@ -122,7 +136,8 @@ class CameraPipeline:
         """Puts other controls in force; when this returns, no image of the old privacy is sent."""
         before, self._controls = self._controls, controls
         if controls.privacy != before.privacy:
-            self._forget_images()
+            for kind in KINDS:
+                self._forget_image(kind)
             self.faces.forget()
         if controls.paused != before.paused:
             self.camera.set_paused(controls.paused)
@@ -147,7 +162,8 @@ class CameraPipeline:
     async def close(self) -> None:
         """Ends `run` and every viewer's stream, within the time of one frame."""
         self._ending.set()
-        self.images.close()
+        for stream in self.streams.values():
+            stream.close()
         self.results.close()
         await self._ended.wait()
 
@@ -165,21 +181,24 @@ class CameraPipeline:
                             return part
             except TimeoutError:
                 pass  # told in the image
-        return await self._notices.part(notice_text(self.camera.state) or "no image came")
+        return await self._notices.part(
+            notice_text(self.camera.state) or "no image came", kind="annotated"
+        )
 
     def _viewers_changed(self, count: int) -> None:
         del count
-        if not self.images.viewers:
-            self._forget_images()  # new viewers must not see a stale frame
-        watched = self.images.viewers + self.results.viewers > 0
+        for kind, stream in self.streams.items():
+            if not stream.viewers:
+                self._forget_image(kind)  # new viewers must not see a stale frame
+        watched = self.viewers + self.results.viewers > 0
         if not watched:
             self.faces.forget()
         self.camera.set_demand(watched)
         self._notices.look()
 
-    def _forget_images(self) -> None:
-        self._canvas = None
-        self.images.forget()
+    def _forget_image(self, kind: Kind) -> None:
+        self._canvases.pop(kind, None)
+        self.streams[kind].forget()
 
     async def _take_frames(self, group: asyncio.TaskGroup) -> None:
         before = _Turn()
@@ -219,7 +238,11 @@ class CameraPipeline:
             await before.done.wait()
 
     async def _carry(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
-        found = await self._pool.find(frame.image)
+        controls = self._controls
+        image, found = await self._pool.find_oriented(
+            frame.image, rotate=controls.rotate, flip=controls.flip
+        )
+        frame = dataclasses.replace(frame, image=image)
         now_s, deadline_s = time.monotonic(), None
         if not self.camera.lossless:
             deadline_s = self._lateness.deadline_s(
@@ -238,11 +261,12 @@ class CameraPipeline:
         )
         turn.labelled.set()
         marked = Marked(analysis=analysis)
-        if self._claim_image():
+        if kinds := self._claim_images():
             marked = await self._pool.run_aside(
                 self._marker.draw,
                 frame,
                 analysis,
+                kinds=kinds,
                 lost=lost,
                 controls=controls,
                 since_s=answered_s,
@@ -250,13 +274,13 @@ class CameraPipeline:
         await before.done.wait()
         self._publish(marked, found.crops, controls)
 
-    def _claim_image(self) -> bool:
-        """Whether this frame is to be shown; if so, a video's next ones are not for a while."""
+    def _claim_images(self) -> tuple[Kind, ...]:
+        """Returns the kinds in which to show this frame; a video's next ones are not for a while."""
         now_s, pause_s = time.monotonic(), _VIDEO_IMAGE_S if self.camera.lossless else 0.0
-        if not self.images.viewers or now_s - self._imaged_s < pause_s:
-            return False
+        if not self.viewers or now_s - self._imaged_s < pause_s:
+            return ()
         self._imaged_s = now_s
-        return True
+        return tuple(kind for kind, stream in self.streams.items() if stream.viewers)
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
         analysis = marked.analysis
@@ -265,13 +289,16 @@ class CameraPipeline:
         self.latest = analysis
         self._metrics.frame_analyzed(analysis)
         self.results.publish(analysis)
-        if marked.canvas is not None:
+        for _ in marked.canvases:
             self._metrics.frame_encoded(self.camera.name)
         new = self._controls
         if new.privacy == controls.privacy == "none":
             self.faces.replace(analysis.faces, crops)
-        outdated = new.paused or new.privacy != controls.privacy or not self.images.viewers
-        if marked.jpeg is None or outdated:
+        if new.paused or new.privacy != controls.privacy:
             return
-        self._canvas = marked.canvas
-        self.images.publish(Part.of_frame(marked.jpeg, analysis, published_s=now_s))
+        for kind, jpeg in marked.jpegs.items():
+            if not self.streams[kind].viewers:
+                continue
+            if kind in marked.canvases:
+                self._canvases[kind] = marked.canvases[kind]
+            self.streams[kind].publish(Part.of_frame(jpeg, analysis, published_s=now_s))

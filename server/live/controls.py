@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from server.settings import Privacy
+from server.settings import Privacy, Rotation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,8 +12,10 @@ class Controls:
     """One camera's controls; replaced as a whole.
 
     Attributes:
-        mirror: show the image as a mirror would; text stays readable, boxes in results stay the
-            camera's.
+        mirror: show the image as a mirror would; text stays readable, boxes in results and the plain
+            stream stay unmirrored.
+        rotate: degrees clockwise by which images are turned before they are analysed.
+        flip: exchange left and right before analysis, after rotating; boxes are of the flipped image.
         paused: take no frames.
         smoothing_s: time constant of the probabilities in seconds; 0 smooths nothing.
         threshold: confidence under which a face is uncertain; None for the checkpoint's own.
@@ -21,6 +23,8 @@ class Controls:
     """
 
     mirror: bool = False
+    rotate: Rotation = 0
+    flip: bool = False
     paused: bool = False
     smoothing_s: float = 0.5
     threshold: float | None = None

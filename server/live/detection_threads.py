@@ -20,6 +20,8 @@ from fer_jax.faces.quality import Quality, face_quality
 from fer_jax.faces.track import Appearance
 from fer_jax.machine.processor import usable_cores
 from fer_jax.media.decoder import Decoder
+from server.live.orientation import oriented
+from server.settings import Rotation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,6 +105,20 @@ class DetectionThreads:
         """Returns the faces of uint8 [H, W, 3] RGB; the caller has a `place`."""
         try:
             return await self.run(self.find_now, image)
+        finally:
+            self._places.release()
+
+    async def find_oriented(
+        self, image: np.ndarray, *, rotate: Rotation, flip: bool
+    ) -> tuple[np.ndarray, Found]:
+        """Turns an image as `orientation.oriented` does; returns it with its faces, as `find` does."""
+
+        def turn_and_find() -> tuple[np.ndarray, Found]:
+            turned = oriented(image, rotate=rotate, flip=flip)
+            return turned, self.find_now(turned)
+
+        try:
+            return await self.run(turn_and_find)
         finally:
             self._places.release()
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from fer_jax.inference.predictor import Predictor
 from server.cameras.camera import Camera
 from server.live.batcher import Batcher
+from server.live.broadcast import Kind
 from server.live.camera_pipeline import CameraPipeline
 from server.live.detection_threads import DetectionThreads
 from server.live.explainer import Explainer
@@ -24,5 +25,5 @@ EXPLAINER = web.AppKey("explainer", Explainer)
 DETECTION_THREADS = web.AppKey("detection_threads", DetectionThreads)
 UPLOAD_THREADS = web.AppKey("upload_threads", DetectionThreads)
 CAMERAS: web.AppKey[Mapping[str, Camera]] = web.AppKey("cameras", Mapping)
-PARTS: web.AppKey[Mapping[tuple[str, bool], PartBytes]] = web.AppKey("parts", Mapping)
+PARTS: web.AppKey[Mapping[tuple[str, Kind, bool], PartBytes]] = web.AppKey("parts", Mapping)
 PIPELINES: web.AppKey[Mapping[str, CameraPipeline]] = web.AppKey("pipelines", Mapping)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from server.cameras.frames import Frame
 from server.live import rendering
 from server.live.analysis import Analysis
 from server.live.batcher import Answer
+from server.live.broadcast import Kind
 from server.live.controls import Controls
 from server.live.detection_threads import Found
 from server.live.labels import Box, Labels
@@ -24,13 +25,13 @@ class Marked:
 
     Attributes:
         analysis: what was found.
-        canvas: uint8 [H, W, 3] RGB, the image as viewers see it; None where none was drawn.
-        jpeg: what to send them; None where no image was wanted.
+        canvases: uint8 [H, W, 3] RGB of each kind that was drawn, as its viewers see it.
+        jpegs: what to send to the viewers of each kind that was wanted.
     """
 
     analysis: Analysis
-    canvas: np.ndarray | None = None
-    jpeg: bytes | None = None
+    canvases: Mapping[Kind, np.ndarray] = dataclasses.field(default_factory=dict)
+    jpegs: Mapping[Kind, bytes] = dataclasses.field(default_factory=dict)
 
 
 class Marker:
@@ -99,37 +100,43 @@ class Marker:
         frame: Frame,
         analysis: Analysis,
         *,
+        kinds: Sequence[Kind],
         lost: Sequence[Box],
         controls: Controls,
         since_s: float,
     ) -> Marked:
-        """Draws and encodes; any thread may, several at a time.
+        """Draws and encodes once for each kind; any thread may, several at a time.
 
         Args:
             frame: any.
-            analysis: of it; the result's tells the times of drawing and encoding as well.
+            analysis: of it; the result's also has the times of drawing and encoding.
+            kinds: the kinds of image that somebody watches.
             lost: what `label` returned with it.
             controls: in force when it was labelled.
             since_s: as `label` was told.
         """
-        canvas = None
-        if controls.privacy != "no_picture":
-            pixelate = controls.privacy == "pixelate"
-            canvas = rendering.draw(
-                frame.image,
-                analysis.faces,
-                mirror=controls.mirror,
-                pixelate=pixelate,
-                lost=lost if pixelate else (),
-            )
-        drawn_s = time.monotonic()
-        stages = {**analysis.stages, "annotate": drawn_s - since_s}
-        if canvas is None:
+        if controls.privacy == "no_picture":
             jpeg = rendering.withheld(
                 self._camera, width=analysis.width, height=analysis.height, quality=self._quality
             )
-        else:
-            jpeg = encoding.jpeg(canvas, quality=self._quality)
-            stages["encode"] = time.monotonic() - drawn_s
+            return Marked(analysis=analysis, jpegs=dict.fromkeys(kinds, jpeg))
+        image = frame.image
+        if controls.privacy == "pixelate":
+            image = rendering.hide(image, (*lost, *(face.box for face in analysis.faces)))
+        canvases: dict[Kind, np.ndarray] = {
+            kind: _draw(image, analysis, kind, mirror=controls.mirror) for kind in kinds
+        }
+        drawn_s = time.monotonic()
+        jpegs: dict[Kind, bytes] = {
+            kind: encoding.jpeg(canvas, quality=self._quality) for kind, canvas in canvases.items()
+        }
+        encode_s = time.monotonic() - drawn_s
+        stages = {**analysis.stages, "annotate": drawn_s - since_s, "encode": encode_s}
         analysis = dataclasses.replace(analysis, stages=stages)
-        return Marked(analysis=analysis, canvas=canvas, jpeg=jpeg)
+        return Marked(analysis=analysis, canvases=canvases, jpegs=jpegs)
+
+
+def _draw(image: np.ndarray, analysis: Analysis, kind: Kind, *, mirror: bool) -> np.ndarray:
+    if kind == "plain":
+        return image
+    return rendering.draw(image, analysis.faces, mirror=mirror, charts=kind == "bars")

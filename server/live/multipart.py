@@ -8,7 +8,7 @@ that this one is whole.
 from __future__ import annotations
 
 from server.live.analysis import STAGES
-from server.live.broadcast import Part
+from server.live.broadcast import Kind, Part
 
 BOUNDARY = "fer-jax-frame"
 CONTENT_TYPE = f"multipart/x-mixed-replace;boundary={BOUNDARY}"
@@ -16,23 +16,25 @@ OPENING = f"--{BOUNDARY}\r\n".encode()
 _CLOSING = f"\r\n--{BOUNDARY}\r\n".encode()
 
 
-def part_bytes(part: Part, *, timing: bool = False) -> bytes:
+def part_bytes(part: Part, *, timing: bool = False, numbered: bool = False) -> bytes:
     """Returns one image as it goes down a stream.
 
     Args:
         part: the image.
-        timing: tell in headers of the part where its time went: `X-Frame`, the frame's number;
-            `X-Captured` and `X-Published`, monotonic seconds of the server's machine; and for each
-            stage that ran `X-Stage-NAME`, seconds.
+        timing: add headers to the part: `X-Frame`, the frame's number; `X-Captured` and
+            `X-Published`, monotonic seconds of the server's machine; and for each stage that ran
+            `X-Stage-NAME`, seconds.
+        numbered: add `X-Frame` to each frame; an image of the camera's state has none.
     """
     headers = [
         "Content-Type: image/jpeg",
         f"Content-Length: {len(part.jpeg)}",
         f"X-Timestamp: {part.wall_s:.6f}",
     ]
+    if timing or (numbered and part.analysis is not None):
+        headers.append(f"X-Frame: {part.number}")
     if timing:
         headers += [
-            f"X-Frame: {part.number}",
             f"X-Captured: {part.captured_s:.6f}",
             f"X-Published: {part.published_s:.6f}",
         ]
@@ -47,14 +49,17 @@ def part_bytes(part: Part, *, timing: bool = False) -> bytes:
 class PartBytes:
     """Keeps the bytes of the newest part, so that they are made once for all viewers."""
 
-    def __init__(self, *, timing: bool) -> None:
-        """Keeps nothing yet; `timing` as in `part_bytes`."""
-        self._timing = timing
+    def __init__(self, *, kind: Kind, timing: bool) -> None:
+        """Keeps nothing yet; frames of the plain kind are numbered, `timing` is as in `part_bytes`."""
+        self._numbered, self._timing = kind == "plain", timing
         self._part: Part | None = None
         self._bytes = b""
 
     def of(self, part: Part) -> bytes:
         """Returns the part's bytes."""
         if part is not self._part:
-            self._part, self._bytes = part, part_bytes(part, timing=self._timing)
+            self._part, self._bytes = (
+                part,
+                part_bytes(part, timing=self._timing, numbered=self._numbered),
+            )
         return self._bytes

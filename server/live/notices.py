@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from fer_jax.media import encoding
 from server.cameras.camera import Camera, CameraState
 from server.live import rendering
-from server.live.broadcast import Broadcast, Part
+from server.live.broadcast import Broadcast, Kind, Part
 from server.live.detection_threads import DetectionThreads
 from server.settings import Settings
 
@@ -30,25 +30,25 @@ class Notices:
     def __init__(
         self,
         camera: Camera,
-        images: Broadcast[Part],
+        streams: Mapping[Kind, Broadcast[Part]],
         *,
         threads: DetectionThreads,
         settings: Settings,
-        behind: Callable[[], np.ndarray | None],
+        behind: Callable[[Kind], np.ndarray | None],
     ) -> None:
         """Create it inside the running event loop.
 
         Args:
-            camera: whose state is told.
-            images: where to publish.
+            camera: whose state is shown.
+            streams: where to publish.
             threads: draws.
             settings: size of a camera that had no image yet, JPEG quality.
-            behind: returns the last image that viewers saw, uint8 [H, W, 3], if they still may.
+            behind: returns the last image that a kind's viewers saw, uint8 [H, W, 3], if they still may.
         """
-        self._camera, self._images = camera, images
+        self._camera, self._streams = camera, streams
         self._pool, self._settings, self._behind = threads, settings, behind
         self._look = asyncio.Event()
-        self._shown = ""
+        self._shown: dict[Kind, str] = {}
 
     def look(self) -> None:
         """Says that there may be reason for a notice: somebody came, a control was changed."""
@@ -61,12 +61,13 @@ class Notices:
             while True:
                 self._look.clear()
                 text = notice_text(self._camera.state)
-                showing = text is not None and self._images.viewers > 0
-                if text is not None and showing and self._is_news(text):
-                    part = await self.part(text)
-                    if notice_text(self._camera.state) is not None:
-                        self._shown = text
-                        self._images.publish(part)
+                watched: list[Kind] = [
+                    kind for kind, stream in self._streams.items() if stream.viewers
+                ]
+                showing = text is not None and bool(watched)
+                if text is not None:
+                    for kind in watched:
+                        await self._show(text, kind)
                 try:
                     async with asyncio.timeout(_COUNTDOWN_S if showing else None):
                         await self._look.wait()
@@ -75,23 +76,36 @@ class Notices:
         finally:
             watch.cancel()
 
-    async def part(self, text: str) -> Part:
-        """Returns a notice as a part of the stream; what is behind it may still be seen."""
+    async def part(self, text: str, *, kind: Kind) -> Part:
+        """Returns a notice as a part of a kind's stream; what is behind it may still be seen."""
         while True:
             state = self._camera.state
-            behind = self._behind() if state.status in _KEEPS_IMAGE else None
+            behind = self._behind(kind) if state.status in _KEEPS_IMAGE else None
             part = await self._pool.run_aside(self._render, state, text, behind)
-            if behind is None or self._behind() is behind:
+            if behind is None or self._behind(kind) is behind:
                 return part
 
+    async def _show(self, text: str, kind: Kind) -> None:
+        """Publishes a notice if it is news; a paused plain image stays as it is."""
+        kept = kind == "plain" and self._behind(kind) is not None
+        if (kept and self._camera.state.status == "paused") or not self._is_news(text, kind):
+            return
+        part = await self.part(text, kind=kind)
+        if notice_text(self._camera.state) is not None:
+            self._shown[kind] = text
+            self._streams[kind].publish(part)
+
     def _render(self, state: CameraState, text: str, behind: np.ndarray | None) -> Part:
-        canvas = rendering.notice(
-            self._camera.name,
-            text,
-            width=state.width or self._settings.width,
-            height=state.height or self._settings.height,
-            behind=behind,
-        )
+        if behind is not None and state.status == "paused":
+            canvas = rendering.badge(behind, text)
+        else:
+            canvas = rendering.notice(
+                self._camera.name,
+                text,
+                width=state.width or self._settings.width,
+                height=state.height or self._settings.height,
+                behind=behind,
+            )
         now_s = time.monotonic()
         return Part(
             jpeg=encoding.jpeg(canvas, quality=self._settings.jpeg_quality),
@@ -103,9 +117,9 @@ class Notices:
             analysis=None,
         )
 
-    def _is_news(self, text: str) -> bool:
-        latest = self._images.latest
-        return text != self._shown or latest is None or latest.analysis is not None
+    def _is_news(self, text: str, kind: Kind) -> bool:
+        latest = self._streams[kind].latest
+        return text != self._shown.get(kind) or latest is None or latest.analysis is not None
 
     async def _watch_camera(self) -> None:
         version = self._camera.version

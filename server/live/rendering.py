@@ -29,12 +29,21 @@ _SHORTEST, _LEAST_TEXT = 9, 10  # pixels
 _LONGEST = 200  # characters
 
 
+def hide(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+    """Returns a copy of uint8 [H, W, 3] RGB with coarse blocks over these faces and around them."""
+    image = image.copy()
+    for box in boxes:
+        _pixelate(image, box)
+    return image
+
+
 def draw(
     image: np.ndarray,
     faces: Sequence[TrackedFace],
     *,
     mirror: bool = False,
     pixelate: bool = False,
+    charts: bool = False,
     lost: Sequence[Box] = (),
 ) -> np.ndarray:
     """Returns a new image, uint8 [H, W, 3] RGB, with its faces marked.
@@ -44,17 +53,16 @@ def draw(
         faces: in any order.
         mirror: exchange left and right; text stays readable.
         pixelate: hide the faces under coarse blocks.
+        charts: also draw the seven probabilities beside each face.
         lost: where faces were a moment ago (`Labels.lost`); hidden too, but not marked.
     """
     width = image.shape[1]
     boxes = [face.box for face in faces]
+    if pixelate:
+        image = hide(image, (*lost, *boxes))
     if mirror:
         image = cv2.flip(image, 1)
-        boxes, lost = ([_mirrored(box, width) for box in side] for side in (boxes, lost))
-    if pixelate:
-        image = image.copy()
-        for box in (*lost, *boxes):
-            _pixelate(image, box)
+        boxes = [_mirrored(box, width) for box in boxes]
     labels = [
         FaceLabel(
             box,
@@ -66,7 +74,7 @@ def draw(
         )
         for box, face in zip(boxes, faces, strict=True)
     ]
-    return annotate(image, labels)
+    return annotate(image, labels, charts=charts)
 
 
 def notice(
@@ -91,6 +99,20 @@ def notice(
     middle = height // 2
     _centred(canvas, title, middle - round(1.4 * large), large)
     _centred(canvas, text, middle + round(0.4 * small), small)
+    return canvas
+
+
+def badge(image: np.ndarray, text: str) -> np.ndarray:
+    """Returns a copy of uint8 [H, W, 3] RGB with a short text in its top left corner."""
+    canvas = image.copy()
+    height, width = canvas.shape[:2]
+    if min(width, height) < _SHORTEST:
+        return canvas
+    size = round(max(_LEAST_TEXT, height / 24))
+    pad = size // 2
+    right = min(width, 3 * pad + text_mask(text, size).shape[1])
+    canvas[pad : min(height, 2 * pad + 2 * size), pad:right] = _PLATE
+    put_text(canvas, text, 2 * pad, 2 * pad, size)
     return canvas
 
 

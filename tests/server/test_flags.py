@@ -187,3 +187,21 @@ def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
     found = settings(f"@{file}")
     assert found.port == 0
     assert found.sources[0].where == "rtsp://user:secret@cam/1"
+
+
+def test_a_camera_is_turned_and_flipped_by_its_name():
+    line = ["--source", "desk=0", "--source", "demo", "--rotate", "desk=90", "--flip", "demo"]
+    mounted = {
+        one.name: (one.rotate, one.flip) for one in from_arguments(line, environment={}).sources
+    }
+    assert mounted["desk"] == (90, False)
+    assert mounted["demo"] == (0, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["--rotate", "demo=45"], ["--rotate", "90"], ["--rotate", "door=90"], ["--flip", "door"]],
+)
+def test_a_turn_that_is_none_or_of_no_camera_is_refused(line: list[str]):
+    with pytest.raises(FerError, match=r"expected NAME=DEGREES|there are demo"):
+        from_arguments(["--source", "demo", *line], environment={})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import socket
@@ -12,6 +13,7 @@ import pytest
 
 from fer_jax.expressions import EXPRESSIONS
 from server.app import make_app
+from server.flags import parse_source
 from server.settings import Limits
 from tests.server.live_server import LiveServer, events, read_all, settings_of
 
@@ -29,9 +31,9 @@ def test_the_cameras_tell_how_they_are(live: LiveServer):
 
 def test_controls_change_one_by_one_and_stay(live: LiveServer):
     before = live.get("/api/cameras").json["cameras"][1]["controls"]
-    changed = live.post_json("/api/cameras/browser", {"mirror": True, "threshold": 0.25})
-    assert changed.json["controls"] == {**before, "mirror": True, "threshold": 0.25}
-    back = live.post_json("/api/cameras/browser", {"mirror": False, "threshold": None})
+    changed = live.post_json("/api/cameras/browser", {"flip": True, "threshold": 0.25})
+    assert changed.json["controls"] == {**before, "flip": True, "threshold": 0.25}
+    back = live.post_json("/api/cameras/browser", {"flip": False, "threshold": None})
     assert back.json["controls"] == before
 
 
@@ -40,6 +42,10 @@ def test_controls_change_one_by_one_and_stay(live: LiveServer):
     [
         {"mirror": 1},
         {"paused": None},
+        {"flip": 1},
+        {"rotate": 45},
+        {"rotate": "90"},
+        {"rotate": True},
         {"smoothing_s": -0.1},
         {"smoothing_s": True},
         {"smoothing_s": float("nan")},
@@ -88,6 +94,33 @@ def test_a_body_that_is_no_small_json_is_refused(
     assert (refused.status, refused.code) == (status, code)
 
 
+def test_a_camera_that_is_turned_is_analysed_and_shown_upright(checkpoint: str):
+    source = dataclasses.replace(parse_source("side=demo"), rotate=90)
+    with LiveServer(dataclasses.replace(settings_of(checkpoint), sources=(source,))) as server:
+        (camera,) = server.get("/api/cameras").json["cameras"]
+        assert camera["controls"]["rotate"] == 90
+        analyses = (data for event, data in events(server) if event == "analysis")
+        analysis = next(analyses)
+        assert (analysis["width"], analysis["height"]) == (240, 320)
+        turned = image_of(server.get("/snapshot/side.jpg").body)
+        assert turned.shape == (320, 240, 3)
+        (camera,) = server.get("/api/cameras").json["cameras"]
+        assert (camera["width"], camera["height"]) == (240, 320)
+        assert server.post_json("/api/cameras/side", {"rotate": 0, "flip": True}).status == 200
+        analysis = next(one for one in analyses if one["width"] == 320)
+        flag = image_of(server.get("/snapshot/side.jpg").body)
+        assert analysis["height"] == 240
+        # The demo has a red and white flag on its left: flipped, it is on the right.
+        red = flag[..., 0].astype(int) - flag[..., 2]
+        assert red[:, 240:].mean() > red[:, :80].mean()
+
+
+def image_of(jpeg: bytes) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert image is not None
+    return image
+
+
 def test_an_address_or_method_that_is_not_there_is_refused_in_json(live: LiveServer):
     assert live.get("/nothing").code == "not_found"
     assert live.get("/snapshot/nobody.jpg").code == "unknown_camera"
@@ -130,13 +163,13 @@ def test_events_tell_of_cameras_and_of_faces(live: LiveServer):
 
 def test_events_of_one_camera_tell_of_its_controls_when_they_change(live: LiveServer):
     stream = events(live, "/api/events?camera=browser")
-    assert next(stream)[1]["controls"]["mirror"] is False
-    live.post_json("/api/cameras/browser", {"mirror": True})
+    assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own
+    live.post_json("/api/cameras/browser", {"mirror": False})
     try:
         name, data = next(stream)
-        assert (name, data["name"], data["controls"]["mirror"]) == ("camera", "browser", True)
+        assert (name, data["name"], data["controls"]["mirror"]) == ("camera", "browser", False)
     finally:
-        live.post_json("/api/cameras/browser", {"mirror": False})
+        live.post_json("/api/cameras/browser", {"mirror": True})
         stream.close()
 
 

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from server.live.multipart import BOUNDARY, CONTENT_TYPE, OPENING, part_bytes
 from server.settings import Limits
 from tests.server.live_server import (
     LiveServer,
+    events,
     read_all,
     read_exactly,
     read_until,
@@ -128,6 +129,118 @@ def test_timing_tells_where_the_time_went(live: LiveServer):
     assert 0 < float(headers["X-Published"]) - float(headers["X-Captured"]) < 5
     assert int(headers["X-Frame"]) > 0
     assert live.get("/stream/demo.mjpg?timing=yes").code == "bad_value"
+
+
+def frames(bare: socket.socket, count: int) -> dict[int, np.ndarray]:
+    """The next images by their frame's number."""
+    found: dict[int, np.ndarray] = {}
+    while len(found) < count:
+        headers, jpeg = read_part(bare)
+        if "X-Frame" in headers:
+            found[int(headers["X-Frame"])] = decoded(jpeg)
+    return found
+
+
+def test_a_plain_image_is_numbered_as_its_event_and_differs_from_the_annotated_at_its_faces_only(
+    live: LiveServer,
+):
+    faces: dict[int, list[float]] = {}
+    told = events(live, "/api/events?camera=demo")
+    with (
+        watching(live, "/stream/demo.mjpg?plain=1") as plain,
+        watching(live, "/stream/demo.mjpg?timing=1") as annotated,
+    ):
+        for event, data in told:
+            if event == "analysis" and data["faces"]:
+                faces[data["number"]] = data["faces"][0]["box"]
+            if len(faces) == 12:
+                break
+        clean, marked = frames(plain, 12), frames(annotated, 12)
+    told.close()
+    common = set(faces) & set(clean) & set(marked)
+    assert common
+    for number in common:
+        changed = np.abs(clean[number].astype(int) - marked[number]).max(axis=2) > 60
+        x, y, width, height = (round(value) for value in faces[number])
+        assert changed[:, max(0, x - 6) : x + 6].any(), "no left edge of a box"
+        assert not changed[max(0, y + 40) : y + height - 8, x + 10 : x + width - 10].any()
+        assert not changed[:, : max(0, x - 20)].any()
+
+
+def test_a_part_without_a_frames_number_shows_the_state_of_the_camera(checkpoint: str):
+    with (
+        LiveServer(settings_of(checkpoint, "desk=97")) as server,
+        watching(server, "/stream/desk.mjpg?plain=1") as bare,
+    ):
+        assert "X-Frame" not in read_part(bare)[0]
+
+
+def test_a_stream_has_bars_or_nothing_drawn_but_not_both(live: LiveServer):
+    assert live.get("/stream/demo.mjpg?plain=1&bars=1").code == "bad_value"
+    assert live.get("/stream/demo.mjpg?plain=yes").code == "bad_value"
+    with (
+        watching(live, "/stream/demo.mjpg?bars=1&timing=1") as bars,
+        watching(live, "/stream/demo.mjpg?timing=1") as labels,
+    ):
+        more, less = frames(bars, 8), frames(labels, 8)
+    common = set(more) & set(less)
+    assert common
+    assert all((more[number] != less[number]).any() for number in common)
+
+
+@pytest.mark.parametrize("kind", ["", "&plain=1", "&bars=1"])
+def test_privacy_acts_before_each_kind_of_stream(live: LiveServer, kind: str):
+    def detail(image: np.ndarray) -> float:
+        middle = image[80:160, 120:200]
+        return float((np.abs(np.diff(middle.astype(int), axis=1)) > 12).mean())
+
+    try:
+        with watching(live, f"/stream/demo.mjpg?timing=1{kind}") as bare:
+            shown = decoded(read_part(bare)[1])
+            live.post_json("/api/cameras/demo", {"privacy": "pixelate"})
+            hidden = next_image_until(bare, lambda image: detail(image) < 0.5 * detail(shown))
+            live.post_json("/api/cameras/demo", {"privacy": "no_picture"})
+            nothing = next_image_until(bare, lambda image: image[:20].max() < 60)
+        assert detail(hidden) < 0.5 * detail(shown)
+        with watching(live, f"/stream/demo.mjpg?timing=1{kind}") as bare:
+            np.testing.assert_array_equal(decoded(read_part(bare)[1]), nothing)
+    finally:
+        live.post_json("/api/cameras/demo", {"privacy": "none"})
+
+
+def next_image_until(
+    bare: socket.socket, wanted: Callable[[np.ndarray], bool], *, parts: int = 12
+) -> np.ndarray:
+    """The first image that is as wanted, of the few that may have been under way before."""
+    for _ in range(parts):
+        image = decoded(read_part(bare)[1])
+        if wanted(image):
+            return image
+    raise AssertionError(f"none of {parts} images is as wanted")
+
+
+def test_a_paused_camera_keeps_its_plain_image_and_marks_the_annotated_one(live: LiveServer):
+    try:
+        with (
+            watching(live, "/stream/demo.mjpg?plain=1") as plain,
+            watching(live) as annotated,
+        ):
+            read_part(annotated)
+            live.post_json("/api/cameras/demo", {"paused": True})
+            last = until_repeated(plain)
+            marked = until_repeated(annotated)
+        changed = np.abs(decoded(last).astype(int) - decoded(marked)).max(axis=2) > 60
+        assert changed[5:25, 5:60].any(), "no badge"
+        assert not changed[200:, :40].any(), "the image is not as it was"
+    finally:
+        live.post_json("/api/cameras/demo", {"paused": False})
+
+
+def until_repeated(bare: socket.socket) -> bytes:
+    last = b""
+    while (jpeg := read_part(bare)[1]) != last:
+        last = jpeg
+    return last
 
 
 def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog):
