@@ -48,8 +48,9 @@ async def _serve(settings: Settings) -> None:
         print(f"watch {names} at {url}", flush=True)
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             _LOG.warning("running as root; a user of its own would have less to lose")
-        if not any(source.kind == "device" for source in settings.sources):
-            print("no webcam is asked for or found; a page can send its own", flush=True)
+        kinds = {source.kind for source in settings.sources}
+        if "browser" in kinds and "device" not in kinds:
+            print("no webcam was given or found; the page can use the browser's own", flush=True)
         await stop.wait()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second signal does not wait for a farewell

@@ -1,5 +1,8 @@
-// What to tell about a camera and what to offer, from its state alone. Offers: "visitor" is this browser's
+// What to say about a camera and what to offer, from its state alone. Offers: "visitor" is this browser's
 // camera, "demo" the demo.
+
+import { sentence } from "./api.js";
+import { saying } from "./status.js";
 
 const OFF = ["missing", "busy", "forbidden", "ended"];
 const WAITING = ["stalled", "reconnecting"];
@@ -11,7 +14,7 @@ export function adviceFor(camera, cameras, visitor) {
   const offers = has("browser") && visitor.state === "off" ? ["visitor"] : [];
   if (own && visitor.reason) return { text: visitor.reason, offers: [] };
   if (camera.controls.paused) {
-    return { text: "Paused, for everybody who watches this camera", offers: [], calm: true };
+    return { text: "Paused for all viewers", offers: [], calm: true };
   }
   if (own && camera.status === "missing") return { text: "", offers: [] };
   if (OFF.includes(camera.status)) {
@@ -28,12 +31,18 @@ export function adviceFor(camera, cameras, visitor) {
   return { text: "", offers: [] };
 }
 
-/** What lies over the image: { title, text, offer }, or null where the image is to be seen. */
-export function coverFor(camera, visitor) {
+/** What covers the image: { title, text, offer }, or null where the image is to be seen. */
+export function coverFor(camera, visitor, { pictured }) {
   if (camera.controls.privacy === "no_picture") {
-    return { title: "No image", text: "Results only: the server sends no image of this camera." };
+    return { title: "No image", text: "The server sends the results of this camera only." };
   }
-  if (camera.kind !== "browser") return null;
+  if (camera.controls.paused && !pictured) {
+    return { title: "Paused", text: "There is no image until the camera resumes." };
+  }
+  if (camera.kind !== "browser") {
+    const broken = OFF.includes(camera.status) || (WAITING.includes(camera.status) && !pictured);
+    return broken ? { title: saying(camera), text: sentence(camera.reason) } : null;
+  }
   if (visitor.state === "asking") {
     return { title: "Your own camera", text: "Allow the camera when the browser asks." };
   }

@@ -28,9 +28,17 @@ export async function control(camera, changes) {
   return response.json();
 }
 
-/** A fresh image of a camera as a Blob. */
-export function getSnapshot(address) {
-  return send(address).then((response) => response.blob());
+/** The body of a camera's plain stream; the signal ends it. */
+export async function openStream(address, signal) {
+  const url = `${address}${address.includes("?") ? "&" : "?"}plain=1`;
+  const response = await fetch(url, { signal });
+  if (!response.ok) throw await refusal(response);
+  return response.body;
+}
+
+/** The address of a camera's newest annotated image, which no cache has. */
+export function snapshotAddress(address) {
+  return `${address}${address.includes("?") ? "&" : "?"}t=${Date.now()}`;
 }
 
 /** What of a paused camera's face speaks for an expression; `evidence` is false where nothing does. */
@@ -44,13 +52,12 @@ export async function getWhy(camera, track, expression) {
 
 /** Scores one image; resolves to its faces, with boxes in the image's pixels. */
 export async function score(image) {
-  const response = await send("api/score", upload(image));
+  const response = await send("api/score", {
+    method: "POST",
+    headers: { "Content-Type": image.type || "application/octet-stream" },
+    body: image,
+  });
   return (await response.json()).images[0];
-}
-
-/** The same image with its faces marked, as a Blob. */
-export function annotate(image) {
-  return send("api/score?annotate=1", upload(image)).then((response) => response.blob());
 }
 
 /** The address of a WebSocket of this server; `path` is relative to the page, as all addresses are. */
@@ -60,21 +67,13 @@ export function socketAddress(path) {
   return address.href;
 }
 
-function upload(image) {
-  return {
-    method: "POST",
-    headers: { "Content-Type": image.type || "application/octet-stream" },
-    body: image,
-  };
-}
-
 async function send(address, options = {}, patienceMs = PATIENCE_MS) {
   let response;
   try {
     response = await fetch(address, { ...options, signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     const slow = error.name === "TimeoutError";
-    throw new ApiError(slow ? "The server takes too long." : "The server does not answer.", {
+    throw new ApiError(slow ? "The server takes too long." : "Can't reach the server.", {
       code: "offline",
     });
   }

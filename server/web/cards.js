@@ -1,23 +1,26 @@
-// A card for every face in view: its number, expression, confidence, and the seven probabilities.
+// A card for every face in view: those in view first, in the order in which they came; gone ones leave.
 
-import { Bars, make, percent } from "./looks.js";
-import { Why } from "./why.js";
+import { Card } from "./card.js";
+import { moveSmoothly } from "./motion.js";
 
-const LEAVES_AFTER_MS = 1500; // a face lost for a frame or two keeps its card
+const LOST_AFTER_MS = 500; // a face lost for a frame or two stays among those in view
+const LEAVES_AFTER_MS = 1500;
 const REDRAW_MS = 100; // eyes do not read faster
+const THUMBNAIL_MS = 500;
+const COMPACT_FROM = 3; // faces
+const OPENS_AFTER_MS = 3000; // of fewer faces, before one-line cards open again
 
-/** The list of cards, in the order of the faces' numbers. */
-export class Cards {
+/** Fires "hover" (detail: a track or null), and "early" (detail: why a face cannot be asked about yet). */
+export class Cards extends EventTarget {
   constructor({ list, empty, count }, looks) {
-    this.list = list;
-    this.empty = empty;
-    this.count = count;
-    this.looks = looks;
+    super();
+    Object.assign(this, { list, empty, count, looks });
     this.cards = new Map();
-    this.drawnAt = 0;
-    this.shownAt = 0;
+    this.drawnAt = this.shownAt = 0;
+    this.compact = false;
+    this.crowdedAt = -Infinity;
     this.clear();
-    setInterval(() => this.#drop(performance.now()), LEAVES_AFTER_MS / 3);
+    setInterval(() => this.#settle(performance.now()), LEAVES_AFTER_MS / 3);
   }
 
   /** Shows the faces of one analysed frame; call it as often as frames come. */
@@ -34,7 +37,27 @@ export class Cards {
     const resumed = this.#paused && !camera.controls.paused;
     this.camera = camera;
     if (resumed) this.#seen(now); // until the next frame comes
-    if (resumed || this.#paused) this.#draw(now);
+    for (const card of this.cards.values()) card.follow(camera);
+    this.#settle(now);
+  }
+
+  /** Brings the thumbnails up to date with the image that is shown. */
+  drawThumbnails(stage, now = performance.now()) {
+    for (const card of this.cards.values()) {
+      if (now - card.thumbnailAt < THUMBNAIL_MS) continue;
+      if (stage.thumbnail(card.track, card.thumbnail)) card.thumbnailAt = now;
+      card.thumbnail.classList.toggle("empty", card.thumbnailAt === 0);
+    }
+  }
+
+  /** Forgets what the thumbnails show. */
+  clearThumbnails() {
+    for (const card of this.cards.values()) card.clearThumbnail();
+  }
+
+  /** Highlights a face's card; null none. */
+  light(track) {
+    for (const card of this.cards.values()) card.element.classList.toggle("lit", card.track === track);
   }
 
   /** Removes every card. */
@@ -60,80 +83,66 @@ export class Cards {
 
   #draw(now) {
     this.drawnAt = now;
-    const explains = this.#paused && this.camera.controls.privacy === "none";
-    for (const face of this.faces) this.#card(face.track).show(face, explains ? this.camera : null);
-    this.#drop(now);
+    const fresh = this.faces.filter(({ track }) => !this.cards.has(track));
+    for (const { track } of fresh) this.#add(track);
+    for (const face of this.faces) this.cards.get(face.track).show(face);
+    this.#settle(now);
   }
 
-  #card(track) {
-    let card = this.cards.get(track);
-    if (!card) {
-      card = new Card(track, this.looks);
-      this.cards.set(track, card);
-      const later = [...this.list.children].find((other) => Number(other.dataset.track) > track);
-      this.list.insertBefore(card.element, later ?? null);
-      card.seenAt = this.shownAt;
-    }
-    return card;
+  #add(track) {
+    const card = new Card(track, this.looks);
+    card.seenAt = this.shownAt;
+    const tell = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
+    card.element.addEventListener("pointerenter", () => tell("hover", track));
+    card.element.addEventListener("pointerleave", () => tell("hover", null));
+    card.element.addEventListener("focusin", () => tell("hover", track));
+    card.element.addEventListener("focusout", () => tell("hover", null));
+    card.why.addEventListener("early", ({ detail }) => tell("early", detail));
+    if (this.camera) card.follow(this.camera);
+    this.cards.set(track, card);
   }
 
-  #drop(now) {
+  /** Lets cards of gone faces leave and puts the others in order. */
+  #settle(now) {
     for (const [track, card] of this.cards) {
       const stays = this.#paused && card.seenAt === this.shownAt;
       const awayMs = stays ? 0 : now - card.seenAt;
-      card.element.classList.toggle("lost", awayMs > LEAVES_AFTER_MS / 3);
+      card.setLost(awayMs > LOST_AFTER_MS);
       if (awayMs > LEAVES_AFTER_MS) {
-        card.remove();
+        card.element.contains(document.activeElement) && this.list.focus();
         this.cards.delete(track);
       }
     }
+    const wanted = [...this.cards.values()].sort((a, b) => a.lost - b.lost || a.track - b.track);
+    const inView = wanted.filter(({ lost }) => !lost).length;
+    if (inView >= COMPACT_FROM) this.crowdedAt = now;
+    const compact = now - this.crowdedAt < OPENS_AFTER_MS;
+    this.#arrange(wanted, compact);
     this.#summarise();
+  }
+
+  #arrange(wanted, compact) {
+    const elements = wanted.map(({ element }) => element);
+    const same =
+      compact === this.compact &&
+      elements.length === this.list.children.length &&
+      elements.every((element, n) => element === this.list.children[n]);
+    if (same) return;
+    moveSmoothly(this.list, () => {
+      this.compact = compact;
+      this.list.classList.toggle("compact", compact);
+      for (const gone of [...this.list.children]) if (!elements.includes(gone)) gone.remove();
+      elements.forEach((element, n) => {
+        if (this.list.children[n] !== element) this.list.insertBefore(element, this.list.children[n] ?? null);
+      });
+      for (const card of wanted) card.setCompact(compact);
+    });
   }
 
   #summarise() {
     this.empty.hidden = this.cards.size > 0;
-    const inView = this.list.querySelectorAll(".card:not(.lost)").length;
+    const inView = [...this.cards.values()].filter(({ lost }) => !lost).length;
     const text = inView ? `${inView} in view` : "";
     if (this.count.textContent !== text) this.count.textContent = text;
-  }
-}
-
-class Card {
-  constructor(track, looks) {
-    this.looks = looks;
-    this.seenAt = 0;
-    this.element = make("li", "card");
-    this.element.dataset.track = track;
-    this.swatch = make("span", "swatch");
-    this.swatch.setAttribute("aria-hidden", "true");
-    this.label = make("span", "card-label");
-    this.confidence = make("span", "card-confidence");
-    this.mark = make("span", "card-uncertain", "uncertain");
-    this.mark.hidden = true;
-    this.bars = new Bars(looks);
-    this.why = new Why(track, looks);
-    const head = make("h3", "card-head");
-    const number = make("span", "card-number", `#${track}`);
-    head.append(this.swatch, this.label, this.confidence, this.mark, number);
-    this.element.append(head, this.bars.element, this.why.element);
-  }
-
-  /** Shows a face; one of a paused camera, which is given, can be asked why. */
-  show(face, paused) {
-    if (this.label.textContent !== face.expression) {
-      this.label.textContent = face.expression;
-      this.swatch.className = `swatch look-${this.looks.index(face.expression)}`;
-    }
-    this.confidence.textContent = percent(face.confidence);
-    this.mark.hidden = !face.uncertain;
-    this.element.classList.toggle("uncertain", face.uncertain);
-    this.bars.update(face.probabilities, face.expression);
-    if (paused) this.why.offer(paused, face.expression);
-    else this.why.withdraw();
-  }
-
-  remove() {
-    this.why.withdraw();
-    this.element.remove();
   }
 }

@@ -11,8 +11,8 @@ export class Controls extends EventTarget {
     this.camera = null;
     this.busy = 0;
     this.uncertainBelow = 0;
-    this.mirror.addEventListener("click", () => this.#toggle("mirror"));
-    this.pause.addEventListener("click", () => this.#toggle("paused"));
+    this.mirror.addEventListener("click", () => this.toggle("mirror"));
+    this.pause.addEventListener("click", () => this.toggle("paused"));
     this.privacy.addEventListener("change", () => this.#send({ privacy: this.privacy.value }));
     this.smoothing.addEventListener("input", () => this.#outputs());
     this.smoothing.addEventListener("change", () =>
@@ -22,13 +22,15 @@ export class Controls extends EventTarget {
     this.threshold.addEventListener("change", () =>
       this.#send({ threshold: Number(this.threshold.value) / 100 }),
     );
+    this.rotate.addEventListener("change", () => this.#send({ rotate: Number(this.rotate.value) }));
+    this.flip.addEventListener("change", () => this.#send({ flip: this.flip.checked }));
     this.thresholdReset.addEventListener("click", () => this.#send({ threshold: null }));
   }
 
   /** Lets the visitor change the camera, or only see how it is set. */
   allow(allowed) {
-    const { mirror, pause, privacy, smoothing, threshold, thresholdReset } = this;
-    for (const element of [mirror, pause, privacy, smoothing, threshold, thresholdReset]) {
+    const { mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset } = this;
+    for (const element of [mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset]) {
       element.disabled = !allowed;
       if (!allowed) element.title = "Only operators may change this";
     }
@@ -38,11 +40,14 @@ export class Controls extends EventTarget {
   show(camera) {
     this.camera = camera;
     if (this.busy) return;
-    const { mirror, paused, privacy, smoothing_s, threshold } = camera.controls;
+    const { mirror, paused, privacy, rotate, flip, smoothing_s, threshold } = camera.controls;
     press(this.mirror, mirror);
     press(this.pause, paused);
     this.pauseIcon.setAttribute("href", paused ? "#i-play" : "#i-pause");
-    if (!this.pause.disabled) this.pause.title = paused ? "Go on" : "Pause";
+    this.pauseText.textContent = paused ? "Resume" : "Pause";
+    if (!this.pause.disabled) this.pause.title = paused ? "Resume (space)" : "Pause for all viewers (space)";
+    if (this.rotate.value !== String(rotate)) this.rotate.value = String(rotate);
+    this.flip.checked = flip;
     if (this.privacy.value !== privacy) this.privacy.value = privacy;
     if (!this.smoothing.matches(":active")) this.smoothing.value = smoothing_s;
     if (!this.threshold.matches(":active")) {
@@ -52,8 +57,9 @@ export class Controls extends EventTarget {
     this.#outputs();
   }
 
-  #toggle(name) {
-    if (this.camera) this.#send({ [name]: !this.camera.controls[name] });
+  /** Turns a control on or off. */
+  toggle(name) {
+    if (this.camera && !this.mirror.disabled) this.#send({ [name]: !this.camera.controls[name] });
   }
 
   async #send(changes) {
@@ -77,7 +83,7 @@ export class Controls extends EventTarget {
   }
 }
 
-/** Puts the image on the whole screen and back; the button goes where a browser cannot. */
+/** Puts the image on the whole screen and back; the button is hidden where a browser cannot. */
 export function offerFullscreen(button, element, refused) {
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener("click", async () => {
@@ -95,4 +101,17 @@ export function offerFullscreen(button, element, refused) {
 
 function press(button, pressed) {
   button.setAttribute("aria-pressed", String(pressed));
+}
+
+/** Opens a popover beside its button, inside the window. */
+export function anchor(popover, button) {
+  popover.addEventListener("toggle", ({ newState }) => {
+    if (newState !== "open") return;
+    const [at, size] = [button.getBoundingClientRect(), popover.getBoundingClientRect()];
+    const left = Math.max(12, Math.min(at.right - size.width, innerWidth - size.width - 12));
+    const above = at.top - size.height - 8;
+    const below = Math.min(at.bottom + 8, innerHeight - size.height - 12);
+    popover.style.setProperty("left", `${left}px`);
+    popover.style.setProperty("top", `${Math.max(12, above >= 12 ? above : below)}px`);
+  });
 }

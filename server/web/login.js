@@ -1,7 +1,7 @@
-// The login form, sent without leaving the page so that a refusal can be told beside the field.
+// The login form, sent without leaving the page so that a refusal is shown beside the field.
 // Without JavaScript the form posts itself, and the server comes back with ?error=CODE.
 
-const WRONG = "That is not the token.";
+const WRONG = "Wrong token.";
 const form = document.getElementById("login");
 const error = document.getElementById("login-error");
 const field = document.getElementById("token");
@@ -17,7 +17,7 @@ form.addEventListener("submit", async (event) => {
     if (response.ok) location.replace(target());
     else refuse(await reason(response));
   } catch {
-    refuse("The server does not answer.");
+    refuse("Can't reach the server.");
   }
 });
 
@@ -32,6 +32,7 @@ function target() {
 async function reason(response) {
   const wait = response.headers.get("Retry-After");
   if (response.status === 429) return `Too many attempts. Try again in ${wait ?? "60"} seconds.`;
+  if (response.status === 401) return WRONG;
   try {
     return (await response.json()).error.message;
   } catch {

@@ -72,6 +72,49 @@ export class Bars {
   }
 }
 
+/** The seven shares side by side in one line; `update` moves them. */
+export class StackedBar {
+  constructor(looks) {
+    this.element = make("span", "stack");
+    this.element.setAttribute("aria-hidden", "true");
+    this.parts = looks.labels.map((label, index) => {
+      const part = make("span", `stack-part look-${index}`);
+      this.element.append(part);
+      return { label, part };
+    });
+  }
+
+  update(probabilities) {
+    for (const { label, part } of this.parts) {
+      const text = `${(100 * (probabilities[label] ?? 0)).toFixed(1)}%`;
+      part.style.setProperty("--share", text);
+    }
+  }
+}
+
+/** The expression with the largest share. */
+export function leader(probabilities) {
+  return Object.entries(probabilities).reduce((best, one) => (one[1] > best[1] ? one : best))[0];
+}
+
+/** What to call a face: its label, or "changing" while another expression has the longest bar. */
+export function labelOf({ expression, probabilities }) {
+  return leader(probabilities) === expression ? expression : "changing";
+}
+
+const REASONS = {
+  dark: "too dark",
+  flat: "too little contrast",
+  small: "too small",
+  blurred: "blurred",
+  cut: "cut off",
+};
+
+/** Why a face is uncertain, in a word or two. */
+export function reasonOf({ quality }) {
+  return REASONS[quality] ?? "uncertain";
+}
+
 /** 0.873 -> "87 %" with a narrow no-break space. */
 export function percent(share) {
   return `${Math.round(100 * share)}\u202f%`;

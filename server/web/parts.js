@@ -1,17 +1,21 @@
 // The page's parts, each tied to its elements in index.html.
 
-import { Controls } from "./controls.js";
+import { anchor, Controls } from "./controls.js";
 import { Feed } from "./feed.js";
 import { Photos } from "./photos.js";
+import { Stage } from "./stage.js";
 import { StreamView } from "./stream_view.js";
 import { Notice, StatusLine, Toast, Veil } from "./status.js";
 import { Switcher } from "./switcher.js";
 import { Visitor } from "./visitor.js";
+import { Wall } from "./wall.js";
 
 /** The element of an id. */
 export const $ = (id) => document.getElementById(id);
 
-export const streamView = new StreamView($("images"));
+export const streamView = new StreamView();
+export const stage = new Stage($("image"));
+export const wall = new Wall($("wall"));
 export const feed = new Feed();
 export const switcher = new Switcher($("switcher"));
 export const visitor = new Visitor();
@@ -36,6 +40,9 @@ export const controls = new Controls({
   mirror: $("mirror"),
   pause: $("pause"),
   pauseIcon: $("pause").querySelector("use"),
+  pauseText: $("pause-text"),
+  rotate: $("rotate"),
+  flip: $("flip"),
   privacy: $("privacy"),
   smoothing: $("smoothing"),
   smoothingValue: $("smoothing-value"),
@@ -43,6 +50,8 @@ export const controls = new Controls({
   thresholdValue: $("threshold-value"),
   thresholdReset: $("threshold-reset"),
 });
+
+anchor($("tuning"), $("tune"));
 
 /** The dialog of scored photos, once the labels are known. */
 export function makePhotos(looks) {

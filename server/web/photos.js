@@ -1,11 +1,14 @@
-// Photos dropped, pasted or chosen: scored by the server, shown with their faces marked.
+// Photos dropped, pasted or chosen: scored by the server, shown here with their faces marked.
 
-import { annotate, score } from "./api.js";
-import { Bars, make, percent } from "./looks.js";
+import { score } from "./api.js";
+import { Bars, labelOf, leader, make, percent, reasonOf } from "./looks.js";
+import { drawFaces } from "./overlay.js";
+import { save } from "./recorder.js";
 
 const MOST_AT_ONCE = 8;
 const MOST_ATTEMPTS = 4;
 const BUSY = [429, 503, 504];
+const SHOWS = { boxes: true, names: true, bars: false, confidence: true };
 
 /** The dialog of scored photos, and every way into it. */
 export class Photos {
@@ -19,7 +22,7 @@ export class Photos {
       this.show([...input.files]);
       input.value = "";
     });
-    addEventListener("paste", (event) => this.show(images(event.clipboardData)));
+    addEventListener("paste", (event) => this.show([...(event.clipboardData?.files ?? [])]));
     this.#takeDrops();
   }
 
@@ -47,7 +50,7 @@ export class Photos {
       if (!hasFiles(event)) return;
       event.preventDefault();
       shown(-depth);
-      this.show(images(event.dataTransfer));
+      this.show([...event.dataTransfer.files]);
     });
   }
 }
@@ -67,22 +70,44 @@ class Photo {
   }
 
   async score() {
+    // Files of unknown type are left to the server's judgement.
+    if (this.file.type && !this.file.type.startsWith("image/")) {
+      this.#fail("This file is not an image. Choose a JPEG, PNG or WebP.");
+      return;
+    }
     try {
       const found = await patiently(() => score(this.file));
-      await this.#paint(await patiently(() => annotate(this.file)));
+      await this.#paint(found);
       this.#tell(found);
     } catch (error) {
-      this.canvas.remove();
-      this.element.classList.add("failed");
-      this.summary.textContent = error.message;
+      const broken = [415, 422].includes(error.status);
+      this.#fail(broken ? `This file cannot be read as an image. ${error.message}` : error.message);
     }
   }
 
-  async #paint(blob) {
-    const bitmap = await createImageBitmap(blob);
-    [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
-    this.canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  #fail(message) {
+    this.canvas.remove();
+    this.element.classList.add("failed");
+    this.summary.textContent = message;
+  }
+
+  /** Draws the photo with its faces, in its own size, so that it can be saved as it is. */
+  async #paint({ faces, width, height }) {
+    let bitmap;
+    try {
+      bitmap = await createImageBitmap(this.file);
+    } catch {
+      this.canvas.remove(); // a format that the server reads and this browser does not
+      return;
+    }
+    [this.canvas.width, this.canvas.height] = [width, height];
+    const context = this.canvas.getContext("2d");
+    context.drawImage(bitmap, 0, 0, width, height);
     bitmap.close();
+    const named = faces.map((face, n) => ({ ...face, track: n + 1, name: `#${n + 1}` }));
+    const unit = Math.max(1, Math.max(width, height) / 700);
+    drawFaces(context, named, this.looks, { unit, width, height, shows: SHOWS });
+    this.painted = true;
   }
 
   #tell({ faces, width, height }) {
@@ -91,20 +116,32 @@ class Photo {
     const names = faces.map((face) => face.expression).join(", ");
     this.canvas.setAttribute("aria-label", `${this.file.name}: ${names || "no face found"}`);
     const list = make("ol", "photo-faces");
-    list.append(...faces.map((face) => this.#face(face)));
+    list.append(...faces.map((face, n) => this.#face(face, n + 1)));
     this.about.append(list);
+    if (this.painted && faces.length) this.about.append(this.#saveButton());
   }
 
-  #face(face) {
-    const item = make("li", face.uncertain ? "card uncertain" : "card");
-    const head = make("h4", "card-head");
-    const swatch = make("span", `swatch look-${this.looks.index(face.expression)}`);
+  #saveButton() {
+    const button = make("button", "button", "Save annotated image");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      const name = `${this.file.name.replace(/\.[^.]*$/, "") || "photo"}-faces.jpg`;
+      this.canvas.toBlob((blob) => save(blob, name), "image/jpeg", 0.92);
+    });
+    return button;
+  }
+
+  #face(face, number) {
+    const item = make("li", face.uncertain ? "card open uncertain" : "card open");
+    const head = make("h4", "card-text");
+    const swatch = make("span", `swatch look-${this.looks.index(leader(face.probabilities))}`);
     swatch.setAttribute("aria-hidden", "true");
-    head.append(swatch, make("span", "card-label", face.expression));
+    head.append(make("span", "card-number", `#${number}`), swatch);
+    head.append(make("span", "card-label", labelOf(face)));
     head.append(make("span", "card-confidence", percent(face.confidence)));
-    if (face.uncertain) head.append(make("span", "card-uncertain", "uncertain"));
+    if (face.uncertain) head.append(make("span", "card-uncertain", reasonOf(face)));
     const bars = new Bars(this.looks);
-    bars.update(face.probabilities, face.expression);
+    bars.update(face.probabilities, leader(face.probabilities));
     item.append(head, bars.element);
     return item;
   }
@@ -124,10 +161,4 @@ async function patiently(ask) {
 
 function hasFiles(event) {
   return [...(event.dataTransfer?.types ?? [])].includes("Files");
-}
-
-/** The images among what was dropped or pasted; files of unknown type are left to the server's judgement. */
-function images(transfer) {
-  const files = [...(transfer?.files ?? [])];
-  return files.filter(({ type }) => !type || type.startsWith("image/"));
 }

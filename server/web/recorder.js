@@ -52,7 +52,7 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** "demo-2026-11-22-16-30-05.jpg": local time, fit for every file system. */
+/** "demo-2026-11-22-16-30-05.jpg": local time, valid on every file system. */
 export function fileName(camera, extension, date = new Date()) {
   const local = new Date(date.getTime() - 60000 * date.getTimezoneOffset());
   return `${camera}-${local.toISOString().slice(0, 19).replace(/[T:]/g, "-")}.${extension}`;

@@ -32,7 +32,7 @@ export class StatusLine {
     this.shownAt = 0;
   }
 
-  /** Tells the camera's state, or that the server cannot be asked. */
+  /** Tells the camera's state, or that the server cannot be reached. */
   camera(camera, { lost = false } = {}) {
     const known = camera && !lost;
     const waits = known && camera.retry_in_s > 0 && camera.status !== "live";

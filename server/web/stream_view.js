@@ -1,129 +1,145 @@
-// The live image: an <img> on an endless MJPEG answer, replaced when it breaks or stands still while
-// results go on. The old image stays until the new one has its first frame.
+// The live image: a plain MJPEG stream, each frame paired with the result of the same number.
+
+import { openStream } from "./api.js";
+import { readParts } from "./multipart.js";
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
-const STILL_MS = 5000;
-const LONGEST_STILL_MS = 60000; // a video of a still scene is not reopened more often than that
-const ENOUGH_RESULTS = 5;
-const [SAMPLE_W, SAMPLE_H] = [32, 24];
+const SILENT_MS = 5000; // the server repeats a still image twice a second
+const MOST_HELD = 4; // frames that wait for their result
+const LONGEST_WAIT_MS = 250;
+const MOST_RESULTS = 32;
+const OLD_RESULT_MS = 1000; // boxes that are older than this lie on nothing
 
-/** Fires "shown" for the first frame of a connection and "reopened" (detail: reason) when one is replaced. */
+/**
+ * Fires "frame" (detail: { bitmap, result }, result null where there is none) whenever there is something new
+ * to show. The bitmap belongs to the listener, which closes it.
+ */
 export class StreamView extends EventTarget {
-  constructor(frame) {
+  constructor() {
     super();
-    this.frame = frame;
-    this.image = null;
-    this.next = null;
     this.address = null;
     this.attempt = 0;
-    this.stillMs = STILL_MS;
-    this.#forgetSample();
-    const sample = document.createElement("canvas");
-    [sample.width, sample.height] = [SAMPLE_W, SAMPLE_H];
-    this.sampler = sample.getContext("2d", { willReadFrequently: true });
+    this.results = new Map();
+    this.held = [];
     setInterval(() => this.#check(), 1000);
   }
 
   /** Shows a stream; null shows nothing and closes the connection. */
-  show(address, { alt = "" } = {}) {
+  show(address) {
+    this.#close();
     this.address = address;
-    this.alt = alt;
     this.attempt = 0;
-    this.stillMs = STILL_MS;
     if (address) this.#open();
-    else this.#close();
   }
 
   /** Opens the stream again, at another address if that has changed. */
-  reopen(reason, address = this.address) {
+  reopen(address = this.address) {
     if (!this.address) return;
+    this.#close();
     this.address = address;
     this.#open();
-    this.dispatchEvent(new CustomEvent("reopened", { detail: reason }));
   }
 
-  /** Counts a result, so that an image that stands still can be told from a camera that does. */
-  noteResult() {
-    this.results += 1;
-  }
-
-  /** Width over height of what is shown, 0 before the first frame. */
-  get aspect() {
-    const image = this.image;
-    return image?.naturalHeight ? image.naturalWidth / image.naturalHeight : 0;
+  /** Takes the result of a frame, which may come before or after the frame. */
+  addResult(result) {
+    if (result.number < (this.newest?.number ?? 0)) this.results.clear(); // the server was restarted
+    this.newest = result;
+    this.newestAt = performance.now();
+    this.results.set(result.number, result);
+    if (this.results.size > MOST_RESULTS) this.results.delete(this.results.keys().next().value);
+    this.#settle();
   }
 
   #open() {
-    clearTimeout(this.timer);
-    drop(this.next);
-    const image = document.createElement("img");
-    this.next = image;
-    image.alt = this.alt;
-    image.draggable = false;
-    image.addEventListener("load", () => this.#loaded(image));
-    image.addEventListener("error", () => this.#failed(image));
-    image.src = `${this.address}${this.address.includes("?") ? "&" : "?"}t=${Date.now()}`;
-    // A multipart image is painted from its first part on, wherever it is; it waits behind the old one.
-    this.frame.prepend(image);
-    this.#forgetSample();
+    const connection = new AbortController();
+    this.connection = connection;
+    this.shown = 0;
+    this.heardAt = performance.now();
+    this.#read(connection).then(
+      () => this.#broken(connection),
+      () => this.#broken(connection),
+    );
   }
 
-  #loaded(image) {
-    if (image !== this.next) return;
-    drop(this.image);
-    this.image = image;
-    this.next = null;
-    this.attempt = 0;
-    this.dispatchEvent(new Event("shown"));
+  async #read(connection) {
+    const body = await openStream(this.address, connection.signal);
+    for await (const { headers, bytes } of readParts(body)) {
+      if (connection !== this.connection) return;
+      this.heardAt = performance.now();
+      this.attempt = 0;
+      const number = Number(headers.get("x-frame"));
+      if (number && number !== this.taken) this.#decode(number, bytes);
+    }
   }
 
-  #failed(image) {
-    if (image !== this.next && image !== this.image) return;
+  /** Decodes the newest image only, one at a time. */
+  async #decode(number, bytes) {
+    this.taken = number;
+    this.next = { number, bytes };
+    if (this.decoding) return;
+    this.decoding = true;
+    while (this.next) {
+      const { connection, next } = this;
+      this.next = null;
+      try {
+        const bitmap = await createImageBitmap(new Blob([next.bytes], { type: "image/jpeg" }));
+        if (connection !== this.connection) bitmap.close();
+        else this.held.push({ number: next.number, bitmap, at: performance.now() });
+      } catch {
+        continue; // a damaged image costs this frame only
+      }
+      this.#settle();
+    }
+    this.decoding = false;
+  }
+
+  /** Shows the newest frame whose result is there, or the newest of all if that takes too long. */
+  #settle() {
+    clearTimeout(this.settleTimer);
+    let at = this.held.findLastIndex(({ number }) => this.results.has(number));
+    const [oldest] = this.held;
+    if (at < 0 && oldest) {
+      const left = LONGEST_WAIT_MS - (performance.now() - oldest.at);
+      if (left > 0 && this.held.length <= MOST_HELD) {
+        this.settleTimer = setTimeout(() => this.#settle(), left);
+        return;
+      }
+      at = this.held.length - 1;
+    }
+    if (at < 0) return;
+    const frame = this.held[at];
+    for (const { bitmap } of this.held.splice(0, at + 1).slice(0, -1)) bitmap.close();
+    this.#tell(frame);
+  }
+
+  #tell({ number, bitmap }) {
+    const fresh = performance.now() - this.newestAt < OLD_RESULT_MS;
+    const result = this.results.get(number) ?? (fresh ? this.newest : null);
+    this.dispatchEvent(new CustomEvent("frame", { detail: { bitmap, result } }));
+  }
+
+  #broken(connection) {
+    if (connection !== this.connection) return;
     const wait = BACKOFF_MS[Math.min(this.attempt, BACKOFF_MS.length - 1)];
     this.attempt += 1;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.address && this.reopen("broken"), wait);
+    this.timer = setTimeout(() => this.reopen(), wait);
   }
 
   #close() {
     clearTimeout(this.timer);
-    drop(this.next);
-    drop(this.image);
-    this.image = this.next = null;
-    this.#forgetSample();
+    clearTimeout(this.settleTimer);
+    this.connection?.abort();
+    this.connection = this.next = null;
+    this.taken = 0;
+    for (const { bitmap } of this.held) bitmap.close();
+    this.held = [];
+    this.results.clear();
+    this.newest = null;
+    this.newestAt = -Infinity;
   }
 
   #check() {
-    if (!this.image || this.next || document.hidden) return;
-    const sample = this.#sample();
-    const now = performance.now();
-    if (sample !== this.lastSample) {
-      if (this.lastSample !== null) this.stillMs = STILL_MS;
-      this.lastSample = sample;
-      this.changedAt = now;
-      this.results = 0;
-    } else if (now - this.changedAt > this.stillMs && this.results >= ENOUGH_RESULTS) {
-      this.stillMs = Math.min(2 * this.stillMs, LONGEST_STILL_MS);
-      this.reopen("still");
-    }
+    const silent = performance.now() - this.heardAt > SILENT_MS;
+    if (this.connection && silent && !document.hidden) this.reopen();
   }
-
-  #sample() {
-    if (!this.image.naturalWidth) return null;
-    this.sampler.drawImage(this.image, 0, 0, SAMPLE_W, SAMPLE_H);
-    return this.sampler.getImageData(0, 0, SAMPLE_W, SAMPLE_H).data.join();
-  }
-
-  #forgetSample() {
-    this.lastSample = null;
-    this.changedAt = performance.now();
-    this.results = 0;
-  }
-}
-
-/** Takes an <img> off the page and closes its connection, which outlives the element otherwise. */
-function drop(image) {
-  if (!image) return;
-  image.removeAttribute("src");
-  image.remove();
 }

@@ -40,15 +40,13 @@ class Chip {
     this.input.addEventListener("change", pick);
     this.dot = make("span", "dot");
     this.dot.setAttribute("aria-hidden", "true");
-    this.status = make("span", "hidden");
-    this.label.append(this.input, this.dot, make("span", "chip-name", name), this.status);
+    this.label.append(this.input, this.dot, make("span", "chip-name", name));
   }
 
   update(camera, current) {
     this.label.dataset.status = camera.controls.paused ? "paused" : camera.status;
     this.label.title = [camera.source, saying(camera), camera.reason].filter(Boolean).join(" \u2013 ");
-    const text = `, ${saying(camera)}`;
-    if (this.status.textContent !== text) this.status.textContent = text;
+    this.input.setAttribute("aria-label", `${camera.name}, ${saying(camera)}`);
     if (this.input.checked !== current) this.input.checked = current;
   }
 }

@@ -1,15 +1,16 @@
 // The last minute, one lane per face: colour, pattern and name say the expression, height the confidence.
 
-const MINUTE_S = 60;
+import { make, percent } from "./looks.js";
+
+const [LEAST_S, MOST_S] = [10, 60]; // the scale grows with what has been seen
 const STEP_S = 0.1; // finer than a pixel of the lane needs no sample
 const GAP_S = 1; // a face unseen for longer was away
-const MOST_LANES = 6;
-const [LANES_HEIGHT, LEAST_LANE, MOST_LANE] = [136, 30, 80]; // pixels
-const [LANE_GAP, AXIS, GUTTER] = [8, 22, 34];
+const LASTED_S = 1; // a face seen for less gets no lane once it is gone
+const MOST_LANES = 4;
+const [HEIGHT, LANE_GAP, AXIS, GUTTER] = [122, 6, 20, 36]; // pixels
 const LOWEST = 0.12; // of a lane's height, so that a face without any confidence still shows
 const REDRAW_MS = 100;
 const TELL_MS = 5000; // the text for screen readers, which is not a live region
-const MARKS_S = [60, 50, 40, 30, 20, 10, 0];
 
 /** Draws itself while anything has been seen within the last minute. */
 export class Timeline {
@@ -19,7 +20,11 @@ export class Timeline {
     this.context = canvas.getContext("2d");
     this.looks = looks;
     this.tracks = new Map();
-    this.drawnAt = this.toldAt = -Infinity;
+    this.tip = make("p", "timeline-tip");
+    this.tip.hidden = true;
+    canvas.parentElement.append(this.tip);
+    canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.#point([offsetX, offsetY]));
+    canvas.addEventListener("pointerleave", () => this.#point(null));
     this.clear();
     new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
     setInterval(() => this.draw(), 250); // the minute passes also without frames
@@ -27,6 +32,7 @@ export class Timeline {
 
   /** Notes the faces of one frame. */
   add(faces, now = performance.now()) {
+    this.beganAt ??= now / 1000;
     for (const face of faces) this.#note(face, now / 1000);
     if (now - this.drawnAt >= REDRAW_MS) this.draw(now);
   }
@@ -34,34 +40,42 @@ export class Timeline {
   /** Forgets everything, as for another camera. */
   clear() {
     this.tracks.clear();
+    this.beganAt = null;
+    this.pointed = null;
+    this.drawnAt = this.toldAt = -Infinity;
     this.draw();
   }
 
-  /** Draws the minute that ends now. */
+  /** Draws what has been seen up to now, a minute at most. */
   draw(now = performance.now()) {
     if (document.hidden) return;
     this.drawnAt = now;
-    this.#forget(now / 1000 - MINUTE_S);
-    const lanes = this.#lanes(now / 1000);
+    const seconds = now / 1000;
+    this.#forget(seconds - MOST_S);
+    this.span = Math.min(MOST_S, Math.max(LEAST_S, seconds - (this.beganAt ?? seconds)));
+    this.lanes = this.#lanes(seconds);
     const width = this.canvas.parentElement.clientWidth;
-    const count = Math.max(lanes.length, 1);
-    const share = Math.floor(LANES_HEIGHT / count) - LANE_GAP;
-    this.lane = Math.min(MOST_LANE, Math.max(LEAST_LANE, share));
-    this.#resize(width, count * (this.lane + LANE_GAP) + AXIS);
+    const rows = Math.max(this.lanes.length, 1);
+    this.lane = Math.floor((HEIGHT - AXIS) / rows) - LANE_GAP;
+    this.#resize(width);
     const style = getComputedStyle(this.canvas);
     const theme = { ink: style.color, line: style.borderTopColor, plate: style.outlineColor };
-    const scale = (width - GUTTER) / MINUTE_S;
-    const x = (time) => GUTTER + (time - now / 1000 + MINUTE_S) * scale;
-    this.context.font = `11px ${style.fontFamily}`;
-    this.#axis(width, x, now / 1000, theme);
-    lanes.forEach((track, n) => this.#lane(track, n * (this.lane + LANE_GAP), x, theme, width));
-    if (now - this.toldAt > TELL_MS) this.#describe(lanes, now);
+    const scale = (width - GUTTER) / this.span;
+    const x = (time) => GUTTER + (time - seconds + this.span) * scale;
+    this.context.font = `12px ${style.fontFamily}`;
+    this.#axis(width, x, seconds, theme);
+    this.lanes.forEach((track, n) => this.#lane(track, n * (this.lane + LANE_GAP), x, theme, width));
+    this.#tip(seconds, width);
+    if (now - this.toldAt > TELL_MS) this.#describe(this.lanes, now);
   }
 
   /** Numbers of the faces to show: those in view first, then those that were longest. */
   #lanes(now) {
-    const weight = (samples) => (now - samples.at(-1).to < GAP_S ? MINUTE_S : 0) + seen(samples);
-    const tracks = [...this.tracks].map(([track, samples]) => [track, weight(samples)]);
+    const inView = (samples) => now - samples.at(-1).to < GAP_S;
+    const weight = (samples) => (inView(samples) ? MOST_S : 0) + seen(samples);
+    const tracks = [...this.tracks]
+      .filter(([, samples]) => inView(samples) || seen(samples) >= LASTED_S)
+      .map(([track, samples]) => [track, weight(samples)]);
     tracks.sort((a, b) => b[1] - a[1]);
     const text = tracks.length > MOST_LANES ? `${MOST_LANES} of ${tracks.length} faces` : "";
     if (this.count.textContent !== text) this.count.textContent = text;
@@ -69,6 +83,28 @@ export class Timeline {
       .slice(0, MOST_LANES)
       .map(([track]) => track)
       .sort((a, b) => a - b);
+  }
+
+  #point(at) {
+    this.pointed = at;
+    this.draw();
+  }
+
+  /** Says what a face expressed at the moment under the pointer. */
+  #tip(now, width) {
+    this.tip.hidden = true;
+    if (!this.pointed) return;
+    const [x, y] = this.pointed;
+    const track = this.lanes[Math.floor(y / (this.lane + LANE_GAP))];
+    const time = now - this.span + ((x - GUTTER) / (width - GUTTER)) * this.span;
+    const sample = this.tracks.get(track)?.findLast(({ from, to }) => from <= time && time <= to + STEP_S);
+    if (!sample || x < GUTTER) return;
+    const ago = Math.max(0, Math.round(now - time));
+    const doubt = sample.uncertain ? " (uncertain)" : "";
+    this.tip.textContent = `#${track} ${sample.expression} ${percent(sample.confidence)}${doubt}, ${ago} s ago`;
+    this.tip.hidden = false;
+    const left = Math.min(x, width - this.tip.offsetWidth);
+    this.tip.style.setProperty("left", `${Math.max(0, left)}px`);
   }
 
   #note(face, time) {
@@ -92,29 +128,28 @@ export class Timeline {
     }
   }
 
-  #resize(width, height) {
+  #resize(width) {
     const ratio = devicePixelRatio || 1;
-    const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+    const [wide, high] = [Math.round(width * ratio), Math.round(HEIGHT * ratio)];
     if (this.canvas.width !== wide || this.canvas.height !== high) {
       [this.canvas.width, this.canvas.height] = [wide, high];
-      this.canvas.style.setProperty("height", `${height}px`);
+      this.canvas.style.setProperty("height", `${HEIGHT}px`);
     }
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.context.clearRect(0, 0, width, height);
-    this.height = height;
+    this.context.clearRect(0, 0, width, HEIGHT);
   }
 
   #axis(width, x, now, { ink, line }) {
     const context = this.context;
     context.textBaseline = "alphabetic";
-    for (const ago of MARKS_S) {
+    const step = this.span <= 20 ? 5 : width < 420 && this.span > 30 ? 20 : 10;
+    for (let ago = 0; ago <= this.span; ago += step) {
       const at = Math.round(x(now - ago)) - (ago ? 0 : 1);
       context.fillStyle = line;
-      context.fillRect(at, 0, 1, this.height - AXIS);
-      if (width < 420 && ago % 20) continue;
+      context.fillRect(at, 0, 1, HEIGHT - AXIS);
       context.fillStyle = ink;
       context.textAlign = ago === 0 ? "right" : "center";
-      context.fillText(ago ? `${ago} s` : "now", ago ? at : width, this.height - 5);
+      context.fillText(ago ? `${ago} s` : "now", ago ? at : width, HEIGHT - 4);
     }
   }
 
@@ -159,14 +194,14 @@ export class Timeline {
     const { expression } = run[0];
     const [left, right] = [Math.max(x(run[0].from), GUTTER), x(run.at(-1).to)];
     const wide = context.measureText(expression).width;
-    if (right - left < wide + 14) return;
+    if (right - left < wide + 14 || this.lane < 17) return;
     context.fillStyle = plate;
     context.beginPath();
-    context.roundRect(left + 3, floor - 19, wide + 8, 16, 4);
+    context.roundRect(left + 3, floor - 17, wide + 8, 16, 4);
     context.fill();
     context.fillStyle = ink;
     context.textAlign = "left";
-    context.fillText(expression, left + 7, floor - 10.5);
+    context.fillText(expression, left + 7, floor - 8.5);
   }
 
   #describe(lanes, now) {

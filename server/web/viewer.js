@@ -1,12 +1,13 @@
-// The viewer: follows one camera at a time and decides what the visitor is shown and told.
+// The viewer: follows one camera at a time and decides what the visitor sees.
 
 import { adviceFor, coverFor } from "./advice.js";
-import { getCameras, getSnapshot } from "./api.js";
+import { getCameras } from "./api.js";
 import { Cards } from "./cards.js";
 import { offerFullscreen } from "./controls.js";
+import { listen } from "./keys.js";
 import { Looks } from "./looks.js";
 import {
-  $, controls, feed, makePhotos, notice, statusLine, streamView, switcher, toast, veil, visitor,
+  $, controls, feed, makePhotos, notice, stage, statusLine, streamView, switcher, toast, veil, visitor, wall,
 } from "./parts.js";
 import { fileName, Recorder, save } from "./recorder.js";
 import { isDark, onTheme, switchTheme } from "./theme.js";
@@ -19,9 +20,9 @@ const ASK_WHY_AFTER = 4; // failed attempts
 const HIDDEN_MS = 10000; // then a page in the background gives its place among the viewers back
 
 const query = new URLSearchParams(location.search);
-let cameras = []; // as the server last told
+let cameras = []; // as the server last reported them
 let current = null; // the name of the one that is watched
-let cards, timeline, recorder; // made when the server has told the labels
+let cards, timeline, recorder; // made when the labels are known
 let operator = false; // viewers may not change what others see
 let lost = false;
 let hiddenForLong = false;
@@ -35,14 +36,17 @@ async function begin() {
   document.body.classList.toggle("embed", query.get("embed") === "1");
   wireButtons();
   wireFeed();
+  wireStage();
   wireVisibility();
   coverSoon();
   const known = await firstAnswer();
-  const looks = new Looks(known.labels, known.colours);
+  const looks = (stage.looks = new Looks(known.labels, known.colours));
   controls.uncertainBelow = known.uncertain_below;
   operator = known.role === "operator";
   controls.allow(operator);
   cards = new Cards({ list: $("cards"), empty: $("cards-empty"), count: $("faces-count") }, looks);
+  cards.addEventListener("hover", ({ detail }) => light(detail));
+  cards.addEventListener("early", ({ detail }) => toast.say(detail));
   timeline = new Timeline({ canvas: $("timeline-canvas"), count: $("past-count") }, looks);
   recorder = new Recorder(known.labels);
   makePhotos(looks);
@@ -51,6 +55,7 @@ async function begin() {
   const asked = cameras.find(({ name }) => name === query.get("camera"));
   const first = asked ?? cameras.find(({ status }) => status === "live") ?? cameras[0];
   if (first) watch(first.name);
+  if (query.get("wall") === "1") showWall(true);
   setInterval(poll, POLL_MS);
 }
 
@@ -68,42 +73,59 @@ async function firstAnswer() {
 /** Shows another camera. */
 function watch(name) {
   current = name;
-  query.set("camera", name);
-  history.replaceState(null, "", `?${query}`);
+  remember("camera", name);
   lost = false;
   lastNumber = 0;
   cards.clear();
   timeline.clear();
   statusLine.clear();
   streamView.show(null);
+  stage.clear();
   coverSoon();
   feed.follow(name);
   show();
+}
+
+function remember(name, value) {
+  if (value) query.set(name, value);
+  else query.delete(name);
+  history.replaceState(null, "", `?${query}`);
 }
 
 /** Brings everything that depends on the cameras' states up to date. */
 function show() {
   const camera = watched();
   switcher.show(cameras, current);
+  wall.follow(cameras);
   $("visitor").hidden = !operator || !ofKind("browser");
+  $("wall-toggle").hidden = cameras.length < 2;
   if (!camera) return;
   document.title = `${camera.name} \u2013 fer_jax live`;
   controls.show(camera);
   cards.follow(camera);
   showImage(camera);
+  $("badge").hidden = !(camera.controls.paused && stage.bitmap);
   statusLine.camera(camera, { lost });
   if (lost) return;
   const { text, offers, calm } = adviceFor(camera, cameras, visitor);
   notice.say(text, { actions: offers.filter(allowed).map(action), calm });
-  const cover = coverFor(camera, visitor);
+  const cover = coverFor(camera, visitor, { pictured: Boolean(stage.bitmap) });
   if (cover) coverNow(cover.title, cover.text, cover.offer);
-  else if (streamView.image) uncover();
+  else if (stage.bitmap) uncover();
 }
 
 function showImage(camera) {
-  const wanted = camera.controls.privacy !== "no_picture" && !hiddenForLong;
+  const hidden = camera.controls.privacy === "no_picture";
+  const wanted = !hidden && !hiddenForLong && !wall.shown;
   if (!wanted) streamView.show(null);
-  else if (!streamView.address) streamView.show(camera.stream, { alt: `Live image of ${camera.name}` });
+  else if (!streamView.address) streamView.show(camera.stream);
+  const off = camera.kind === "browser" && camera.status === "missing";
+  if ((hidden || off) && stage.bitmap) {
+    stage.clear();
+    cards.clearThumbnails();
+  }
+  stage.mirror(camera.controls.mirror);
+  $("image").setAttribute("aria-label", `Live image of ${camera.name}`);
 }
 
 function wireButtons() {
@@ -115,14 +137,66 @@ function wireButtons() {
   );
   $("snapshot").addEventListener("click", saveSnapshot);
   $("export").addEventListener("click", exportEvents);
-  switcher.addEventListener("pick", ({ detail }) => watch(detail));
+  $("keys-open").addEventListener("click", () => $("keys").showModal());
+  $("keys-close").addEventListener("click", () => $("keys").close());
+  $("wall-toggle").addEventListener("click", () => showWall(!wall.shown));
+  wall.addEventListener("pick", ({ detail }) => pick(detail));
+  switcher.addEventListener("pick", ({ detail }) => pick(detail));
   controls.addEventListener("changed", ({ detail }) => replace(detail));
   controls.addEventListener("refused", ({ detail }) => toast.say(detail));
   visitor.addEventListener("changed", showVisitor);
-  streamView.addEventListener("shown", () => {
-    document.documentElement.style.setProperty("--aspect", streamView.aspect.toFixed(4));
+  listen(
+    [
+      [[" "], "Pause or resume", () => controls.toggle("paused")],
+      [["M"], "Mirror", () => controls.toggle("mirror")],
+      [["S"], "Save the image", saveSnapshot],
+      [["F"], "Full screen", () => $("fullscreen").click()],
+      [["ArrowLeft", "ArrowUp"], "Previous camera", () => step(-1)],
+      [["ArrowRight", "ArrowDown"], "Next camera", () => step(+1)],
+      [["W"], "All cameras", () => cameras.length > 1 && showWall(!wall.shown)],
+      [["?"], "These keys", () => $("keys").showModal()],
+    ],
+    $("keys"),
+  );
+}
+
+function wireStage() {
+  streamView.addEventListener("frame", ({ detail }) => stage.show(detail.bitmap, detail.result));
+  stage.addEventListener("shown", () => {
+    document.documentElement.style.setProperty("--aspect", stage.aspect.toFixed(4));
     show();
   });
+  stage.addEventListener("drawn", () => cards.drawThumbnails(stage));
+  stage.addEventListener("hover", ({ detail }) => light(detail));
+  for (const name of Object.keys(stage.shows)) {
+    const box = $(`show-${name}`);
+    box.checked = stage.shows[name];
+    box.addEventListener("change", () => stage.choose(name, box.checked));
+  }
+}
+
+/** Highlights a face's box and card. */
+function light(track) {
+  stage.light(track);
+  cards.light(track);
+}
+
+function pick(name) {
+  if (wall.shown) showWall(false);
+  if (name !== current) watch(name);
+}
+
+function step(by) {
+  const at = cameras.findIndex(({ name }) => name === current);
+  if (cameras.length > 1) pick(cameras[(at + by + cameras.length) % cameras.length].name);
+}
+
+function showWall(shown) {
+  wall.toggle(shown, cameras);
+  document.body.classList.toggle("walled", shown);
+  $("wall-toggle").setAttribute("aria-pressed", String(shown));
+  remember("wall", shown ? "1" : "");
+  show();
 }
 
 function wireFeed() {
@@ -130,7 +204,7 @@ function wireFeed() {
     if (!lost) return;
     lost = false;
     lastNumber = 0; // a server that was started again counts from 1
-    streamView.reopen("back", watched().stream);
+    streamView.reopen(watched().stream);
     toast.say("Connected again.");
     show();
   });
@@ -144,7 +218,7 @@ function wireFeed() {
   feed.addEventListener("analysis", ({ detail }) => {
     if (detail.camera !== current || detail.number === lastNumber) return;
     lastNumber = detail.number;
-    streamView.noteResult();
+    streamView.addResult(detail);
     cards.show(detail.faces);
     timeline.add(detail.faces);
     recorder.add(detail);
@@ -153,28 +227,28 @@ function wireFeed() {
   });
 }
 
-/** Says that the server is gone, and until when. */
+/** Says that the server is gone, and when the next attempt is. */
 function tellLost(text) {
   lost = true;
-  coverNow("The server does not answer", text, "retry");
-  notice.say("Connection lost; reconnecting by itself");
+  coverNow("Can\u2019t reach the server", text, "retry");
+  notice.say("Reconnecting\u2026");
   statusLine.camera(watched(), { lost });
 }
 
-/** Says that frames have grown old; the last one stays in sight. */
+/** Says that no new frames come; the last one stays in sight. */
 function tellStale() {
   lost = true;
-  notice.say("Frames have grown old; reconnecting");
+  notice.say("Video is delayed. Reconnecting\u2026");
   statusLine.camera(watched(), { lost });
 }
 
-/** Asks in another way: an event stream that is refused does not tell why. */
+/** Asks in another way: an event stream that is refused does not say why. */
 async function askWhy() {
   try {
     await getCameras(); // leads to the login page where the session has ended
-    if (lost) coverNow("The server has no room", "Too many viewers; trying again by itself.", "retry");
+    if (lost) coverNow("The server is full", "Too many viewers. Trying again\u2026", "retry");
   } catch (error) {
-    if (lost && error.status) coverNow("The server refuses", error.message, "retry");
+    if (lost && error.status) coverNow("The server refused", error.message, "retry");
   }
 }
 
@@ -211,7 +285,7 @@ function replace(camera) {
 
 function useVisitor() {
   const { name } = ofKind("browser");
-  if (current !== name) watch(name);
+  pick(name);
   visitor.start(name);
 }
 
@@ -223,19 +297,20 @@ function showVisitor() {
   show();
 }
 
-async function saveSnapshot() {
-  const { name, snapshot } = watched();
-  try {
-    save(await getSnapshot(snapshot), fileName(name, "jpg"));
-    toast.say("Snapshot saved by your browser.");
-  } catch (error) {
-    toast.say(error.message);
+function saveSnapshot() {
+  if (!stage.bitmap) {
+    toast.say("There is no image to save.");
+    return;
   }
+  stage.picture().toBlob((blob) => {
+    save(blob, fileName(current, "jpg"));
+    toast.say("Image saved by your browser.");
+  }, "image/jpeg", 0.92);
 }
 
 function exportEvents() {
   save(new Blob([recorder.csv()], { type: "text/csv" }), fileName("faces", "csv"));
-  const dropped = recorder.forgotten ? `; the ${recorder.forgotten} oldest were let go` : "";
+  const dropped = recorder.forgotten ? `; the ${recorder.forgotten} oldest were dropped` : "";
   toast.say(`${recorder.rows.length} rows exported${dropped}.`);
 }
 

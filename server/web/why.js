@@ -1,40 +1,73 @@
-// Why a paused face is labelled so: the server's map over the face, on demand, in the face's card.
+// Why a paused face got its label: the server's map over the face, on demand, in the face's card.
 
 import { getWhy } from "./api.js";
 import { make } from "./looks.js";
 
-/** A quiet button and, once pressed, what it shows; one per card, hidden unless the camera is paused. */
-export class Why {
+const EARLY = "Pause to ask";
+const HIDDEN = "Not while faces are hidden";
+
+/** `button` goes into the card's head, `panel` into its body. Fires "open", and "early" (detail: why not yet). */
+export class Why extends EventTarget {
   constructor(track, looks) {
+    super();
     this.track = track;
     this.looks = looks;
     this.camera = null;
+    this.obstacle = EARLY;
+    this.labelled = "";
     this.asked = 0; // answers to earlier questions are of no use
     this.address = null;
-    this.element = make("div", "why");
-    this.element.hidden = true;
-    this.button = make("button", "link", "Why?");
+    this.button = make("button", "link why");
     this.button.type = "button";
-    this.button.addEventListener("click", () => (this.panel.hidden ? this.#open() : this.#close()));
+    this.hint = make("span", "why-hint", EARLY);
+    this.button.append("Why?", this.hint);
+    this.button.addEventListener("click", () => this.#pressed());
     this.#makePanel();
-    this.element.append(this.button, this.panel);
+    this.#fold(true);
+    this.#describe();
+  }
+
+  /** Notes what the face is labelled with. */
+  label(expression) {
+    if (this.labelled === expression) return;
+    this.labelled = expression;
+    this.close();
+    this.#describe();
+  }
+
+  /** Follows the camera's controls: a face can be asked about while it is paused and may be seen. */
+  follow({ name, controls }) {
+    const hidden = controls.privacy !== "none" ? HIDDEN : "";
+    const obstacle = controls.paused ? hidden : EARLY;
+    if (this.camera !== name || obstacle) this.close();
+    this.camera = name;
+    this.frame.classList.toggle("mirrored", controls.mirror); // as in the image beside it
+    if (this.obstacle === obstacle) return;
+    this.obstacle = obstacle;
+    this.#describe();
+  }
+
+  /** Closes the panel and forgets the answer. */
+  close() {
+    if (this.panel.hidden) return;
+    this.asked += 1;
+    this.#show(null);
+    this.text.textContent = "";
     this.#fold(true);
   }
 
-  /** Offers the explanation of a camera's face. */
-  offer({ name, controls }, expression) {
-    if (this.camera !== name || this.labelled !== expression) this.#close();
-    this.camera = name;
-    this.labelled = expression;
-    this.frame.classList.toggle("mirrored", controls.mirror); // as in the image beside it
-    this.button.setAttribute("aria-label", `Why? Face #${this.track}, ${expression}`);
-    this.element.hidden = false;
+  #describe() {
+    this.hint.textContent = this.obstacle;
+    this.button.title = this.obstacle;
+    this.button.setAttribute("aria-disabled", String(Boolean(this.obstacle)));
+    const about = this.obstacle || `Face #${this.track}, ${this.labelled}`;
+    this.button.setAttribute("aria-label", `Why? ${about}`);
   }
 
-  /** Takes the offer back, and the image with it. */
-  withdraw() {
-    this.#close();
-    this.element.hidden = true;
+  #pressed() {
+    if (this.obstacle) this.dispatchEvent(new CustomEvent("early", { detail: `${this.obstacle}.` }));
+    else if (this.panel.hidden) this.#open();
+    else this.close();
   }
 
   #makePanel() {
@@ -55,17 +88,11 @@ export class Why {
   }
 
   #open() {
+    this.dispatchEvent(new Event("open"));
     this.#fold(false);
     this.select.value = this.labelled;
     this.#ask(this.labelled);
     this.panel.scrollIntoView({ block: "nearest" });
-  }
-
-  #close() {
-    this.asked += 1;
-    this.#show(null);
-    this.text.textContent = "";
-    this.#fold(true);
   }
 
   async #ask(expression) {
@@ -73,7 +100,7 @@ export class Why {
     const question = this.asked;
     this.#busy(true);
     this.frame.hidden = false;
-    this.text.textContent = "Asking the network\u2026 the first time takes a few seconds.";
+    this.text.textContent = "Asking the network\u2026 The first time takes a few seconds.";
     try {
       const answer = await getWhy(this.camera, this.track, expression);
       if (question !== this.asked) return;
@@ -98,7 +125,7 @@ export class Why {
     this.frame.hidden = !image;
     if (!image) return;
     const img = make("img", "");
-    img.alt = `Face #${this.track}; warm where the network saw ${expression}`;
+    img.alt = `Face #${this.track}; warm areas support ${expression} most`;
     img.src = this.address;
     this.frame.append(img);
   }
@@ -111,6 +138,6 @@ export class Why {
 
 function sayingOf(expression, evidence) {
   const name = make("strong", "", expression);
-  if (!evidence) return ["Nothing in this face speaks for ", name, "."];
-  return ["Where the network looked for ", name, "; warm colours speak for it."];
+  if (!evidence) return ["Nothing in this face supports ", name, "."];
+  return ["Warm areas support ", name, " most."];
 }

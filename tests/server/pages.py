@@ -20,8 +20,8 @@ PATIENCE_MS = 20_000  # of one expectation, on a machine whose cores are all bus
 
 # What is on the screen, as text: the image's pixels, thinned out, and the timeline's.
 IMAGE = """() => {
-  const image = document.querySelector("#images img:last-child");
-  if (!image?.naturalWidth) return "";
+  const image = document.querySelector("#image");
+  if (!image.width) return "";
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [48, 36];
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -120,15 +120,15 @@ def test_a_page_shows_frames_that_change_a_card_per_face_and_a_timeline_that_mov
     open_page: OpenPage, url: str
 ):
     page = open_page(url)
-    expect(page.locator("#images img")).to_be_visible()
+    expect(page.locator("#image")).to_be_visible()
     expect_changes(page, IMAGE, "the image")
     card = page.locator("#cards .card").first
     expect(card).to_be_visible()
     assert card.locator(".bar-name").all_inner_texts() == [name.title() for name in EXPRESSIONS]
     values = [int(re.sub(r"\D", "", text)) for text in card.locator(".bar-value").all_inner_texts()]
     assert 95 <= sum(values) <= 105
-    assert card.locator(".card-label").inner_text().lower() in EXPRESSIONS
-    assert card.locator(".card-head").inner_text().count("%") == 1
+    assert card.locator(".card-label").inner_text().lower() in (*EXPRESSIONS, "changing")
+    assert card.locator(".card-head").inner_text().count("%") <= 1
     expect_changes(page, TIMELINE, "the timeline")
     expect(page.locator("#timeline-canvas")).to_have_attribute(
         "aria-label", re.compile(rf"face \d+ ({'|'.join(EXPRESSIONS)}) \d+ s")
@@ -181,7 +181,7 @@ def test_mirror_pause_and_privacy_act_on_the_server(
     page = open_page(url + "?camera=demo")
     expect(page.locator("#state-text")).to_have_text("Live")
     for name, control in (("Mirror", "mirror"), ("Pause", "paused")):
-        button = page.get_by_role("button", name=name)
+        button = page.get_by_role("button", name=name, exact=True)
         button.click()
         expect(button).to_have_attribute("aria-pressed", "true")
         assert camera_of(live, "demo")["controls"][control] is True
@@ -193,7 +193,6 @@ def test_mirror_pause_and_privacy_act_on_the_server(
     privacy = page.get_by_label("Privacy")
     privacy.select_option("no_picture")
     expect(page.locator("#veil")).to_contain_text("No image")
-    expect(page.locator("#images img")).to_have_count(0)
     eventually(lambda: camera_of(live, "demo")["viewers"] == 0, "the stream is closed")
     expect(page.locator("#cards .card").first).to_be_visible()  # results go on
     privacy.select_option("none")
@@ -203,7 +202,7 @@ def test_mirror_pause_and_privacy_act_on_the_server(
 
 def test_a_setting_is_sent_when_a_slider_was_moved(open_page: OpenPage, url: str, live: LiveServer):
     page = open_page(url + "?camera=demo")
-    page.get_by_role("button", name="Settings and timing").click()
+    page.get_by_role("button", name="Settings").click()
     page.get_by_label("Uncertain below").fill("80")
     eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] == 0.8, "it is sent")
     expect(page.locator(".card-uncertain").first).to_be_visible()
@@ -214,8 +213,9 @@ def test_a_setting_is_sent_when_a_slider_was_moved(open_page: OpenPage, url: str
 
 def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo")
+    expect_changes(page, IMAGE, "the image")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save a snapshot").click()
+        page.get_by_role("button", name="Save the image").click()
     assert re.fullmatch(r"demo-[\d-]{19}\.jpg", download.value.suggested_filename)
     saved = cv2.imread(str(download.value.path()))
     assert saved is not None
@@ -245,9 +245,14 @@ def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
     card = page.locator("#cards .card").first
     expect(card).to_be_visible()
     ask = card.get_by_role("button", name="Why?")
-    expect(ask).to_have_count(0)
+    expect(ask).to_contain_text("Pause to ask")
+    expect(ask).to_have_attribute("aria-disabled", "true")
+    ask.click(force=True)
+    expect(page.locator("#toast")).to_have_text("Pause to ask.")
     try:
-        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(page.locator("#badge")).to_be_visible()
+        expect(ask).to_have_attribute("aria-disabled", "false")
         expect(ask).to_have_attribute("aria-expanded", "false")
         ask.focus()
         page.keyboard.press("Enter")
@@ -267,8 +272,8 @@ def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
         live.post_json("/api/cameras/demo", {"privacy": "none"})
         ask.click()
         expect(saying).to_contain_text("That face is not remembered")
-        page.get_by_role("button", name="Pause").click()
-        expect(ask).to_have_count(0)
+        page.get_by_role("button", name="Pause", exact=True).click()
+        expect(ask).to_contain_text("Pause to ask")
     finally:
         live.post_json("/api/cameras/demo", {"paused": False, "privacy": "none"})
 
@@ -323,7 +328,7 @@ def test_everything_fits_and_can_be_hit_at_any_width(
         assert 0 <= box["x"] <= box["x"] + box["width"] <= size[0] + 0.5, selector
         assert box["height"] >= 40, selector
         boxes[selector] = box
-    assert boxes["#stage"]["width"] >= 0.55 * size[0]
+    assert boxes["#stage"]["width"] >= 0.45 * size[0]  # the last minute lies under it
     assert boxes["#mirror"]["y"] + 40 <= size[1]  # the tools are in sight without scrolling
     if size[0] == 1920:
         assert page.evaluate("() => document.documentElement.scrollHeight") == size[1]
@@ -356,7 +361,7 @@ def test_an_embedded_page_is_the_bare_image(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo&embed=1", size=(400, 300))
     expect_changes(page, IMAGE, "the image")
     assert page.locator("#stage").bounding_box() == {"x": 0, "y": 0, "width": 400, "height": 300}
-    for selector in (".top", ".side", ".bar", ".foot", "#notice"):
+    for selector in (".top", ".faces", ".past", ".bar", ".foot", "#notice"):
         expect(page.locator(selector)).to_be_hidden()
 
 
@@ -369,7 +374,7 @@ def test_a_camera_that_is_not_there_is_told_with_what_can_be_done(
         assert page.url.endswith("/login")
         page.get_by_label("Access token").fill("open says me")
         page.get_by_role("button", name="Watch").click()
-        expect(page.get_by_role("alert")).to_have_text(re.compile("wrong|not the token", re.I))
+        expect(page.get_by_role("alert")).to_have_text("Wrong token.")
         page.get_by_label("Access token").fill("open sesame")
         page.get_by_role("button", name="Watch").click()
         expect(page.locator("#state-text")).to_have_text("Live")  # of a camera that is there
@@ -408,13 +413,13 @@ def test_a_page_comes_back_by_itself_after_frozen_frames_and_after_a_restart(
         page = open_page(f"http://127.0.0.1:{port}/")
         expect_changes(page, IMAGE, "the image")
         os.kill(pid, signal.SIGSTOP)
-        expect(page.locator("#notice")).to_contain_text("Frames have grown old")
+        expect(page.locator("#notice")).to_contain_text("Video is delayed")
         expect(page.locator("#state-text")).to_have_text("Connection lost")
         os.kill(pid, signal.SIGCONT)
         expect(page.locator("#state-text")).to_have_text("Live")
         expect_changes(page, IMAGE, "the image")
-    expect(page.locator("#veil")).to_contain_text("The server does not answer")
-    expect(page.locator("#notice")).to_contain_text("reconnecting by itself")
+    expect(page.locator("#veil")).to_contain_text("Can’t reach the server")
+    expect(page.locator("#notice")).to_contain_text("Reconnecting")
     with own_server(checkpoint, port):
         expect(page.locator("#toast")).to_have_text("Connected again.")
         expect(page.locator("#veil")).to_be_hidden()

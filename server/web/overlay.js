@@ -1,0 +1,102 @@
+// Draws faces over an image: boxes, labels and bars, on any canvas, in units of one CSS pixel.
+
+import { labelOf, percent, reasonOf } from "./looks.js";
+
+const PLATE = "rgb(14 17 20 / 82%)";
+const INK = "#f3f5f7";
+const DIM = "rgb(14 17 20 / 55%)";
+const FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
+const [TEXT, LINE, PAD, BAR] = [13, 20, 6, 8];
+
+/**
+ * Draws faces.
+ *
+ * context: of the canvas; faces: with `box` in the canvas's pixels, their `name` and their `track`.
+ * unit: canvas pixels to one CSS pixel; width, height: of the area in canvas pixels.
+ * shows: { boxes, names, bars, confidence }; lit: the track to highlight, or null.
+ */
+export function drawFaces(context, faces, looks, { unit, width, height, shows, lit = null }) {
+  const taken = [];
+  context.save();
+  context.textBaseline = "middle";
+  context.textAlign = "left";
+  context.font = `600 ${TEXT * unit}px ${FONT}`;
+  for (const face of faces) {
+    if (shows.boxes || face.track === lit) drawBox(context, face, looks, unit, face.track === lit);
+    if (shows.bars) drawBar(context, face, looks, unit);
+  }
+  for (const face of faces) {
+    const text = textOf(face, shows);
+    if (text) drawLabel(context, face, text, looks, { unit, width, height, taken, bars: shows.bars });
+  }
+  context.restore();
+}
+
+function textOf(face, { names, confidence }) {
+  const parts = [];
+  if (names) parts.push(face.name);
+  if (names || confidence) parts.push(labelOf(face));
+  if (confidence) parts.push(percent(face.confidence));
+  if (parts.length && face.uncertain) parts.push(`\u00b7 ${reasonOf(face)}`);
+  return parts.join(" ");
+}
+
+function drawBox(context, { box, expression, uncertain }, looks, unit, lit) {
+  const [x, y, wide, high] = box;
+  const thick = (lit ? 4 : 2) * unit;
+  context.setLineDash([]);
+  context.lineWidth = thick + 2 * unit;
+  context.strokeStyle = DIM;
+  context.strokeRect(x, y, wide, high);
+  if (uncertain) context.setLineDash([7 * unit, 5 * unit]);
+  context.lineWidth = thick;
+  context.strokeStyle = looks.colours[expression];
+  context.strokeRect(x, y, wide, high);
+  context.setLineDash([]);
+}
+
+/** The seven shares side by side, along the lower edge. */
+function drawBar(context, { box, probabilities }, looks, unit) {
+  const [x, y, wide, high] = box;
+  const top = y + high + 3 * unit;
+  context.fillStyle = PLATE;
+  context.fillRect(x - unit, top - unit, wide + 2 * unit, (BAR + 2) * unit);
+  let left = x;
+  for (const label of looks.labels) {
+    const share = wide * (probabilities[label] ?? 0);
+    context.fillStyle = looks.colours[label];
+    context.fillRect(left, top, share, BAR * unit);
+    left += share;
+  }
+}
+
+/** Above the box, below it or inside its top: wherever no other label lies. */
+function drawLabel(context, { box, expression }, text, looks, { unit, width, height, taken, bars }) {
+  const [x, y, , high] = box;
+  const wide = context.measureText(text).width + (2.5 * PAD + TEXT * 0.7) * unit;
+  const tall = LINE * unit;
+  const left = Math.max(0, Math.min(x - unit, width - wide));
+  const below = y + high + (bars ? BAR + 6 : 3) * unit;
+  const places = [y - tall - 2 * unit, below, y + 2 * unit].map((top) => ({ left, top, wide, tall }));
+  const fits = (place) => place.top >= 0 && place.top + tall <= height;
+  const free = (place) => fits(place) && !taken.some((other) => meets(place, other));
+  const place = places.find(free) ?? places.find(fits) ?? places[2];
+  taken.push(place);
+  context.fillStyle = PLATE;
+  context.fillRect(place.left, place.top, wide, tall);
+  const middle = place.top + tall / 2;
+  const swatch = TEXT * 0.7 * unit;
+  context.fillStyle = looks.colours[expression];
+  context.fillRect(place.left + PAD * unit, middle - swatch / 2, swatch, swatch);
+  context.fillStyle = INK;
+  context.fillText(text, place.left + 1.5 * PAD * unit + swatch, middle + unit);
+}
+
+function meets(one, other) {
+  return (
+    one.left < other.left + other.wide &&
+    other.left < one.left + one.wide &&
+    one.top < other.top + other.tall &&
+    other.top < one.top + one.tall
+  );
+}

@@ -1,0 +1,86 @@
+// All cameras side by side, as annotated snapshots: a stream for each would use up the browser's connections.
+
+import { snapshotAddress } from "./api.js";
+import { make } from "./looks.js";
+import { saying } from "./status.js";
+
+const PAUSE_MS = 120; // between two images of a camera
+const RETRY_MS = 2000;
+
+/** Fires "pick" (detail: the camera's name). */
+export class Wall extends EventTarget {
+  constructor(element) {
+    super();
+    this.element = element;
+    this.tiles = new Map();
+  }
+
+  get shown() {
+    return !this.element.hidden;
+  }
+
+  /** Shows or hides the wall; hidden, it asks for nothing. */
+  toggle(shown, cameras) {
+    this.element.hidden = !shown;
+    for (const tile of this.tiles.values()) tile.remove();
+    this.tiles.clear();
+    if (shown) this.follow(cameras);
+  }
+
+  /** Brings names and states up to date. */
+  follow(cameras) {
+    if (!this.shown) return;
+    for (const camera of cameras) {
+      if (!this.tiles.has(camera.name)) {
+        const tile = new Tile(() => this.dispatchEvent(new CustomEvent("pick", { detail: camera.name })));
+        this.tiles.set(camera.name, tile);
+        this.element.append(tile.element);
+      }
+      this.tiles.get(camera.name).show(camera);
+    }
+  }
+}
+
+class Tile {
+  constructor(pick) {
+    this.element = make("button", "tile");
+    this.element.type = "button";
+    this.element.addEventListener("click", pick);
+    this.image = make("img", "");
+    this.image.alt = "";
+    this.image.addEventListener("load", () => this.#later(PAUSE_MS));
+    this.image.addEventListener("error", () => this.#later(RETRY_MS));
+    this.name = make("span", "tile-name");
+    this.status = make("span", "tile-status");
+    this.dot = make("span", "dot");
+    this.dot.setAttribute("aria-hidden", "true");
+    const line = make("span", "tile-line");
+    line.append(this.dot, this.name, this.status);
+    this.element.append(this.image, line);
+  }
+
+  show(camera) {
+    const first = !this.camera;
+    this.camera = camera;
+    this.name.textContent = camera.name;
+    this.status.textContent = saying(camera);
+    this.element.querySelector(".tile-line").dataset.status = camera.controls.paused ? "paused" : camera.status;
+    if (first) this.#ask();
+  }
+
+  remove() {
+    clearTimeout(this.timer);
+    this.camera = null;
+    this.image.removeAttribute("src");
+    this.element.remove();
+  }
+
+  #later(ms) {
+    clearTimeout(this.timer);
+    if (this.camera) this.timer = setTimeout(() => this.#ask(), document.hidden ? RETRY_MS : ms);
+  }
+
+  #ask() {
+    this.image.src = snapshotAddress(this.camera.snapshot);
+  }
+}
