@@ -1,7 +1,6 @@
 // What to say about a camera and what to offer, from its state alone. Offers: "visitor" is this browser's
 // camera, "demo" the demo.
 
-import { sentence } from "./api.js";
 import { saying } from "./status.js";
 
 const OFF = ["missing", "busy", "forbidden", "ended"];
@@ -41,7 +40,7 @@ export function coverFor(camera, visitor, { pictured }) {
   }
   if (camera.kind !== "browser") {
     const broken = OFF.includes(camera.status) || (WAITING.includes(camera.status) && !pictured);
-    return broken ? { title: saying(camera), text: sentence(camera.reason) } : null;
+    return broken ? { title: saying(camera) } : null; // the notice says why
   }
   if (visitor.state === "asking") {
     return { title: "Your own camera", text: "Allow the camera when the browser asks." };

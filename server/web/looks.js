@@ -102,7 +102,8 @@ export function labelOf({ expression, probabilities }) {
   return leader(probabilities) === expression ? expression : "changing";
 }
 
-const REASONS = {
+/** Why the image of a face is poor, by its `quality`. */
+export const REASONS = {
   dark: "too dark",
   flat: "too little contrast",
   small: "too small",

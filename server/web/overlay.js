@@ -1,6 +1,6 @@
 // Draws faces over an image: boxes, labels and bars, on any canvas, in units of one CSS pixel.
 
-import { labelOf, percent, reasonOf } from "./looks.js";
+import { labelOf, percent, REASONS } from "./looks.js";
 
 const PLATE = "rgb(14 17 20 / 82%)";
 const INK = "#f3f5f7";
@@ -37,7 +37,7 @@ function textOf(face, { names, confidence }) {
   if (names) parts.push(face.name);
   if (names || confidence) parts.push(labelOf(face));
   if (confidence) parts.push(percent(face.confidence));
-  if (parts.length && face.uncertain) parts.push(`\u00b7 ${reasonOf(face)}`);
+  if (parts.length && face.uncertain) parts.push(`\u00b7 ${REASONS[face.quality] ?? "?"}`);
   return parts.join(" ");
 }
 

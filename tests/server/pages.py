@@ -51,16 +51,16 @@ def expect_changes(page: Page, script: str, what: str) -> None:
     eventually(look, f"{what} changes and goes on changing")
 
 
-def drop(page: Page, name: str, data: bytes) -> None:
+def drop(page: Page, name: str, data: bytes, *, kind: str = "image/jpeg") -> None:
     """Drops a file onto the page, as from a file manager."""
     transfer = page.evaluate_handle(
-        """([name, data]) => {
+        """([name, data, kind]) => {
           const transfer = new DataTransfer();
           const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-          transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+          transfer.items.add(new File([bytes], name, { type: kind }));
           return transfer;
         }""",
-        [name, base64.b64encode(data).decode()],
+        [name, base64.b64encode(data).decode(), kind],
     )
     page.dispatch_event("body", "dragenter", {"dataTransfer": transfer})
     expect(page.locator("#drop")).to_be_visible()
