@@ -88,6 +88,11 @@ class Server:
         """Resident bytes of the server, without its cameras'."""
         return psutil.Process(self.process.pid).memory_info().rss
 
+    def cpu_s(self) -> float:
+        """CPU seconds of the server so far, without its cameras'."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
     def children(self) -> list[psutil.Process]:
         """Its capture processes."""
         return psutil.Process(self.process.pid).children(recursive=True)

@@ -32,7 +32,8 @@ COUNT = """(seconds) => new Promise((done) => {
       found.whole += left >= 0 && right <= innerWidth && top >= 0 && bottom <= edge + 1;
       const label = card.querySelector(".card-label").textContent;
       const rows = [...card.querySelectorAll(".bars li")];
-      const share = (row) => parseFloat(row.querySelector(".bar-fill").style.getPropertyValue("--share"));
+      const fill = (row) => row.querySelector(".bar-fill").style;
+      const share = (row) => parseFloat(fill(row).getPropertyValue("--share"));
       const most = Math.max(...rows.map(share));
       const longest = rows.filter((row) => share(row) === most);
       const named = longest.some((row) => row.querySelector(".bar-name").textContent === label);

@@ -37,7 +37,8 @@ WATCH = """
     const { data } = eye.getImageData(0, 0, 320, 180);
     let [sum, count] = [0, 0];
     for (let n = 0; n < data.length; n += 4) {
-      if (data[n] > 180 && data[n + 1] < 90 && data[n + 2] > 180) [sum, count] = [sum + (n / 4) % 320, count + 1];
+      const magenta = data[n] > 180 && data[n + 1] < 90 && data[n + 2] > 180;
+      if (magenta) [sum, count] = [sum + (n / 4) % 320, count + 1];
     }
     const scale = Math.min(this.canvas.width / 640, this.canvas.height / 360) * 640;
     const left = (this.canvas.width - scale) / 2;
