@@ -12,9 +12,7 @@ export function adviceFor(camera, cameras, visitor) {
   const has = (kind) => cameras.some((other) => other.kind === kind && other !== camera);
   const offers = has("browser") && visitor.state === "off" ? ["visitor"] : [];
   if (own && visitor.reason) return { text: visitor.reason, offers: [] };
-  if (camera.controls.paused) {
-    return { text: "Paused for all viewers", offers: [], calm: true };
-  }
+  if (camera.controls.paused) return { text: "", offers: [] }; // the badge says it, and nothing moves
   if (own && camera.status === "missing") return { text: "", offers: [] };
   if (OFF.includes(camera.status)) {
     const text = camera.reason || "This camera cannot be used";

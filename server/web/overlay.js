@@ -35,9 +35,9 @@ export function drawFaces(context, faces, looks, { unit, width, height, shows, l
 function textOf(face, { names, confidence }) {
   const parts = [];
   if (names) parts.push(face.name);
-  if (names || confidence) parts.push(labelOf(face));
+  if (names || confidence) parts.push(labelOf(face) + (face.uncertain ? "?" : ""));
   if (confidence) parts.push(percent(face.confidence));
-  if (parts.length && face.uncertain) parts.push(`\u00b7 ${REASONS[face.quality] ?? "?"}`);
+  if (parts.length && face.uncertain && REASONS[face.quality]) parts.push(`\u00b7 ${REASONS[face.quality]}`);
   return parts.join(" ");
 }
 

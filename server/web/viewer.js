@@ -9,7 +9,8 @@ import { Looks } from "./looks.js";
 import {
   $, controls, feed, makePhotos, notice, stage, statusLine, streamView, switcher, toast, veil, visitor, wall,
 } from "./parts.js";
-import { fileName, Recorder, save } from "./recorder.js";
+import { Recorder } from "./recorder.js";
+import { exportEvents, saveImage } from "./saving.js";
 import { isDark, onTheme, switchTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
 
@@ -135,8 +136,8 @@ function wireButtons() {
   $("visitor").addEventListener("click", () =>
     visitor.state === "off" ? useVisitor() : visitor.stop(),
   );
-  $("snapshot").addEventListener("click", saveSnapshot);
-  $("export").addEventListener("click", exportEvents);
+  $("snapshot").addEventListener("click", () => saveImage(current));
+  $("export").addEventListener("click", () => exportEvents(recorder));
   $("keys-open").addEventListener("click", () => $("keys").showModal());
   $("keys-close").addEventListener("click", () => $("keys").close());
   $("wall-toggle").addEventListener("click", () => showWall(!wall.shown));
@@ -149,7 +150,7 @@ function wireButtons() {
     [
       [[" "], "Pause or resume", () => controls.toggle("paused")],
       [["M"], "Mirror", () => controls.toggle("mirror")],
-      [["S"], "Save the image", saveSnapshot],
+      [["S"], "Save the image", () => saveImage(current)],
       [["F"], "Full screen", () => $("fullscreen").click()],
       [["ArrowLeft", "ArrowUp"], "Previous camera", () => step(-1)],
       [["ArrowRight", "ArrowDown"], "Next camera", () => step(+1)],
@@ -295,23 +296,6 @@ function showVisitor() {
   const text = on ? "Stop my camera" : "Use this browser's camera";
   $("visitor-text").textContent = $("visitor").title = text;
   show();
-}
-
-function saveSnapshot() {
-  if (!stage.bitmap) {
-    toast.say("There is no image to save.");
-    return;
-  }
-  stage.picture().toBlob((blob) => {
-    save(blob, fileName(current, "jpg"));
-    toast.say("Image saved by your browser.");
-  }, "image/jpeg", 0.92);
-}
-
-function exportEvents() {
-  save(new Blob([recorder.csv()], { type: "text/csv" }), fileName("faces", "csv"));
-  const dropped = recorder.forgotten ? `; the ${recorder.forgotten} oldest were dropped` : "";
-  toast.say(`${recorder.rows.length} rows exported${dropped}.`);
 }
 
 /** Whether the visitor may do what is offered. */
