@@ -109,7 +109,7 @@ export class Cards extends EventTarget {
       const awayMs = stays ? 0 : now - card.seenAt;
       card.setLost(awayMs > LOST_AFTER_MS);
       if (awayMs > LEAVES_AFTER_MS) {
-        card.element.contains(document.activeElement) && this.list.focus();
+        if (card.element.contains(document.activeElement)) this.list.focus(); // not lost to the page
         this.cards.delete(track);
       }
     }
