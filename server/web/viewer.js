@@ -82,9 +82,16 @@ function watch(name) {
   statusLine.clear();
   streamView.show(null);
   stage.clear();
+  const { width, height } = watched();
+  shape(height && width / height); // so that nothing moves when the first image comes
   coverSoon();
   feed.follow(name);
   show();
+}
+
+/** Makes room for an image of this width over height. */
+function shape(aspect) {
+  if (aspect) document.documentElement.style.setProperty("--aspect", aspect.toFixed(4));
 }
 
 function remember(name, value) {
@@ -164,7 +171,7 @@ function wireButtons() {
 function wireStage() {
   streamView.addEventListener("frame", ({ detail }) => stage.show(detail.bitmap, detail.result));
   stage.addEventListener("shown", () => {
-    document.documentElement.style.setProperty("--aspect", stage.aspect.toFixed(4));
+    shape(stage.aspect);
     show();
   });
   stage.addEventListener("drawn", () => cards.drawThumbnails(stage));

@@ -60,14 +60,15 @@ def test_borders_reach_three_to_one_and_faded_text_four_and_a_half(
         """() => {
           const card = document.querySelector("#cards .card").cloneNode(true);
           card.className = "card open lost uncertain";
-          document.querySelector("#cards").append(card);
+          document.querySelector(".faces").append(card); // the list would take it away
         }"""
     )
     for selector in (".button:not(.primary)", ".select select"):
         assert page.evaluate(CONTRAST, [selector, "borderTopColor"]) >= 3, selector
     for selector in (
-        ".card.lost span:not(.why-hint)", ".card .why-hint", ".card .bar-value", ".figures span",
-        ".quiet", ".link", "#timeline-canvas", ".foot span",
+        ".card.lost .card-label", ".card.lost .card-confidence", ".card.lost .card-uncertain",
+        ".card.lost .card-number", ".card.lost .bar-name", ".card.lost .bar-value", ".card .why-hint",
+        ".figures span", ".quiet", ".link", "#timeline-canvas", ".foot span",
     ):  # fmt: skip
         assert page.evaluate(CONTRAST, [selector, "color"]) >= 4.5, selector
 
