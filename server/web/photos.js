@@ -81,7 +81,7 @@ class Photo {
       this.#tell(found);
     } catch (error) {
       const broken = [415, 422].includes(error.status);
-      this.#fail(broken ? `This file cannot be read as an image. ${error.message}` : error.message);
+      this.#fail(broken ? "This file cannot be read as an image. It may be damaged." : error.message);
     }
   }
 
