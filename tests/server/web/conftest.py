@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, and pages in it that fail on any error."""
+"""A browser for the tests of the page, and pages in it that fail on any error."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def face_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(face_video: Path) -> Iterator[Browser]:
-    """One browser for all pages; its camera shows `face_video`."""
+    """One browser for a module's pages; its camera shows `face_video`."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="needs Playwright: pip install playwright"
     )
