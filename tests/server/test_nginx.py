@@ -219,7 +219,7 @@ def test_a_browser_uses_the_page_below_the_prefix(below: int) -> None:
         page.goto(f"http://127.0.0.1:{below}/fer/?camera=demo")
         page.fill("#token", TOKEN)
         page.click("button[type=submit]")
-        sync_api.expect(page.locator("#images img")).to_be_visible(timeout=60_000)
+        sync_api.expect(page.locator(".card-thumbnail:not(.empty)")).to_be_visible(timeout=60_000)
         page.click("#mirror")
         sync_api.expect(page.locator("#mirror")).to_have_attribute("aria-pressed", "true")
         with page.expect_websocket() as opened:

@@ -31,7 +31,9 @@ def test_viewers_see_the_image_and_controls_that_they_cannot_use(checkpoint: str
             page = browser.new_context().new_page()
             page.set_default_timeout(60_000)
             page.goto(f"http://127.0.0.1:{server.port}/login?token={token}")
-            sync_api.expect(page.locator("#image")).to_be_visible(timeout=60_000)
+            sync_api.expect(page.locator(".card-thumbnail:not(.empty)")).to_be_visible(
+                timeout=60_000
+            )
             assert token not in page.url
             for control in CONTROLS:
                 expected = sync_api.expect(page.locator(control))
