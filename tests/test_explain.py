@@ -96,7 +96,7 @@ def test_erasing_what_a_map_shows_costs_more_than_erasing_as_much_elsewhere(publ
         pytest.skip("no checkpoint is released into the package")
     predictor = Predictor.load()
     rng = np.random.default_rng(0)
-    faces = public_test.images[rng.permutation(len(public_test))[:200]]
+    faces = public_test[rng.permutation(len(public_test))[:200]]
     before = predictor(faces)
     maps = predictor.explain(faces).maps
     shown, random = faces.copy(), faces.copy()

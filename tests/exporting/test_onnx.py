@@ -186,7 +186,7 @@ def test_the_shipped_network_agrees_on_a_thousand_drawn_faces():
 @needs_shipped
 @pytest.mark.timeout(900)  # unpacks FER2013
 def test_the_shipped_network_agrees_on_a_thousand_real_faces(public_test):
-    faces = public_test.images[np.random.default_rng(0).permutation(len(public_test))[:1000]]
+    faces = public_test[np.random.default_rng(0).permutation(len(public_test))[:1000]]
     predictor = Predictor.load(max_batch=8)
     found = answer(onnx_model(predictor.saved), faces)
     difference = np.abs(found - predictor(faces).probabilities).max()

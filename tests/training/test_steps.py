@@ -15,6 +15,7 @@ import pytest
 from fer_jax.config import Config, LossConfig
 from fer_jax.data.in_memory import Batch, one_hot
 from fer_jax.models.probabilities import softmax
+from fer_jax.models.standardise import standardise
 from fer_jax.training import optim, state, steps
 from fer_jax.training.state import TrainState
 from tests.factories import pattern_faces
@@ -74,7 +75,7 @@ def bias(now: TrainState) -> np.ndarray:
 
 def logits_of(now: TrainState, images: np.ndarray) -> np.ndarray:
     """What the network answers in training."""
-    faces = steps.standardise(images)
+    faces = standardise(images)
     logits, _ = OneLayer().apply(now.variables, faces, train=True, mutable=["batch_stats"])
     return np.asarray(logits)
 
