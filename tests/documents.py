@@ -51,12 +51,8 @@ def commands(block: Block) -> list[str]:
 def known_flags() -> set[str]:
     """Every flag that a parser of this repository defines."""
     found: set[str] = {"--config", "--help"}
-    for source in (
-        *ROOT.glob("fer_jax/*.py"),
-        *ROOT.glob("server/*.py"),
-        *ROOT.glob("benchmarks/*"),
-    ):
-        if source.suffix == ".py":
+    for room in ("fer_jax", "server", "benchmarks"):
+        for source in (ROOT / room).rglob("*.py"):
             found.update(re.findall(r'"(--[a-z][a-z0-9-]*)"', source.read_text()))
             for name in re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', source.read_text()):
                 found |= {f"--{name}", f"--no{name}"}
