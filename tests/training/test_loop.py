@@ -160,7 +160,7 @@ def test_mixed_examples_weights_and_soft_targets_train_too():
     votes[np.arange(64), np.array(own)[faces.labels]] = 6
     votes[np.arange(64), np.array(own)[(faces.labels + 1) % 7]] = 4
     program = assembled(config, train=dataclasses.replace(faces, votes=votes))
-    np.testing.assert_allclose(np.sort(program.targets, axis=1)[:, 5:], [[0.4, 0.6]] * 64)
+    np.testing.assert_allclose(np.sort(program.plan.targets, axis=1)[:, 5:], [[0.4, 0.6]] * 64)
     state, recorder = finished(program)
     assert state.ema == {}
     assert np.isfinite(recorder.losses).all()
