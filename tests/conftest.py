@@ -27,7 +27,6 @@ CHECKED = [
 install_import_hook(CHECKED, f"{type_checks.__name__}.checked")
 
 if TYPE_CHECKING:
-    from fer_jax.data.faces import Faces
     from fer_jax.data.records import Reading
     from fer_jax.data.sources import FaceSource
 
