@@ -8,6 +8,8 @@ import importlib.metadata
 import os
 from typing import TYPE_CHECKING, Any
 
+from fer_jax.machine.cache_folder import keep_matplotlib_in_cache
+
 if TYPE_CHECKING:
     from fer_jax.errors import FerError
     from fer_jax.inference.explanation import Explanation
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # with its own parser; ONNX Runtime reports to its maker unless it is told not to.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+keep_matplotlib_in_cache()
 
 __all__ = [
     "Explanation",
