@@ -29,7 +29,8 @@ from fer_jax.evaluation.groups import group_report, read_groups
 from fer_jax.evaluation.openings import record_opening
 from fer_jax.evaluation.protocols import judged_faces, report_by_labels
 from fer_jax.machine import sharding
-from fer_jax.machine.files import make_folder, write_json
+from fer_jax.machine.files import write_json
+from fer_jax.machine.outputs import try_folder
 from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, load_model, load_models
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     if options.out:
-        make_folder(Path(options.out))
+        try_folder(Path(options.out), flag="--out")
     sharding.simulate_cpu_devices(0)
     networks = _load(options.checkpoint)
     labels = options.labels or _learned(networks)

@@ -6,6 +6,7 @@ what covering each part costs; and explain.json with boxes and probabilities.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +20,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fer_jax import command
-from fer_jax.errors import FerError
 from fer_jax.expressions import COLOURS, EXPRESSIONS
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.inference.explanation import occlusion_map
 from fer_jax.inference.predictor import Predictor
-from fer_jax.machine.files import make_folder, write_json
+from fer_jax.machine.files import write_bytes, write_json
+from fer_jax.machine.outputs import try_folder
 from fer_jax.media.decoder import Decoder
 from fer_jax.shipped import CHECKPOINT_HELP
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     out = Path(options.out)
-    make_folder(out)
+    try_folder(out, flag="--out")
     predictor = Predictor.load(options.checkpoint)
     detector = make_detector(options.detector)
     told = []
@@ -113,10 +114,9 @@ def _explain(
                 ),
             }
         )
-    try:
-        FigureCanvasAgg(figure).print_png(figure_path)
-    except OSError as error:
-        raise FerError(f"cannot write {figure_path}: {error.strerror}") from error
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    write_bytes(figure_path, buffer.getvalue())
     return told
 
 

@@ -23,7 +23,8 @@ from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.machine.files import make_folder, write_bytes
+from fer_jax.machine.files import write_bytes
+from fer_jax.machine.outputs import try_folder
 
 SYNTHETIC = "synthetic"
 _SHEET_COLUMNS = 12
@@ -36,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explore(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
+    try_folder(arguments.out, flag="--out")
     source, splits = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
     print(f"{total:,} faces: {source}\n", flush=True)
-    make_folder(arguments.out)
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
@@ -153,7 +154,7 @@ def write(found: Exploration, out: Path) -> None:
     """Writes explore.html, explore.json and the images; each file is whole or not there.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+        OutputError: the folder cannot be written to, or the disk is full.
     """
     labels = found.main_faces.labels
     charts = {

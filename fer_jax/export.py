@@ -19,7 +19,8 @@ from fer_jax.errors import FerError
 from fer_jax.exporting.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
 from fer_jax.exporting.release import release, size
 from fer_jax.inference.network import FACE
-from fer_jax.machine.files import make_folder, write_bytes
+from fer_jax.machine.files import write_bytes
+from fer_jax.machine.outputs import try_file, try_folder
 from fer_jax.saved_model import CARD, SavedModel, load_model
 from fer_jax.shipped import CHECKPOINT_HELP, NAMES, PRETRAINED
 
@@ -34,7 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    out = release(Path(options.workdir), out=options.out or PRETRAINED / options.name)
+    out = options.out or PRETRAINED / options.name
+    try_folder(out.absolute().parent, flag="--out")
+    out = release(Path(options.workdir), out=out)
     card = json.loads((out / CARD).read_text())
     validation = card["validation"]
     print(
@@ -48,7 +51,8 @@ def _release(options: argparse.Namespace) -> int:
 
 def _portable(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    make_folder(out.parent)
+    try_folder(out.parent, flag="--out")
+    try_file(out, flag="--out")
     saved = load_model(options.checkpoint)
     content = stablehlo(saved) if options.format == "stablehlo" else onnx_model(saved)
     checked = "" if options.format == "stablehlo" else f"\n{_checked_onnx(content, saved)}"

@@ -26,10 +26,12 @@ from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, DetectSize
 from fer_jax.inference import MAX_BATCH
+from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
+from fer_jax.scoring.outputs import check_outputs
 from fer_jax.scoring.progress import ScoringProgress
-from fer_jax.scoring.run import Outcome, ScoringOptions, check, run
+from fer_jax.scoring.run import Outcome, ScoringOptions, run
 from fer_jax.shipped import CHECKPOINT_HELP
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Stopped(BaseException):
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code.
 
-    0, also with unreadable inputs; 1 with some under --strict; 130 or 143 after an interruption.
+    0, also with unreadable inputs; 1 with some in the output under --strict; 130 or 143 when stopped.
     """
     options = _parser().parse_args(argv)
     settings = _settings(options)
@@ -67,12 +69,13 @@ def main(argv: Sequence[str]) -> int:
     except Stopped as stop:
         print(
             f"stopped; what is finished is kept: the same command with --resume goes on to "
-            f"write {settings.out}",
+            f"write {printable(settings.out)}",
             file=sys.stderr,
         )
         return 128 + stop.number
     print(_closing_line(outcome, settings, seconds=reporter.seconds()))
-    return 1 if options.strict and outcome.inputs["unreadable"] else 0
+    unreadable = outcome.inputs["unreadable"] + outcome.kept_unreadable
+    return 1 if options.strict and unreadable else 0
 
 
 def _parser() -> command.Parser:
@@ -147,23 +150,9 @@ def _detect_size(text: str) -> DetectSize:
 
 def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
     """Refuses what cannot end well, before the network is loaded."""
-    check(settings)
-    summary, annotate = settings.summary, settings.annotate
-    if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
-        raise FerError(
-            f"--summary {summary}: expected the name of a file in a folder that is there"
-        )
-    if annotate is not None:
-        real = annotate.resolve()
-        for text in inputs:
-            folder = Path(text).resolve()
-            if Path(text).is_dir() and (real == folder or folder in real.parents):
-                raise FerError(
-                    f"--annotate {annotate}: lies in the input {text}, where the copies would be "
-                    "inputs themselves; name a folder outside of it"
-                )
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
+    check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
 
 
 def _matches_nothing(text: str) -> bool:
@@ -217,9 +206,11 @@ def _stoppable() -> Iterator[None]:
 def _closing_line(outcome: Outcome, settings: ScoringOptions, *, seconds: float) -> str:
     inputs = outcome.inputs
     per_second = 1 / max(seconds, 1e-9)
+    kept = outcome.kept_unreadable
     return (
-        f"{settings.out}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
-        f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable; "
+        f"{printable(settings.out)}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
+        f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable"
+        f"{f' ({kept:,} more among the rows that were kept)' if kept else ''}; "
         f"{seconds:.1f} s, {outcome.scored_now * per_second:,.1f} files/s, "
         f"{outcome.faces_now * per_second:,.1f} faces/s"
     )

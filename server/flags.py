@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.media.images import printable
+from fer_jax.machine.terminal import printable
 from fer_jax.shipped import CHECKPOINT_HELP
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, masked
@@ -160,7 +160,7 @@ def _number(
 def _host(text: str) -> str:
     host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not _HOST.fullmatch(host):
-        raise FerError(f"{printable(Path(text))}: not a host; expected a name or an address")
+        raise FerError(f"{printable(text)}: not a host; expected a name or an address")
     return host
 
 

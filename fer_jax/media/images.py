@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from fer_jax.errors import FerError
+from fer_jax.machine.terminal import printable
 from fer_jax.media.image_header import (
     BadImageError,
     TooManyPixelsError,
@@ -75,12 +76,6 @@ class MediaError(FerError):
         super().__init__(f"{printable(path)}: {reason}")
         self.path = path
         self.reason = reason
-
-
-def printable(path: Path) -> str:
-    """Returns a path as one line that any UTF-8 output takes: stray bytes and line ends escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:

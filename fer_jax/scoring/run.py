@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from fer_jax.errors import OutputError
 from fer_jax.faces.detect import DetectSize, make_detector
 from fer_jax.machine.files import write_bytes
+from fer_jax.machine.terminal import printable
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
 from fer_jax.scoring.journal import Journal
@@ -22,7 +24,6 @@ from fer_jax.scoring.rows import Row, Status
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.summary import Summary
 from fer_jax.scoring.views import View, views
-from fer_jax.scoring.writers import check_output
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
@@ -57,7 +58,7 @@ class ScoringOptions:
     summary: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a run, with the interrupted ones that it continued, has done.
 
@@ -66,24 +67,14 @@ class Outcome:
         faces: how many were found.
         scored_now: inputs of this run alone.
         faces_now: faces of this run alone.
+        kept_unreadable: unreadable inputs of an earlier, finished run, not in `inputs`.
     """
 
     inputs: dict[Status, int]
     faces: int
     scored_now: int
     faces_now: int
-
-
-def check(settings: ScoringOptions) -> None:
-    """Checks what can be checked before the network is loaded.
-
-    Raises:
-        FerError: an output that cannot be written, or a detector that is not there.
-    """
-    check_output(settings.out)
-    make_detector(
-        settings.detector, detect_size=settings.detect_size
-    )  # fails here, not in a thread
+    kept_unreadable: int
 
 
 def run(
@@ -94,10 +85,8 @@ def run(
     Raises:
         FerError: an output that cannot be written or resumed, or a detector that is not there.
     """
-    check_output(settings.out)
-    make_detector(
-        settings.detector, detect_size=settings.detect_size
-    )  # fails here, not in a thread
+    # Fails here, not in a thread.
+    make_detector(settings.detector, detect_size=settings.detect_size)
     cv2.setNumThreads(1)  # there is a thread for each core
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(
@@ -111,18 +100,37 @@ def run(
         if annotator is not None:
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
-        with ScoringPipeline(source, _stages(predictor, settings)) as pipeline:
-            for ready in pipeline:
-                for view in ready:
-                    recorder.add(view)
-                journal.flush()
-        if settings.summary is not None:
-            write_bytes(settings.summary, _summary_page(journal, settings.out).encode())
-        journal.finish()
+        try:
+            with ScoringPipeline(source, _stages(predictor, settings)) as pipeline:
+                for ready in pipeline:
+                    for view in ready:
+                        recorder.add(view)
+                    journal.flush()
+            _deliver(journal, settings)
+        except OutputError as error:
+            raise OutputError(f"{error}; --resume goes on from what is finished") from error
         scored = sum(journal.inputs.values())
         return Outcome(
-            dict(journal.inputs), journal.faces, scored - before[0], journal.faces - before[1]
+            inputs=dict(journal.inputs),
+            faces=journal.faces,
+            scored_now=scored - before[0],
+            faces_now=journal.faces - before[1],
+            kept_unreadable=journal.kept_unreadable,
         )
+
+
+def _deliver(journal: Journal, settings: ScoringOptions) -> None:
+    """Writes the rows, then the summary page, whose failure must not cost the rows."""
+    page = None if settings.summary is None else _summary_page(journal, settings.out)
+    journal.deliver()
+    if settings.summary is not None and page is not None:
+        try:
+            write_bytes(settings.summary, page.encode())
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; {printable(settings.out)} is complete, the page is left to do"
+            ) from error
+    journal.remove()
 
 
 class _Recorder:
@@ -205,14 +213,15 @@ def _options(predictor: Predictor, settings: ScoringOptions) -> dict[str, str | 
 def _say_what_is_kept(
     journal: Journal, settings: ScoringOptions, reporter: ScoringProgress
 ) -> None:
+    out = printable(settings.out)
     if journal.continued == "interrupted":
         files = sum(journal.inputs.values())
-        reporter.say(f"{settings.out}: {files:,} files were finished before; going on")
+        reporter.say(f"{out}: {files:,} files were finished before; going on")
     elif journal.continued == "finished":
-        reporter.say(f"{settings.out}: keeping its rows; only inputs that are not in it are scored")
+        reporter.say(f"{out}: keeping its rows; only inputs that are not in it are scored")
     elif journal.discarded:
         reporter.say(
-            f"{settings.out}: starting over; an interrupted run is dropped (--resume continues one)"
+            f"{out}: starting over; an interrupted run is dropped (--resume continues one)"
         )
 
 

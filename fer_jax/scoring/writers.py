@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.errors import FerError
+from fer_jax.machine.outputs import output_error, partial_path, try_file
+from fer_jax.machine.terminal import printable
 from fer_jax.scoring.rows import COLUMNS, Row, Value, row_of
 
 Values = list[Value]
@@ -28,21 +30,18 @@ def check_output(path: Path) -> None:
     """Checks that rows can be written to `path`, before any work is done for it.
 
     Raises:
-        FerError: an unknown ending, no such folder, a folder in its place, or pyarrow is missing.
+        FerError: an unknown ending, pyarrow is missing, or as `try_file` says.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise FerError(f"--out {path}: cannot write that; its name has to end in {_ENDINGS}")
-    if path.is_dir():
-        raise FerError(f"--out {path}: is a folder; name a file that ends in {_ENDINGS}")
-    if not path.parent.is_dir():
-        raise FerError(f"--out {path}: the folder {path.parent} is not there; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise FerError(f"--out {path}: not permitted to write to {path.parent}; name another file")
+        raise FerError(
+            f"--out {printable(path)}: cannot write that; its name has to end in {_ENDINGS}"
+        )
     if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise FerError(
-            f"--out {path}: Parquet needs pyarrow; "
+            f"--out {printable(path)}: Parquet needs pyarrow; "
             'pip install "fer_jax[parquet]", or write .csv or .jsonl'
         )
+    try_file(path, flag="--out")
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -56,8 +55,11 @@ def write_values(path: Path, rows: Iterable[Values]) -> None:
     Args:
         path: one that `check_output` accepts.
         rows: each row's values by column; may be read from the very file that is replaced.
+
+    Raises:
+        OutputError: it cannot be written; what was there still is.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     write = _FORMATS[path.suffix.lower()][0]
     try:
         write(partial, rows)
@@ -65,10 +67,10 @@ def write_values(path: Path, rows: Iterable[Values]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a write does not tell what it was writing to
-        raise
+        raise output_error(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder is gone
+            partial.unlink(missing_ok=True)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -88,7 +90,7 @@ def read_values(path: Path) -> Iterator[Values]:
     except (ValueError, KeyError, IndexError, csv.Error) as error:  # pyarrow's are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise FerError(
-            f"{path}: is not a file of scored faces ({reason}); "
+            f"{printable(path)}: is not a file of scored faces ({reason}); "
             "name another --out, or leave out --append to replace it"
         ) from error
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.media.images import MediaError, media_kind, printable, read_image
+from fer_jax.machine.terminal import printable
+from fer_jax.media.images import MediaError, media_kind, read_image
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.media.video import VideoReader
 from tests.faces.sample_media import (
