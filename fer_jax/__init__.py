@@ -6,8 +6,10 @@
 import importlib
 import importlib.metadata
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
+from fer_jax.command import end_at_once_until_run
 from fer_jax.machine.cache_folder import keep_matplotlib_in_cache
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 keep_matplotlib_in_cache()
+
+if sys.argv[:1] == ["-m"]:  # a command of ours is being started, and imports for seconds
+    end_at_once_until_run()
 
 __all__ = [
     "Explanation",

@@ -22,6 +22,7 @@ from fer_jax.config import Labels
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import differences, processing, sentence
+from fer_jax.data.records import UnreadableFaceError
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import evaluation, plots, reports, tables
 from fer_jax.evaluation.degraded import degraded_report
@@ -43,7 +44,10 @@ def main(argv: Sequence[str]) -> int:
     sharding.simulate_cpu_devices(0)
     networks = _load(options.checkpoint)
     labels = options.labels or _learned(networks)
-    faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    try:
+        faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    except UnreadableFaceError as error:
+        raise error.with_flag("--on-error skip") from None
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
     task = Task(
         path=Path(options.data),

@@ -17,7 +17,7 @@ from fer_jax import command
 from fer_jax.data.faces import Faces
 from fer_jax.data.fer2013 import load_faces
 from fer_jax.data.processing import sentence, worst
-from fer_jax.data.records import OnError
+from fer_jax.data.records import OnError, UnreadableFaceError
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
@@ -82,7 +82,10 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
     """
     if data == SYNTHETIC:
         return "synthetic, drawn from facial action units", load_synthetic()
-    loaded = load_faces(Path(data), on_error=on_error)
+    try:
+        loaded = load_faces(Path(data), on_error=on_error)
+    except UnreadableFaceError as error:
+        raise error.with_flag("--on-error skip") from None
     skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
     return f"{data}{skipped}", loaded.splits
 

@@ -60,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _stoppable():
             paths = _paths(options.inputs)
-            predictor = _load(options.checkpoint, batch_size=settings.batch_size)
+            with command.ends_at_once():  # nothing to keep yet, and JAX to import
+                predictor = _load(options.checkpoint, batch_size=settings.batch_size)
             count = None
             if _STDIN not in options.inputs:
                 count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731

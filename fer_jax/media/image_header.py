@@ -18,6 +18,7 @@ FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
 
 _TRUNCATED = "the image is cut short (its file ends too early)"
 _DAMAGED = "the image is damaged"
+_LOST = b"\0" * 16  # how a disk or a download leaves what never came
 
 
 class ImageHeader(NamedTuple):
@@ -66,6 +67,31 @@ def read_header(data: bytes) -> ImageHeader:
     return ImageHeader(name, width, height)
 
 
+def jpeg_without_end(data: bytes) -> bytes | None:
+    """Returns a JPEG without the end marker that it should have, where that may be all it lacks.
+
+    Only of a sequential image with one scan and no restart markers: of others, whole scans or intervals
+    may be missing unseen. Whether the scan is complete shows in the pixels alone.
+    """
+    at, contents, marker, components = 2, 2, 0, 0
+    if data.endswith(_LOST):
+        return None
+    try:
+        while marker != _JPEG_SOS:
+            marker, contents, at = _jpeg_segment(data, at)
+            if 0xC0 <= marker <= 0xCF and marker not in _JPEG_NO_FRAME:
+                if marker not in _JPEG_SEQUENTIAL:
+                    return None
+                components = data[contents + 5]
+            if marker in (_JPEG_EOI, _JPEG_RESTARTS):
+                return None
+        if data[contents] != components or _JPEG_SCAN_END.search(data, at):
+            return None
+    except (struct.error, IndexError, BadImageError):
+        return None
+    return data.removesuffix(b"\xff")
+
+
 def check_whole(data: bytes, header: ImageHeader) -> bytes:
     """Checks that the file goes on to its image's end; bytes after that end are fine.
 
@@ -94,6 +120,8 @@ def _stranger(data: bytes) -> str:
 # A marker that is no stuffed zero, restart marker or fill byte: what ends a scan (ITU-T T.81, B.1.1).
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
+_JPEG_SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, with Huffman codes
+_JPEG_RESTARTS = 0xDD
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
 # A progressive image has about ten. Each costs a pass over all its pixels: a file of eight megabytes
 # made of tiny scans would keep a core busy for minutes.

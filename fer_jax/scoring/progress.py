@@ -72,7 +72,7 @@ class ScoringProgress:
         if self._notes <= _MOST_NOTES:
             self.say(line)
         if self._notes == _MOST_NOTES:
-            self.say("further unreadable inputs are only listed in the output")
+            self.say("further notes are left out; the output lists unreadable inputs")
 
     def say(self, line: str) -> None:
         """Prints one line above the live one."""

@@ -20,7 +20,7 @@ from fer_jax.scoring.gallery import Portraits
 from fer_jax.scoring.journal import Journal
 from fer_jax.scoring.pipeline import ScoringPipeline
 from fer_jax.scoring.progress import ScoringProgress
-from fer_jax.scoring.rows import Row, Status
+from fer_jax.scoring.rows import Row, Status, path_text
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.summary import Summary
 from fer_jax.scoring.views import View, views
@@ -155,6 +155,8 @@ class _Recorder:
             self._journal.write(row, image=self._image(row, view, n))
             if row.status == "unreadable":
                 self._reporter.note(f"unreadable: {row.path}: {row.error}")
+        if view.note is not None:
+            self._reporter.note(f"note: {path_text(view.path)}: {view.note}")
         if self._annotator is not None:
             self._annotator.add(view, rows)
         if view.ends_input:

@@ -50,6 +50,7 @@ class View:
         ends_input: the last view of its input.
         size: width and height in pixels, once they are known.
         faces: what was found; recognised when the pipeline gives the view.
+        note: what is wrong with the input, which is scored all the same.
         error: why the image, or the rest of the video, cannot be read.
     """
 
@@ -61,6 +62,7 @@ class View:
     size: tuple[int, int] | None = None
     faces: list[ScoredFace] = dataclasses.field(default_factory=list)
     error: str | None = None
+    note: str | None = None
 
 
 def views(
