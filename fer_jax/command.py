@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
+from fer_jax.machine.terminal import printable
 
 _ENDING = signal.SIGINT, signal.SIGTERM
 _NO_SPACE = "No space left on device"
@@ -135,5 +136,5 @@ def full_disk(error: BaseException | None) -> str | None:
 
 
 def _refuse(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     return EXIT_USAGE

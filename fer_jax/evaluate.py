@@ -32,6 +32,7 @@ from fer_jax.evaluation.protocols import judged_faces, report_by_labels
 from fer_jax.machine import sharding
 from fer_jax.machine.files import write_json
 from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, load_model, load_models
 
@@ -153,7 +154,8 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
     )
     title = f"{report['split']}: accuracy {accuracy:.1%}, UAR {uar:.1%}"
     plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)
-    print(f"see {out}/report.json and {out}/confusion.png")
+    shown = printable(out)
+    print(f"see {shown}/report.json and {shown}/confusion.png")
 
 
 def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from fer_jax.inference.explanation import occlusion_map
 from fer_jax.inference.predictor import Predictor
 from fer_jax.machine.files import write_bytes, write_json
 from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 from fer_jax.media.decoder import Decoder
 from fer_jax.shipped import CHECKPOINT_HELP
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             with decoder.opened(Path(name)) as image:
                 found = sorted(detector.detect(image), key=lambda face: -face.width * face.height)
                 if not found:
-                    print(f"{name}: no face was found")
+                    print(f"{printable(name)}: no face was found")
                     told.append({"photo": name, "faces": []})
                     continue
                 figure_path = out / _file_name(name, used={entry.get("picture") for entry in told})
@@ -55,7 +56,8 @@ def main(argv: Sequence[str]) -> int:
                     predictor, image, found[:MAX_FACES], options.expression, figure_path
                 )
             told.append({"photo": name, "picture": figure_path.name, "faces": faces})
-            print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {figure_path}")
+            said = ", ".join(face["expression"] for face in faces)
+            print(f"{printable(name)}: {said}; see {printable(figure_path)}")
     write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
     return 0
 

@@ -25,6 +25,7 @@ from fer_jax.exploration.statistics import Exploration, examine, examples, sampl
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.machine.files import write_bytes
 from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 
 SYNTHETIC = "synthetic"
 _SHEET_COLUMNS = 12
@@ -40,11 +41,13 @@ def _explore(argv: Sequence[str]) -> int:
     try_folder(arguments.out, flag="--out")
     source, splits = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
-    print(f"{total:,} faces: {source}\n", flush=True)
+    print(f"{total:,} faces: {printable(source)}\n", flush=True)
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
-    print(f"wrote {arguments.out / 'explore.html'}, explore.json and the images beside them")
+    print(
+        f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images beside them"
+    )
     return 0
 
 

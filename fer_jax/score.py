@@ -110,6 +110,11 @@ def _parser() -> command.Parser:
         action="store_true",
         help="keep the rows of an interrupted run, or of --out, and score what is missing",
     )
+    add(
+        "--safe-csv",
+        action="store_true",
+        help="put a ' before texts of a .csv that a spreadsheet would run as formulas",
+    )
     add("--strict", action="store_true", help="exit code 1 if something was unreadable")
     add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger images")
     add("--batch-size", type=_count, default=MAX_BATCH, help="faces recognised together")
@@ -128,6 +133,7 @@ def _settings(options: argparse.Namespace) -> ScoringOptions:
         batch_size=options.batch_size,
         annotate=options.annotate,
         summary=options.summary,
+        safe_csv=options.safe_csv,
     )
 
 
@@ -153,6 +159,8 @@ def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
     """Refuses what cannot end well, before the network is loaded."""
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
+    if settings.safe_csv and settings.out.suffix.lower() != ".csv":
+        raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {settings.out}")
     check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
 
 
@@ -181,7 +189,7 @@ def _load(checkpoint: str | None, *, batch_size: int) -> Predictor:
         warnings.simplefilter("always", UserWarning)
         predictor = Predictor.load(checkpoint, max_batch=batch_size)
     for warning in caught:
-        print(f"note: {warning.message}", file=sys.stderr)
+        print(f"note: {printable(str(warning.message))}", file=sys.stderr)
     return predictor
 
 

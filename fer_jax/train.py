@@ -28,6 +28,7 @@ from fer_jax.evaluation import plots
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.machine.files import read_rows, write_json
+from fer_jax.machine.terminal import printable
 from fer_jax.saved_model import Variables, load_models, parameter_count
 from fer_jax.training import loop, workdir
 from fer_jax.training.checkpoint import Checkpoints
@@ -239,7 +240,8 @@ def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, fol
             else ""
         ),
         *_processing_line(dataset),
-        f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, in {folder}",
+        f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, "
+        f"in {printable(folder)}",
     ]
     if step:
         lines.append(f"resumed at step {step:,}")
@@ -296,7 +298,9 @@ def _train(
             checkpoints.save(state, state.evaluated, about=about, metrics=None)
             checkpoints.wait()
             step = int(state.step)
-            reporter.say(f"stopped at step {step}, all saved in {folder}; the same command resumes")
+            reporter.say(
+                f"stopped at step {step}, all saved in {printable(folder)}; the same command resumes"
+            )
             return False
         finally:
             rows = read_rows(folder / workdir.HISTORY)

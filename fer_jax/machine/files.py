@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import output_error, partial_path
 
 
@@ -43,10 +44,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_text().splitlines(keepends=True)
     try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except json.JSONDecodeError as error:
+        return [parse_json(line) for line in lines if line.endswith("\n")]
+    except ValueError as error:
         raise FerError(
-            f"{path}: is damaged ({error.msg}); mend it, or start over with --noresume"
+            f"{path}: is damaged ({error}); mend it, or start over with --noresume"
         ) from error
 
 

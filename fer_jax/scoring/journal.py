@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import output_error
 from fer_jax.machine.terminal import printable
 from fer_jax.scoring.finished import FinishedInputs
@@ -106,13 +107,17 @@ class Journal:
             image = record[len(COLUMNS)] if len(record) > len(COLUMNS) else None
             yield row_of(record), image
 
-    def deliver(self) -> None:
+    def deliver(self, *, safe_csv: bool = False) -> None:
         """Replaces `out` by all the rows; nothing can be read from the journal after that.
+
+        Args:
+            safe_csv: as `write_values` takes it.
 
         Raises:
             OutputError: it cannot be written.
         """
-        write_values(self._out, (record[: len(COLUMNS)] for record in self._records()))
+        rows = (record[: len(COLUMNS)] for record in self._records())
+        write_values(self._out, rows, safe_csv=safe_csv)
 
     def remove(self) -> None:
         """Removes the journal, once nothing is left to do; until then a resumed run begins with it."""
@@ -205,7 +210,7 @@ def _record(line: bytes) -> Any:
     if not line.endswith(b"\n"):
         return None
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return None
 

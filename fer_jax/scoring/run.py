@@ -44,6 +44,7 @@ class ScoringOptions:
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
         summary: file for the summary page.
+        safe_csv: no text in a .csv reads like a formula.
     """
 
     out: Path
@@ -56,6 +57,7 @@ class ScoringOptions:
     batch_size: int
     annotate: Path | None = None
     summary: Path | None = None
+    safe_csv: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def run(
 def _deliver(journal: Journal, settings: ScoringOptions) -> None:
     """Writes the rows, then the summary page, whose failure must not cost the rows."""
     page = None if settings.summary is None else _summary_page(journal, settings.out)
-    journal.deliver()
+    journal.deliver(safe_csv=settings.safe_csv)
     if settings.summary is not None and page is not None:
         try:
             write_bytes(settings.summary, page.encode())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import output_error, partial_path, try_file
 from fer_jax.machine.terminal import printable
 from fer_jax.scoring.rows import COLUMNS, Row, Value, row_of
@@ -49,18 +50,21 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     write_values(path, (row.values() for row in rows))
 
 
-def write_values(path: Path, rows: Iterable[Values]) -> None:
+def write_values(path: Path, rows: Iterable[Values], *, safe_csv: bool = False) -> None:
     """Replaces `path` by a file of rows once all of them are on disk; memory stays bounded.
 
     Args:
         path: one that `check_output` accepts.
         rows: each row's values by column; may be read from the very file that is replaced.
+        safe_csv: put a ' before texts of a .csv that spreadsheets would take for formulas.
 
     Raises:
         OutputError: it cannot be written; what was there still is.
     """
     partial = partial_path(path)
     write = _FORMATS[path.suffix.lower()][0]
+    if safe_csv and write is _write_csv:
+        write = _write_safe_csv
     try:
         write(partial, rows)
         with partial.open("rb") as file:
@@ -96,17 +100,45 @@ def read_values(path: Path) -> Iterator[Values]:
 
 
 def _write_csv(path: Path, rows: Iterable[Values]) -> None:
+    _write_cells(path, (_csv_cells(values, safe=False) for values in rows))
+
+
+def _write_safe_csv(path: Path, rows: Iterable[Values]) -> None:
+    _write_cells(path, (_csv_cells(values, safe=True) for values in rows))
+
+
+def _write_cells(path: Path, rows: Iterable[Values]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(map(_csv_cells, rows))
+        writer.writerows(rows)
 
 
-def _csv_cells(values: Values) -> Values:
-    uncertain = values[_UNCERTAIN]
-    if uncertain is None:
-        return values
-    return [*values[:_UNCERTAIN], "true" if uncertain else "false", *values[_UNCERTAIN + 1 :]]
+# A spreadsheet takes a cell that begins with one of these for a formula, and runs it (CWE-1236). A '
+# before it makes the cell a text; it is taken off when rows are read back.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_QUOTE = "'"
+
+
+def _csv_cells(values: Values, *, safe: bool) -> Values:
+    """Quotes formulas if they must be safe, and what would be read as quoted; writes truth as words."""
+    cells = [
+        f"{_QUOTE}{value}"
+        if isinstance(value, str) and (_is_quoted(value) or (safe and value.startswith(_FORMULA)))
+        else value
+        for value in values
+    ]
+    if (uncertain := cells[_UNCERTAIN]) is not None:
+        cells[_UNCERTAIN] = "true" if uncertain else "false"
+    return cells
+
+
+def _is_quoted(text: str) -> bool:
+    return text.startswith(_QUOTE) and text[1:].startswith((*_FORMULA, _QUOTE))
+
+
+def _text(cell: str) -> str:
+    return cell[1:] if _is_quoted(cell) else cell
 
 
 def _read_csv(path: Path) -> Iterator[Values]:
@@ -125,7 +157,7 @@ def _truth(cell: str) -> bool:
 
 _UNCERTAIN = list(COLUMNS).index("uncertain")
 _PARSERS: list[Callable[[str], Value]] = [
-    _truth if kind is bool else kind for kind in COLUMNS.values()
+    {bool: _truth, str: _text}.get(kind, kind) for kind in COLUMNS.values()
 ]
 
 
@@ -139,7 +171,7 @@ def _write_jsonl(path: Path, rows: Iterable[Values]) -> None:
 def _read_jsonl(path: Path) -> Iterator[Values]:
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
-            record = json.loads(line)
+            record = parse_json(line)
             _check_columns(list(record))
             yield list(record.values())
 
