@@ -13,6 +13,7 @@ import urllib.parse
 import cv2
 import numpy as np
 
+from server.cameras.ffmpeg_limits import ffmpeg_limits
 from server.cameras.fit import retrieved
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
@@ -43,7 +44,8 @@ class NetworkReader:
         cv2.setNumThreads(1)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _OPTIONS
+        limits = "".join(f"|{name};{value}" for name, value in ffmpeg_limits(order.where).items())
+        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = _OPTIONS + limits
         self._masked = order.masked
         self._capture = cv2.VideoCapture(
             order.where,
@@ -92,6 +94,9 @@ def _why_not(order: Order) -> SourceError:
         return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
     if code in ("401", "403"):
         return SourceError("forbidden", f"{order.masked} wants another user and password")
+    if code.startswith("3"):
+        reason = "the camera redirects, which is not followed; name the address it redirects to"
+        return SourceError("missing", f"{order.masked}: {reason}")
     if code in ("404", "454"):
         return SourceError("missing", f"{order.masked}: the camera knows no such stream")
     if code in ("453", "503"):
