@@ -47,7 +47,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [parse_json(line) for line in lines if line.endswith("\n")]
     except ValueError as error:
         raise FerError(
-            f"{path}: is damaged ({error}); mend it, or start over with --noresume"
+            f"{path}: is damaged ({error}); fix it, or start over with --noresume"
         ) from error
 
 

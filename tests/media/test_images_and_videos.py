@@ -97,9 +97,13 @@ def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
 
 
 @pytest.mark.parametrize("lacking", [1, 2])
-def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(tmp_path: Path, lacking: int) -> None:
-    (tmp_path / "endless.jpg").write_bytes(JPEG[:-lacking])
-    (tmp_path / "whole.jpg").write_bytes(JPEG)
+@pytest.mark.parametrize("restarts", [0, 5])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(
+    tmp_path: Path, lacking: int, restarts: int
+) -> None:
+    jpeg = encoded(IMAGE, "JPEG", restart_marker_blocks=restarts)
+    (tmp_path / "endless.jpg").write_bytes(jpeg[:-lacking])
+    (tmp_path / "whole.jpg").write_bytes(jpeg)
     whole = read_image(tmp_path / "whole.jpg")
     np.testing.assert_array_equal(read_image(tmp_path / "endless.jpg"), whole)
     with Decoder() as decoder:
@@ -119,6 +123,10 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(tmp_path: Path, lacking
         (b"BMW is a maker of cars and motorcycles", "not an image"),
         (JPEG[:-200], "cut short"),
         (JPEG[:-8], "cut short"),
+        *(
+            (encoded(IMAGE, "JPEG", restart_marker_blocks=1)[:-cut], "cut short")
+            for cut in (4, 8, 16, 32)
+        ),
         (JPEG[:-200] + bytes(200), "cut short"),
         (JPEG[:300], "cut short"),
         (encoded(IMAGE, "JPEG", progressive=True)[:-2], "cut short"),
