@@ -6,7 +6,11 @@
 import importlib
 import importlib.metadata
 import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+from fer_jax.command import end_at_once_until_run
+from fer_jax.machine.cache_folder import keep_matplotlib_in_cache
 
 if TYPE_CHECKING:
     from fer_jax.errors import FerError
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 # with its own parser; ONNX Runtime reports to its maker unless it is told not to.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+keep_matplotlib_in_cache()
+
+if sys.argv[:1] == ["-m"]:  # a command of ours is being started, and imports for seconds
+    end_at_once_until_run()
 
 __all__ = [
     "Explanation",

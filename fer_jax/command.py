@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import logging
 import os
@@ -10,11 +11,14 @@ import re
 import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
+from fer_jax.machine.terminal import printable
 
+_ENDING = signal.SIGINT, signal.SIGTERM
 _NO_SPACE = "No space left on device"
 
 
@@ -51,6 +55,8 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     A `FerError` and a full disk become one line on standard error and exit code 2. Where nobody reads
     the output any more, as after `| head`, it ends as silently as other programs do.
     """
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         if sys.stdout is not None:  # it is where a process was started without one
@@ -71,6 +77,31 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         if where is None:
             raise
         return _refuse(f"{where}: the disk is full; free some room and run the same command again")
+
+
+@contextlib.contextmanager
+def ends_at_once() -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM end the process with one line, as long as nothing is to be saved.
+
+    Imports take seconds, and an exception inside one comes out as a page of tracebacks.
+    """
+    before = {number: signal.signal(number, _end_at_once) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_at_once_until_run() -> None:
+    """Lets Ctrl-C do so until `run` is called; for the first imports of a command."""
+    signal.signal(signal.SIGINT, _end_at_once)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    del frame
+    os.write(2, b"interrupted\n")
+    os._exit(128 + number)
 
 
 def _nobody_reads() -> bool:
@@ -105,5 +136,5 @@ def full_disk(error: BaseException | None) -> str | None:
 
 
 def _refuse(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     return EXIT_USAGE

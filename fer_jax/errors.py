@@ -17,6 +17,10 @@ class ConfigError(FerError):
     """A configuration key or value that cannot be used."""
 
 
+class OutputError(FerError):
+    """A file that could not be written."""
+
+
 class DataError(FerError):
     """Faces that are missing, unreadable or mislabelled."""
 

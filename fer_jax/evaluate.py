@@ -22,6 +22,7 @@ from fer_jax.config import Labels
 from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import differences, processing, sentence
+from fer_jax.data.records import UnreadableFaceError
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import evaluation, plots, reports, tables
 from fer_jax.evaluation.degraded import degraded_report
@@ -29,7 +30,9 @@ from fer_jax.evaluation.groups import group_report, read_groups
 from fer_jax.evaluation.openings import record_opening
 from fer_jax.evaluation.protocols import judged_faces, report_by_labels
 from fer_jax.machine import sharding
-from fer_jax.machine.files import make_folder, write_json
+from fer_jax.machine.files import write_json
+from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import SavedModel, load_model, load_models
 
@@ -38,11 +41,14 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     if options.out:
-        make_folder(Path(options.out))
+        try_folder(Path(options.out), flag="--out")
     sharding.simulate_cpu_devices(0)
     networks = _load(options.checkpoint)
     labels = options.labels or _learned(networks)
-    faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    try:
+        faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+    except UnreadableFaceError as error:
+        raise error.with_flag("--on-error skip") from None
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
     task = Task(
         path=Path(options.data),
@@ -148,7 +154,8 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
     )
     title = f"{report['split']}: accuracy {accuracy:.1%}, UAR {uar:.1%}"
     plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)
-    print(f"see {out}/report.json and {out}/confusion.png")
+    shown = printable(out)
+    print(f"see {shown}/report.json and {shown}/confusion.png")
 
 
 def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:

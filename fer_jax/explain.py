@@ -6,6 +6,7 @@ what covering each part costs; and explain.json with boxes and probabilities.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +20,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fer_jax import command
-from fer_jax.errors import FerError
 from fer_jax.expressions import COLOURS, EXPRESSIONS
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, make_detector
 from fer_jax.inference.explanation import occlusion_map
 from fer_jax.inference.predictor import Predictor
-from fer_jax.machine.files import make_folder, write_json
+from fer_jax.machine.files import write_bytes, write_json
+from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 from fer_jax.media.decoder import Decoder
 from fer_jax.shipped import CHECKPOINT_HELP
 
@@ -37,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     out = Path(options.out)
-    make_folder(out)
+    try_folder(out, flag="--out")
     predictor = Predictor.load(options.checkpoint)
     detector = make_detector(options.detector)
     told = []
@@ -46,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             with decoder.opened(Path(name)) as image:
                 found = sorted(detector.detect(image), key=lambda face: -face.width * face.height)
                 if not found:
-                    print(f"{name}: no face was found")
+                    print(f"{printable(name)}: no face was found")
                     told.append({"photo": name, "faces": []})
                     continue
                 figure_path = out / _file_name(name, used={entry.get("picture") for entry in told})
@@ -54,7 +56,8 @@ def main(argv: Sequence[str]) -> int:
                     predictor, image, found[:MAX_FACES], options.expression, figure_path
                 )
             told.append({"photo": name, "picture": figure_path.name, "faces": faces})
-            print(f"{name}: {', '.join(face['expression'] for face in faces)}; see {figure_path}")
+            said = ", ".join(face["expression"] for face in faces)
+            print(f"{printable(name)}: {said}; see {printable(figure_path)}")
     write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
     return 0
 
@@ -113,10 +116,9 @@ def _explain(
                 ),
             }
         )
-    try:
-        FigureCanvasAgg(figure).print_png(figure_path)
-    except OSError as error:
-        raise FerError(f"cannot write {figure_path}: {error.strerror}") from error
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    write_bytes(figure_path, buffer.getvalue())
     return told
 
 

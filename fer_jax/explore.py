@@ -16,14 +16,16 @@ import numpy as np
 from fer_jax import command
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import sentence, worst
-from fer_jax.data.records import OnError
+from fer_jax.data.records import OnError, UnreadableFaceError
 from fer_jax.data.sources import load_faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.exploration import gallery
 from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.machine.files import make_folder, write_bytes
+from fer_jax.machine.files import write_bytes
+from fer_jax.machine.outputs import try_folder
+from fer_jax.machine.terminal import printable
 
 SYNTHETIC = "synthetic"
 _SHEET_COLUMNS = 12
@@ -36,14 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explore(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
+    try_folder(arguments.out, flag="--out")
     source, splits = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
-    print(f"{total:,} faces: {source}\n", flush=True)
-    make_folder(arguments.out)
+    print(f"{total:,} faces: {printable(source)}\n", flush=True)
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
-    print(f"wrote {arguments.out / 'explore.html'}, explore.json and the images beside them")
+    print(
+        f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images beside them"
+    )
     return 0
 
 
@@ -81,7 +85,10 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
     """
     if data == SYNTHETIC:
         return "synthetic, drawn from facial action units", load_synthetic().splits
-    loaded = load_faces(Path(data), on_error=on_error)
+    try:
+        loaded = load_faces(Path(data), on_error=on_error)
+    except UnreadableFaceError as error:
+        raise error.with_flag("--on-error skip") from None
     skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
     return f"{data}{skipped}", loaded.splits
 
@@ -153,7 +160,7 @@ def write(found: Exploration, out: Path) -> None:
     """Writes explore.html, explore.json and the images; each file is whole or not there.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+        OutputError: the folder cannot be written to, or the disk is full.
     """
     labels = found.main_faces.labels
     charts = {

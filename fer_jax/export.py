@@ -7,7 +7,6 @@ python -m fer_jax.export --format stablehlo|onnx --out FILE    one file that run
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,10 @@ from fer_jax.errors import FerError
 from fer_jax.exporting.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
 from fer_jax.exporting.release import release, size
 from fer_jax.inference.network import FACE
-from fer_jax.machine.files import make_folder, write_bytes
+from fer_jax.machine.files import write_bytes
+from fer_jax.machine.json_files import read_json
+from fer_jax.machine.outputs import try_file, try_folder
+from fer_jax.machine.terminal import printable
 from fer_jax.saved_model import CARD, SavedModel, load_model
 from fer_jax.shipped import CHECKPOINT_HELP, NAMES, PRETRAINED
 
@@ -34,12 +36,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    out = release(Path(options.workdir), out=options.out or PRETRAINED / options.name)
-    card = json.loads((out / CARD).read_text())
+    out = options.out or PRETRAINED / options.name
+    try_folder(out.absolute().parent, flag="--out")
+    out = release(Path(options.workdir), out=out)
+    card = read_json(out / CARD)
     validation = card["validation"]
     print(
-        f"{out}: {card['model']}, {card['parameters']:,} parameters, {size(out) / 1e6:.1f} MB, "
-        f"sha256 {card['digest'][:12]}...\ntrained on {card['dataset']['name']}, step {card['step']:,}; "
+        f"{printable(out)}: {card['model']}, {card['parameters']:,} parameters, "
+        f"{size(out) / 1e6:.1f} MB, sha256 {card['digest'][:12]}...\n"
+        f"trained on {card['dataset']['name']}, step {card['step']:,}; "
         f"validation accuracy {validation['accuracy']:.2%}, UAR {validation['uar']:.2%}; "
         f"temperature {card['temperature']:.2f}, uncertain below {card['uncertain_below']:.2f}"
     )
@@ -48,12 +53,14 @@ def _release(options: argparse.Namespace) -> int:
 
 def _portable(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    make_folder(out.parent)
+    try_folder(out.parent, flag="--out")
+    try_file(out, flag="--out")
     saved = load_model(options.checkpoint)
     content = stablehlo(saved) if options.format == "stablehlo" else onnx_model(saved)
     checked = "" if options.format == "stablehlo" else f"\n{_checked_onnx(content, saved)}"
     write_bytes(out, content)
-    print(f"{out}: {options.format}, {len(content) / 1e6:.1f} MB, of {saved.path}{checked}")
+    made = f"{options.format}, {len(content) / 1e6:.1f} MB, of {printable(saved.path)}"
+    print(f"{printable(out)}: {made}{checked}")
     return 0
 
 

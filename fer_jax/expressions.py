@@ -51,7 +51,7 @@ FERPLUS_TO_INDEX: tuple[int | None, ...] = (4, 3, 6, 5, 0, 1, 2, None, None, Non
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "angry": ("anger", "ang", "an"),
     "disgust": ("disgusted", "dis", "di"),
-    "fear": ("fearful", "afraid", "scared", "fea", "fe"),
+    "fear": ("fearful", "afraid", "scared", "fea", "fe", "af"),
     "happy": ("happiness", "joy", "joyful", "hap", "ha"),
     "neutral": ("neutrality", "calm", "neu", "ne"),
     "sad": ("sadness", "sa"),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import logging
+import math
 import os
 import sys
 import warnings
@@ -23,12 +23,18 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from fer_jax.errors import CheckpointError
+from fer_jax.machine.json_files import read_json
 from fer_jax.shipped import checkpoint_path, shipped_names
 
 Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
 
 FOLDER = "checkpoints"  # of a workdir
 CARD = "card.json"
+
+# What comes out of a folder that holds anything else; JSON nested too deeply is a RecursionError.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+_MOST_BYTES = 4 << 30  # of a checkpoint's arrays; our largest network takes 50 MB
 
 # Figures by which a checkpoint is the best, and whether more of it is better.
 MORE_IS_BETTER = {"loss": False, "uar": True, "accuracy": True}
@@ -72,7 +78,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, best: bool = True)
         about = _read_about(folder)
         variables = _read_variables(folder)
         step = int(folder.name) if folder.name.isdigit() else int(about.get("step", 0))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{folder}: cannot be read as a checkpoint ({first_line(error)}); "
             "take another copy of it, or train again"
@@ -156,6 +162,8 @@ def quiet() -> None:
 
 def first_line(error: Exception) -> str:
     """The first line of what an error says, for a message of one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
@@ -183,7 +191,7 @@ def _chosen_step(root: Path, *, best: bool) -> int | None:
                 return step
             best_by = _read_about(root / str(step))["config"]["best_by"]
             return best_saved_step(manager, best_by=best_by)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{root}: its checkpoints cannot be read ({first_line(error)}); name one of them"
         ) from error
@@ -194,8 +202,18 @@ def _read_variables(folder: Path) -> Variables:
         index = reader.metadata(folder / "model").item_metadata
         if index is None:
             raise ValueError("the list of its arrays is damaged or missing")
+        _check_size(index)
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), index)
         return reader.restore(folder / "model", restore_args=dict(as_numpy))
+
+
+def _check_size(index: Any) -> None:
+    """Refuses arrays that no network of ours has, before room is made for them."""
+    claimed = sum(
+        math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in jax.tree.leaves(index)
+    )
+    if claimed > _MOST_BYTES:
+        raise ValueError(f"its arrays claim {claimed / 2**30:,.0f} GiB")
 
 
 @contextlib.contextmanager
@@ -227,12 +245,12 @@ def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        card = json.loads(path.read_text())
+        card = read_json(path)
         # A workdir's card tells of the checkpoint that was the best when the run ended.
         if path is around and card["step"] != step:
             return None
         expected = card["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint's card ({first_line(error)}); "
             "take another copy of the checkpoint with its card"

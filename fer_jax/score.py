@@ -26,11 +26,12 @@ from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, DetectSize, make_detector
 from fer_jax.inference import MAX_BATCH
+from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
+from fer_jax.scoring.outputs import check_outputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
-from fer_jax.scoring.writers import check_output
 from fer_jax.shipped import CHECKPOINT_HELP
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Stopped(BaseException):
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code.
 
-    0, also with unreadable inputs; 1 with some under --strict; 130 or 143 after an interruption.
+    0, also with unreadable inputs; 1 with some in the output under --strict; 130 or 143 when stopped.
     """
     options = _parser().parse_args(argv)
     settings = _settings(options)
@@ -59,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _stoppable():
             paths = _paths(options.inputs)
-            predictor = _load(options.checkpoint, batch_size=settings.batch_size)
+            with command.ends_at_once():  # nothing to keep yet, and JAX to import
+                predictor = _load(options.checkpoint, batch_size=settings.batch_size)
             count = None
             if _STDIN not in options.inputs:
                 count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
@@ -68,12 +70,13 @@ def main(argv: Sequence[str]) -> int:
     except Stopped as stop:
         print(
             f"stopped; what is finished is kept: the same command with --resume goes on to "
-            f"write {settings.out}",
+            f"write {printable(settings.out)}",
             file=sys.stderr,
         )
         return 128 + stop.number
     print(_closing_line(outcome, settings, seconds=reporter.seconds()))
-    return 1 if options.strict and outcome.inputs["unreadable"] else 0
+    unreadable = outcome.inputs["unreadable"] + outcome.kept_unreadable
+    return 1 if options.strict and unreadable else 0
 
 
 def _parser() -> command.Parser:
@@ -107,6 +110,11 @@ def _parser() -> command.Parser:
         action="store_true",
         help="keep the rows of an interrupted run, or of --out, and score what is missing",
     )
+    add(
+        "--safe-csv",
+        action="store_true",
+        help="put a ' before texts of a .csv that a spreadsheet would run as formulas",
+    )
     add("--strict", action="store_true", help="exit code 1 if something was unreadable")
     add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger images")
     add("--batch-size", type=_count, default=MAX_BATCH, help="faces recognised together")
@@ -125,6 +133,7 @@ def _settings(options: argparse.Namespace) -> ScoringOptions:
         batch_size=options.batch_size,
         annotate=options.annotate,
         summary=options.summary,
+        safe_csv=options.safe_csv,
     )
 
 
@@ -148,24 +157,12 @@ def _detect_size(text: str) -> DetectSize:
 
 def _check(inputs: Sequence[str], settings: ScoringOptions) -> Detector:
     """Refuses what cannot end well, before the network is loaded, and returns the detector."""
-    check_output(settings.out)
-    detector = make_detector(settings.detector, detect_size=settings.detect_size)
-    summary, annotate = settings.summary, settings.annotate
-    if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
-        raise FerError(
-            f"--summary {summary}: expected the name of a file in a folder that is there"
-        )
-    if annotate is not None:
-        real = annotate.resolve()
-        for text in inputs:
-            folder = Path(text).resolve()
-            if Path(text).is_dir() and (real == folder or folder in real.parents):
-                raise FerError(
-                    f"--annotate {annotate}: lies in the input {text}, where the copies would be "
-                    "inputs themselves; name a folder outside of it"
-                )
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
+    if settings.safe_csv and settings.out.suffix.lower() != ".csv":
+        raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {settings.out}")
+    detector = make_detector(settings.detector, detect_size=settings.detect_size)
+    check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
     return detector
 
 
@@ -194,7 +191,7 @@ def _load(checkpoint: str | None, *, batch_size: int) -> Predictor:
         warnings.simplefilter("always", UserWarning)
         predictor = Predictor.load(checkpoint, max_batch=batch_size)
     for warning in caught:
-        print(f"note: {warning.message}", file=sys.stderr)
+        print(f"note: {printable(str(warning.message))}", file=sys.stderr)
     return predictor
 
 
@@ -220,9 +217,11 @@ def _stoppable() -> Iterator[None]:
 def _closing_line(outcome: Outcome, settings: ScoringOptions, *, seconds: float) -> str:
     inputs = outcome.inputs
     per_second = 1 / max(seconds, 1e-9)
+    kept = outcome.kept_unreadable
     return (
-        f"{settings.out}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
-        f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable; "
+        f"{printable(settings.out)}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
+        f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable"
+        f"{f' ({kept:,} more among the rows that were kept)' if kept else ''}; "
         f"{seconds:.1f} s, {outcome.scored_now * per_second:,.1f} files/s, "
         f"{outcome.faces_now * per_second:,.1f} faces/s"
     )

@@ -23,11 +23,12 @@ from fer_jax.config import Config, flat, to_dict
 from fer_jax.config.command_line import read_config
 from fer_jax.data import datasets
 from fer_jax.data.processing import sentence
-from fer_jax.errors import TrainingError
+from fer_jax.errors import ConfigError, TrainingError
 from fer_jax.evaluation import plots
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.machine.files import read_rows, write_json
+from fer_jax.machine.terminal import printable
 from fer_jax.saved_model import Variables, load_models, parameter_count
 from fer_jax.training import loop, workdir
 from fer_jax.training.checkpoint import Checkpoints
@@ -42,7 +43,7 @@ from fer_jax.training.state import TrainState
 
 _SYNTHETIC_BANNER = """\
 +--------------------------------------------------------------------------------------------+
-|  No faces were found in {place:<68}|
+|  No faces were found in {place:<67}|
 |  Training on SYNTHETIC faces: good to see that everything runs, useless on real people.    |
 |  For real ones, put FER2013 (fer2013.csv, its .zip, or train/ and test/ folders) into      |
 |  data/, or name its place with --config.data.dir=DIR or $FER_DATA_DIR. See README.md.      |
@@ -68,6 +69,11 @@ def main(argv: Sequence[str]) -> int:
         print(_SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"), flush=True)
     config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
     train, validation = dataset.splits["train"], dataset.splits["validation"]
+    if config.batch_size > len(train):
+        raise ConfigError(
+            f"config.batch_size={config.batch_size}: a step would take every face more than once; "
+            f"there are {len(train)} to train on, take at most that many"
+        )
 
     with workdir.locked(folder), _StopSignal() as stop:
         # ---- program and state
@@ -234,7 +240,8 @@ def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, fol
             else ""
         ),
         *_processing_line(dataset),
-        f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, in {folder}",
+        f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, "
+        f"in {printable(folder)}",
     ]
     if step:
         lines.append(f"resumed at step {step:,}")
@@ -291,7 +298,9 @@ def _train(
             checkpoints.save(state, state.evaluated, about=about, metrics=None)
             checkpoints.wait()
             step = int(state.step)
-            reporter.say(f"stopped at step {step}, all saved in {folder}; the same command resumes")
+            reporter.say(
+                f"stopped at step {step}, all saved in {printable(folder)}; the same command resumes"
+            )
             return False
         finally:
             rows = read_rows(folder / workdir.HISTORY)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fer_jax import command
 from fer_jax.machine.confinement import leave_no_core_dumps
 from fer_jax.machine.descriptors import raise_descriptor_limit
 
@@ -21,6 +22,11 @@ _LOG = logging.getLogger("server")
 
 def main(argv: Sequence[str]) -> int:
     """Serves until SIGINT or SIGTERM comes, and returns 0."""
+    with command.ends_at_once():  # until there is a loop to end
+        return _main(argv)
+
+
+def _main(argv: Sequence[str]) -> int:
     from server.flags import from_arguments
     from server.logs import queued_log
 
@@ -56,13 +62,5 @@ async def _serve(settings: Settings) -> None:
             loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
 
 
-def _command() -> int:
-    # Imports take seconds: until there is a loop to end, Ctrl-C just ends them, without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from fer_jax import command
-
-    return command.run(main)
-
-
 if __name__ == "__main__":
-    sys.exit(_command())
+    sys.exit(command.run(main))

@@ -17,10 +17,10 @@ from typing import NoReturn, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.media.images import printable
+from fer_jax.machine.terminal import printable
 from fer_jax.shipped import CHECKPOINT_HELP
 from server.access.options import add_access_options, path_prefix, proxy, tokens
-from server.cameras.source_names import default_name, masked
+from server.cameras.source_names import default_name, has_host, masked, masked_text
 from server.settings import Rotation, Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
@@ -95,7 +95,7 @@ class _Parser(command.Parser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("argument @") or "No such file" in message:
             message = f"{message}; @FILE names a file of further arguments, one a line"
-        super().error(message)
+        super().error(masked_text(message))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -176,7 +176,7 @@ def _number(
 def _host(text: str) -> str:
     host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not _HOST.fullmatch(host):
-        raise FerError(f"{printable(Path(text))}: not a host; expected a name or an address")
+        raise FerError(f"{printable(text)}: not a host; expected a name or an address")
     return host
 
 
@@ -232,11 +232,17 @@ def _kind(where: str) -> tuple[SourceKind, str]:
                 f"--source {masked(where)}: expected an address of "
                 f"{', '.join(_NETWORK_SCHEMES)}, a video file, a webcam's number, demo or browser"
             )
+        if not has_host(where):
+            raise FerError(
+                f"--source {masked(where)}: no host is left after the user and password; in those, "
+                "write %40 for @, %23 for #, %3F for ?, %2F for / and %3A for :"
+            )
         return "network", where
     path = Path(where).expanduser()
     if not where or not path.is_file():
+        shown = "***" if "@" in where else printable(where) if where else "''"
         raise FerError(
-            f"--source {printable(path) if where else where!r}: no such file; expected a video file, "
+            f"--source {shown}: no such file; expected a video file, "
             "a webcam's number, an rtsp:// or http:// address, demo or browser"
         )
     return "file", str(path)

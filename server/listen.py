@@ -65,20 +65,23 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
             assert runner.server is not None
             admission = _connection_admission(settings)
             turning_away = TurningAway(headers=HEADERS, on_refusal=runner.app[METRICS].rejected)
-            accepting = await loop.create_server(
-                functools.partial(
-                    Connection,
-                    runner.server,
-                    admission,
-                    sockets,
-                    turning_away,
-                    settings,
-                    loop=loop,
-                ),
-                sock=bound,
-                backlog=_ACCEPTED,
-            )
-            bound.listen(_BACKLOG)
+            try:
+                accepting = await loop.create_server(
+                    functools.partial(
+                        Connection,
+                        runner.server,
+                        admission,
+                        sockets,
+                        turning_away,
+                        settings,
+                        loop=loop,
+                    ),
+                    sock=bound,
+                    backlog=_ACCEPTED,
+                )
+                bound.listen(_BACKLOG)
+            except OSError as error:  # another server that starts had bound it, too, and was faster
+                raise _taken(settings, error) from error
             try:
                 yield _url(settings, port=bound.getsockname()[1])
             finally:
@@ -185,7 +188,6 @@ def _connection_admission(settings: Settings) -> Admission:
 
 def _bind(settings: Settings) -> socket.socket:
     """Returns a socket that has the address, IPv4 where a name has both, and does not listen yet."""
-    where = f"{settings.host}:{settings.port}"
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
         family, _, _, _, address = sorted(found, key=lambda one: one[0] != socket.AF_INET)[0]
@@ -197,10 +199,16 @@ def _bind(settings: Settings) -> socket.socket:
             bound.close()
             raise
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f"{where}: cannot listen there ({reason}); choose another --host or --port"
-        raise FerError(message) from error
+        raise _taken(settings, error) from error
     return bound
+
+
+def _taken(settings: Settings, error: OSError) -> FerError:
+    reason = (error.strerror or str(error)).lower()
+    return FerError(
+        f"{settings.host}:{settings.port}: cannot listen there ({reason}); "
+        "choose another --host or --port"
+    )
 
 
 def _url(settings: Settings, *, port: int) -> str:

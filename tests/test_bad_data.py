@@ -1,14 +1,16 @@
 """Faces that cannot be read, as the training command meets them."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
 import pytest
 
-from fer_jax import command, train
+from fer_jax import command, evaluate, train
 from fer_jax.expressions import EXPRESSIONS
 from tests.factories import pattern_faces
+from tests.small_checkpoint import write_workdir
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,6 +45,7 @@ def test_a_truncated_image_is_named_and_can_be_left_out_and_counted(tmp_path, ca
     assert run(data, tmp_path / "run") == 2
     said = capsys.readouterr()
     assert "train/fear/002.jpg" in said.err
+    assert said.err.endswith("leave out such faces with --config.data.on_error=skip\n")
     assert len(said.err.splitlines()) == 1
     assert not (tmp_path / "run/config.json").exists()
 
@@ -71,3 +74,31 @@ def test_a_bad_csv_row_is_named_by_its_line(tmp_path, capsys, row, expected):
     assert "fer2013.csv:3: " in said
     assert expected in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_batch_of_more_faces_than_there_are_is_refused_before_anything_is_compiled(
+    tmp_path, capsys
+):
+    data = folder_of_faces(tmp_path / "faces", count=8)
+    assert run(data, tmp_path / "run", "--config.batch_size=5000") == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: config\.batch_size=5000: .* there are 8 to train on, .*\n", said)
+
+
+def test_the_banner_of_synthetic_faces_is_a_rectangle():
+    lines = train._SYNTHETIC_BANNER.format(place="data/").splitlines()
+    assert {len(line) for line in lines} == {94}
+
+
+@pytest.mark.parametrize("named", ["nowhere.py", "."])
+def test_a_configuration_that_is_not_there_is_called_that(capsys, named):
+    assert command.run(train.main, ["--config", named]) == 2
+    assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")
+
+
+def test_evaluating_advises_its_own_flag(tmp_path, capsys):
+    data = folder_of_faces(tmp_path / "faces")
+    (data / "train/fear/002.jpg").write_text("no image")
+    workdir = write_workdir(tmp_path / "run", model__name="seed_cnn")
+    assert command.run(evaluate.main, ["--checkpoint", str(workdir), "--data", str(data)]) == 2
+    assert capsys.readouterr().err.endswith("leave out such faces with --on-error skip\n")

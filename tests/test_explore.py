@@ -152,8 +152,10 @@ def test_an_unreadable_face_ends_the_command_in_one_line_or_is_left_out(
     assert explore.main(["--data", str(folder), "--out", str(out)]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert re.fullmatch(r"error: .*torn\.png.*\n", printed.err)
-    assert not out.exists()
+    assert re.fullmatch(
+        r"error: .*torn\.png.* leave out such faces with --on-error skip\n", printed.err
+    )
+    assert not any(out.iterdir())
 
     arguments = ["--data", str(folder), "--out", str(out), "--on-error", "skip"]
     assert explore.main(arguments) == 0
@@ -168,7 +170,8 @@ def test_a_place_that_can_not_be_written_to_is_told_in_one_line(
     taken.write_text("a file")
     assert explore.main(["--data", str(folder), "--out", str(taken)]) == 2
     assert re.fullmatch(
-        r"error: cannot write .*taken: .*; name another --out\n", capsys.readouterr().err
+        r"error: --out .*taken: cannot be made \(.*\); name another folder\n",
+        capsys.readouterr().err,
     )
 
 

@@ -50,6 +50,8 @@ def read_config(
         if not values["config"].present:
             raise ConfigError("no configuration was named; add --config configs/base.py")
         file = config_flags.get_config_filename(values["config"])
+        if not Path(file.partition(":")[0]).is_file():
+            raise ConfigError(_not_a_file(file))
         if not isinstance(values.config, config_dict.ConfigDict):
             raise ConfigError(_wants_get_config(file, "get_config() returned something else"))
         return from_config_dict(values.config.to_dict()), file, values
@@ -60,8 +62,12 @@ def read_config(
     except Exception as error:  # the file is a person's own program: anything may go wrong in it
         file = _config_file(argv)
         if not Path(file).is_file():
-            raise ConfigError(f"--config: {file} is not a file that can be read") from error
+            raise ConfigError(_not_a_file(file)) from error
         raise ConfigError(_wants_get_config(file, f"{type(error).__name__}: {error}")) from error
+
+
+def _not_a_file(name: str) -> str:
+    return f"--config {name}: no such file; name a configuration, such as configs/base.py"
 
 
 def _wants_get_config(file: str, problem: str) -> str:

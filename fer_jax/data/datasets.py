@@ -14,7 +14,7 @@ from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import processing
 from fer_jax.data.randomness import host_generator
-from fer_jax.data.records import OnError
+from fer_jax.data.records import OnError, UnreadableFaceError
 from fer_jax.data.sources import NoFacesError, load_faces
 from fer_jax.data.synthetic import load_synthetic
 from fer_jax.data.votes import agreed, judged
@@ -121,7 +121,10 @@ def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
 
 
 def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
-    loaded = load_faces(path, on_error=config.on_error)
+    try:
+        loaded = load_faces(path, on_error=config.on_error)
+    except UnreadableFaceError as error:
+        raise error.with_flag("--config.data.on_error=skip") from None
     if config.name == "fer2013" and loaded.kind != "fer2013":
         raise DataError(f"{path}: holds faces other than FER2013; set config.data.name=folder")
     splits = dict(loaded.splits)

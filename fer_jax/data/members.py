@@ -28,6 +28,15 @@ from fer_jax.expressions import index_of
 MAX_UNPACKED_BYTES = 32 << 30
 MAX_MEMBERS = 4_000_000
 
+_MOST_HEADER_BYTES = 1 << 20
+_HEADER_TYPES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+
 _TAR_OPENERS: dict[str, Callable[[Path], object]] = {
     ".tar": lambda path: path.open("rb"),
     ".tar.gz": gzip.open,
@@ -126,7 +135,7 @@ def archive_members(path: Path, *, limit: int = MAX_UNPACKED_BYTES) -> Iterator[
         else:
             with _open_tar(path) as packed:
                 stream = cast(BinaryIO, _Metered(packed, path, limit))
-                with tarfile.open(fileobj=stream, mode="r|") as archive:
+                with tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader) as archive:
                     yield _tar_members(archive, path)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _damaged(path, error) from None
@@ -155,6 +164,15 @@ def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[M
         name = info.filename.replace("\\", "/")
         if not info.is_dir() and not is_hidden(name):
             yield Member(name, functools.partial(unpack, info))
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A member whose name and attributes fit into memory: tarfile reads them whole, however long."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADER_TYPES and self.size > _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a name or attribute of {self.size:,} bytes")
+        return super()._proc_member(tarfile_)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[Member]:

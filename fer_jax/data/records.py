@@ -19,7 +19,18 @@ OnError = Literal["raise", "skip"]
 
 Kind = Literal["fer2013", "folder", "synthetic"]
 
-_HINT = "fix or remove it, or set config.data.on_error=skip to continue without it"
+
+class UnreadableFaceError(DataError):
+    """A face that cannot be used, where none may be left out."""
+
+    def __init__(self, problem: str, *, skip: str = 'on_error="skip"') -> None:
+        """Says in `skip` how the user leaves such faces out."""
+        super().__init__(f"{problem}; fix or remove it, or leave out such faces with {skip}")
+        self._problem = problem
+
+    def with_flag(self, skip: str) -> UnreadableFaceError:
+        """Returns the same for users of a command, who leave such faces out with the flag `skip`."""
+        return UnreadableFaceError(self._problem, skip=skip)
 
 
 class Record(NamedTuple):
@@ -100,7 +111,7 @@ class Refusals:
             raise DataError(f'on_error={self.on_error!r}: expected "raise" or "skip"')
 
     def refuse(self, name: str, reason: str) -> None:
-        """Leaves a face out, or raises DataError if that is not wanted."""
+        """Leaves a face out, or raises UnreadableFaceError if that is not wanted."""
         if self.on_error == "raise":
-            raise DataError(f"{self.where}{name}: {reason}; {_HINT}")
+            raise UnreadableFaceError(f"{self.where}{name}: {reason}")
         self.skipped.append(Skipped(name, reason))

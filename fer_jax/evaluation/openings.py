@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime
 import errno
-import json
 from pathlib import Path
 from typing import Any
 
 from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
 from fer_jax.machine.files import append_row
+from fer_jax.machine.json_files import parse_json
 from fer_jax.saved_model import CARD, FOLDER, SavedModel, first_line
 
 OPENINGS = "test_openings.jsonl"
@@ -61,7 +61,7 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
     path = _record_of(saved.path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        rows = [*(saved.card or {}).get("test_openings", []), *map(json.loads, lines)]
+        rows = [*(saved.card or {}).get("test_openings", []), *map(parse_json, lines)]
         return [{**row, "time": str(row["time"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fer_jax.machine.terminal import printable
+
 _COLUMNS = {"votes": "crowd", "own": "own labels"}
 
 
@@ -97,19 +99,20 @@ def _shares(figures: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _print_groups(column: str, told: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
-    table = Table(title=f"by {column}")
+    table = Table(title=f"by {printable(column)}")
     for heading in ("", "faces", "accuracy", "95 % interval", "UAR"):
         table.add_column(heading, justify="right" if heading else "left")
     for value, figures in told["groups"].items():
         low, high = figures["accuracy_interval"]
         shares = f"{figures['accuracy']:.2%}", f"{low:.1%} to {high:.1%}", f"{figures['uar']:.2%}"
-        table.add_row(value, f"{figures['count']:,}", *shares)
+        table.add_row(printable(value), f"{figures['count']:,}", *shares)
     console.print(table)
     if told["unknown"]:
-        console.print(f"{told['unknown']:,} faces have no {column}")
+        console.print(f"{told['unknown']:,} faces have no {printable(column)}")
     if (gap := told["largest_gap"]) is not None:
         low, high = gap["interval"]
         console.print(
-            f"largest gap in accuracy: {gap['from']} to {gap['to']}, {gap['accuracy']:.1%} "
+            f"largest gap in accuracy: {printable(gap['from'])} to {printable(gap['to'])}, "
+            f"{gap['accuracy']:.1%} "
             f"(95 % interval {low:.1%} to {high:.1%})"
         )

@@ -5,7 +5,6 @@ The card tells where they came from, how good and how fast they are, how to cali
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from fer_jax.evaluation.openings import OPENINGS, read_openings
 from fer_jax.exporting.model_card import model_card
 from fer_jax.exporting.speed import measure_speed
 from fer_jax.machine.files import write_bytes, write_json
+from fer_jax.machine.json_files import read_json
 from fer_jax.saved_model import CARD, SavedModel, calibration, load_model
 
 MAX_RELEASE_BYTES = 20_000_000
@@ -76,7 +76,7 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
             "release a run on real faces (README.md tells where to put FER2013)"
         )
     try:
-        report = json.loads((workdir / _REPORT).read_text())
+        report = read_json(workdir / _REPORT)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{workdir}/{_REPORT}: cannot be read; {again}") from error
     line = shlex.join(_without_folders(word) for word in shlex.split(saved.card["command"]))

@@ -10,4 +10,14 @@ VARIABLE = "FER_CACHE_DIR"
 
 def cache_folder(part: str) -> Path:
     """Returns the folder for one kind of cached files ("datasets", "xla") without making it."""
-    return Path(os.environ.get(VARIABLE) or "~/.cache/fer_jax").expanduser() / part
+    return Path(os.path.expanduser(os.environ.get(VARIABLE) or "~/.cache/fer_jax")) / part
+
+
+def keep_matplotlib_in_cache() -> None:
+    """Moves Matplotlib's list of fonts into our cache; call it before Matplotlib is imported.
+
+    It would make two folders in the home otherwise. A user's own settings of Matplotlib are left alone.
+    """
+    settings = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    if not os.path.exists(os.path.expanduser(f"{settings}/matplotlib")):
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder("matplotlib")))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
+from fer_jax.machine.outputs import output_error, partial_path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content` in one step, after it has reached the disk."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Replaces `path` by `content` in one step, after it has reached the disk.
+
+    Raises:
+        OutputError: it cannot be written; what was there still is.
+    """
+    partial = partial_path(path)
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -20,26 +27,14 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a write does not tell what it was writing to
-        raise
+        raise output_error(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
-
-
-def make_folder(path: Path) -> None:
-    """Makes the folder that a command will write to, before it starts its work.
-
-    Raises:
-        FerError: the folder cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FerError(f"cannot write {path}: {error.strerror}; name another --out") from error
+        with contextlib.suppress(OSError):  # its folder is gone
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces `path` by `value` as indented JSON."""
+    """Replaces `path` by `value` as indented JSON; see `write_bytes`."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -54,21 +49,24 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
         try:
-            rows += [json.loads(line)] if line.endswith("\n") else []
-        except json.JSONDecodeError as error:
+            rows += [parse_json(line)] if line.endswith("\n") else []
+        except ValueError as error:
             raise FerError(
-                f"{path}:{number}: not valid JSON ({error.msg}); repair the file or remove it"
+                f"{path}:{number}: not valid JSON ({error}); repair the file or remove it"
             ) from error
     return rows
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Adds `row` and waits for the disk: a checkpoint saved next must not be ahead of its history."""
+    """Adds `row` and waits for the disk: a checkpoint saved next must not be ahead of its history.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     try:
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        error.filename = str(path)  # a write does not tell what it was writing to
-        raise
+        raise output_error(path, error) from error

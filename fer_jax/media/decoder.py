@@ -28,7 +28,7 @@ from fer_jax.media.decoder_wire import (
     send_request,
 )
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
-from fer_jax.media.images import MAX_PIXELS, MediaError, decode_image, most_file_bytes, read_file
+from fer_jax.media.images import MAX_PIXELS, MediaError, decode_noted, most_file_bytes, read_file
 
 DECODE_S = 60.0  # a hundred megapixels in many scans take half of it on a slow core
 
@@ -42,10 +42,14 @@ class Decoder:
 
     It is started when the first image comes, or by `start`; one that died is replaced. Where a system
     has no descriptors to pass on (Windows), images are decoded in the calling process.
+
+    Attributes:
+        note: what was wrong with the newest image's file, which is whole all the same; "" for nothing.
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
         """Starts nothing yet; `max_pixels` is the most that an image may have."""
+        self.note = ""
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)
         self._isolated = os.name == "posix"
@@ -73,7 +77,8 @@ class Decoder:
             DecoderUnavailableError: no process can be started.
         """
         if not self._isolated:
-            yield decode_image(data, max_pixels=self._max_pixels, grey=grey)
+            image, self.note = decode_noted(data, max_pixels=self._max_pixels, grey=grey)
+            yield image
             return
         if len(data) > self._most_bytes:
             raise BadImageError(f"the file is larger than {self._most_bytes >> 20} MiB")
@@ -81,6 +86,7 @@ class Decoder:
         memory[: len(data)] = data
         reply = self._ask(DecodeRequest(grey, len(data), seconds), seconds=seconds)
         height, width, channels = self._checked(reply, grey=grey)
+        self.note = reply.message
         count = height * width * channels
         image = np.frombuffer(memory, np.uint8, count=count)
         image = image.reshape((height, width) if grey else (height, width, channels))

@@ -61,11 +61,11 @@ def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> Decod
     import numpy as np
 
     from fer_jax.media.image_header import BadImageError, TooManyPixelsError
-    from fer_jax.media.images import decode_image
+    from fer_jax.media.images import decode_noted
 
     try:
         data = memory[: request.size]
-        image = decode_image(data, max_pixels=max_pixels, grey=request.grey)
+        image, note = decode_noted(data, max_pixels=max_pixels, grey=request.grey)
         target = np.frombuffer(memory, np.uint8, count=image.size).reshape(image.shape)
         target[...] = image
         del target  # the memory cannot be closed while an array looks at it
@@ -76,7 +76,7 @@ def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> Decod
     except MemoryError:
         return DecodeReply(Status.NO_MEMORY)
     height, width = image.shape[:2]
-    return DecodeReply(Status.IMAGE, (height, width, 1 if request.grey else 3))
+    return DecodeReply(Status.IMAGE, (height, width, 1 if request.grey else 3), note)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,12 @@ class DecodeRequest(NamedTuple):
 
 
 class DecodeReply(NamedTuple):
-    """`shape` is that of an image in the memory, else (0, 0, 0); `message` is a refusal's reason."""
+    """What came of a request.
+
+    Attributes:
+        shape: of an image in the memory, else (0, 0, 0).
+        message: a refusal's reason, or a note on the image's file.
+    """
 
     status: Status
     shape: tuple[int, int, int] = (0, 0, 0)

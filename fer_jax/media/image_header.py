@@ -18,6 +18,7 @@ FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
 
 _TRUNCATED = "the image is cut short (its file ends too early)"
 _DAMAGED = "the image is damaged"
+_LOST = b"\0" * 16  # how a disk or a download leaves what never came
 
 
 class ImageHeader(NamedTuple):
@@ -66,6 +67,44 @@ def read_header(data: bytes) -> ImageHeader:
     return ImageHeader(name, width, height)
 
 
+def jpeg_without_end(data: bytes) -> bytes | None:
+    """Returns a JPEG without the end marker that it should have, where that may be all it lacks.
+
+    Only of a sequential image with one scan: of others, whole scans may be missing unseen. Whether the
+    scan is complete, or its last restart interval, shows in the pixels alone.
+    """
+    at, frame, contents, marker, interval = 2, 0, 0, 0, 0
+    if data.endswith(_LOST):
+        return None
+    try:
+        while marker != _JPEG_SOS:
+            marker, contents, at = _jpeg_segment(data, at)
+            if 0xC0 <= marker <= 0xCF and marker not in _JPEG_NO_FRAME:
+                frame = contents if marker in _JPEG_SEQUENTIAL else 0
+            elif marker == _JPEG_RESTARTS:
+                (interval,) = struct.unpack_from(">H", data, contents)
+            elif marker == _JPEG_EOI:
+                return None
+        if not frame or data[contents] != data[frame + 5] or _JPEG_SCAN_END.search(data, at):
+            return None
+        units = _jpeg_units(data, frame)
+    except (struct.error, IndexError, BadImageError, ZeroDivisionError):
+        return None
+    if interval and len(_JPEG_RESTART.findall(data, at)) != (units - 1) // interval:
+        return None
+    return data.removesuffix(b"\xff")
+
+
+def _jpeg_units(data: bytes, frame: int) -> int:
+    """Returns the number of minimum coded units of an image with one scan (ITU-T T.81, A.2)."""
+    height, width = struct.unpack_from(">HH", data, frame + 1)
+    sampling = [data[frame + 7 + 3 * n] for n in range(data[frame + 5])]
+    across, down = max(s >> 4 for s in sampling), max(s & 15 for s in sampling)
+    if len(sampling) == 1:
+        across = down = 1
+    return -(-width // (8 * across)) * -(-height // (8 * down))
+
+
 def check_whole(data: bytes, header: ImageHeader) -> bytes:
     """Checks that the file goes on to its image's end; bytes after that end are fine.
 
@@ -94,6 +133,9 @@ def _stranger(data: bytes) -> str:
 # A marker that is no stuffed zero, restart marker or fill byte: what ends a scan (ITU-T T.81, B.1.1).
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
+_JPEG_SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, with Huffman codes
+_JPEG_RESTARTS = 0xDD  # defines the interval
+_JPEG_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _JPEG_SOS, _JPEG_EOI = 0xDA, 0xD9
 # A progressive image has about ten. Each costs a pass over all its pixels: a file of eight megabytes
 # made of tiny scans would keep a core busy for minutes.

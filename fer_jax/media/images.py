@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 import cv2
 import numpy as np
 
 from fer_jax.errors import FerError
+from fer_jax.machine.terminal import printable
 from fer_jax.media.image_header import (
     BadImageError,
+    ImageHeader,
     TooManyPixelsError,
     check_whole,
     format_of,
+    jpeg_without_end,
     read_header,
 )
 from fer_jax.media.video_header import is_video
@@ -53,6 +56,8 @@ _BYTES_PER_PIXEL = 8
 _MIN_FILE_LIMIT = 64 << 20
 _HEAD_BYTES = 4096
 
+_JPEG_ENDS = tuple(filler + b"\xff\xd9" for filler in (b"", b"\x55" * 64, b"\xaa" * 64))
+
 # A pipe that nobody writes to would keep open() waiting; Windows would translate line ends.
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -75,12 +80,6 @@ class MediaError(FerError):
         super().__init__(f"{printable(path)}: {reason}")
         self.path = path
         self.reason = reason
-
-
-def printable(path: Path) -> str:
-    """Returns a path as one line that any UTF-8 output takes: stray bytes and line ends escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -137,6 +136,18 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = Fals
     Raises:
         BadImageError: no image, cut short, damaged or over `max_pixels`; the message has no name.
     """
+    return decode_noted(data, max_pixels=max_pixels, grey=grey).image
+
+
+class Decoded(NamedTuple):
+    """An image, uint8 [H, W, 3] RGB or [H, W] grey, and what was wrong with its file, if anything."""
+
+    image: np.ndarray
+    note: str = ""
+
+
+def decode_noted(data: bytes, *, max_pixels: int, grey: bool) -> Decoded:
+    """Returns what `decode_image` returns, with a note on a file that is damaged and yet whole."""
     header = read_header(data)
     claimed = header.width * header.height
     if claimed > max_pixels:
@@ -144,13 +155,24 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = Fals
             f"the image claims {header.width} x {header.height} pixels, "
             f"more than {max_pixels / 1e6:g} megapixels"
         )
-    needed = check_whole(data, header)
+    endless = jpeg_without_end(data) if header.format == "jpeg" else None
+    if endless is None:
+        return Decoded(_decode(check_whole(data, header), header, grey=grey))
+    # What a scan lacks, a decoder makes up from the bytes that follow. Nothing is missing where other
+    # bytes make no difference.
+    image, *others = (_decode(endless + end, header, grey=grey) for end in _JPEG_ENDS)
+    if not all(np.array_equal(image, other) for other in others):
+        check_whole(data, header)
+    return Decoded(image, "the JPEG lacks its end marker; all its pixels are there")
+
+
+def _decode(needed: bytes, header: ImageHeader, *, grey: bool) -> np.ndarray:
     try:
         mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
         image = cv2.imdecode(np.frombuffer(needed, np.uint8), mode)
     except cv2.error:
         image = None
-    if image is None or image.shape[0] * image.shape[1] > claimed:
+    if image is None or image.shape[0] * image.shape[1] > header.width * header.height:
         raise BadImageError(f"the {header.format} image is damaged or of a kind that is not read")
     return np.asarray(image, np.uint8)
 

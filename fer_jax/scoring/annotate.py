@@ -16,9 +16,11 @@ from typing import Self
 import cv2
 import numpy as np
 
-from fer_jax.errors import FerError
+from fer_jax.errors import OutputError
 from fer_jax.faces.annotate import FaceLabel, annotate
 from fer_jax.machine.files import write_bytes
+from fer_jax.machine.outputs import output_error, same_file
+from fer_jax.machine.terminal import printable
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
 from fer_jax.media.images import MediaError
@@ -48,15 +50,12 @@ class Annotator:
         max_pixels: int,
         uncertain_below: float,
     ) -> None:
-        """Makes the folder.
+        """Writes nothing yet.
 
         Args:
-            folder: for the copies; they lie in it as the inputs lie below the root.
+            folder: for the copies, which is there; they lie in it as the inputs lie below the root.
             every, fps, max_pixels: as the views were made with.
             uncertain_below: labels with less confidence have a question mark.
-
-        Raises:
-            FerError: the folder cannot be made.
         """
         self._folder = folder
         self._every, self._fps = every, fps
@@ -64,12 +63,6 @@ class Annotator:
         self._decoder = Decoder(max_pixels=max_pixels)
         self._videos = video_decoder(max_pixels)
         self._video: _AnnotatedVideo | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FerError(
-                f"--annotate {folder}: cannot be made ({error.strerror}); name another folder"
-            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -91,9 +84,23 @@ class Annotator:
         Args:
             view: the next one.
             rows: its own.
+
+        Raises:
+            OutputError: a copy cannot be written.
         """
         labels = [self._label(row) for row in rows if row.status == "ok"]
         target = annotated_path(self._folder, view.path)
+        if same_file(target, view.path):
+            raise OutputError(
+                f"--annotate {printable(self._folder)}: the copy would replace "
+                f"{printable(view.path)} itself; name another folder"
+            )
+        try:
+            self._draw(view, labels, target)
+        except OSError as error:
+            raise output_error(target, error) from error
+
+    def _draw(self, view: View, labels: list[FaceLabel], target: Path) -> None:
         # An image that has gone since it was scored has no copy; its rows are there all the same.
         with contextlib.suppress(MediaError):
             if view.frame is not None:
@@ -237,7 +244,7 @@ def _open_writer(
         if writer.isOpened():
             return writer, partial
         partial.unlink(missing_ok=True)
-    raise FerError(
+    raise OutputError(
         f"--annotate: this OpenCV writes no video of {size[0]} x {size[1]} pixels; "
         "leave out --annotate, or the video"
     )

@@ -57,6 +57,7 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
 def _image(view: View, decoder: Decoder) -> Iterator[np.ndarray]:
     if view.frame is None:
         with decoder.opened(view.path) as image:
+            view.note = decoder.note or None
             yield image
     else:
         image = view.frame.image

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
+from fer_jax.machine.outputs import output_error
+from fer_jax.machine.terminal import printable
 from fer_jax.scoring.finished import FinishedInputs
 from fer_jax.scoring.rows import COLUMNS, Row, Status, path_from_text, path_text, row_of
 from fer_jax.scoring.writers import read_rows, read_values, write_values
@@ -25,7 +28,7 @@ _SYNC_S = 1.0  # the most work that a power cut takes; a killed process loses on
 
 
 class Journal:
-    """One output's unfinished rows; a context manager that keeps them unless `finish` was called.
+    """One output's unfinished rows; a context manager that keeps them unless `remove` was called.
 
     Attributes:
         path: of the journal.
@@ -33,6 +36,7 @@ class Journal:
         faces: rows with a face in the journal, also those of earlier, interrupted runs.
         inputs: how many inputs the journal holds, by their status.
         continued: "interrupted" or "finished", after the run whose rows are kept; None for none.
+        kept_unreadable: inputs that `out` calls unreadable and that are kept.
         discarded: an interrupted run's journal was there and is not continued.
     """
 
@@ -48,7 +52,7 @@ class Journal:
             FerError: another run is writing, or the interrupted run had other options.
         """
         self.path = out.with_name(f".{out.name}.partial")
-        self.faces = 0
+        self.faces = self.kept_unreadable = 0
         self.inputs: dict[Status, int] = {"ok": 0, "no_face": 0, "unreadable": 0}
         self.finished = FinishedInputs()
         self.continued: Literal["interrupted", "finished"] | None = None
@@ -85,12 +89,15 @@ class Journal:
         self.inputs[status] += 1
 
     def flush(self) -> None:
-        """Writes down all finished inputs: they survive when the process is killed."""
+        """Writes down all finished inputs: they survive when the process is killed.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
         try:
             self._file.flush()
         except OSError as error:
-            error.filename = str(self.path)  # a write does not tell what it was writing to
-            raise
+            raise output_error(self.path, error) from error
         if time.monotonic() > self._synced + _SYNC_S:
             self._sync()
 
@@ -100,9 +107,20 @@ class Journal:
             image = record[len(COLUMNS)] if len(record) > len(COLUMNS) else None
             yield row_of(record), image
 
-    def finish(self) -> None:
-        """Replaces `out` by all the rows and removes the journal."""
-        write_values(self._out, (record[: len(COLUMNS)] for record in self._records()))
+    def deliver(self, *, safe_csv: bool = False) -> None:
+        """Replaces `out` by all the rows; nothing can be read from the journal after that.
+
+        Args:
+            safe_csv: as `write_values` takes it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        rows = (record[: len(COLUMNS)] for record in self._records())
+        write_values(self._out, rows, safe_csv=safe_csv)
+
+    def remove(self) -> None:
+        """Removes the journal, once nothing is left to do; until then a resumed run begins with it."""
         self.path.unlink()
 
     def _records(self) -> Iterator[list[Any]]:
@@ -153,9 +171,10 @@ class Journal:
             keeps = _identity(self._out) if self._keeps_out else None
             self._add({"options": options, "keeps": keeps})
         if self._keeps_out:
-            paths = itertools.groupby(row.path for row in read_rows(self._out))
-            for text, _ in paths:
+            inputs = itertools.groupby(read_rows(self._out), key=lambda row: row.path)
+            for text, rows in inputs:
                 self.finished.add(path_from_text(text), always=True)
+                self.kept_unreadable += any(row.status == "unreadable" for row in rows)
 
     def _add(self, record: dict[str, Any] | Sequence[Any]) -> None:
         self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
@@ -178,7 +197,8 @@ def _locked(path: Path) -> BinaryIO:
         except BlockingIOError:
             file.close()
             raise FerError(
-                f"{path}: another run is writing this output; wait for it, or name another --out"
+                f"{printable(path)}: another run is writing this output; wait for it, "
+                "or name another --out"
             ) from None
         if os.fstat(file.fileno()).st_nlink:
             return file
@@ -190,7 +210,7 @@ def _record(line: bytes) -> Any:
     if not line.endswith(b"\n"):
         return None
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return None
 
@@ -199,8 +219,8 @@ def _check_options(out: Path, *, was: Mapping[str, Any], now: Mapping[str, Any])
     for name in {**was, **now}:
         if was.get(name) != now.get(name):
             raise FerError(
-                f"--resume: the interrupted run of {out} had {name} {was.get(name)}, this one has "
-                f"{now.get(name)}; use the same again, or leave out --resume to start over"
+                f"--resume: the interrupted run of {printable(out)} had {name} {was.get(name)}, "
+                f"this one has {now.get(name)}; use the same again, or leave out --resume to start over"
             )
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from fer_jax.errors import OutputError
 from fer_jax.faces.detect import Detector, DetectSize
 from fer_jax.machine.files import write_bytes
+from fer_jax.machine.terminal import printable
 from fer_jax.media.video_decoder import video_decoder
 from fer_jax.scoring.accounting import Accountant
 from fer_jax.scoring.gallery import Portraits
@@ -44,6 +46,7 @@ class ScoringOptions:
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
         summary: file for the summary page.
+        safe_csv: no text in a .csv reads like a formula.
     """
 
     out: Path
@@ -56,9 +59,10 @@ class ScoringOptions:
     batch_size: int
     annotate: Path | None = None
     summary: Path | None = None
+    safe_csv: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a run, with the interrupted ones that it continued, has done.
 
@@ -67,12 +71,14 @@ class Outcome:
         faces: how many were found.
         scored_now: inputs of this run alone.
         faces_now: faces of this run alone.
+        kept_unreadable: unreadable inputs of an earlier, finished run, not in `inputs`.
     """
 
     inputs: dict[Status, int]
     faces: int
     scored_now: int
     faces_now: int
+    kept_unreadable: int
 
 
 def run(
@@ -108,18 +114,37 @@ def run(
         if annotator is not None:
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
-        with ScoringPipeline(source, _stages(predictor, detector, settings)) as pipeline:
-            for ready in pipeline:
-                for view in ready:
-                    recorder.add(view)
-                journal.flush()
-        if settings.summary is not None:
-            write_bytes(settings.summary, _summary_page(journal, settings.out).encode())
-        journal.finish()
+        try:
+            with ScoringPipeline(source, _stages(predictor, detector, settings)) as pipeline:
+                for ready in pipeline:
+                    for view in ready:
+                        recorder.add(view)
+                    journal.flush()
+            _deliver(journal, settings)
+        except OutputError as error:
+            raise OutputError(f"{error}; --resume continues from the finished rows") from error
         scored = sum(journal.inputs.values())
         return Outcome(
-            dict(journal.inputs), journal.faces, scored - before[0], journal.faces - before[1]
+            inputs=dict(journal.inputs),
+            faces=journal.faces,
+            scored_now=scored - before[0],
+            faces_now=journal.faces - before[1],
+            kept_unreadable=journal.kept_unreadable,
         )
+
+
+def _deliver(journal: Journal, settings: ScoringOptions) -> None:
+    """Writes the rows, then the summary page, whose failure must not cost the rows."""
+    page = None if settings.summary is None else _summary_page(journal, settings.out)
+    journal.deliver(safe_csv=settings.safe_csv)
+    if settings.summary is not None and page is not None:
+        try:
+            write_bytes(settings.summary, page.encode())
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; {printable(settings.out)} is complete, the page is left to do"
+            ) from error
+    journal.remove()
 
 
 class _Recorder:
@@ -202,14 +227,15 @@ def _options(predictor: Predictor, settings: ScoringOptions) -> dict[str, str | 
 def _say_what_is_kept(
     journal: Journal, settings: ScoringOptions, reporter: ScoringProgress
 ) -> None:
+    out = printable(settings.out)
     if journal.continued == "interrupted":
         files = sum(journal.inputs.values())
-        reporter.say(f"{settings.out}: {files:,} files were finished before; going on")
+        reporter.say(f"{out}: {files:,} files were finished before; going on")
     elif journal.continued == "finished":
-        reporter.say(f"{settings.out}: keeping its rows; only inputs that are not in it are scored")
+        reporter.say(f"{out}: keeping its rows; only inputs that are not in it are scored")
     elif journal.discarded:
         reporter.say(
-            f"{settings.out}: starting over; an interrupted run is dropped (--resume continues one)"
+            f"{out}: starting over; an interrupted run is dropped (--resume continues one)"
         )
 
 

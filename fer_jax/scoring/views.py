@@ -51,7 +51,7 @@ class View:
         size: width and height in pixels, once they are known.
         faces: what was found; recognised when the pipeline gives the view.
         error: why the image, or the rest of the video, cannot be read.
-        note: at a video's end, what of it was lost; the rest is there.
+        note: at the input's end, what of it was lost; the rest is scored all the same.
     """
 
     path: Path

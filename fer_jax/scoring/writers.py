@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.errors import FerError
+from fer_jax.machine.json_files import parse_json
+from fer_jax.machine.outputs import output_error, partial_path, try_file
+from fer_jax.machine.terminal import printable
 from fer_jax.scoring.rows import COLUMNS, Row, Value, row_of
 
 Values = list[Value]
@@ -28,42 +31,45 @@ def check_output(path: Path) -> None:
     """Checks that rows can be written to `path`, before any work is done for it.
 
     Raises:
-        FerError: an unknown ending, no such folder, a folder in its place, or pyarrow is missing.
+        FerError: an unknown ending, pyarrow is missing, or as `try_file` says.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise FerError(f"--out {path}: cannot write that; its name has to end in {_ENDINGS}")
-    if path.is_dir():
-        raise FerError(f"--out {path}: is a folder; name a file that ends in {_ENDINGS}")
-    if not path.parent.is_dir():
-        raise FerError(f"--out {path}: the folder {path.parent} is not there; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise FerError(f"--out {path}: not permitted to write to {path.parent}; name another file")
+        raise FerError(
+            f"--out {printable(path)}: cannot write that; its name has to end in {_ENDINGS}"
+        )
     if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise FerError(
-            f"--out {path}: Parquet needs pyarrow; "
+            f"--out {printable(path)}: Parquet needs pyarrow; "
             'pip install "fer_jax[parquet]", or write .csv or .jsonl'
         )
+    try_file(path, flag="--out")
 
 
-def write_values(path: Path, rows: Iterable[Values]) -> None:
+def write_values(path: Path, rows: Iterable[Values], *, safe_csv: bool = False) -> None:
     """Replaces `path` by a file of rows once all of them are on disk; memory stays bounded.
 
     Args:
         path: one that `check_output` accepts.
         rows: each row's values by column; may be read from the very file that is replaced.
+        safe_csv: put a ' before texts of a .csv that spreadsheets would take for formulas.
+
+    Raises:
+        OutputError: it cannot be written; what was there still is.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     write = _FORMATS[path.suffix.lower()][0]
+    if safe_csv and write is _write_csv:
+        write = _write_safe_csv
     try:
         write(partial, rows)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a write does not tell what it was writing to
-        raise
+        raise output_error(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder is gone
+            partial.unlink(missing_ok=True)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -83,23 +89,51 @@ def read_values(path: Path) -> Iterator[Values]:
     except (ValueError, KeyError, IndexError, csv.Error) as error:  # pyarrow's are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise FerError(
-            f"{path}: is not a file of scored faces ({reason}); "
+            f"{printable(path)}: is not a file of scored faces ({reason}); "
             "name another --out, or leave out --append to replace it"
         ) from error
 
 
 def _write_csv(path: Path, rows: Iterable[Values]) -> None:
+    _write_cells(path, (_csv_cells(values, safe=False) for values in rows))
+
+
+def _write_safe_csv(path: Path, rows: Iterable[Values]) -> None:
+    _write_cells(path, (_csv_cells(values, safe=True) for values in rows))
+
+
+def _write_cells(path: Path, rows: Iterable[Values]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(map(_csv_cells, rows))
+        writer.writerows(rows)
 
 
-def _csv_cells(values: Values) -> Values:
-    uncertain = values[_UNCERTAIN]
-    if uncertain is None:
-        return values
-    return [*values[:_UNCERTAIN], "true" if uncertain else "false", *values[_UNCERTAIN + 1 :]]
+# A spreadsheet takes a cell that begins with one of these for a formula, and runs it (CWE-1236). A '
+# before it makes the cell a text; it is taken off when rows are read back.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_QUOTE = "'"
+
+
+def _csv_cells(values: Values, *, safe: bool) -> Values:
+    """Quotes formulas if they must be safe, and what would be read as quoted; writes truth as words."""
+    cells = [
+        f"{_QUOTE}{value}"
+        if isinstance(value, str) and (_is_quoted(value) or (safe and value.startswith(_FORMULA)))
+        else value
+        for value in values
+    ]
+    if (uncertain := cells[_UNCERTAIN]) is not None:
+        cells[_UNCERTAIN] = "true" if uncertain else "false"
+    return cells
+
+
+def _is_quoted(text: str) -> bool:
+    return text.startswith(_QUOTE) and text[1:].startswith((*_FORMULA, _QUOTE))
+
+
+def _text(cell: str) -> str:
+    return cell[1:] if _is_quoted(cell) else cell
 
 
 def _read_csv(path: Path) -> Iterator[Values]:
@@ -118,7 +152,7 @@ def _truth(cell: str) -> bool:
 
 _UNCERTAIN = list(COLUMNS).index("uncertain")
 _PARSERS: list[Callable[[str], Value]] = [
-    _truth if kind is bool else kind for kind in COLUMNS.values()
+    {bool: _truth, str: _text}.get(kind, kind) for kind in COLUMNS.values()
 ]
 
 
@@ -132,7 +166,7 @@ def _write_jsonl(path: Path, rows: Iterable[Values]) -> None:
 def _read_jsonl(path: Path) -> Iterator[Values]:
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
-            record = json.loads(line)
+            record = parse_json(line)
             _check_columns(list(record))
             yield list(record.values())
 

@@ -13,6 +13,7 @@ from fer_jax.errors import TrainingError
 from fer_jax.evaluation import plots, reports
 from fer_jax.machine import sharding
 from fer_jax.machine.files import read_rows, write_json
+from fer_jax.machine.terminal import printable
 from fer_jax.models.probabilities import softmax
 from fer_jax.saved_model import FOLDER, Variables, load_model
 from fer_jax.training import workdir
@@ -63,7 +64,9 @@ def write_outcome(
     plots.history(rows, folder / "history.png", best_epoch=epoch)
     _draw(judged, folder, data=data_card["name"])
     print(f"kept epoch {epoch} (best {plan.config.best_by}): {_told(judged)}")
-    print(f"see {folder}/report.json, card.json, history.png, confusion.png and reliability.png")
+    print(
+        f"see {printable(folder)}/report.json, card.json, history.png, confusion.png and reliability.png"
+    )
 
 
 class _Judged(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 
+from fer_jax.machine.json_files import parse_json
 from server.access.refusal import ApiError
 
 _JSON_S = 10.0
@@ -58,8 +58,8 @@ async def read_json(request: web.Request, *, most: int) -> Any:
         raise ApiError(415, "unsupported_media_type", "expected application/json")
     body = await read_body(request, most=most, seconds=_JSON_S)
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parse_json(body)
+    except ValueError:
         raise ApiError(400, "bad_json", "the body is not valid JSON") from None
 
 

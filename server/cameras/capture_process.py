@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from fer_jax.machine.confinement import limit_memory
 from server.cameras.reader import Reader, SourceError
 from server.cameras.sources import open_reader
 from server.cameras.wire import (
@@ -28,6 +29,9 @@ from server.cameras.wire import (
 )
 
 _LATE_S = 0.25  # a video this far behind its time is not chased: it goes on from here
+# What a camera may take. A video of 8K takes 0.75 GiB with two decoder threads; FFmpeg starts up to 16,
+# each of which holds a few images of 50 MB.
+_MEMORY_BYTES = 6 << 30
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -59,6 +63,7 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
     """Serves one order; returns the exit code."""
     order = parse_order(sys.stdin.buffer.readline())
     _die_with(order.parent)
+    limit_memory(_MEMORY_BYTES)
     demands = Demands(parse_demand(sys.stdin.buffer.readline()))
     threading.Thread(target=_listen, args=(demands,), daemon=True).start()
     pipe = os.dup(sys.stdout.fileno())

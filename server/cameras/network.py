@@ -20,6 +20,7 @@ from av.container import InputContainer
 
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
+from server.cameras.ffmpeg_limits import ffmpeg_limits
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
@@ -31,20 +32,15 @@ _FALLBACK_FPS = 25.0
 _MOST_FAILURES = 1000  # reads in a row; behind damage FFmpeg looks for the next image line by line
 _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
-# Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video. A playlist must
-# not lead to files of this machine.
-_OPTIONS = {
-    "probesize": "500000",
-    "analyzeduration": "1000000",
-    "protocol_whitelist": "rtsp,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto",
-}
+# Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video.
+_OPTIONS = {"probesize": "500000", "analyzeduration": "1000000"}
 # TCP, because a lost UDP packet smears faces for seconds; no buffering of what was looked at when
-# opening, which holds images back. A film over HTTP would lose its beginning by that.
+# opening, which holds images back. A video over HTTP would lose its beginning by that.
 _RTSP_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
 
 
 class NetworkReader:
-    """An open network camera, or a film with an end, which is played in a loop; see `Reader`."""
+    """An open network camera, or a video with an end, which is played in a loop; see `Reader`."""
 
     def __init__(self, order: Order) -> None:
         """Connects.
@@ -70,7 +66,11 @@ class NetworkReader:
         try:
             container = av.open(
                 self._order.where,
-                options=_OPTIONS | (_RTSP_OPTIONS if rtsp else {}),
+                options={
+                    **_OPTIONS,
+                    **(_RTSP_OPTIONS if rtsp else {}),
+                    **ffmpeg_limits(self._order.where),
+                },
                 metadata_errors="replace",
                 timeout=(_OPEN_S, _READ_S),
             )
@@ -157,6 +157,9 @@ def _why_not(order: Order) -> SourceError:
         return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
     if code in ("401", "403"):
         return SourceError("forbidden", f"{order.masked} wants another user and password")
+    if code.startswith("3"):
+        reason = "the camera redirects, which is not followed; name the address it redirects to"
+        return SourceError("missing", f"{order.masked}: {reason}")
     if code in ("404", "454"):
         return SourceError("missing", f"{order.masked}: the camera knows no such stream")
     if code in ("453", "503"):

@@ -1,4 +1,4 @@
-"""How cameras are called: a name for those that were given none, and addresses without their secrets."""
+"""How cameras are called: a name for those that were given none, and sources without their secrets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import re
 import urllib.parse
 from pathlib import Path
 
+from fer_jax.machine.terminal import printable
 from server.settings import SourceKind
 
 _NAME_LENGTH = 32
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^?#]*)([?#].*)?", re.DOTALL)
+_SECRET = "***"
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:@\s]+)(?::\d{1,5})?")
+_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 
 
 def default_name(kind: SourceKind, where: str) -> str:
@@ -19,7 +23,7 @@ def default_name(kind: SourceKind, where: str) -> str:
     if kind == "file":
         text = Path(where).stem
     elif kind == "network":
-        text = urllib.parse.urlsplit(where).hostname or ""
+        text = "" if is_ambiguous(where) else urllib.parse.urlsplit(where).hostname or ""
     else:
         text = where
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:_NAME_LENGTH]
@@ -27,12 +31,34 @@ def default_name(kind: SourceKind, where: str) -> str:
 
 
 def masked(where: str) -> str:
-    """Returns an address without what may be secret: user, password and query; a path as it is.
+    """Returns a source without what may be secret, as one line that viewers may see.
 
-    What is not printable is escaped, so that the result is one line of a log.
+    Of a URL scheme and host are left: user, password, path and query can all be credentials. Where it is
+    not certain what the host is, the scheme alone is left. Of a path the file's name is left.
     """
-    if url := _URL.fullmatch(where):
-        scheme, rest, query = url.groups()
-        _, at, shown = rest.rpartition("@")  # a password may hold slashes, too
-        where = f"{scheme}://{'***@' if at else ''}{shown}{'?***' if query else ''}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in where)
+    url = _URL.fullmatch(where)
+    if url is None:
+        return printable(Path(where).name or where)
+    scheme, place, rest = url.groups()
+    if is_ambiguous(where):
+        return f"{scheme}://{_SECRET}"
+    _, at, host = place.rpartition("@")
+    user, path = f"{_SECRET}@" if at else "", f"/{_SECRET}" if rest.strip("/") else rest
+    return printable(f"{scheme}://{user}{host}{path}")
+
+
+def masked_text(text: str) -> str:
+    """Returns a message with every URL in it masked."""
+    return _URL_IN_TEXT.sub(lambda found: masked(found[0]), text)
+
+
+def has_host(where: str) -> bool:
+    """Whether a URL has a host where one belongs; else a password holds #, /, ? or @ as they are."""
+    url = _URL.fullmatch(where)
+    return url is not None and _HOST.fullmatch(url[2].rpartition("@")[2]) is not None
+
+
+def is_ambiguous(where: str) -> bool:
+    """Whether a part of a URL's password could pass for its host, because of a later @."""
+    url = _URL.fullmatch(where)
+    return url is not None and (not has_host(where) or "@" in url[3])

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_jax.media.images import MediaError, printable
+from fer_jax.machine.terminal import printable
+from fer_jax.media.images import MediaError
 from fer_jax.media.video import VideoFrame, VideoReader
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
@@ -62,5 +63,5 @@ class VideoFileReader:
             return VideoReader(self._path)
         except MediaError as error:
             denied = error.reason == "permission denied"
-            reason = f"{printable(Path(self._path.name))}: {error.reason}"  # not the whole path
+            reason = f"{printable(self._path.name)}: {error.reason}"  # not the whole path
             raise SourceError("forbidden" if denied else "missing", reason) from error

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fer_jax.machine.json_files import parse_json
+
 Trouble = Literal["missing", "busy", "forbidden", "reconnecting"]
 
 # Magic, kind, width, height (of an image) or 0 and the report's bytes, captured_s, wall_s.
@@ -164,7 +166,7 @@ def widen(pipe: int) -> None:
 
 def _loads(data: bytearray) -> dict[str, Any]:
     try:
-        return json.loads(data)
+        return parse_json(data)
     except ValueError as error:
         raise WireError("the capture process sent a report that cannot be read") from error
 

@@ -33,14 +33,19 @@ export class Recorder {
 
   #line({ camera, number, wall_s, face }) {
     const time = new Date(1000 * wall_s).toISOString();
-    const cells = [time, camera, number, face.track, ...face.box.map((side) => side.toFixed(1))];
-    cells.push(face.detection_score.toFixed(3), face.expression, face.confidence.toFixed(4));
+    const cells = [time, text(camera), number, face.track, ...face.box.map((side) => side.toFixed(1))];
+    cells.push(face.detection_score.toFixed(3), text(face.expression), face.confidence.toFixed(4));
     cells.push(face.uncertain ? 1 : 0);
     for (const values of [face.probabilities, face.raw]) {
       cells.push(...this.labels.map((label) => values[label].toFixed(4)));
     }
     return cells.join(",");
   }
+}
+
+/** A name as a cell that no spreadsheet takes for a formula; names of cameras need no other quotes. */
+function text(name) {
+  return /^[-=+@\t\r]/.test(name) ? `'${name}` : name;
 }
 
 /** Has the browser save a Blob under a name. */

@@ -26,7 +26,7 @@ PNG = make.encoded(make.face(9))
     ("file", "data", "complaint"),
     [
         ("a.jpg", JPEG[:-200], "cut short"),
-        ("a.jpg", JPEG[:-2], "cut short"),
+        ("a.jpg", JPEG[:-6], "cut short"),
         ("a.jpg", JPEG[:-200] + b"\0" * 200, "cut short"),
         ("a.jpg", JPEG[:30], "cut short"),
         ("a.jpg", _with_thumbnail(JPEG, JPEG[:2] + JPEG[-2:])[:-200], "cut short"),

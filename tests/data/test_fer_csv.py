@@ -96,7 +96,7 @@ def test_a_bad_row_is_named_by_its_line_or_left_out(
         source.read()
     message = str(error.value)
     assert message.startswith(f"{tmp_path}/fer2013.csv:4: {complaint}")
-    assert message.endswith("config.data.on_error=skip to continue without it")
+    assert message.endswith('leave out such faces with on_error="skip"')
     assert "\n" not in message
     reading = source.read("skip")
     assert make.names(reading) == {

@@ -23,6 +23,12 @@ MIXED = (
 )
 
 
+def test_the_seven_class_folders_of_kdef_are_known() -> None:
+    assert sorted(index_of(name) for name in ("AF", "AN", "DI", "HA", "NE", "SA", "SU")) == [
+        *range(7)
+    ]
+
+
 def labels(reading: Reading, split: str) -> list[int]:
     return reading.splits[split].labels.tolist()
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.media.images import MediaError, media_kind, printable, read_image
+from fer_jax.machine.terminal import printable
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.images import MediaError, media_kind, read_image
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.media.video import VideoReader
 from tests.faces.sample_media import (
@@ -94,6 +96,24 @@ def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
     assert np.abs(image.astype(int) - expected).mean() < 5
 
 
+@pytest.mark.parametrize("lacking", [1, 2])
+@pytest.mark.parametrize("restarts", [0, 5])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(
+    tmp_path: Path, lacking: int, restarts: int
+) -> None:
+    jpeg = encoded(IMAGE, "JPEG", restart_marker_blocks=restarts)
+    (tmp_path / "endless.jpg").write_bytes(jpeg[:-lacking])
+    (tmp_path / "whole.jpg").write_bytes(jpeg)
+    whole = read_image(tmp_path / "whole.jpg")
+    np.testing.assert_array_equal(read_image(tmp_path / "endless.jpg"), whole)
+    with Decoder() as decoder:
+        with decoder.opened(tmp_path / "endless.jpg") as image:
+            np.testing.assert_array_equal(image, whole)
+            assert decoder.note == "the JPEG lacks its end marker; all its pixels are there"
+        with decoder.opened(tmp_path / "whole.jpg"):
+            assert decoder.note == ""
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -102,6 +122,12 @@ def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
         (b"just some text", "not an image"),
         (b"BMW is a maker of cars and motorcycles", "not an image"),
         (JPEG[:-200], "cut short"),
+        (JPEG[:-8], "cut short"),
+        *(
+            (encoded(IMAGE, "JPEG", restart_marker_blocks=1)[:-cut], "cut short")
+            for cut in (4, 8, 16, 32)
+        ),
+        (JPEG[:-200] + bytes(200), "cut short"),
         (JPEG[:300], "cut short"),
         (encoded(IMAGE, "JPEG", progressive=True)[:-2], "cut short"),
         (cut_after_a_false_end(), "cut short"),

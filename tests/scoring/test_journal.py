@@ -54,7 +54,8 @@ def test_a_journal_cut_anywhere_goes_on_to_the_same_output(tmp_path_factory, dat
         score(journal, INPUTS)
         assert sum(journal.inputs.values()) == len(INPUTS)
         assert journal.faces == 3
-        journal.finish()
+        journal.deliver()
+        journal.remove()
     assert list(read_rows(out)) == [row for rows in INPUTS for row in rows]
     assert list(folder.iterdir()) == [out]
 
@@ -64,7 +65,8 @@ def test_a_finished_output_takes_in_only_what_is_not_in_it(tmp_path):
     write_rows(out, INPUTS[0])
     with Journal(out, OPTIONS, resume=True) as journal:
         score(journal, INPUTS)
-        journal.finish()
+        journal.deliver()
+        journal.remove()
     assert [row.path for row in read_rows(out)] == ["a", "a", "b", "c"]
 
 
@@ -74,12 +76,14 @@ def test_killed_between_replacing_the_output_and_forgetting_the_journal_repeats_
     with Journal(out, OPTIONS, resume=True) as journal:
         score(journal, INPUTS)
         written = content(journal)
-        journal.finish()
+        journal.deliver()
+        journal.remove()
     whole = out.read_bytes()
     journal.path.write_bytes(written)
     with Journal(out, OPTIONS, resume=True) as journal:
         score(journal, INPUTS)
-        journal.finish()
+        journal.deliver()
+        journal.remove()
     assert out.read_bytes() == whole
 
 

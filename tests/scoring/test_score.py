@@ -19,12 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax import command, score
 from fer_jax.scoring.rows import COLUMNS, Row, path_from_text
 from fer_jax.scoring.writers import read_rows
 from tests.faces.sample_media import PHOTO, frames, photo, shared_media, write_video
 from tests.factories import pattern_faces
-from tests.small_checkpoint import write_workdir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,25 +31,6 @@ TALKATIVE = (
     "import sys; from fer_jax import command, score; from fer_jax.scoring import progress; "
     "progress.PLAIN_EVERY_S = 0.0; sys.exit(command.run(score.main))"
 )
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint")
-    return write_workdir(folder / "run", model__name="seed_cnn")
-
-
-@pytest.fixture
-def run(checkpoint, capfd):
-    """Runs the command; returns its exit code, what it printed, and what it complained about."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        line = [*map(str, arguments), "--checkpoint", str(checkpoint), "--batch-size", "4"]
-        code = command.run(score.main, line)
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def huge_jpeg() -> bytes:
@@ -246,6 +225,13 @@ def test_appending_scores_what_is_new_and_running_again_nothing(run, tmp_path):
         (["{photo}", "--out", "{tmp}/f.csv", "--every", "0"], "1 or more"),
         (["{photo}", "--out", "{tmp}/f.csv", "--detect-size", "9"], "32 or more"),
         (["{photo}", "--out", "{tmp}/f.csv", "--summary", "{tmp}/no/s.html"], "--summary"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--summary", "/proc/s.html"], "cannot be written"),
+        (["{photo}", "--out", "/proc/f.csv"], "cannot be written"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--summary", "/dev/null"], "not a regular file"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--annotate", "/proc/copies"], "cannot be made"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--annotate", "/"], "its copy could replace"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--summary", "{tmp}/f.csv"], "are the same file"),
+        (["{photo}", "--out", "{tmp}/f.csv", "--summary", "{photo}"], "is an input"),
         (["{tmp}", "--out", "{tmp}/f.csv", "--annotate", "{tmp}/marked"], "outside"),
         (["{photo}", "--out", "{tmp}/f.csv", "--resume", "--fsp", "3"], "--help"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from fer_jax.errors import FerError
 from fer_jax.scoring.rows import COLUMNS, Row, path_text
-from fer_jax.scoring.writers import check_output, read_rows
+from fer_jax.scoring.writers import check_output, read_rows, write_values
 from tests.scoring.sample_rows import FACE, write_rows
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -85,3 +85,19 @@ def test_outputs_that_can_not_be_written_are_refused_with_what_to_do(tmp_path, m
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(FerError, match=r"fer_jax\[parquet\]"):
         check_output(tmp_path / "faces.parquet")
+
+
+def test_a_safe_csv_holds_no_formula_and_reads_back_as_it_was(tmp_path):
+    paths = ["=cmd()|x", "+1", "-1.jpg", "@sum", "'=quoted.jpg", "''twice", "'plain.jpg", "a=b"]
+    rows = [FACE._replace(path=path) for path in paths]
+    rows.append(Row("x.jpg", "unreadable", error="\t=1"))
+    out = tmp_path / "faces.csv"
+    for safe in (True, False):
+        write_values(out, (row.values() for row in rows), safe_csv=safe)
+        assert list(read_rows(out)) == rows
+        with out.open(newline="", encoding="utf-8") as file:
+            table = list(csv.DictReader(file))
+        cells = [row[name] for row in table for name in ("path", "error")]
+        formulas = [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+        assert formulas == ([] if safe else [*paths[:4], "\t=1"])
+        assert table[0]["x"] == str(FACE.box[0])  # a number stays one, also below zero

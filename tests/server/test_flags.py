@@ -72,22 +72,41 @@ def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
 @pytest.mark.parametrize(
     ("where", "shown"),
     [
-        ("rtsp://user:secret@cam:554/live", "rtsp://***@cam:554/live"),
-        ("rtsp://user:se/cr@et@cam/live", "rtsp://***@cam/live"),
-        ("http://cam/video?password=secret", "http://cam/video?***"),
-        ("http://cam/video#secret", "http://cam/video?***"),
-        ("rtsp://cam/1", "rtsp://cam/1"),
-        ("video\n.mp4", "video\\n.mp4"),
+        ("rtsp://user:secret@cam:554/live", "rtsp://***@cam:554/***"),
+        ("rtsp://user:se@cr@et@cam/live", "rtsp://***@cam/***"),
+        ("rtsp://user:se/cr@et@cam/live", "rtsp://***"),
+        ("rtsp://user:12/34@cam/live", "rtsp://***"),
+        ("rtsp://user:se#cret@cam/live", "rtsp://***"),
+        ("rtsp://user:se?cret@cam/live", "rtsp://***"),
+        ("http://cam/video?password=secret", "http://cam/***"),
+        ("http://cam/video?password=se@cret", "http://***"),
+        ("http://cam/user=admin_password=secret_channel=1", "http://cam/***"),
+        ("http://cam/video#secret", "http://cam/***"),
+        ("rtsp://[fe80::1]:554/key", "rtsp://[fe80::1]:554/***"),
+        ("http://cam/", "http://cam/"),
+        ("rtsp://cam", "rtsp://cam"),
+        ("films/video\n.mp4", "video\\n.mp4"),
     ],
 )
 def test_what_may_be_secret_in_an_address_is_masked(where: str, shown: str):
     assert masked(where) == shown
 
 
+@pytest.mark.parametrize("sign", ["#", "?", "/"])
+def test_a_password_that_must_be_encoded_is_refused_with_how(sign: str):
+    with pytest.raises(FerError) as refusal:
+        settings("--source", f"rtsp://user:se{sign}cret@cam/1")
+    assert "--source rtsp://***: " in str(refusal.value)
+    assert "%40 for @, %23 for #, %3F for ?, %2F for /" in str(refusal.value)
+    assert "cret" not in str(refusal.value).replace("secret", "")
+
+
 def test_no_refusal_shows_a_cameras_password():
     for argv in (
         ["--source", "ftp://user:secret@cam/1"],
         ["--source", "a=rtsp://user:secret@cam/1", "--source", "a=rtsp://user:secret@cam/1"],
+        ["rtsp://user:secret@cam/1"],
+        ["--source", "user:secret@cam/1"],
     ):
         with pytest.raises(FerError) as refusal:
             settings(*argv)

@@ -123,3 +123,26 @@ def test_a_signal_during_the_start_is_no_accident(checkpoint: str, number: signa
         _, told = process.communicate(timeout=60)
         assert "Traceback" not in told
         assert process.returncode in (0, 128 + number, -number)
+
+
+def test_of_two_servers_started_together_on_one_port_one_ends_with_a_line(checkpoint: str):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [sys.executable, "-m", "server", "--port", str(port), "--source", "browser"]
+    line += ["--checkpoint", checkpoint]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(line, cwd=ROOT, **pipes) for _ in range(2)]
+    try:
+        said = [process.stdout.readline() for process in both]
+        assert sorted(map(bool, said)) == [False, True], said
+        loser, winner = both if not said[0] else both[::-1]
+        _, told = loser.communicate(timeout=60)
+        told = [line for line in told.splitlines() if "running as root" not in line]
+        assert (loser.returncode, len(told)) == (2, 1)
+        assert f":{port}: cannot listen there (address already in use)" in told[0]
+        assert winner.poll() is None
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()

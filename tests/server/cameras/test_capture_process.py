@@ -23,6 +23,7 @@ from server.cameras.wire import CapturedImage, Demand, Report
 from tests.server.open_camera import alive
 from tests.server.orders import order
 
+ROOT = Path(__file__).resolve().parents[3]
 CAPTURE = [sys.executable, "-m", "server.cameras.capture_process"]
 
 
@@ -205,3 +206,22 @@ def test_a_killed_server_leaves_no_capture_process_not_even_a_stopped_one() -> N
     while alive(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+def test_a_camera_cannot_take_all_memory() -> None:
+    code = (
+        "import sys, numpy, server.cameras.capture_process as process\n"
+        "sys.exit(process.main(lambda order: numpy.ones(1 << 33, numpy.uint8)))"
+    )
+    text = wire.line(order()) + wire.line(Demand(fps=None))
+    line = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(line, cwd=ROOT, bufsize=0, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(text)
+        report = wire.receive(process.stdout)  # type: ignore[arg-type]
+    assert isinstance(report, Report)
+    assert "failed inside" in str(report.reason)
+    assert "MemoryError" in str(report.reason)
