@@ -1,4 +1,4 @@
-"""A network camera or film, RTSP or HTTP, through FFmpeg: time limits, and a reason for refusals.
+"""A network camera or video file, RTSP or HTTP, through FFmpeg: time limits, and a reason for refusals.
 
 One damaged packet or image costs that frame only; the connection stays. The address may hold a
 password: no message here quotes more than the masked one.
