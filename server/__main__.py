@@ -7,11 +7,14 @@ import logging
 import os
 import signal
 import sys
+import webbrowser
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fer_jax.command import speaker
 from fer_jax.machine.confinement import leave_no_core_dumps
 from fer_jax.machine.descriptors import raise_descriptor_limit
+from server.desktop import has_desktop
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -45,11 +48,14 @@ async def _serve(settings: Settings) -> None:
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
             url = f"{url.rstrip('/')}/login?token={settings.token}"
-        print(f"watch {names} at {url}", flush=True)
+        say = speaker(quiet=settings.quiet)
+        say(f"watch {names} at {url}")
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             _LOG.warning("running as root; a user of its own would have less to lose")
         if not any(source.kind == "device" for source in settings.sources):
-            print("no webcam is asked for or found; a page can send its own", flush=True)
+            say("no webcam is asked for or found; a page can send its own")
+        if settings.browser and has_desktop():
+            await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second signal does not wait for a farewell

@@ -157,7 +157,7 @@ def test_a_file_that_fails_its_check_is_not_written(
     assert onnx_difference(content, saved, noise(5)) < 1e-5
     assert onnx_difference(content, other, noise(5)) > TOLERANCE
     (tmp_path / "out").mkdir()
-    monkeypatch.setattr("fer_jax.export.onnx_model", lambda saved: onnx_model(other))
+    monkeypatch.setattr("fer_jax.exporting.portable.onnx_model", lambda saved: onnx_model(other))
     said = refusal(workdir, tmp_path / "out" / "small.onnx", capsys)
     assert "ONNX Runtime's probabilities are off by" in said
 

@@ -124,9 +124,11 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
             assert [row.probabilities[0] for row in rows] == pytest.approx(
                 [level / 255] * len(rows), abs=1e-5
             )
-            assert [row.face for row in rows] == list(range(len(rows)))
+            assert [row.face for row in rows] == list(range(1, len(rows) + 1))
         if kind == "video":
-            assert [(row.frame, row.face) for row in rows] == [(n // 2, n % 2) for n in range(10)]
+            assert [(row.frame, row.face) for row in rows] == [
+                (n // 2, n % 2 + 1) for n in range(10)
+            ]
 
 
 def test_the_photograph_has_its_face_and_an_image_of_it():

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from fer_jax.errors import FerError
+from fer_jax.faces.detect import DETECT_SIZE
 from server.cameras.source_names import masked
+from server.desktop import has_desktop
 from server.flags import from_arguments, parse_source
 from server.settings import is_loopback
 
@@ -187,3 +189,33 @@ def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
     found = settings(f"@{file}")
     assert found.port == 0
     assert found.sources[0].where == "rtsp://user:secret@cam/1"
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "terminal", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True, True),
+        ({}, "darwin", True, True),
+        ({}, "linux", True, False),
+        ({"DISPLAY": ":0"}, "linux", False, False),
+        ({"DISPLAY": "localhost:10", "SSH_CONNECTION": "a b c d"}, "linux", True, False),
+    ],
+)
+def test_a_browser_is_opened_for_a_person_at_a_desktop_only(
+    environment, platform, terminal, expected
+):
+    found = has_desktop(environment=environment, platform=platform, terminal=terminal)
+    assert found == expected
+
+
+def test_the_browser_stays_closed_when_asked():
+    assert settings("--source", "demo").browser
+    assert not settings("--source", "demo", "--no-browser").browser
+
+
+def test_faces_are_looked_for_as_scoring_does():
+    assert settings().detect_size == DETECT_SIZE
+    assert settings("--detect-size", "full").detect_size == "full"
+    with pytest.raises(FerError, match="32 or more"):
+        settings("--detect-size", "9")
