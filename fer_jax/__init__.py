@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from fer_jax.errors import FerError
     from fer_jax.inference.explanation import Explanation
     from fer_jax.inference.prediction import Face, Prediction
-    from fer_jax.inference.predictor import Predictor
+    from fer_jax.interface.photo_predictor import AnalyzedFrame
+    from fer_jax.interface.photo_predictor import PhotoPredictor as Predictor
     from fer_jax.media.images import read_image
 
     __version__: str
@@ -23,6 +24,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
+    "AnalyzedFrame",
     "Explanation",
     "Face",
     "FerError",
@@ -33,18 +35,20 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AnalyzedFrame": "fer_jax.interface.photo_predictor",
     "Explanation": "fer_jax.inference.explanation",
     "Face": "fer_jax.inference.prediction",
     "FerError": "fer_jax.errors",
     "Prediction": "fer_jax.inference.prediction",
-    "Predictor": "fer_jax.inference.predictor",
+    "Predictor": "fer_jax.interface.photo_predictor",
     "read_image": "fer_jax.media.images",
 }
+_CALLED = {"Predictor": "PhotoPredictor"}  # `inference.Predictor` takes face crops and arrays only
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("fer_jax")
     if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
+        return getattr(importlib.import_module(_MODULES[name]), _CALLED.get(name, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

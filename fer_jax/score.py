@@ -164,9 +164,10 @@ def _rate(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text}: expected frames a second, more than 0")
 
 
-def _check(inputs: Sequence[str], settings: ScoringOptions) -> None:
-    """Refuses what cannot end well, before the network is loaded."""
-    check(settings)
+def _check(inputs: Sequence[str], settings: ScoringOptions) -> Detector:
+    """Refuses what cannot end well, before the network is loaded, and returns the detector."""
+    check_output(settings.out)
+    detector = make_detector(settings.detector, detect_size=settings.detect_size)
     summary, annotate = settings.summary, settings.annotate
     if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
         raise FerError(
