@@ -20,6 +20,8 @@ from typing import Any, Literal, NoReturn
 from fer_jax.errors import EXIT_USAGE, FerError
 from fer_jax.shipped import CHECKPOINT_HELP
 
+_SIGPIPE = getattr(signal, "SIGPIPE", 13)  # Windows has neither it nor EDQUOT
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NO_SPACE = "No space left on device"
 _TRAINING = ("tensorflow_datasets", "array_record", "ml_collections")  # of the extra [train]
 
@@ -171,7 +173,7 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         if not _nobody_reads():
             raise
         _say_nothing_more()
-        return 128 + signal.SIGPIPE
+        return 128 + _SIGPIPE
     except Exception as error:
         where = full_disk(error)
         if where is None:
@@ -181,6 +183,8 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
 
 def _nobody_reads() -> bool:
     """Whether standard output is a pipe whose other end is closed."""
+    if not hasattr(select, "poll"):
+        return True  # on Windows nothing else breaks a pipe
     output = select.poll()
     try:
         output.register(sys.stdout.fileno(), 0)  # errors are told unasked
@@ -201,7 +205,7 @@ def full_disk(error: BaseException | None) -> str | None:
     Libraries that write through C++ wrap the system's error in a text of their own.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in _FULL:
             return str(error.filename or "output")
         if _NO_SPACE in str(error):
             path = re.search(r'"(/[^"]+)"', str(error))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fer_jax.command import speaker
@@ -43,7 +44,7 @@ async def _serve(settings: Settings) -> None:
     leave_cores_for_others()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        _on_signal(loop, number, stop.set)
     async with listening(settings) as url:
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
@@ -58,7 +59,16 @@ async def _serve(settings: Settings) -> None:
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], None]) -> None:
+    """Has the loop call a function at a signal, also on Windows, whose loops take no handlers."""
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
 
 
 def _command() -> int:

@@ -7,7 +7,6 @@ so that no row is lost and none is there twice.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from fer_jax.errors import FerError
+from fer_jax.machine.locking import lock
 from fer_jax.scoring.finished import FinishedInputs
 from fer_jax.scoring.rows import COLUMNS, Row, Status, path_from_text, path_text, row_of
 from fer_jax.scoring.writers import read_rows, read_values, write_values
@@ -174,7 +174,7 @@ def _locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("a+b")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
         except BlockingIOError:
             file.close()
             raise FerError(
