@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_jax import command
-from fer_jax.config.command_line import read_config
+from fer_jax.config import command_line
 from fer_jax.config.recipes import recipe_names
 
 _EXAMPLE = """\
@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     if options.data is not None:
         overrides.append(f"--config.data.dir={options.data}")
     command.require_training("training")
-    config, file = read_config(options.config, overrides)
+    config, file = command_line.read_config(options.config, overrides)
     from fer_jax.training.session import run_training  # JAX: no mistake in a flag waits for it
 
     return run_training(
