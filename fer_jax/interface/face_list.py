@@ -40,7 +40,7 @@ class FaceList(list[Face]):
         except ImportError as error:
             raise FerError("to_pandas() needs pandas; pip install pandas") from error
         columns = [*("x", "y", "width", "height", "detection_score")]
-        columns += ["expression", "confidence", "uncertain", *EXPRESSIONS]
+        columns += ["expression", "confidence", "uncertain", "quality", *EXPRESSIONS]
         rows = [
             [
                 *face.box,
@@ -48,6 +48,7 @@ class FaceList(list[Face]):
                 face.expression,
                 face.confidence,
                 face.uncertain,
+                face.quality,
                 *map(float, face.probabilities),
             ]
             for face in self

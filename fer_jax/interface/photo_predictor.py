@@ -92,6 +92,7 @@ class PhotoPredictor(Predictor):
                     shown,
                     bool(shown.max() < self.uncertain_below),
                     name if face.track is None else f"#{face.track}",
+                    quality=face.quality,
                 )
             )
         return annotate(as_photograph(image, bgr=bgr), labels)
