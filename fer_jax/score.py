@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector
+from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, make_detector
 from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
 from fer_jax.scoring.table import table
-from fer_jax.scoring.writers import read_rows
+from fer_jax.scoring.writers import check_output, read_rows
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
