@@ -6,8 +6,8 @@ ARGS ?=
 
 .PHONY: train test fuzz serve lint format bench bench-score bench-model clean
 
-train: $(VENV)/.installed
-	$(BIN)/python -m fer_jax.train --config configs/base.py $(ARGS)
+train: $(VENV)/.installed-train
+	$(BIN)/python -m fer_jax train $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
@@ -17,7 +17,7 @@ fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.media.fuzz_decoder $(ARGS)
 
 serve: $(VENV)/.installed
-	$(BIN)/python -m server $(ARGS)
+	$(BIN)/python -m fer_jax live $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -29,7 +29,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 # Trains seed_cnn here and in Keras on TensorFlow by turns; TensorFlow lives in an environment of its own.
-bench: $(VENV)/.installed .venv-keras/.installed
+bench: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
 # Scores the images below DIR here and with the PyPI package fer, by turns.
@@ -42,9 +42,13 @@ bench-model: $(VENV)/.installed .venv-fer/.installed
 	-@$(MAKE) --no-print-directory .venv-torch/.installed
 	$(BIN)/python benchmarks/model_speed.py --fer-python .venv-fer/bin/python --torch-python .venv-torch/bin/python $(if $(DIR),--data "$(DIR)") $(ARGS)
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train]"
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

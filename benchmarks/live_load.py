@@ -28,7 +28,7 @@ from turns import Player
 
 from fer_jax import command
 from fer_jax.machine.processor import usable_cores
-from fer_jax.shipped import CHECKPOINT_HELP
+from fer_jax.pretrained import CHECKPOINT_HELP
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 Options = argparse.Namespace

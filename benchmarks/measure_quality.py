@@ -28,8 +28,8 @@ from fer_jax.evaluation.evaluation import network_logits
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.faces.quality import QUALITIES, Measures, judge, measure
 from fer_jax.models.probabilities import softmax
+from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.saved_model import calibration, load_model
-from fer_jax.shipped import CHECKPOINT_HELP
 
 # What a camera and its video codec do in bad light: noise in grey levels, and the quality of JPEG.
 _SENSOR_NOISE, _JPEG_QUALITY = 3.0, 50
@@ -187,7 +187,7 @@ def _print_cost(faces: Faces) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(description=__doc__)
+    parser = command.Parser(prog="measure_quality.py", description=__doc__)
     parser.add_argument("--data", required=True, help="FER2013 with FER+ votes")
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--faces", type=int, default=1000, help="faces to damage; %(default)s")

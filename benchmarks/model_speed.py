@@ -31,8 +31,8 @@ from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.network import inference_parts
 from fer_jax.machine.processor import cpu_name
 from fer_jax.models.resnet import ResNet
+from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.saved_model import load_model
-from fer_jax.shipped import CHECKPOINT_HELP
 
 _HERE = Path(__file__).resolve().parent
 _CORES = (1, 2)

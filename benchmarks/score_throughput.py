@@ -25,7 +25,7 @@ from fer_jax.errors import FerError
 from fer_jax.inference import MAX_BATCH
 from fer_jax.media.images import IMAGE_SUFFIXES
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.shipped import CHECKPOINT_HELP
+from fer_jax.pretrained import CHECKPOINT_HELP
 
 _HERE = Path(__file__).resolve().parent
 _FER, _OURS, _CROPS, _NETWORK = "fer", "fer_jax.score", "crops, end to end", "bare network"

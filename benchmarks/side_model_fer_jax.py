@@ -18,8 +18,8 @@ from fer_jax.exporting.release import size
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.inference.predictor import Predictor
+from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.saved_model import load_model
-from fer_jax.shipped import CHECKPOINT_HELP
 
 
 def main(argv: Sequence[str]) -> int:

@@ -21,11 +21,11 @@ from fer_jax.inference.compilation import compile_inference
 from fer_jax.inference.network import FACE, inference_function
 from fer_jax.inference.predictor import Predictor
 from fer_jax.media.images import MAX_PIXELS, read_image
+from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import path_text
 from fer_jax.scoring.run import ScoringOptions, run
 from fer_jax.scoring.writers import read_rows
-from fer_jax.shipped import CHECKPOINT_HELP
 
 
 def main() -> None:

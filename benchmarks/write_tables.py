@@ -21,7 +21,7 @@ from typing import Any
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.exporting.model_card import model_card
-from fer_jax.shipped import DEFAULT, PRETRAINED, shipped_names
+from fer_jax.pretrained import DEFAULT, PRETRAINED, shipped_names
 
 _ROOT = Path(__file__).resolve().parents[1]
 _REPORTS = Path(__file__).with_name("reports")

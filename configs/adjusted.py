@@ -1,7 +1,6 @@
 """Finishes a run of `crowd.py`: rare expressions are expected more often.
 
-    python -m fer_jax.train --config configs/adjusted.py --config.data.dir=FER2013 \\
-        --config.start=runs/crowd
+    fer-jax train --config adjusted --data FER2013 --config.start=runs/crowd
 
 FER2013 and its FER+ votes, audited (26,265 faces), two CPU cores: 1 epoch, which did not help, so
 epoch 0 is kept. It agrees with the majority on 85.9 % of 3,183 PublicTest faces single-crop (84.6 to
@@ -11,12 +10,12 @@ was chosen there: of 0 to 0.8 it recalls rare expressions best without losing ha
 
 from ml_collections import config_dict
 
-from configs import crowd
+from fer_jax.config import recipe
 
 
 def get_config() -> config_dict.ConfigDict:
     """Returns the settings of the run; `start` comes with the command."""
-    config = crowd.get_config()
+    config = recipe("crowd")
     config.update_from_flattened_dict(
         {
             "epochs": 1,

@@ -1,6 +1,6 @@
 """The default run: resnet_small on FER2013 where it is found, on synthetic faces where it is not.
 
-    python -m fer_jax.train --config configs/base.py --config.data.dir=FER2013
+    fer-jax train --config base --data FER2013
 
 FER2013, audited, seed 0, two CPU cores: 36 epochs, 63 minutes; 66.4 % of PublicTest's labels
 single-crop. Agreement with the majority of FER+'s votes is 72.7 %, UAR 71.4 %.

@@ -1,6 +1,6 @@
 """resnet_small on what FER+'s ten people see in FER2013's faces, half of them degraded as cameras do.
 
-    python -m fer_jax.train --config configs/crowd.py --config.data.dir=FER2013
+    fer-jax train --config crowd --data FER2013
 
 FER2013 and its FER+ votes, audited (26,265 faces), seed 0, two CPU cores: 26 epochs, 120 minutes of CPU
 time. The last epoch agrees with the majority on 86.0 % of 3,183 PublicTest faces single-crop (84.8 to
@@ -9,12 +9,12 @@ time. The last epoch agrees with the majority on 86.0 % of 3,183 PublicTest face
 
 from ml_collections import config_dict
 
-from configs import base
+from fer_jax.config import recipe
 
 
 def get_config() -> config_dict.ConfigDict:
     """Returns the settings of the run."""
-    config = base.get_config()
+    config = recipe("base")
     config.update_from_flattened_dict(
         {
             "epochs": 26,

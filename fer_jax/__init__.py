@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fer_jax.errors import FerError
     from fer_jax.inference.explanation import Explanation
     from fer_jax.inference.prediction import Face, Prediction
-    from fer_jax.inference.predictor import Predictor
+    from fer_jax.interface.photo_predictor import AnalyzedFrame
+    from fer_jax.interface.photo_predictor import PhotoPredictor as Predictor
     from fer_jax.media.images import read_image
 
     __version__: str
@@ -31,6 +32,7 @@ if sys.argv[:1] == ["-m"]:  # a command of ours is being started, and imports fo
     end_at_once_until_run()
 
 __all__ = [
+    "AnalyzedFrame",
     "Explanation",
     "Face",
     "FerError",
@@ -41,18 +43,20 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AnalyzedFrame": "fer_jax.interface.photo_predictor",
     "Explanation": "fer_jax.inference.explanation",
     "Face": "fer_jax.inference.prediction",
     "FerError": "fer_jax.errors",
     "Prediction": "fer_jax.inference.prediction",
-    "Predictor": "fer_jax.inference.predictor",
+    "Predictor": "fer_jax.interface.photo_predictor",
     "read_image": "fer_jax.media.images",
 }
+_CALLED = {"Predictor": "PhotoPredictor"}  # `inference.Predictor` takes face crops and arrays only
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("fer_jax")
     if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
+        return getattr(importlib.import_module(_MODULES[name]), _CALLED.get(name, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

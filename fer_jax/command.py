@@ -4,42 +4,150 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
+import difflib
+import importlib.util
 import logging
 import os
 import re
 import select
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
+from fer_jax.machine.outputs import FULL_DISK
 from fer_jax.machine.terminal import printable
+from fer_jax.pretrained import CHECKPOINT_HELP
 
 _ENDING = signal.SIGINT, signal.SIGTERM
+_SIGPIPE = getattr(signal, "SIGPIPE", 13)  # Windows does not have it
 _NO_SPACE = "No space left on device"
+_TRAINING = ("tensorflow_datasets", "array_record", "ml_collections")  # of the extra [train]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose refusals are `FerError`s, so that they too end in one line; has `--verbose`."""
+    """An argparse parser whose refusals are one-line `FerError`s.
 
-    def __init__(self, **options: Any) -> None:
-        """Takes what argparse's does."""
-        super().__init__(**options)
-        self.add_argument(
-            "--verbose", action=_Verbose, nargs=0, help="print informative messages as well"
-        )
+    Every command has `--verbose`, `--quiet` and `--version`, and an example in its `--help`.
+    """
+
+    def __init__(self, command: str = "", *, example: str = "", **options: Any) -> None:
+        """Makes the parser of `fer-jax COMMAND`.
+
+        Args:
+            command: its name.
+            example: one or more command lines, shown below the options.
+            options: as argparse takes them.
+        """
+        shown = "example:\n" + textwrap.indent(textwrap.dedent(example).strip(), "  ")
+        own: dict[str, Any] = {
+            "prog": f"fer-jax {command}".rstrip(),
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "epilog": shown if example else None,
+            "allow_abbrev": False,
+        }
+        super().__init__(**{**own, **options})
+        add = self.add_argument
+        add("--verbose", action=_Verbose, nargs=0, help="print informative messages as well")
+        add("--quiet", action="store_true", help="print only results and errors")
+        add("--version", action=_Version, nargs=0, help="print the version and exit")
 
     def error(self, message: str) -> NoReturn:
         """Raises FerError in place of printing the usage."""
-        raise FerError(f"{message}; --help lists what {self.prog} takes")
+        flag = re.match("unrecognized arguments: (--[^ =]+)", message)
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        near = difflib.get_close_matches(flag.group(1), known, n=1) if flag else []
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise FerError(f"{message}; {hint}--help lists what {self.prog} takes")
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint`, which names the network, to a command."""
+    parser.add_argument("--checkpoint", metavar="NAME|DIR", help=CHECKPOINT_HELP)
+
+
+def add_detector(
+    parser: argparse.ArgumentParser, *, detectors: Sequence[str], detect_size: int
+) -> None:
+    """Adds `--detector` and `--detect-size` to a command.
+
+    Args:
+        parser: of the command.
+        detectors: names to choose from; the first is the default.
+        detect_size: the default of `--detect-size`.
+    """
+    parser.add_argument(
+        "--detector",
+        choices=detectors,
+        default=detectors[0],
+        help='default %(default)s; "none": the images are face crops already',
+    )
+    add_detect_size(parser, default=detect_size)
+
+
+def add_detect_size(parser: argparse.ArgumentParser, *, default: int) -> None:
+    """Adds `--detect-size` to a command."""
+    parser.add_argument(
+        "--detect-size",
+        type=_detect_size,
+        default=default,
+        metavar="N|full",
+        help="longer side in pixels of the copy in which faces are looked for; "
+        '"full" for tiny faces; default %(default)s',
+    )
+
+
+def count(text: str) -> int:
+    """Reads a flag's whole number, 1 or more."""
+    with contextlib.suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text}: expected a whole number, 1 or more")
+
+
+def _detect_size(text: str) -> int | Literal["full"]:
+    return "full" if text == "full" else count(text)
 
 
 class _Verbose(argparse.Action):
     def __call__(self, *_: object) -> None:
         print_messages()
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: object) -> None:
+        import fer_jax
+
+        print(f"fer_jax {fer_jax.__version__}")
+        raise SystemExit(0)
+
+
+def speaker(*, quiet: bool) -> Callable[[str], None]:
+    """Returns what prints a command's messages, which are not its results: nothing if `quiet`."""
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(line, flush=True)
+
+    return say
+
+
+def require_training(command: str) -> None:
+    """Checks that what only training and data sets need is installed.
+
+    Raises:
+        FerError: it is not.
+    """
+    missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
+    if missing:
+        raise FerError(
+            f'{command} needs {", ".join(missing)}; pip install "fer_jax[train]" installs it'
+        )
 
 
 def print_messages() -> None:
@@ -71,7 +179,7 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         if not _nobody_reads():
             raise
         _say_nothing_more()
-        return 128 + signal.SIGPIPE
+        return 128 + _SIGPIPE
     except Exception as error:
         where = full_disk(error)
         if where is None:
@@ -80,12 +188,21 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
 
 
 @contextlib.contextmanager
-def ends_at_once() -> Iterator[None]:
+def ends_at_once(*, removing: Path | None = None) -> Iterator[None]:
     """Lets Ctrl-C and SIGTERM end the process with one line, as long as nothing is to be saved.
 
     Imports take seconds, and an exception inside one comes out as a page of tracebacks.
+
+    Args:
+        removing: a temporary folder that goes, too.
     """
-    before = {number: signal.signal(number, _end_at_once) for number in _ENDING}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if removing is not None:
+            shutil.rmtree(removing, ignore_errors=True)
+        _end_at_once(number, frame)
+
+    before = {number: signal.signal(number, end) for number in _ENDING}
     try:
         yield
     finally:
@@ -106,6 +223,8 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
 
 def _nobody_reads() -> bool:
     """Whether standard output is a pipe whose other end is closed."""
+    if not hasattr(select, "poll"):
+        return True  # on Windows nothing else breaks a pipe
     output = select.poll()
     try:
         output.register(sys.stdout.fileno(), 0)  # errors are told unasked
@@ -126,7 +245,7 @@ def full_disk(error: BaseException | None) -> str | None:
     Libraries that write through C++ wrap the system's error in a text of their own.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
             return str(error.filename or "output")
         if _NO_SPACE in str(error):
             path = re.search(r'"(/[^"]+)"', str(error))

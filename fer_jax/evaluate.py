@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint: `python -m fer_jax.evaluate --checkpoint WORKDIR --data DIR`.
+"""Measures a network on labelled faces.
 
 Prints single-crop and flip-averaged figures with 95 % intervals, and writes report.json and
 confusion.png. Where the data has FER+ votes, both kinds of label are reported. `--degraded` adds the
@@ -13,33 +13,40 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fer_jax import command
 from fer_jax.config import Labels
-from fer_jax.data.datasets import evaluation_split
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import differences, processing, sentence
 from fer_jax.data.records import UnreadableFaceError
 from fer_jax.errors import CheckpointError
-from fer_jax.evaluation import evaluation, plots, reports, tables
-from fer_jax.evaluation.degraded import degraded_report
-from fer_jax.evaluation.groups import group_report, read_groups
-from fer_jax.evaluation.openings import record_opening
-from fer_jax.evaluation.protocols import judged_faces, report_by_labels
-from fer_jax.machine import sharding
 from fer_jax.machine.files import write_json
 from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.terminal import printable
-from fer_jax.models.probabilities import softmax
-from fer_jax.saved_model import SavedModel, load_model, load_models
+from fer_jax.pretrained import CHECKPOINT_HELP
+
+if TYPE_CHECKING:
+    from fer_jax.saved_model import SavedModel
+
+# Functions import what imports JAX, for no mistake in a flag should wait for it.
+
+_EXAMPLE = "fer-jax evaluate --data FER2013 --split validation"
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
+    command.require_training("evaluation")
+    with command.ends_at_once():
+        from fer_jax.data.datasets import evaluation_split
+        from fer_jax.evaluation import reports, tables
+        from fer_jax.evaluation.groups import read_groups
+        from fer_jax.machine import sharding
+
+    say = command.speaker(quiet=options.quiet)
     if options.out:
         try_folder(Path(options.out), flag="--out")
     sharding.simulate_cpu_devices(0)
@@ -59,9 +66,7 @@ def main(argv: Sequence[str]) -> int:
         degraded=options.degraded,
     )
     if labels == "votes":
-        print(
-            f"against the majority of FER+'s votes, on the {len(task.rows):,} faces that have one"
-        )
+        say(f"against the majority of FER+'s votes, on the {len(task.rows):,} faces that have one")
     for saved in networks:
         _warn_of_processing(saved, faces)
     told = [_report(saved, task) for saved in networks]
@@ -73,6 +78,8 @@ def main(argv: Sequence[str]) -> int:
         report = {"split": options.split, **summary, "confusion": confusion.tolist(), "each": told}
     if options.out:
         _write(report, Path(options.out))
+        shown = printable(options.out)
+        say(f"see {shown}/report.json and {shown}/confusion.png")
     return 0
 
 
@@ -101,13 +108,19 @@ class Task:
     truth: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        from fer_jax.evaluation.protocols import judged_faces
+
         rows, truth = judged_faces(self.faces, by=self.labels, path=self.path)
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "truth", truth)
 
 
-def _load(names: str) -> list[SavedModel]:
-    """Reads the one network, or those, that `--checkpoint` names."""
+def _load(names: str | None) -> list[SavedModel]:
+    """Reads the one network, or those, that `--checkpoint` names; the shipped one without."""
+    from fer_jax.saved_model import load_model, load_models
+
+    if names is None:
+        return [load_model(None)]
     one = Path(names)
     networks = [load_model(names)] if one.exists() else load_models(names)
     if len({network.digest for network in networks}) < max(1, len(networks)):
@@ -136,6 +149,9 @@ def _warn_of_processing(saved: SavedModel, faces: Faces) -> None:
 
 def _report(saved: SavedModel, task: Task) -> dict[str, Any]:
     """Evaluates one network and prints its report."""
+    from fer_jax.evaluation import tables
+    from fer_jax.evaluation.openings import record_opening
+
     before = record_opening(saved, task.faces) if task.split == "test" else 0
     report = evaluate(saved, task)
     tables.print_report(report)
@@ -147,6 +163,8 @@ def _report(saved: SavedModel, task: Task) -> dict[str, Any]:
 
 
 def _write(report: Mapping[str, Any], out: Path) -> None:
+    from fer_jax.evaluation import plots
+
     write_json(out / "report.json", report)
     accuracy, uar = (
         figure["mean"] if isinstance(figure, dict) else figure
@@ -154,8 +172,6 @@ def _write(report: Mapping[str, Any], out: Path) -> None:
     )
     title = f"{report['split']}: accuracy {accuracy:.1%}, UAR {uar:.1%}"
     plots.confusion(np.asarray(report["confusion"]), out / "confusion.png", title=title)
-    shown = printable(out)
-    print(f"see {shown}/report.json and {shown}/confusion.png")
 
 
 def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:
@@ -167,6 +183,12 @@ def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:
     Raises:
         CheckpointError: its network is not one of this version's.
     """
+    from fer_jax.evaluation import evaluation
+    from fer_jax.evaluation.degraded import degraded_report
+    from fer_jax.evaluation.groups import group_report
+    from fer_jax.evaluation.protocols import report_by_labels
+    from fer_jax.models.probabilities import softmax
+
     logits_of = evaluation.network_logits(saved)
     faces, split = task.faces, task.split
     logits, flipped = logits_of(faces), logits_of(faces.mirrored())
@@ -189,11 +211,11 @@ def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:
 
 
 def _parser() -> command.Parser:
-    parser = command.Parser(prog="python -m fer_jax.evaluate", description=__doc__)
+    parser = command.Parser("evaluate", example=_EXAMPLE, description=__doc__)
     parser.add_argument(
         "--checkpoint",
-        required=True,
-        help="crowd, fer2013, a workdir or a checkpoint folder; or several, separated by commas",
+        metavar="NAME|DIR[,...]",
+        help=f"{CHECKPOINT_HELP}; or several, separated by commas",
     )
     parser.add_argument("--data", required=True, help="a folder, csv or archive of labelled faces")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="validation")

@@ -1,4 +1,4 @@
-"""Shows why: `python -m fer_jax.explain PHOTO... --out DIR`.
+"""Shows why a face got its label.
 
 For each photo an image of its faces, with what speaks for the expression by Grad-CAM and, as a check,
 what covering each part costs; and explain.json with boxes and probabilities.
@@ -10,68 +10,70 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import cv2
-import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from fer_jax import command
-from fer_jax.expressions import COLOURS, EXPRESSIONS
-from fer_jax.faces.crop import crop_face, grey_crop
-from fer_jax.faces.detect import Detection, make_detector
-from fer_jax.inference.explanation import occlusion_map
-from fer_jax.inference.predictor import Predictor
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detection, left_to_right, make_detector
 from fer_jax.machine.files import write_bytes, write_json
 from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.terminal import printable
-from fer_jax.media.decoder import Decoder
-from fer_jax.shipped import CHECKPOINT_HELP
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fer_jax.inference.predictor import Predictor
 
 MAX_FACES = 12  # shown of one photo, the largest
-_SIDE = 192  # pixels of a shown face
+_EXAMPLE = "fer-jax explain photo.jpg --out why"
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
+    say = command.speaker(quiet=options.quiet)
     out = Path(options.out)
+    detector = make_detector(options.detector, detect_size=options.detect_size)
     try_folder(out, flag="--out")
+    with command.ends_at_once():  # JAX: no mistake in a flag waits for it
+        from fer_jax.inference.predictor import Predictor
+        from fer_jax.media.decoder import Decoder
+
     predictor = Predictor.load(options.checkpoint)
-    detector = make_detector(options.detector)
     told = []
     with Decoder() as decoder:
         for name in options.photo:
             with decoder.opened(Path(name)) as image:
-                found = sorted(detector.detect(image), key=lambda face: -face.width * face.height)
+                found = _largest(detector.detect(image))
                 if not found:
-                    print(f"{printable(name)}: no face was found")
+                    say(f"{printable(name)}: no face was found")
                     told.append({"photo": name, "faces": []})
                     continue
                 figure_path = out / _file_name(name, used={entry.get("picture") for entry in told})
-                faces = _explain(
-                    predictor, image, found[:MAX_FACES], options.expression, figure_path
-                )
+                faces = _explain(predictor, image, found, options.expression, figure_path)
             told.append({"photo": name, "picture": figure_path.name, "faces": faces})
             said = ", ".join(face["expression"] for face in faces)
-            print(f"{printable(name)}: {said}; see {printable(figure_path)}")
+            say(f"{printable(name)}: {said}; see {printable(figure_path)}")
     write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
     return 0
 
 
 def _parser() -> command.Parser:
-    parser = command.Parser(prog="python -m fer_jax.explain", description=__doc__)
-    parser.add_argument("photo", nargs="+", help="an image with faces")
+    parser = command.Parser("explain", example=_EXAMPLE, description=__doc__)
+    parser.add_argument("photo", nargs="+", metavar="PHOTO", help="an image with faces")
     parser.add_argument("--out", required=True, help="folder for the images and explain.json")
-    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
+    command.add_checkpoint(parser)
     parser.add_argument(
         "--expression", choices=EXPRESSIONS, help="to ask about; default each face's own"
     )
-    parser.add_argument("--detector", choices=("yunet", "none"), default="yunet")
+    command.add_detector(parser, detectors=DETECTORS, detect_size=DETECT_SIZE)
     return parser
+
+
+def _largest(found: Sequence[Detection]) -> list[Detection]:
+    """Returns the faces that are shown, from left to right."""
+    by_size = sorted(found, key=lambda face: -face.width * face.height)
+    return left_to_right(by_size[:MAX_FACES])
 
 
 def _file_name(photo: str, *, used: set[Any]) -> str:
@@ -88,85 +90,26 @@ def _explain(
     expression: str | None,
     figure_path: Path,
 ) -> list[dict[str, Any]]:
-    """Draws the faces of one photo into `image` and returns what explain.json tells of them."""
-    shown = [cv2.resize(crop_face(image, face, size=_SIDE), (_SIDE, _SIDE)) for face in found]
-    crops = np.stack([grey_crop(image, face) for face in found])
-    prediction = predictor(crops)
-    explanation = predictor.explain(crops, expression=expression)
-    figure = Figure(figsize=(9.6, 2.5 * len(found) + 0.3), layout="constrained")
-    rows = figure.subplots(len(found), 4, squeeze=False)
-    told = []
-    for k, (axes, asked) in enumerate(zip(rows, explanation.expressions, strict=True)):
-        covered = occlusion_map(
-            lambda faces: predictor(faces).probabilities,
-            crops[k],
-            label=EXPRESSIONS.index(asked),
-        )
-        _draw_face(axes, shown[k], k, asked, grad_cam=explanation.maps[k], covered=covered)
-        _draw_bars(axes[3], prediction.probabilities[k], asked)
-        told.append(
-            {
-                "box": [found[k].x, found[k].y, found[k].width, found[k].height],
-                "expression": prediction.expressions[k],
-                "confidence": float(prediction.confidence[k]),
-                "uncertain": bool(prediction.uncertain[k]),
-                "asked": asked,
-                "probabilities": dict(
-                    zip(EXPRESSIONS, map(float, prediction.probabilities[k]), strict=True)
-                ),
-            }
-        )
+    """Draws the faces of one photo and returns what explain.json says of them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from fer_jax.inference.explanation_figure import ExplainedFace, explained_faces, figure_of
+
+    faces: list[ExplainedFace] = explained_faces(predictor, image, found, expression=expression)
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    FigureCanvasAgg(figure_of(faces)).print_png(buffer)
     write_bytes(figure_path, buffer.getvalue())
-    return told
-
-
-def _draw_face(
-    axes: Sequence[Axes],
-    face: np.ndarray,
-    number: int,
-    asked: str,
-    *,
-    grad_cam: np.ndarray,
-    covered: np.ndarray,
-) -> None:
-    most = float(covered.max())
-    overlays = (
-        (f"#{number + 1}", None),
-        (f"speaks for {asked}", grad_cam),
-        (f"covered, it costs up to {most:.0%}", np.maximum(covered, 0) / max(most, 1e-6)),
-    )
-    for place, (title, values) in zip(axes[:3], overlays, strict=True):
-        place.imshow(face if values is None else overlay(face, values), cmap="gray")
-        place.set_title(title, fontsize=10)
-        place.set_axis_off()
-
-
-def overlay(face: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns a grey face with a map over it as warm colours, uint8 [H, W, 3].
-
-    Args:
-        face: uint8 [H, W] or [H, W, 3].
-        values: float [h, w] from 0, which leaves the face as it is, to 1.
-    """
-    height, width = face.shape[:2]
-    grey = face.mean(axis=2) if face.ndim == 3 else face
-    large = np.clip(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
-    heat = 255 * matplotlib.colormaps["inferno"](large)[..., :3]
-    share = 0.75 * large[..., None]
-    return np.rint((1 - share) * grey[..., None] + share * heat).astype(np.uint8)
-
-
-def _draw_bars(axes: Axes, probabilities: np.ndarray, asked: str) -> None:
-    places = range(len(EXPRESSIONS))
-    axes.barh(places, probabilities, color=[COLOURS[name] for name in EXPRESSIONS], height=0.7)
-    axes.set_yticks(places, EXPRESSIONS, fontsize=9)
-    axes.get_yticklabels()[EXPRESSIONS.index(asked)].set_fontweight("bold")
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"], fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    return [
+        {
+            "box": [at.x, at.y, at.width, at.height],
+            "expression": face.expression,
+            "confidence": float(face.probabilities.max()),
+            "uncertain": face.uncertain,
+            "asked": face.asked,
+            "probabilities": dict(zip(EXPRESSIONS, map(float, face.probabilities), strict=True)),
+        }
+        for at, face in zip(found, faces, strict=True)
+    ]
 
 
 if __name__ == "__main__":

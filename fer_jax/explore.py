@@ -1,4 +1,4 @@
-"""python -m fer_jax.explore: looks at a data set before anything is trained on it.
+"""Looks at a data set before anything is trained on it.
 
 Counts, samples, mean faces, brightness, a linear baseline and an audit of blanks, copies and leaks;
 as a table on the terminal, a web page of one file, images, and explore.json.
@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,17 +18,19 @@ from fer_jax import command
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import sentence, worst
 from fer_jax.data.records import OnError, UnreadableFaceError
-from fer_jax.data.sources import load_faces
-from fer_jax.data.synthetic import load_synthetic
-from fer_jax.exploration import gallery
-from fer_jax.exploration.page import page
 from fer_jax.exploration.statistics import Exploration, examine, examples, sample_indices
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.machine.files import write_bytes
 from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.terminal import printable
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Functions import what takes long to load, for no mistake in a flag should wait for it.
+
 SYNTHETIC = "synthetic"
+_EXAMPLE = "fer-jax explore --data FER2013 --out runs/explore"
 _SHEET_COLUMNS = 12
 
 
@@ -38,23 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explore(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
+    command.require_training("explore")
+    say = command.speaker(quiet=arguments.quiet)
     try_folder(arguments.out, flag="--out")
     source, splits = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
-    print(f"{total:,} faces: {printable(source)}\n", flush=True)
+    say(f"{total:,} faces: {printable(source)}\n")
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
-    print(
-        f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images beside them"
-    )
+    say(f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images beside it")
     return 0
 
 
 def _parser() -> command.Parser:
-    parser = command.Parser(
-        prog="python -m fer_jax.explore", description="Look at a data set of faces and audit it."
-    )
+    parser = command.Parser("explore", example=_EXAMPLE, description=__doc__)
     parser.add_argument(
         "--data",
         default=SYNTHETIC,
@@ -83,6 +84,10 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
     Raises:
         DataError: no faces there, or one that cannot be read under "raise".
     """
+    with command.ends_at_once():
+        from fer_jax.data.sources import load_faces
+        from fer_jax.data.synthetic import load_synthetic
+
     if data == SYNTHETIC:
         return "synthetic, drawn from facial action units", load_synthetic().splits
     try:
@@ -162,6 +167,10 @@ def write(found: Exploration, out: Path) -> None:
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.
     """
+    with command.ends_at_once():
+        from fer_jax.exploration import gallery
+        from fer_jax.exploration.page import page
+
     labels = found.main_faces.labels
     charts = {
         "counts": lambda theme: gallery.counts_chart(found.counts, theme),
@@ -184,7 +193,9 @@ def write(found: Exploration, out: Path) -> None:
         write_bytes(out / name, content)
 
 
-def _sheets(found: Exploration) -> dict[str, gallery.Figure]:
+def _sheets(found: Exploration) -> dict[str, Figure]:
+    from fer_jax.exploration import gallery
+
     faces = found.main_faces
     samples = sample_indices(faces.labels, per_class=_SHEET_COLUMNS)
     sheets = {

@@ -1,7 +1,6 @@
-"""Takes a trained network out of its run.
+"""Writes a network as one file that runs without Flax, or as the release inside the package.
 
-python -m fer_jax.export release --workdir RUN --name NAME     what ships inside the package
-python -m fer_jax.export --format stablehlo|onnx --out FILE    one file that runs without Flax
+`fer-jax export release` has options of its own; `--help` behind it lists them.
 """
 
 from __future__ import annotations
@@ -10,20 +9,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.exporting.portable import TOLERANCE, onnx_difference, onnx_model, stablehlo
-from fer_jax.exporting.release import release, size
-from fer_jax.inference.network import FACE
 from fer_jax.machine.files import write_bytes
 from fer_jax.machine.json_files import read_json
 from fer_jax.machine.outputs import try_file, try_folder
 from fer_jax.machine.terminal import printable
-from fer_jax.saved_model import CARD, SavedModel, load_model
-from fer_jax.shipped import CHECKPOINT_HELP, NAMES, PRETRAINED
+from fer_jax.pretrained import NAMES, PRETRAINED
+
+if TYPE_CHECKING:
+    from fer_jax.saved_model import SavedModel
+
+# Functions import what imports JAX, for no mistake in a flag should wait for it.
 
 _CHECKED_FACES = 5
 
@@ -36,12 +37,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
+    with command.ends_at_once():
+        from fer_jax.exporting.release import release, size
+        from fer_jax.saved_model import CARD
+
     out = options.out or PRETRAINED / options.name
     try_folder(out.absolute().parent, flag="--out")
     out = release(Path(options.workdir), out=out)
     card = read_json(out / CARD)
     validation = card["validation"]
-    print(
+    command.speaker(quiet=options.quiet)(
         f"{printable(out)}: {card['model']}, {card['parameters']:,} parameters, "
         f"{size(out) / 1e6:.1f} MB, sha256 {card['digest'][:12]}...\n"
         f"trained on {card['dataset']['name']}, step {card['step']:,}; "
@@ -52,6 +57,10 @@ def _release(options: argparse.Namespace) -> int:
 
 
 def _portable(options: argparse.Namespace) -> int:
+    with command.ends_at_once():
+        from fer_jax.exporting.portable import onnx_model, stablehlo
+        from fer_jax.saved_model import load_model
+
     out = Path(options.out)
     try_folder(out.parent, flag="--out")
     try_file(out, flag="--out")
@@ -60,12 +69,15 @@ def _portable(options: argparse.Namespace) -> int:
     checked = "" if options.format == "stablehlo" else f"\n{_checked_onnx(content, saved)}"
     write_bytes(out, content)
     made = f"{options.format}, {len(content) / 1e6:.1f} MB, of {printable(saved.path)}"
-    print(f"{printable(out)}: {made}{checked}")
+    command.speaker(quiet=options.quiet)(f"{printable(out)}: {made}{checked}")
     return 0
 
 
 def _checked_onnx(content: bytes, saved: SavedModel) -> str:
     """Runs a model on a few faces before it may replace an older file, and tells the outcome."""
+    from fer_jax.exporting.portable import TOLERANCE, onnx_difference
+    from fer_jax.inference.network import FACE
+
     shape = (_CHECKED_FACES, *FACE.shape)
     faces = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     difference = onnx_difference(content, saved, faces)
@@ -79,10 +91,17 @@ def _checked_onnx(content: bytes, saved: SavedModel) -> str:
 
 def _release_parser() -> command.Parser:
     parser = command.Parser(
-        prog="python -m fer_jax.export release",
+        "export release",
+        example="fer-jax export release --checkpoint runs/crowd --name crowd",
         description="Writes the checkpoint that ships inside the package.",
     )
-    parser.add_argument("--workdir", required=True, help="of a run of fer_jax.train that has ended")
+    parser.add_argument(
+        "--checkpoint",
+        "--workdir",
+        dest="workdir",
+        required=True,
+        help="of a run of fer_jax.train that has ended",
+    )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--name", choices=NAMES, help="the shipped network it replaces")
     where.add_argument("--out", type=Path, help="another folder to make")
@@ -91,12 +110,12 @@ def _release_parser() -> command.Parser:
 
 def _portable_parser() -> command.Parser:
     parser = command.Parser(
-        prog="python -m fer_jax.export",
+        "export",
+        example="fer-jax export --format onnx --out network.onnx",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--format", required=True, choices=("stablehlo", "onnx"))
-    parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
+    command.add_checkpoint(parser)
     parser.add_argument("--out", required=True, help="the file to write")
     return parser
 

@@ -24,7 +24,7 @@ import orbax.checkpoint as ocp
 
 from fer_jax.errors import CheckpointError
 from fer_jax.machine.json_files import read_json
-from fer_jax.shipped import checkpoint_path, shipped_names
+from fer_jax.pretrained import checkpoint_path, shipped_names
 
 Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
 

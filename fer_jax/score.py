@@ -1,9 +1,7 @@
-r"""Finds the faces in photos and videos and says what they express: one row per face, none lost.
+"""Finds the faces in photos and videos and says what they express: one row per face, none lost.
 
-    python -m fer_jax.score photos/ clip.mp4 --out faces.csv
-
-An input without a face, and one that cannot be read, have a row too. `--resume` goes on where an
-interrupted run stopped.
+Faces of an image are numbered from left to right. An input without a face, and one that cannot be read,
+have a row too. `--resume` continues an interrupted run.
 """
 
 from __future__ import annotations
@@ -14,8 +12,10 @@ import glob
 import io
 import itertools
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, DetectSize, make_detector
+from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, make_detector
 from fer_jax.inference import MAX_BATCH
 from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MAX_PIXELS
@@ -32,12 +32,17 @@ from fer_jax.media.inputs import expand_inputs
 from fer_jax.scoring.outputs import check_outputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
-from fer_jax.shipped import CHECKPOINT_HELP
+from fer_jax.scoring.table import table
+from fer_jax.scoring.writers import read_rows
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
 
-_STDIN = "-"
+_STDIN = _STDOUT = "-"
+_EXAMPLE = """\
+fer-jax score photo.jpg
+fer-jax score photos/ clip.mp4 --out faces.csv --annotate seen --summary faces.html
+"""
 
 
 class Stopped(BaseException):
@@ -52,54 +57,83 @@ class Stopped(BaseException):
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code.
 
-    0, also with unreadable inputs; 1 with some in the output under --strict; 130 or 143 when stopped.
+    0, also with unreadable inputs; 1 if no input could be read, or with one in the output under
+    --strict; 130 or 143 when stopped.
     """
     options = _parser().parse_args(argv)
-    settings = _settings(options)
-    detector = _check(options.inputs, settings)
-    try:
-        with _stoppable():
-            paths = _paths(options.inputs)
-            with command.ends_at_once():  # nothing to keep yet, and JAX to import
-                predictor = _load(options.checkpoint, batch_size=settings.batch_size)
-            count = None
-            if _STDIN not in options.inputs:
-                count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
-            with ScoringProgress(count=count) as reporter:
-                outcome = run(paths, predictor, detector, settings, reporter)
-    except Stopped as stop:
-        print(
-            f"stopped; what is finished is kept: the same command with --resume goes on to "
-            f"write {printable(settings.out)}",
-            file=sys.stderr,
-        )
-        return 128 + stop.number
-    print(_closing_line(outcome, settings, seconds=reporter.seconds()))
-    unreadable = outcome.inputs["unreadable"] + outcome.kept_unreadable
-    return 1 if options.strict and unreadable else 0
+    with _output(options) as out:
+        settings = _settings(options, out=out)
+        detector = _check(options, settings)
+        try:
+            outcome, seconds = _score(options, settings, detector)
+        except Stopped as stop:
+            print(_stopped_line(options.out), file=sys.stderr)
+            return 128 + stop.number
+        _deliver(options, out, _closing_line(outcome, options.out, seconds=seconds))
+    unreadable = outcome.inputs["unreadable"]
+    if options.strict:
+        return 1 if unreadable + outcome.kept_unreadable else 0
+    return 1 if 0 < unreadable == sum(outcome.inputs.values()) else 0
+
+
+@contextlib.contextmanager
+def _output(options: argparse.Namespace) -> Iterator[Path]:
+    """Gives the file that the rows go to; what is printed is collected in a temporary one."""
+    if options.out not in (None, _STDOUT):
+        yield Path(options.out)
+        return
+    if options.resume:
+        raise FerError("--resume: there is no file to continue; name it with --out")
+    with tempfile.TemporaryDirectory(prefix="fer_jax-") as folder:
+        yield Path(folder, "faces.csv")
+
+
+def _score(
+    options: argparse.Namespace, settings: ScoringOptions, detector: Detector
+) -> tuple[Outcome, float]:
+    """Scores all inputs and returns what was found and the seconds it took."""
+    with _stoppable():
+        paths = _paths(options.inputs)
+        temporary = settings.out.parent if settings.temporary else None
+        with command.ends_at_once(removing=temporary):  # nothing to keep yet, and JAX to import
+            predictor = _load(
+                options.checkpoint, batch_size=settings.batch_size, quiet=options.quiet
+            )
+        count = None
+        if _STDIN not in options.inputs:
+            count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
+        with ScoringProgress(count=count, quiet=options.quiet) as reporter:
+            outcome = run(paths, predictor, detector, settings, reporter)
+        return outcome, reporter.seconds()
+
+
+def _deliver(options: argparse.Namespace, out: Path, closing: str) -> None:
+    """Prints what is asked for: the rows, a table of them, or how many were written."""
+    if options.out == _STDOUT:
+        with out.open(encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(file, sys.stdout)
+    elif options.out is None:
+        print(table(read_rows(out)))
+    if not options.quiet:
+        print(closing, file=sys.stderr if options.out in (None, _STDOUT) else sys.stdout)
 
 
 def _parser() -> command.Parser:
-    parser = command.Parser(
-        prog="python -m fer_jax.score",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Parser("score", example=_EXAMPLE, description=__doc__)
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, pattern, or "-": a list')
-    add("--out", required=True, type=Path, help="rows go to this .csv, .jsonl or .parquet")
-    add("--checkpoint", help=CHECKPOINT_HELP)
-    add("--detector", choices=DETECTORS, default="yunet", help='"none": inputs are face crops')
     add(
-        "--detect-size",
-        type=_detect_size,
-        default=DETECT_SIZE,
-        metavar="N|full",
-        help=f'longer side of what the detector sees, in pixels; "full" for tiny faces '
-        f"(default {DETECT_SIZE})",
+        "--out",
+        metavar="FILE",
+        help='write rows to this .csv, .jsonl or .parquet; "-" prints csv; '
+        "without it a table is printed",
     )
+    command.add_checkpoint(parser)
+    command.add_detector(parser, detectors=DETECTORS, detect_size=DETECT_SIZE)
     frames = parser.add_mutually_exclusive_group()
-    frames.add_argument("--every", type=_count, default=1, help="every N-th frame of a video")
+    frames.add_argument(
+        "--every", type=command.count, default=1, help="every N-th frame of a video"
+    )
     frames.add_argument("--fps", type=_rate, help="at most F frames a second of a video")
     add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
     add("--summary", type=Path, metavar="HTML", help="write a page to look at")
@@ -116,14 +150,14 @@ def _parser() -> command.Parser:
         help="put a ' before texts of a .csv that a spreadsheet would run as formulas",
     )
     add("--strict", action="store_true", help="exit code 1 if something was unreadable")
-    add("--max-pixels", type=_count, default=MAX_PIXELS, help="refuse larger images")
-    add("--batch-size", type=_count, default=MAX_BATCH, help="faces recognised together")
+    add("--max-pixels", type=command.count, default=MAX_PIXELS, help="refuse larger images")
+    add("--batch-size", type=command.count, default=MAX_BATCH, help="faces recognised together")
     return parser
 
 
-def _settings(options: argparse.Namespace) -> ScoringOptions:
+def _settings(options: argparse.Namespace, *, out: Path) -> ScoringOptions:
     return ScoringOptions(
-        out=options.out,
+        out=out,
         resume=options.resume,
         detector=options.detector,
         detect_size=options.detect_size,
@@ -134,14 +168,8 @@ def _settings(options: argparse.Namespace) -> ScoringOptions:
         annotate=options.annotate,
         summary=options.summary,
         safe_csv=options.safe_csv,
+        temporary=options.out in (None, _STDOUT),
     )
-
-
-def _count(text: str) -> int:
-    with contextlib.suppress(ValueError):
-        if int(text) >= 1:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"{text}: expected a whole number, 1 or more")
 
 
 def _rate(text: str) -> float:
@@ -151,16 +179,13 @@ def _rate(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text}: expected frames a second, more than 0")
 
 
-def _detect_size(text: str) -> DetectSize:
-    return "full" if text == "full" else _count(text)
-
-
-def _check(inputs: Sequence[str], settings: ScoringOptions) -> Detector:
+def _check(options: argparse.Namespace, settings: ScoringOptions) -> Detector:
     """Refuses what cannot end well, before the network is loaded, and returns the detector."""
+    inputs, out = options.inputs, options.out
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
-    if settings.safe_csv and settings.out.suffix.lower() != ".csv":
-        raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {settings.out}")
+    if settings.safe_csv and (out is None or settings.out.suffix.lower() != ".csv"):
+        raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {out or 'no --out'}")
     detector = make_detector(settings.detector, detect_size=settings.detect_size)
     check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
     return detector
@@ -184,13 +209,13 @@ def _paths(inputs: Sequence[str]) -> Iterator[Path]:
     return itertools.chain([first], paths)
 
 
-def _load(checkpoint: str | None, *, batch_size: int) -> Predictor:
+def _load(checkpoint: str | None, *, batch_size: int, quiet: bool) -> Predictor:
     from fer_jax.inference.predictor import Predictor  # JAX: no mistake in a flag waits for it
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         predictor = Predictor.load(checkpoint, max_batch=batch_size)
-    for warning in caught:
+    for warning in () if quiet else caught:
         print(f"note: {printable(str(warning.message))}", file=sys.stderr)
     return predictor
 
@@ -214,12 +239,22 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _closing_line(outcome: Outcome, settings: ScoringOptions, *, seconds: float) -> str:
+def _stopped_line(out: str | None) -> str:
+    if out in (None, _STDOUT):
+        return "stopped; nothing is kept: with --out FILE, --resume continues a stopped run"
+    return (
+        "stopped; what is finished is kept: the same command with --resume continues and "
+        f"writes {printable(out)}"
+    )
+
+
+def _closing_line(outcome: Outcome, out: str | None, *, seconds: float) -> str:
     inputs = outcome.inputs
     per_second = 1 / max(seconds, 1e-9)
     kept = outcome.kept_unreadable
+    name = "" if out in (None, _STDOUT) else f"{printable(out)}: "
     return (
-        f"{printable(settings.out)}: {outcome.faces:,} faces in {sum(inputs.values()):,} files: "
+        f"{name}{outcome.faces:,} faces in {sum(inputs.values()):,} files: "
         f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable"
         f"{f' ({kept:,} more among the rows that were kept)' if kept else ''}; "
         f"{seconds:.1f} s, {outcome.scored_now * per_second:,.1f} files/s, "

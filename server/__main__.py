@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import webbrowser
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fer_jax import command
 from fer_jax.machine.confinement import leave_no_core_dumps
 from fer_jax.machine.descriptors import raise_descriptor_limit
+from server.desktop import has_desktop
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -46,20 +49,32 @@ async def _serve(settings: Settings) -> None:
     leave_cores_for_others()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        _on_signal(loop, number, stop.set)
     async with listening(settings) as url:
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
             url = f"{url.rstrip('/')}/login?token={settings.token}"
-        print(f"watch {names} at {url}", flush=True)
+        say = command.speaker(quiet=settings.quiet)
+        say(f"watch {names} at {url}")
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             _LOG.warning("running as root; a user of its own would have less to lose")
         kinds = {source.kind for source in settings.sources}
         if "browser" in kinds and "device" not in kinds:
-            print("no webcam was given or found; the page can use the browser's own", flush=True)
+            say("no webcam was given or found; the page can use the browser's own")
+        if settings.browser and has_desktop():
+            await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], None]) -> None:
+    """Has the loop call a function at a signal, also on Windows, whose loops take no handlers."""
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import NoReturn, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
 from fer_jax.machine.terminal import printable
-from fer_jax.shipped import CHECKPOINT_HELP
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, has_host, masked, masked_text
 from server.settings import Rotation, Settings, Source, SourceKind
@@ -30,6 +30,16 @@ _NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _ROTATED = re.compile(r"([A-Za-z0-9_-]{1,32})=(0|90|180|270)")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _FIRST_WEBCAM = Path("/dev/video0")
+_DESCRIPTION = """\
+Watches cameras and shows them in the browser, with the faces and what they express.
+
+@FILE stands for further arguments, one a line, so that a camera's password need not show in the list of
+processes; tokens are best given as $FER_TOKEN and $FER_VIEWER_TOKEN.
+"""
+_EXAMPLE = """\
+fer-jax live
+fer-jax live --source desk=0 --source clip.mp4
+"""
 
 
 def from_arguments(
@@ -51,6 +61,7 @@ def from_arguments(
     """
     line = _parser().parse_args(argv)
     host = _host(line.host)
+    check_detect_size(line.detect_size)
     given = tokens(line, environment, host=host)
     return Settings(
         sources=_mounted(_sources(line.source, webcam=webcam), rotate=line.rotate, flip=line.flip),
@@ -68,6 +79,8 @@ def from_arguments(
         detect_size=line.detect_size,
         jpeg_quality=line.jpeg_quality,
         smoothing_s=line.smoothing,
+        browser=line.browser,
+        quiet=line.quiet,
     )
 
 
@@ -99,12 +112,7 @@ class _Parser(command.Parser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m server",
-        description=__doc__,
-        fromfile_prefix_chars="@",
-        allow_abbrev=False,
-    )
+    parser = _Parser("live", example=_EXAMPLE, description=_DESCRIPTION, fromfile_prefix_chars="@")
     add = parser.add_argument
     add(
         "--source",
@@ -138,14 +146,10 @@ def _parser() -> argparse.ArgumentParser:
         help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
     )
     add_access_options(parser)
-    add("--checkpoint", help=CHECKPOINT_HELP)
+    command.add_checkpoint(parser)
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
-    add(
-        "--detect-size",
-        type=_number(int, 64, 4096),
-        default=320,
-        help="longer side in pixels of the copy that faces are looked for in; %(default)s",
-    )
+    command.add_detect_size(parser, default=DETECT_SIZE)
+    add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
     add("--jpeg-quality", type=_number(int, 1, 100), default=80, help="1 to 100; %(default)s")
     add(
         "--smoothing",

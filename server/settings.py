@@ -10,6 +10,8 @@ import dataclasses
 import ipaddress
 from typing import Literal
 
+from fer_jax.faces.detect import DETECT_SIZE, DetectSize
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Privacy = Literal["none", "pixelate", "no_picture"]
 Rotation = Literal[0, 90, 180, 270]  # degrees clockwise
@@ -81,9 +83,11 @@ class Settings:
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: asked of webcams and of the demo; a camera may answer with others.
         unpaced: play video files as fast as they are analysed, every frame of them.
-        detect_size: longer side in pixels that faces are looked for at.
+        detect_size: longer side in pixels that faces are looked for at, or "full".
         jpeg_quality: 1 to 100.
         smoothing_s: time constant of the probabilities, seconds; 0 smooths nothing.
+        browser: open the page where there is a desktop.
+        quiet: print no messages.
         limits: see there.
     """
 
@@ -102,9 +106,11 @@ class Settings:
     height: int = 480
     fps: float = 30.0
     unpaced: bool = False
-    detect_size: int = 320
+    detect_size: DetectSize = DETECT_SIZE
     jpeg_quality: int = 80
     smoothing_s: float = 0.5
+    browser: bool = False
+    quiet: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)
 
 

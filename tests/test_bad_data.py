@@ -9,6 +9,7 @@ import pytest
 
 from fer_jax import command, evaluate, train
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.training import session
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -86,11 +87,11 @@ def test_a_batch_of_more_faces_than_there_are_is_refused_before_anything_is_comp
 
 
 def test_the_banner_of_synthetic_faces_is_a_rectangle():
-    lines = train._SYNTHETIC_BANNER.format(place="data/").splitlines()
+    lines = session._SYNTHETIC_BANNER.format(place="data/").splitlines()
     assert {len(line) for line in lines} == {94}
 
 
-@pytest.mark.parametrize("named", ["nowhere.py", "."])
+@pytest.mark.parametrize("named", ["nowhere.py", "./"])
 def test_a_configuration_that_is_not_there_is_called_that(capsys, named):
     assert command.run(train.main, ["--config", named]) == 2
     assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")

@@ -9,7 +9,7 @@ import pytest
 
 from fer_jax.config import key_exists
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.shipped import DEFAULT, shipped_names
+from fer_jax.pretrained import DEFAULT, shipped_names
 from tests.documents import PAGES, ROOT, SHELL, Block, blocks, commands, known_flags, spans
 from tests.printed_commands import OTHER_LANGUAGES, read_setting, try_command, try_snippet
 

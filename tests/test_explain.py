@@ -10,7 +10,7 @@ import pytest
 from fer_jax import Predictor, command, explain
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.inference.grad_cam import class_maps_function
-from fer_jax.shipped import DEFAULT, shipped_names
+from fer_jax.pretrained import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 

@@ -127,7 +127,9 @@ def test_without_data_the_synthetic_faces_are_explored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = {"train": 28, "validation": 14, "test": 7}
-    monkeypatch.setattr(explore, "load_synthetic", lambda: load_synthetic(counts=counts))
+    monkeypatch.setattr(
+        "fer_jax.data.synthetic.load_synthetic", lambda: load_synthetic(counts=counts)
+    )
     assert explore.main(["--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "explore.json").read_text())
     assert {split: sum(by_class.values()) for split, by_class in found["counts"].items()} == counts

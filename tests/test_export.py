@@ -9,8 +9,8 @@ from fer_jax import Predictor, command, export
 from fer_jax.errors import CheckpointError
 from fer_jax.evaluation import reports
 from fer_jax.exporting.release import MAX_RELEASE_BYTES, release
+from fer_jax.pretrained import PRETRAINED, shipped_names
 from fer_jax.saved_model import load_model
-from fer_jax.shipped import PRETRAINED, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import STEP, write_workdir
 
@@ -160,7 +160,7 @@ def test_what_ships_was_trained_on_real_faces_and_is_small(name):
 
 
 def test_a_release_by_name_is_loaded_by_that_name(workdir, tmp_path, monkeypatch, capsys):
-    for module in ("fer_jax.shipped", "fer_jax.export"):
+    for module in ("fer_jax.pretrained", "fer_jax.export"):
         monkeypatch.setattr(f"{module}.PRETRAINED", tmp_path)
     line = ["release", "--workdir", str(workdir), "--name"]
     assert command.run(export.main, [*line, "crowd"]) == 0

@@ -1,4 +1,5 @@
 import csv
+import os
 import subprocess
 import sys
 import sysconfig
@@ -7,16 +8,19 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from fer_jax.shipped import DEFAULT, shipped_names
+from fer_jax.pretrained import DEFAULT, shipped_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*line: str | Path, cwd: Path) -> str:
+    # A PYTHONPATH that names the checkout would hide the wheel.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(word) for word in line],
         check=False,
         cwd=cwd,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=240,
@@ -60,3 +64,38 @@ def test_the_wheel_brings_the_viewers_page(fresh_python: Path, tmp_path: Path) -
     probe = "import server, pathlib; print(*pathlib.Path(server.__file__).parent.glob('web/*'))"
     names = {Path(name).name for name in run(fresh_python, "-c", probe, cwd=tmp_path).split()}
     assert {"index.html", "style.css", "login.html"} <= names
+
+
+def test_the_wheel_has_the_command_and_takes_nothing_of_the_current_folder_for_its_own(
+    fresh_python: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "server.py").write_text("raise SystemExit('the wrong server')")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "base.py").write_text("raise SystemExit('the wrong recipe')")
+    script = fresh_python.with_name("fer-jax")
+    version = run(script, "--version", cwd=tmp_path)
+    assert version == run(fresh_python, "-m", "fer_jax", "--version", cwd=tmp_path)
+    for line in ((script,), (fresh_python, "-m", "fer_jax")):
+        assert "usage: fer-jax live" in run(*line, "live", "--help", cwd=tmp_path)
+    probe = (
+        "from fer_jax.config import recipe; print(recipe('crowd').epochs, recipe('seed').epochs)"
+    )
+    assert run(fresh_python, "-c", probe, cwd=tmp_path) == "26 15\n"
+
+
+def test_scoring_needs_none_of_the_packages_for_training(
+    fresh_python: Path, tmp_path: Path
+) -> None:
+    if DEFAULT not in shipped_names():
+        pytest.skip("no checkpoint is released into the package")
+    photo = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+    blocked = ("tensorflow_datasets", "array_record", "ml_collections", "pyarrow", "pandas")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked})); "
+        "from fer_jax.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    said = run(fresh_python, "-c", code, "score", photo, "--quiet", cwd=tmp_path)
+    heading, line = said.splitlines()
+    assert heading.split() == ["file", "face", "expression", "confidence", "next", "where"]
+    assert line.startswith(f"{photo}  #1  ")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """The settings of a training run: `default_config` for configuration files, `Config` for the rest."""
 
+from fer_jax.config.recipes import recipe
 from fer_jax.config.schema import (
     AugmentConfig,
     Config,
@@ -32,6 +33,7 @@ __all__ = [
     "flat",
     "from_config_dict",
     "key_exists",
+    "recipe",
     "to_dict",
     "unknown_key_message",
 ]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from ml_collections import config_dict
+from typing import TYPE_CHECKING, Any, Literal
 
 from fer_jax.config.typed import all_keys, build, require_range, to_config_dict
 from fer_jax.errors import ConfigError
 from fer_jax.faces.preprocess import FACE_SIZE
-from fer_jax.models import MODELS
+
+if TYPE_CHECKING:
+    from ml_collections import config_dict
 
 Labels = Literal["own", "votes"]  # the data's own, or what FER+'s ten people see
 
@@ -208,10 +208,6 @@ def unknown_key_message(key: str) -> str:
 
 
 def _check_ranges(config: Config) -> None:
-    if config.model.name not in MODELS:
-        near = difflib.get_close_matches(config.model.name, MODELS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(MODELS)}"
-        raise ConfigError(f"config.model.name={config.model.name!r} is not a network: {hint}")
     require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
     require_range(config, not_negative=("seed", "epochs", "devices"))
     if config.seed >= 2**32:
@@ -259,6 +255,17 @@ def _check_ranges(config: Config) -> None:
                 f"config.augment.{name}={getattr(config.augment, name)}: expected 0 to 1"
             )
     _check_resolution(config)
+    _check_model(config.model.name)
+
+
+def _check_model(name: str) -> None:
+    from fer_jax.models import MODELS  # JAX: checked last, so that no other mistake waits for it
+
+    if name in MODELS:
+        return
+    near = difflib.get_close_matches(name, MODELS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(MODELS)}"
+    raise ConfigError(f"config.model.name={name!r} is not a known network: {hint}")
 
 
 def _check_resolution(config: Config) -> None:

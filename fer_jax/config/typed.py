@@ -8,15 +8,18 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
-
-from ml_collections import config_dict
+from typing import TYPE_CHECKING, Any, Literal
 
 from fer_jax.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ml_collections import config_dict
 
 
 def to_config_dict(section: Any) -> config_dict.ConfigDict:
     """Returns a dataclass, and those inside it, as a `ConfigDict` that keeps the types of its values."""
+    from ml_collections import config_dict  # slow to load, and only training needs it
+
     out = config_dict.ConfigDict()
     hints = typing.get_type_hints(type(section))
     for field in dataclasses.fields(section):

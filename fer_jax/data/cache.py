@@ -14,10 +14,12 @@ import shutil
 import time
 from pathlib import Path
 
+from fer_jax.machine.outputs import FULL_DISK
+
 _KEPT = 8  # datasets in the cache, the last used; FER2013 takes 80 MB
 _STALE_SECONDS = 24 * 3600  # no preparation takes a day: an older one was killed
 _ENTRY = re.compile(r"[0-9a-f]{24}-(raise|skip)|synthetic-([\d.]+-)?seed\d+(-[a-z]+\d+)+")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (*FULL_DISK, errno.EFBIG)
 
 
 def entry_name(fingerprint: str, variant: str) -> str:

@@ -7,7 +7,6 @@ so that readers of a test figure can see whether it was the first.
 from __future__ import annotations
 
 import datetime
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.errors import CheckpointError
 from fer_jax.machine.files import append_row
 from fer_jax.machine.json_files import parse_json
+from fer_jax.machine.outputs import FULL_DISK
 from fer_jax.saved_model import CARD, FOLDER, SavedModel, first_line
 
 OPENINGS = "test_openings.jsonl"
@@ -43,7 +43,7 @@ def record_opening(saved: SavedModel, faces: Faces) -> int:
             },
         )
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             raise
         raise CheckpointError(
             f"{path}: cannot record that the test split is opened "

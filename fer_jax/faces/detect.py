@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -51,6 +52,11 @@ class Detector(Protocol):
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Returns the faces of uint8 [H, W, 3] RGB, in any order."""
         ...
+
+
+def left_to_right(found: Iterable[Detection]) -> list[Detection]:
+    """Returns faces in the order in which every command lists and numbers them: by their centre's x."""
+    return sorted(found, key=lambda face: (face.x + face.width / 2, face.y))
 
 
 class YuNetDetector:
@@ -158,6 +164,16 @@ DETECTORS = ("yunet", "haar", "none")
 _MIN_SIZE = 32
 
 
+def check_detect_size(size: DetectSize) -> None:
+    """Checks a value of `--detect-size`.
+
+    Raises:
+        FerError: it is below 32 pixels.
+    """
+    if size != "full" and size < _MIN_SIZE:
+        raise FerError(f'--detect-size {size}: expected {_MIN_SIZE} or more, or "full"')
+
+
 def make_detector(
     name: str,
     *,
@@ -177,8 +193,7 @@ def make_detector(
     """
     if name not in DETECTORS:
         raise FerError(f"--detector {name}: unknown; expected one of {', '.join(DETECTORS)}")
-    if detect_size != "full" and detect_size < _MIN_SIZE:
-        raise FerError(f'--detect-size {detect_size}: expected {_MIN_SIZE} or more, or "full"')
+    check_detect_size(detect_size)
     if not 0 < score_threshold <= 1:
         raise FerError(f"a score threshold of {score_threshold}: expected 0 to 1, usually 0.6")
     if name == "none":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.quality import Quality
+from fer_jax.inference.face_card import face_card
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Prediction:
         return self.confidence < self.uncertain_below
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Face:
     """One face of a photograph and what it expresses.
 
@@ -58,6 +60,9 @@ class Face:
         probabilities: calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
         quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
         uncertain: as in `Prediction`, or the quality is not "ok".
+        crop: what the network saw.
+        track: number of the face in its video, from 1; None in a photograph.
+        smoothed: probabilities over the track's recent frames; None in a photograph.
     """
 
     box: tuple[float, float, float, float]
@@ -68,3 +73,33 @@ class Face:
     probabilities: Float32[np.ndarray, " 7"]
     quality: Quality
     uncertain: bool
+    crop: UInt8[np.ndarray, "48 48"]
+    track: int | None = None
+    smoothed: Float32[np.ndarray, " 7"] | None = None
+
+    @property
+    def label(self) -> str:
+        """The expression, with a question mark if it is uncertain, and its probability."""
+        return f"{self.expression}{'?' if self.uncertain else ''} {self.confidence:.0%}"
+
+    def __repr__(self) -> str:
+        x, y, width, height = self.box
+        track = "" if self.track is None else f", track {self.track}"
+        return f"{self.label} (x {x:.0f}, y {y:.0f}, {width:.0f} x {height:.0f}{track})"
+
+    def _repr_html_(self) -> str:
+        return face_card(self.crop, self.probabilities, title=self.label)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values that JSON takes, without the crop."""
+        return {
+            "box": list(self.box),
+            "landmarks": None if self.landmarks is None else self.landmarks.tolist(),
+            "detection_score": self.detection_score,
+            "expression": self.expression,
+            "confidence": self.confidence,
+            "quality": self.quality,
+            "uncertain": self.uncertain,
+            "probabilities": dict(zip(EXPRESSIONS, map(float, self.probabilities), strict=True)),
+            "track": self.track,
+        }

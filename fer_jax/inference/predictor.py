@@ -17,7 +17,7 @@ from jaxtyping import Float32
 
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.crop import grey_crop
-from fer_jax.faces.detect import Detector, make_detector
+from fer_jax.faces.detect import Detector, left_to_right, make_detector
 from fer_jax.faces.quality import face_quality
 from fer_jax.inference import MAX_BATCH
 from fer_jax.inference.buckets import Buckets, Device
@@ -129,7 +129,7 @@ class Predictor:
     def analyze(
         self, image: np.ndarray, *, detector: Detector | None = None, flip: bool | None = None
     ) -> list[Face]:
-        """Finds the faces of a photograph and returns what they express, in the detector's order.
+        """Finds the faces of a photograph and returns what they express, from left to right.
 
         Args:
             image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (`media.images.read_image`).
@@ -142,7 +142,7 @@ class Predictor:
             FerError: YuNet's weights are not installed.
         """
         image = as_rgb(image)
-        detections = (detector or self._detector).detect(image)
+        detections = left_to_right((detector or self._detector).detect(image))
         if not detections:
             return []
         crops = [grey_crop(image, found) for found in detections]
@@ -161,6 +161,7 @@ class Predictor:
                     probabilities=prediction.probabilities[n],
                     quality=quality,
                     uncertain=quality != "ok" or bool(prediction.uncertain[n]),
+                    crop=crop,
                 )
             )
         return faces

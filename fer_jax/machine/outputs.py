@@ -10,7 +10,7 @@ from pathlib import Path
 from fer_jax.errors import FerError, OutputError
 from fer_jax.machine.terminal import printable
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # not every system has both
 
 
 def try_file(path: Path, *, flag: str) -> None:
@@ -84,7 +84,7 @@ def partial_path(path: Path) -> Path:
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Returns what to say when `path` could not be written."""
-    if error.errno in _FULL:
+    if error.errno in FULL_DISK:
         text = "the disk is full; free some room and run the same command again"
     else:
         text = f"cannot be written ({reason(error)}); name another place"
@@ -105,7 +105,7 @@ def _try(beside: Path, shown: str) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL_DISK:
             raise FerError(f"{shown}: the disk is full; free some room") from error
         raise FerError(
             f"{shown}: cannot be written ({reason(error)}); name another place"

@@ -61,7 +61,7 @@ class Accountant:
             "ok",
             frame=view.frame.index if view.frame else None,
             time_s=round(view.frame.time_s, _TIME_DIGITS) if view.frame else None,
-            face=number,
+            face=number + 1,
             box=(
                 round(found.x, _PIXEL_DIGITS),
                 round(found.y, _PIXEL_DIGITS),

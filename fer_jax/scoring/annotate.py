@@ -88,7 +88,8 @@ class Annotator:
         Raises:
             OutputError: a copy cannot be written.
         """
-        labels = [self._label(row) for row in rows if row.status == "ok"]
+        found = [row for row in rows if row.status == "ok"]
+        labels = [self._label(row, alone=len(found) == 1) for row in found]
         target = annotated_path(self._folder, view.path)
         if same_file(target, view.path):
             raise OutputError(
@@ -113,12 +114,16 @@ class Annotator:
             self._video.finish()
             self._video = None
 
-    def _label(self, row: Row) -> FaceLabel:
-        """Of a video the smoothed probabilities: the raw ones of single frames would flicker."""
+    def _label(self, row: Row, *, alone: bool) -> FaceLabel:
+        """The label of one face, numbered as in the rows unless it is alone in its image.
+
+        Of a video it shows the smoothed probabilities: the raw ones of single frames would flicker.
+        """
         assert row.box is not None
         assert row.probabilities is not None
         shown = row.smoothed or row.probabilities
-        name = "" if row.track is None else f"#{row.track}"
+        number = row.face if row.track is None else row.track
+        name = "" if alone and row.track is None else f"#{number}"
         return FaceLabel(
             row.box,
             shown,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.crop import crop_face, grey_crop
-from fer_jax.faces.detect import Detection, Detector
+from fer_jax.faces.detect import Detection, Detector, left_to_right
 from fer_jax.faces.quality import face_quality
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
@@ -39,7 +39,8 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
     try:
         with _image(view, decoder) as image:
             height, width = image.shape[:2]
-            faces = [ScoredFace(found, grey_crop(image, found)) for found in detector.detect(image)]
+            found = left_to_right(detector.detect(image))
+            faces = [ScoredFace(each, grey_crop(image, each)) for each in found]
             for face in faces:
                 face.quality = face_quality(face.crop, face.detection, width=width, height=height)
             for face in faces[:_MOST_IMAGES] if images else ():

@@ -7,7 +7,6 @@ so that no row is lost and none is there twice.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Literal
 
 from fer_jax.errors import FerError
 from fer_jax.machine.json_files import parse_json
+from fer_jax.machine.locking import lock
 from fer_jax.machine.outputs import output_error
 from fer_jax.machine.terminal import printable
 from fer_jax.scoring.finished import FinishedInputs
@@ -193,7 +193,7 @@ def _locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("a+b")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
         except BlockingIOError:
             file.close()
             raise FerError(

@@ -18,16 +18,17 @@ _MOST_NOTES = 10
 class ScoringProgress:
     """Counts files and faces and shows them on standard error; a context manager."""
 
-    def __init__(self, *, count: Callable[[], int] | None = None) -> None:
+    def __init__(self, *, count: Callable[[], int] | None = None, quiet: bool = False) -> None:
         """Starts the clock.
 
         Args:
             count: counts the inputs, for the time left; runs in a thread, and only on a terminal.
                 None where they cannot be counted beforehand.
+            quiet: show nothing.
         """
         self.files = self.faces = 0
         self._share = 0.0
-        self._console = Console(file=sys.stderr, highlight=False)
+        self._console = Console(file=sys.stderr, highlight=False, quiet=quiet)
         self._live = self._console.is_terminal
         self._bar = Progress(
             BarColumn(),

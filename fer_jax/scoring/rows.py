@@ -54,7 +54,7 @@ class Row(NamedTuple):
             with frames that cannot be decoded has a "note" after its other rows.
         frame: number of the video's frame, from 0.
         time_s: the frame's time stamp in seconds.
-        face: number of the face in its image or frame, from 0.
+        face: number of the face in its image or frame, from 1, left to right.
         track: number of the face's track in its video, from 1; images have none.
         box: x, y, width, height in the image's pixels; it may reach over the border.
         detection_score: the detector's confidence, 0 to 1.

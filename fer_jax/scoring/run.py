@@ -47,6 +47,7 @@ class ScoringOptions:
         annotate: folder for annotated copies.
         summary: file for the summary page.
         safe_csv: no text in a .csv reads like a formula.
+        temporary: `out` goes after the run, so that no later run can resume it.
     """
 
     out: Path
@@ -60,6 +61,7 @@ class ScoringOptions:
     annotate: Path | None = None
     summary: Path | None = None
     safe_csv: bool = False
+    temporary: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,8 @@ def run(
                     journal.flush()
             _deliver(journal, settings)
         except OutputError as error:
+            if settings.temporary:
+                raise
             raise OutputError(f"{error}; --resume continues from the finished rows") from error
         scored = sum(journal.inputs.values())
         return Outcome(
@@ -141,6 +145,8 @@ def _deliver(journal: Journal, settings: ScoringOptions) -> None:
         try:
             write_bytes(settings.summary, page.encode())
         except OutputError as error:
+            if settings.temporary:
+                raise
             raise OutputError(
                 f"{error}; {printable(settings.out)} is complete, the page is left to do"
             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ def write_outcome(
     data_card: dict[str, Any],
     command_line: str,
     lineage: Mapping[str, str | None],
+    say: Callable[[str], None],
 ) -> None:
     """Evaluates the best checkpoint on validation and writes reports, card and plots.
 
@@ -38,6 +39,7 @@ def write_outcome(
         data_card: the card's part about the data.
         command_line: the training command.
         lineage: as `reports.card` takes it.
+        say: prints a line.
 
     Raises:
         TrainingError: there is no checkpoint.
@@ -63,8 +65,8 @@ def write_outcome(
     write_json(folder / "card.json", card)
     plots.history(rows, folder / "history.png", best_epoch=epoch)
     _draw(judged, folder, data=data_card["name"])
-    print(f"kept epoch {epoch} (best {plan.config.best_by}): {_told(judged)}")
-    print(
+    say(f"kept epoch {epoch} (best {plan.config.best_by}): {_told(judged)}")
+    say(
         f"see {printable(folder)}/report.json, card.json, history.png, confusion.png and reliability.png"
     )
 

@@ -20,12 +20,23 @@ from fer_jax.training import workdir as files
 class TrainingProgress:
     """Shows a run's steps and epochs and writes its history. A context manager."""
 
-    def __init__(self, folder: Path, *, total_steps: int, epochs: int, batch_size: int) -> None:
-        """Reports a run of `total_steps` steps in `epochs` epochs with the workdir `folder`."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        total_steps: int,
+        epochs: int,
+        batch_size: int,
+        quiet: bool = False,
+    ) -> None:
+        """Reports a run of `total_steps` steps in `epochs` epochs with the workdir `folder`.
+
+        `quiet` shows nothing.
+        """
         self._folder = folder
         self._epochs = epochs
         self._batch_size = batch_size
-        self._console = Console(file=sys.stdout, highlight=False)
+        self._console = Console(file=sys.stdout, highlight=False, quiet=quiet)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
             BarColumn(),

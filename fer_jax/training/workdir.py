@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from fer_jax.errors import TrainingError
 from fer_jax.evaluation.openings import OPENINGS
 from fer_jax.machine.files import read_rows, write_bytes
+from fer_jax.machine.locking import lock
 from fer_jax.saved_model import FOLDER
 
 HISTORY = "history.jsonl"
@@ -39,7 +39,7 @@ def locked(workdir: Path) -> Iterator[None]:
         raise TrainingError(f"{workdir}: cannot be used as --workdir ({error.strerror})") from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "unknown"

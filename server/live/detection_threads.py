@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fer_jax.faces.crop import grey_crop
-from fer_jax.faces.detect import Detection, Detector, make_detector
+from fer_jax.faces.detect import Detection, Detector, DetectSize, left_to_right, make_detector
 from fer_jax.faces.quality import Quality, face_quality
 from fer_jax.faces.track import Appearance
 from fer_jax.machine.processor import usable_cores
@@ -32,7 +32,7 @@ class Found:
     """The faces of one image.
 
     Attributes:
-        detections: N faces, the most certain first.
+        detections: N faces, from left to right.
         crops: uint8 [48, 48] grey of each, as the network takes them.
         qualities: of each: "ok", or why it cannot be read.
         appearances: by which a tracker tells them apart.
@@ -54,7 +54,7 @@ class DetectionThreads:
     def __init__(
         self,
         *,
-        detect_size: int,
+        detect_size: DetectSize,
         threads: int | None = None,
         niceness: int = 0,
         decodes: int | None = None,
@@ -71,7 +71,8 @@ class DetectionThreads:
             decodes: most pixels of the images that `decoder` decodes; None: there is none.
         """
         cv2.setNumThreads(1)
-        self._size, self._niceness, self._decodes = detect_size, niceness, decodes
+        self._size: DetectSize = detect_size
+        self._niceness, self._decodes = niceness, decodes
         self._local = threading.local()
         self._decoders: list[Decoder] = []
         self.threads = threads or min(8, max(2, usable_cores()))
@@ -133,7 +134,7 @@ class DetectionThreads:
     def find_now(self, image: np.ndarray) -> Found:
         """The same, in the calling thread, which has to be one of the pool's (see `run`)."""
         started_s = time.monotonic()
-        detections = self._detector().detect(image)
+        detections = left_to_right(self._detector().detect(image))
         crops = [grey_crop(image, found) for found in detections]
         height, width = image.shape[:2]
         return Found(

@@ -41,7 +41,9 @@ class Explainer:
 
         Blocks, the first time for seconds.
         """
-        from fer_jax.explain import overlay  # brings Matplotlib's figures: not for every start
+        from fer_jax.inference.explanation_figure import (
+            overlay,
+        )  # brings Matplotlib's figures: not for every start
 
         with self._one_at_a_time:
             if self._predictor is None:

@@ -1,11 +1,12 @@
-import importlib
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from fer_jax import command, train
-from fer_jax.config import default_config, from_config_dict, to_dict
+from fer_jax.config import default_config, from_config_dict, recipe, to_dict
+from fer_jax.config.command_line import read_config
 from fer_jax.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -49,16 +50,40 @@ def test_a_bad_argument_ends_in_one_line_that_says_what_to_do(capsys, argument, 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_every_recipe_is_a_whole_configuration_and_tells_its_command(path):
-    recipe = importlib.import_module(f"configs.{path.stem}")
-    from_config_dict(recipe.get_config())
-    assert f"python -m fer_jax.train --config configs/{path.name}" in recipe.__doc__
-    assert re.search(r"\d+ epochs?\b", recipe.__doc__)
-    assert re.search(r"\d\d\.\d %", recipe.__doc__)
+    from_config_dict(recipe(path.stem))
+    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert f"fer-jax train --config {path.stem}" in told
+    assert re.search(r"\d+ epochs?\b", told)
+    assert re.search(r"\d\d\.\d %|Not measured yet", told)
+
+
+def test_a_recipe_of_the_current_folder_is_used_by_its_path_only(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "base.py").write_text("raise SystemExit('taken for the shipped one')")
+    (tmp_path / "own.py").write_text(
+        "from fer_jax.config import recipe\n"
+        "def get_config():\n    config = recipe('crowd')\n    config.epochs = 3\n    return config\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    config, file = read_config("own.py", ["--config.seed=9"])
+    assert (config.epochs, config.seed, config.data.labels) == (3, 9, "votes")
+    assert file.name == "own.py"
+    config, file = read_config("base", [])
+    assert file == CONFIGS / "base.py"
+    assert config.optim.name == "muon"
+
+
+def test_the_classic_network_trains_by_its_recipe_alone():
+    config, _ = read_config("seed", [])
+    assert config.model.name == "seed_cnn"
+    assert (config.optim.schedule, config.optim.name) == ("plateau", "adamw")
+    assert (config.optim.weight_decay, config.resolution.start) == (0.0, 48)
 
 
 def test_a_configuration_file_that_is_not_there_is_named(capsys):
     assert "configs/none.py" in refused(capsys, "--config=configs/none.py")
-    assert "configs/base.py" in refused(capsys)
+    assert "did you mean crowd?" in refused(capsys, "--config", "crwd")
+    assert "adjusted, base, crowd" in refused(capsys, "--config", "xyz")
 
 
 @pytest.mark.parametrize(
@@ -86,8 +111,8 @@ def test_help_lists_the_flags(capsys):
         train.main(["--help"])
     assert not ended.value.code
     said = capsys.readouterr().out
-    assert "--workdir" in said
-    assert "python -m fer_jax.train --config" in said
+    assert "--config RECIPE" in said
+    assert "adjusted, base, crowd" in said
 
 
 def test_a_key_that_a_configuration_file_invents_is_refused():

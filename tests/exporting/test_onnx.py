@@ -16,8 +16,8 @@ from fer_jax.errors import FerError
 from fer_jax.exporting.onnx_translation import translate
 from fer_jax.exporting.portable import TOLERANCE, metadata, onnx_difference, onnx_model
 from fer_jax.models.standardise import standardise
+from fer_jax.pretrained import DEFAULT, shipped_names
 from fer_jax.saved_model import load_model
-from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -157,7 +157,7 @@ def test_a_file_that_fails_its_check_is_not_written(
     assert onnx_difference(content, saved, noise(5)) < 1e-5
     assert onnx_difference(content, other, noise(5)) > TOLERANCE
     (tmp_path / "out").mkdir()
-    monkeypatch.setattr("fer_jax.export.onnx_model", lambda saved: onnx_model(other))
+    monkeypatch.setattr("fer_jax.exporting.portable.onnx_model", lambda saved: onnx_model(other))
     said = refusal(workdir, tmp_path / "out" / "small.onnx", capsys)
     assert "ONNX Runtime's probabilities are off by" in said
 

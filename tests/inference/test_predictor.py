@@ -22,8 +22,8 @@ from fer_jax.inference.crops import as_faces
 from fer_jax.machine import sharding
 from fer_jax.media.images import read_image
 from fer_jax.models.probabilities import softmax
+from fer_jax.pretrained import DEFAULT, shipped_names
 from fer_jax.saved_model import load_model
-from fer_jax.shipped import DEFAULT, shipped_names
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 

@@ -79,6 +79,17 @@ def test_a_page_that_fails_at_the_end_costs_no_rows_and_can_be_had_later(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "s.html"]
 
 
+def test_no_advice_names_rows_that_were_only_to_be_printed(run, tmp_path, monkeypatch):
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    while_it_runs(monkeypatch, folder.rmdir)
+    code, said, complaints = run(PHOTO, "--summary", folder / "s.html")
+    assert (code, said) == (2, "")
+    assert f"{folder}/s.html: cannot be written" in complaints
+    assert "--resume" not in complaints
+    assert "complete" not in complaints
+
+
 def test_rows_that_can_not_be_delivered_wait_for_a_resumed_run(run, tmp_path, monkeypatch):
     out, line = tmp_path / "faces.csv", ("--summary", tmp_path / "s.html")
     with monkeypatch.context() as patch:
@@ -122,7 +133,7 @@ def test_a_copy_that_can_not_be_written_ends_in_one_line_and_the_rest_is_kept(ru
 def test_a_file_name_reaches_the_terminal_without_control_characters(run, tmp_path):
     (tmp_path / "\x1b[31mred\x9b.jpg").write_text("no image")
     code, said, complaints = run(tmp_path, "--out", tmp_path / "\x1b[2J.csv")
-    assert code == 0
+    assert code == 1
     assert (tmp_path / "\x1b[2J.csv").is_file()
     assert (said + complaints).replace("\n", "").isprintable()
     assert Path(tmp_path / "\\x1b[2J.csv").name in said

@@ -133,9 +133,11 @@ def test_every_input_has_its_own_rows_in_order(inputs, chosen, batch_size, threa
             assert [row.probabilities[0] for row in rows] == pytest.approx(
                 [level / 255] * len(rows), abs=1e-5
             )
-            assert [row.face for row in rows] == list(range(len(rows)))
+            assert [row.face for row in rows] == list(range(1, len(rows) + 1))
         if kind == "video":
-            assert [(row.frame, row.face) for row in rows] == [(n // 2, n % 2) for n in range(10)]
+            assert [(row.frame, row.face) for row in rows] == [
+                (n // 2, n % 2 + 1) for n in range(10)
+            ]
 
 
 def test_the_photograph_has_its_face_and_an_image_of_it():
@@ -231,7 +233,7 @@ def test_a_video_that_lost_frames_keeps_its_rows_and_has_one_note(tmp_path):
     accountant = Accountant()
     rows = [row for view in run([clip], detector=Squares()) for row in accountant.rows(view)]
     assert accountant.status == "ok"
-    assert [(row.frame, row.face) for row in rows[:-1]] == [(n // 2, n % 2) for n in range(16)]
+    assert [(row.frame, row.face) for row in rows[:-1]] == [(n // 2, n % 2 + 1) for n in range(16)]
     assert {row.time_s for row in rows[:-1]} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8}
     assert rows[-1].status == "note"
     assert rows[-1].error == "1 of 9 frames could not be decoded"

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from fer_jax.scoring.rows import COLUMNS, Row, path_from_text
+from fer_jax.scoring.table import table
 from fer_jax.scoring.writers import read_rows
 from tests.faces.sample_media import PHOTO, frames, photo, shared_media, write_video
 from tests.factories import pattern_faces
@@ -300,3 +301,76 @@ def test_a_clip_gives_rows_in_time_and_its_sampled_frames_only(run, tmp_path):
     assert [row.frame for row in rows] == [0, 20, 40, 60, 80, 100]
     assert rows[-1].time_s == pytest.approx(100 / 24.7, abs=0.1)
     assert all(row.smooth_expression for row in rows)
+
+
+def test_without_out_a_table_shows_faces_as_the_annotated_copy_numbers_them(run, tmp_path):
+    group = tmp_path / "group.png"
+    cv2.imwrite(str(group), np.concatenate([photo(), photo()], axis=1)[..., ::-1])
+    (tmp_path / "text.jpg").write_text("no image")
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((90, 90), 128, np.uint8))
+    code, said, complaints = run(group, tmp_path / "text.jpg", tmp_path / "grey.png")
+    assert code == 0
+    heading, first, second, unreadable, none = said.splitlines()
+    assert heading.split() == ["file", "face", "expression", "confidence", "next", "where"]
+    lefts = [int(re.search(r"x (\d+),", line)[1]) for line in (first, second)]
+    assert "  #1  " in first
+    assert "  #2  " in second
+    assert lefts[0] < 512 < lefts[1]
+    assert "not an image" in unreadable
+    assert "no face" in none
+    assert "2 faces in 3 files" in complaints
+
+
+def test_a_video_has_a_line_for_each_person_in_the_table(run, tmp_path):
+    clip = tmp_path / "walk.avi"
+    write_video(clip, [np.roll(photo(), 4 * n, axis=1) for n in range(4)], codec="MJPG", fps=10)
+    said = run(clip, "--quiet")[1].splitlines()
+    assert len(said) == 2
+    assert "  #1  " in said[1]
+    assert said[1].endswith("0.0 to 0.3 s, 4 frames")
+
+
+def test_out_dash_prints_csv_and_nothing_else(run, tmp_path):
+    out = tmp_path / "faces.csv"
+    assert run(PHOTO, "--out", out)[0] == 0
+    code, said, complaints = run(PHOTO, "--out", "-")
+    assert code == 0
+    assert said.encode() == out.read_bytes()
+    assert "1 faces in 1 files" in complaints
+    assert run(PHOTO, "--out", "-", "--quiet") == (0, said, "")
+
+
+def test_quiet_writes_the_file_and_says_nothing(run, tmp_path):
+    out = tmp_path / "faces.csv"
+    assert run(PHOTO, "--out", out, "--quiet") == (0, "", "")
+    assert len(list(read_rows(out))) == 1
+
+
+def test_where_no_input_can_be_read_the_exit_code_is_1(run, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("no image")
+    assert run(text, "--out", tmp_path / "a.csv")[0] == 1
+    assert run(text, PHOTO, "--out", tmp_path / "b.csv")[0] == 0
+
+
+def test_resuming_without_a_file_to_continue_is_refused(run):
+    code, said, complaints = run(PHOTO, "--resume")
+    assert (code, said) == (2, "")
+    assert "--out" in complaints
+
+
+def test_safe_csv_is_refused_where_no_csv_is_asked_for(run, tmp_path):
+    (tmp_path / "=1+1.jpg").write_text("no image")
+    line = (tmp_path / "=1+1.jpg", "--safe-csv")
+    for out in ((), ("--out", tmp_path / "rows.jsonl")):
+        code, said, complaints = run(*line, *out)
+        assert (code, said) == (2, "")
+        assert "--safe-csv: expected an --out that ends in .csv" in complaints
+    assert run(PHOTO, *line, "--out", "-")[0] == 0
+
+
+def test_the_table_shows_what_a_video_lost_and_no_control_character():
+    rows = [Row("\x1b[2J.avi", "note", error="1 of 9 frames could not be decoded")]
+    heading, line = table(rows).splitlines()
+    assert heading.isprintable()
+    assert line.split(maxsplit=3) == ["\\x1b[2J.avi", "-", "note", rows[0].error]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from fer_jax.errors import FerError
+from fer_jax.faces.detect import DETECT_SIZE
 from server.cameras.source_names import masked
+from server.desktop import has_desktop
 from server.flags import from_arguments, parse_source
 from server.settings import is_loopback
 
@@ -224,3 +226,33 @@ def test_a_camera_is_turned_and_flipped_by_its_name():
 def test_a_turn_that_is_none_or_of_no_camera_is_refused(line: list[str]):
     with pytest.raises(FerError, match=r"expected NAME=DEGREES|there are demo"):
         from_arguments(["--source", "demo", *line], environment={})
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "terminal", "expected"),
+    [
+        ({"DISPLAY": ":0"}, "linux", True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True, True),
+        ({}, "darwin", True, True),
+        ({}, "linux", True, False),
+        ({"DISPLAY": ":0"}, "linux", False, False),
+        ({"DISPLAY": "localhost:10", "SSH_CONNECTION": "a b c d"}, "linux", True, False),
+    ],
+)
+def test_a_browser_is_opened_for_a_person_at_a_desktop_only(
+    environment, platform, terminal, expected
+):
+    found = has_desktop(environment=environment, platform=platform, terminal=terminal)
+    assert found == expected
+
+
+def test_the_browser_stays_closed_when_asked():
+    assert settings("--source", "demo").browser
+    assert not settings("--source", "demo", "--no-browser").browser
+
+
+def test_faces_are_looked_for_as_scoring_does():
+    assert settings().detect_size == DETECT_SIZE
+    assert settings("--detect-size", "full").detect_size == "full"
+    with pytest.raises(FerError, match="32 or more"):
+        settings("--detect-size", "9")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fer_jax.errors import CheckpointError
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parent
 NAMES = ("crowd", "fer2013")
 DEFAULT = "crowd"
 CHECKPOINT_HELP = f"{', '.join(NAMES)}, a workdir or a checkpoint folder; default: {DEFAULT}"

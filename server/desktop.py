@@ -1,0 +1,29 @@
+"""Whether a person sits in front of this machine, for whom a browser can be opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+
+def has_desktop(
+    *,
+    environment: Mapping[str, str] = os.environ,
+    platform: str = sys.platform,
+    terminal: bool | None = None,
+) -> bool:
+    """Returns whether there is a desktop and the command was typed into a terminal of it.
+
+    Args:
+        environment: holds DISPLAY or WAYLAND_DISPLAY on a Linux desktop, SSH_CONNECTION when the
+            person is elsewhere.
+        platform: as `sys.platform`.
+        terminal: whether the output is a terminal; None asks standard output. A service has none.
+    """
+    if terminal is None:
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+    if not terminal or "SSH_CONNECTION" in environment:
+        return False
+    shown = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    return platform in ("darwin", "win32") or bool(shown)
