@@ -65,7 +65,7 @@ def apply_folded(
         return compute()
 
     with intercepted(as_folded):
-        return cast(jax.Array, model.apply(variables, x, train=False))
+        return cast(jax.Array, model.apply(variables, jnp.asarray(x), train=False))
 
 
 def _suits_winograd(layer: nn.Conv, kernel: tuple[int, ...]) -> bool:

@@ -201,7 +201,7 @@ def test_everything_is_below_the_prefix(below: int) -> None:
         r'(?:href|src)="(static/[^"]+)"', ask(below, "/fer/login").body.decode()
     ):
         assert ask(below, f"/fer/{path}").status == 200, path
-    assert ask(below, "/healthz").status == 404, "nothing else of nginx's leads here"
+    assert ask(below, "/healthz").status in (403, 404), "no other path of nginx leads here"
 
 
 def test_a_browser_uses_the_page_below_the_prefix(below: int) -> None:
@@ -224,9 +224,11 @@ def test_a_browser_uses_the_page_below_the_prefix(below: int) -> None:
         sync_api.expect(page.locator("#mirror")).to_have_attribute("aria-pressed", "true")
         with page.expect_websocket() as opened:
             page.click("#visitor")
-        opened.value.wait_for_event("framereceived")
+        socket = opened.value
+        socket.wait_for_event("framereceived")
+        socket_url = socket.url
         browser.close()
-    assert opened.value.url == f"ws://127.0.0.1:{below}/fer/ws/camera?camera=browser"
+    assert socket_url == f"ws://127.0.0.1:{below}/fer/ws/camera?camera=browser"
     assert any("/fer/stream/" in url for url in asked_for)
     outside = [
         url for url in asked_for if not url.split("//")[1].partition("/")[2].startswith("fer/")

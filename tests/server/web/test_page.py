@@ -275,7 +275,7 @@ def test_everything_fits_and_can_be_hit_at_any_width(
         assert 0 <= box["x"] <= box["x"] + box["width"] <= size[0] + 0.5, selector
         assert box["height"] >= 40, selector
         boxes[selector] = box
-    assert boxes["#stage"]["width"] >= 0.45 * size[0]  # the last minute lies under it
+    assert boxes["#stage"]["width"] >= 0.42 * size[0]  # limited by height: the last minute is below
     assert boxes["#mirror"]["y"] + 40 <= size[1]  # the tools are in sight without scrolling
     if size[0] == 1920:
         assert page.evaluate("() => document.documentElement.scrollHeight") == size[1]
