@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explore(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     try_folder(arguments.out, flag="--out")
-    source, splits = load(arguments.data, on_error=arguments.on_error)
+    source, splits, remarks = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
-    print(f"{total:,} faces: {printable(source)}\n", flush=True)
+    print("\n".join([f"{total:,} faces: {printable(source)}", *remarks, ""]), flush=True)
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
@@ -77,20 +77,22 @@ def _parser() -> command.Parser:
     return parser
 
 
-def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, Faces]]:
-    """Returns where the faces come from, in words, and the faces by split.
+def load(
+    data: str, *, on_error: OnError = "raise"
+) -> tuple[str, Mapping[str, Faces], Sequence[str]]:
+    """Returns where the faces come from, in words, the faces by split, and remarks, a line each.
 
     Raises:
         DataError: no faces there, or one that cannot be read under "raise".
     """
     if data == SYNTHETIC:
-        return "synthetic, drawn from facial action units", load_synthetic().splits
+        return "synthetic, drawn from facial action units", load_synthetic().splits, ()
     try:
         loaded = load_faces(Path(data), on_error=on_error)
     except UnreadableFaceError as error:
         raise error.with_flag("--on-error skip") from None
     skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
-    return f"{data}{skipped}", loaded.splits
+    return f"{data}{skipped}", loaded.splits, loaded.remarks
 
 
 def summary(found: Exploration) -> str:

@@ -143,6 +143,17 @@ def test_one_split_with_few_expressions_is_enough(tmp_path: Path) -> None:
     assert found["left_out"] == {"test": 0}
 
 
+def test_faces_without_splits_are_explored_with_the_split_that_training_holds_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = flawed_folder(tmp_path / "in") / "train"
+    assert explore.main(["--data", str(classes), "--out", str(tmp_path / "out")]) == 0
+    assert "held out" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out/explore.json").read_text())
+    assert set(found["counts"]) == {"train", "validation"}
+    assert sum(found["counts"]["validation"].values()) == len(EXPRESSIONS)
+
+
 def test_an_unreadable_face_ends_the_command_in_one_line_or_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
