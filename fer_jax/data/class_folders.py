@@ -42,12 +42,15 @@ def survey(places: Iterable[Place]) -> Survey:
     places = set(places)
     labelled = [place for place in places if place.label is not None]
     has_splits = any(place.split for place in labelled)
-    folders = {place.folder for place in labelled if place.split or not has_splits}
-    numbers = {place.folder for place in places if place.folder.isdigit()}
+    classes = {
+        place.folder
+        for place in places
+        if (place.split or not has_splits) and (place.label is not None or place.folder.isdigit())
+    }
     return Survey(
         has_splits=has_splits,
         named=frozenset(bool(place.parent) for place in labelled),
-        numbered="0" in numbers and numbers | folders <= set(CODES),
+        numbered="0" in classes and classes <= set(CODES),
     )
 
 
@@ -69,8 +72,6 @@ def decide(place: Place, found: Survey) -> Decision:
         return Decision(
             "leave out", f"in {place.folder!r}, which is not one of the seven expressions"
         )
-    return (
-        Decision("refuse", stranger(place.folder))
-        if place.parent
-        else Decision("leave out", OUTSIDE)
-    )
+    if place.parent:
+        return Decision("refuse", stranger(place.folder))
+    return Decision("leave out", OUTSIDE)

@@ -16,7 +16,7 @@ from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, index_of, nearest
 SPLITS = ("train", "validation", "test")
 ACCEPTED = (
     "fer2013.csv, icml_face_data.csv (or .csv.gz), or images in train|validation|test/<expression>/ or "
-    "<expression>/, open or in a .zip or .tar.xz"
+    "in two or more <expression>/ folders, open or in a .zip or .tar.xz"
 )
 CODES = tuple(map(str, range(len(EXPRESSIONS))))  # class folders that bear FER2013's numbers
 

@@ -97,7 +97,10 @@ class Reading:
             )
             lines.append(f"numbered folders are read as FER2013's codes: {codes}")
         if self.left_out:
-            parts = [f"{count:,} images {place}" for place, count in self.left_out.items()]
+            parts = [
+                f"{count:,} image{'s' if count > 1 else ''} {place}"
+                for place, count in self.left_out.items()
+            ]
             lines.append(f"left out: {'; '.join(parts)}")
         if self.held_out:
             lines.append(

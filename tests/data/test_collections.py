@@ -85,6 +85,7 @@ def test_images_that_have_splits_win_over_class_folders_without(tmp_path: Path) 
     reading = find_source(folder(tmp_path / "two", same)).read()
     assert make.names(reading) == {"train": same[:2]}
     assert reading.left_out == {"outside the class folders": 2}
+    assert reading.remarks == ["left out: 2 images outside the class folders"]
     (tmp_path / "two/happy/c.png").write_bytes(b"not an image")
     assert total(find_source(tmp_path / "two").read("skip")) == 4
 
@@ -207,6 +208,14 @@ def test_numbers_of_another_order_are_refused(tmp_path: Path, classes: list[str]
     data = folder(tmp_path, [f"train/{each}/a.png" for each in classes])
     with pytest.raises(DataError, match="is a number, and the numbered folders are not 0 to 6"):
         find_source(data).read()
+
+
+def test_numbered_folders_beside_the_splits_do_not_count(tmp_path: Path) -> None:
+    names = [f"train/{code}/a.png" for code in range(7)]
+    reading = find_source(folder(tmp_path, [*names, "2019/a.png", "7/b.png"])).read()
+    assert reading.numbered
+    assert make.names(reading) == {"train": names}
+    assert reading.left_out == {"outside the class folders": 2}
 
 
 def test_images_in_deeper_folders_are_read(tmp_path: Path) -> None:
