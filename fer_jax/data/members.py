@@ -106,9 +106,8 @@ def _images(
         name = prefix + _readable(entry.name)
         if entry.is_dir(follow_symlinks=links):  # deeper links could lead in a circle
             yield from _images(entry.path, f"{name}/", must=must)
-        # A dangling link is kept, so that reading it tells of a missing face.
-        elif is_image(name) and not os.path.isdir(entry.path):
-            yield file_member(name, entry.path)
+        elif is_image(name) and (entry.is_file() or not os.path.exists(entry.path)):
+            yield file_member(name, entry.path)  # a dangling link, too: reading it reports the face
 
 
 def _readable(name: str) -> str:
