@@ -230,11 +230,13 @@ def test_a_processed_copy_is_named_shown_and_recorded(tmp_path, capsys):
 def test_labels_are_compared_with_votes_where_there_are_votes(tmp_path, capsys):
     happy, sad = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
     rows = [make.csv_row(n, label, "Training") for n, label in enumerate((happy, happy, sad, sad))]
+    rows.append(make.csv_row(4, happy, "PublicTest"))
     votes = [
         ("Training", {"happiness": 9, "neutral": 1}),
         ("Training", {"sadness": 8, "neutral": 2}),
         ("Training", {"sadness": 10}),
         ("Training", {"sadness": 5, "neutral": 5}),
+        ("PublicTest", {"happiness": 10}),
     ]
     make.write_files(
         tmp_path,
