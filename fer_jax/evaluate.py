@@ -53,7 +53,9 @@ def main(argv: Sequence[str]) -> int:
     networks = _load(options.checkpoint)
     labels = options.labels or _learned(networks)
     try:
-        faces = evaluation_split(Path(options.data), options.split, on_error=options.on_error)
+        faces = evaluation_split(
+            Path(options.data), options.split, on_error=options.on_error, report=print
+        )
     except UnreadableFaceError as error:
         raise error.with_flag("--on-error skip") from None
     groups = read_groups(Path(options.groups), faces.names) if options.groups else {}

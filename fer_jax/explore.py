@@ -44,9 +44,9 @@ def _explore(argv: Sequence[str]) -> int:
     command.require_training("explore")
     say = command.speaker(quiet=arguments.quiet)
     try_folder(arguments.out, flag="--out")
-    source, splits = load(arguments.data, on_error=arguments.on_error)
+    source, splits, remarks = load(arguments.data, on_error=arguments.on_error)
     total = sum(len(faces) for faces in splits.values())
-    say(f"{total:,} faces: {printable(source)}\n")
+    say("\n".join([f"{total:,} faces: {printable(source)}", *remarks, ""]))
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
@@ -78,8 +78,10 @@ def _parser() -> command.Parser:
     return parser
 
 
-def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, Faces]]:
-    """Returns where the faces come from, in words, and the faces by split.
+def load(
+    data: str, *, on_error: OnError = "raise"
+) -> tuple[str, Mapping[str, Faces], Sequence[str]]:
+    """Returns where the faces come from, in words, the faces by split, and remarks, a line each.
 
     Raises:
         DataError: no faces there, or one that cannot be read under "raise".
@@ -89,13 +91,13 @@ def load(data: str, *, on_error: OnError = "raise") -> tuple[str, Mapping[str, F
         from fer_jax.data.synthetic import load_synthetic
 
     if data == SYNTHETIC:
-        return "synthetic, drawn from facial action units", load_synthetic().splits
+        return "synthetic, drawn from facial action units", load_synthetic().splits, ()
     try:
         loaded = load_faces(Path(data), on_error=on_error)
     except UnreadableFaceError as error:
         raise error.with_flag("--on-error skip") from None
     skipped = f" ({len(loaded.skipped):,} unreadable, left out)" if loaded.skipped else ""
-    return f"{data}{skipped}", loaded.splits
+    return f"{data}{skipped}", loaded.splits, loaded.remarks
 
 
 def summary(found: Exploration) -> str:

@@ -5,6 +5,7 @@ Every class index in this project is an index into `EXPRESSIONS`. No other file 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
 EXPRESSIONS: tuple[str, ...] = (
@@ -66,5 +67,15 @@ _INDEX: Mapping[str, int] = {
 
 def index_of(spelling: str) -> int | None:
     """Class index of a usual spelling ("Anger", "happiness", "03_surprised"), None if it names none."""
-    word = spelling.strip().lower().lstrip("0123456789").strip(" _-.")
-    return _INDEX.get(word)
+    return _INDEX.get(_word(spelling))
+
+
+def nearest(spelling: str) -> str | None:
+    """The expression that a misspelt word most likely means ("suprise"), None if it is near none."""
+    whole = [word for word in _INDEX if len(word) > 3 or word in EXPRESSIONS]  # no abbreviations
+    near = difflib.get_close_matches(_word(spelling), whole, n=1, cutoff=0.7)
+    return EXPRESSIONS[_INDEX[near[0]]] if near else None
+
+
+def _word(spelling: str) -> str:
+    return spelling.strip().lower().lstrip("0123456789").strip(" _-.")

@@ -1,7 +1,8 @@
-"""Faces that cannot be read, as the training command meets them."""
+"""Faces that cannot be read or are not learned, as the training command meets them."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -38,7 +39,7 @@ def run(data: Path, workdir: Path, *more: str) -> int:
     )
 
 
-def test_a_truncated_image_is_named_and_can_be_left_out_and_counted(tmp_path, capsys):
+def test_what_is_left_out_or_held_out_is_said_and_counted_in_the_card(tmp_path, capsys):
     data = folder_of_faces(tmp_path / "faces")
     spoilt = data / "train/fear/002.jpg"
     spoilt.write_bytes(spoilt.read_bytes()[:-200])
@@ -50,12 +51,19 @@ def test_a_truncated_image_is_named_and_can_be_left_out_and_counted(tmp_path, ca
     assert len(said.err.splitlines()) == 1
     assert not (tmp_path / "run/config.json").exists()
 
+    shutil.copytree(data / "train/fear", data / "train/contempt")
+    shutil.rmtree(data / "validation")
     assert run(data, tmp_path / "run", "--config.data.on_error=skip") == 0
-    assert "skipped: 1 unreadable" in capsys.readouterr().out
-    card = json.loads((tmp_path / "run/card.json").read_text())
-    assert [name for name, _ in card["dataset"]["skipped"]] == ["train/fear/002.jpg"]
-    assert sum(card["dataset"]["counts"]["train"].values()) == 27
-    assert card["dataset"]["name"] == "folder"
+    said = capsys.readouterr().out
+    assert "skipped: 1 unreadable" in said
+    assert "left out: 4 images in 'contempt', which is not one of the seven expressions\n" in said
+    assert said.count("a tenth of the training faces, held out by file name") == 1
+    card = json.loads((tmp_path / "run/card.json").read_text())["dataset"]
+    assert [name for name, _ in card["skipped"]] == ["train/fear/002.jpg"]
+    assert sum(card["left_out"].values()) == 4
+    assert card["validation"] == "a tenth of train, held out by file name"
+    assert [sum(card["counts"][split].values()) for split in ("train", "validation")] == [20, 7]
+    assert card["name"] == "folder"
 
 
 @pytest.mark.parametrize(

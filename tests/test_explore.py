@@ -145,6 +145,17 @@ def test_one_split_with_few_expressions_is_enough(tmp_path: Path) -> None:
     assert found["left_out"] == {"test": 0}
 
 
+def test_faces_without_splits_are_explored_with_the_split_that_training_holds_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = flawed_folder(tmp_path / "in") / "train"
+    assert explore.main(["--data", str(classes), "--out", str(tmp_path / "out")]) == 0
+    assert "held out" in capsys.readouterr().out
+    found = json.loads((tmp_path / "out/explore.json").read_text())
+    assert set(found["counts"]) == {"train", "validation"}
+    assert sum(found["counts"]["validation"].values()) == len(EXPRESSIONS)
+
+
 def test_an_unreadable_face_ends_the_command_in_one_line_or_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,11 +232,13 @@ def test_a_processed_copy_is_named_shown_and_recorded(tmp_path, capsys):
 def test_labels_are_compared_with_votes_where_there_are_votes(tmp_path, capsys):
     happy, sad = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
     rows = [make.csv_row(n, label, "Training") for n, label in enumerate((happy, happy, sad, sad))]
+    rows.append(make.csv_row(4, happy, "PublicTest"))
     votes = [
         ("Training", {"happiness": 9, "neutral": 1}),
         ("Training", {"sadness": 8, "neutral": 2}),
         ("Training", {"sadness": 10}),
         ("Training", {"sadness": 5, "neutral": 5}),
+        ("PublicTest", {"happiness": 10}),
     ]
     make.write_files(
         tmp_path,

@@ -29,7 +29,8 @@ from fer_jax.machine.cache_folder import cache_folder
 
 _LOG = logging.getLogger(__name__)
 
-_VERSION = "1.0.0"  # of the files; raise it with every change that older ones do not have
+_VERSION = "1.1.0"  # of the files; raise it with every change that older ones do not have
+_ABOUT = ("kind", "form", "fingerprint", "numbered", "left_out")  # a reading's, kept as they are
 _READ_BATCH = 1024  # records a call; one at a time is three times slower
 _MAX_FACES = 400_000  # a split; TFDS sorts 1 GiB in memory and would need TensorFlow for more
 
@@ -64,13 +65,13 @@ class FaceRecords(tfds.core.GeneratorBasedBuilder):
         if reading.has_votes:
             votes = tfds.features.Tensor(shape=(len(FERPLUS_COLUMNS),), dtype=np.float32)
             features["votes"] = votes
-        about = {name: getattr(reading, name) for name in ("kind", "form", "fingerprint")}
+        about = {name: getattr(reading, name) for name in _ABOUT}
         skipped = [list(face) for face in reading.skipped]
         return _LocalInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),
             disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(**about, skipped=skipped),
+            metadata=tfds.core.MetadataDict(about, skipped=skipped),
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, Any]]]:
@@ -154,10 +155,8 @@ def _kept(folder: Path) -> Reading:
     about: Any = builder.info.metadata
     return Reading(
         {split: _split(builder, split) for split in SPLITS if split in builder.info.splits},
-        kind=about["kind"],
-        form=about["form"],
-        fingerprint=about["fingerprint"],
         skipped=tuple(Skipped(*face) for face in about["skipped"]),
+        **{name: about[name] for name in _ABOUT},
     )
 
 

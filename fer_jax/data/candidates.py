@@ -1,35 +1,47 @@
 """Which of the things in a folder or an archive is the data set.
 
-The csv or layout of folders nearest the top wins; in one folder a csv wins over images. Two that
-are equally near are never chosen between in silence.
+What has splits wins over what has none. Then the csv or layout of folders nearest the top wins; in
+one folder a csv wins over images. Two that are equally near are never chosen between in silence.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fer_jax.data import fer_csv, layout
-from fer_jax.data.members import Member
+from fer_jax.data.members import Member, opened_csv
 from fer_jax.errors import DataError
 
 _MAX_ROOT_DEPTH = 2  # folders; a popular archive holds images/train beside images/images/train
-_IMAGES_RANK = len(fer_csv.CSV_NAMES) + 1
+_OTHER_CSV_RANK = len(fer_csv.CSV_NAMES)
+_IMAGES_RANK = _OTHER_CSV_RANK + 1
+_UNSPLIT = _IMAGES_RANK + 1  # what is added to the rank of what has no splits
+_FEWEST_CLASSES = 2  # one folder that happens to be called "calm" is no data set
+_MOST_NAMED = 5
 
 
 class Candidate(NamedTuple):
     """A csv, or a layout of folders.
 
     Attributes:
-        root: the folder that holds the csv or the split folders, "" for the outermost.
+        root: the folder that holds the csv, or the split or class folders, "" for the outermost.
         rank: which form wins inside one root; 0 is best.
         csv: the csv's name, None for images.
+        label: the class of an image without a split, None for anything else.
     """
 
     root: str
     rank: int
     csv: str | None
+    label: int | None = None
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the folders, the files' names or a column give each face's split."""
+        return self.rank < _UNSPLIT
 
     @property
     def depth(self) -> int:
@@ -43,20 +55,26 @@ class Candidate(NamedTuple):
 
 
 def candidate_of(member: Member) -> Candidate | None:
-    """What one file is part of: a csv with FER2013's columns, a layout, or neither (None)."""
+    """Returns what one file is part of: a csv of faces, a layout of folders, or neither (None)."""
     folder, _, base = member.name.rpartition("/")
     if base.lower() in fer_csv.CSV_NAMES:
         found = Candidate(folder, fer_csv.CSV_NAMES.index(base.lower()), base)
-    elif base.lower().endswith(".csv"):
-        with member.open() as file:
-            if not fer_csv.is_face_csv(file):
-                return None
-        found = Candidate(folder, _IMAGES_RANK - 1, base)
-    else:
-        place = layout.place(member.name)
-        if place is None or place.label is None:
+    elif base.lower().endswith(fer_csv.CSV_SUFFIXES):
+        with opened_csv(member) as file:
+            columns = fer_csv.first_line(file)
+        if not set(fer_csv.NEEDED_COLUMNS) <= columns:
             return None
-        found = Candidate(place.root, _IMAGES_RANK, None)
+        rank = _OTHER_CSV_RANK if fer_csv.USAGE in columns else _OTHER_CSV_RANK + _UNSPLIT
+        found = Candidate(folder, rank, base)
+    else:
+        root = layout.root_of(member.name)
+        place = None if root is None else layout.place(member.name, root)
+        if root is None or place is None or place.label is None:
+            return None
+        if place.split:
+            found = Candidate(root, _IMAGES_RANK, None)
+        else:
+            found = Candidate(root, _IMAGES_RANK + _UNSPLIT, None, place.label)
     return found if found.depth <= _MAX_ROOT_DEPTH else None
 
 
@@ -66,7 +84,8 @@ def best_of(candidates: Iterable[Candidate], path: Path) -> Candidate | None:
     Raises:
         DataError: `path` holds several that are equally near the top.
     """
-    found = set(candidates)
+    found = _with_enough_classes(set(candidates))
+    found = {each for each in found if each.has_splits} or found
     if not found:
         return None
     depth = min(each.depth for each in found)
@@ -81,6 +100,18 @@ def best_of(candidates: Iterable[Candidate], path: Path) -> Candidate | None:
     return first
 
 
+def _with_enough_classes(candidates: set[Candidate]) -> set[Candidate]:
+    """Makes one candidate of the images of each root without splits, if they are of several classes."""
+    classes = Counter(each.root for each in candidates if each.label is not None)
+    return {
+        each._replace(label=None)
+        for each in candidates
+        if each.label is None or classes[each.root] >= _FEWEST_CLASSES
+    }
+
+
 def several(path: Path, names: Sequence[str]) -> DataError:
     """The error that asks the user to choose."""
-    return DataError(f"{path}: holds several data sets ({', '.join(names)}); name one of them")
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    listed = ", ".join(names[:_MOST_NAMED]) + more
+    return DataError(f"{path}: holds several data sets ({listed}); name one of them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from fer_jax.config import DataConfig
 from fer_jax.data.audit import audit, excluded
 from fer_jax.data.faces import Faces
 from fer_jax.data.processing import processing
-from fer_jax.data.randomness import host_generator
 from fer_jax.data.records import OnError, UnreadableFaceError
 from fer_jax.data.sources import NoFacesError, load_faces
 from fer_jax.data.synthetic import load_synthetic
@@ -28,7 +28,7 @@ DIR_VARIABLE = "FER_DATA_DIR"
 REAL_EPOCHS = 36
 SYNTHETIC_EPOCHS = 7
 
-_HELD_OUT_SHARE = 0.1
+_HELD_OUT = "a tenth of train, held out by file name"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +39,15 @@ class Dataset:
         name: "fer2013", "folder" or "synthetic".
         splits: split name -> faces: "train" and "validation".
         suggested_epochs: passes over the training faces when the configuration names none.
-        card: what the checkpoint's card tells about it, JSON-able.
+        card: what the checkpoint's card says about it, JSON-able.
+        remarks: what a person should know about how the faces were found, a line each.
     """
 
     name: str
     splits: dict[str, Faces]
     suggested_epochs: int
     card: dict[str, Any]
+    remarks: Sequence[str] = ()
 
 
 def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
@@ -53,7 +55,7 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
 
     Args:
         config: which data; see its fields.
-        seed: of the synthetic faces, and of a held-out validation split.
+        seed: of the synthetic faces.
 
     Raises:
         DataError: a folder was named, by the configuration or by $FER_DATA_DIR, and holds no faces
@@ -63,7 +65,7 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
     if path is None:
         return _synthetic(config, seed=seed)  # every face is drawn anew: nothing to audit
     try:
-        dataset = _real(path, config, seed=seed)
+        dataset = _real(path, config)
     except NoFacesError:
         if _named(config):
             raise
@@ -120,7 +122,7 @@ def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
     return Dataset("synthetic", splits, SYNTHETIC_EPOCHS, card)
 
 
-def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
+def _real(path: Path, config: DataConfig) -> Dataset:
     try:
         loaded = load_faces(path, on_error=config.on_error)
     except UnreadableFaceError as error:
@@ -133,9 +135,11 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
             f"{path}: has no train split (found: {', '.join(loaded.splits)}); expected "
             "train/<class>/*.jpg, or rows whose Usage is Training"
         )
-    held_out = "validation" not in splits
-    if held_out:
-        splits |= _hold_out(splits["train"], seed=seed)
+    if "validation" not in splits:
+        raise DataError(
+            f"{path}: has no validation split, and too few faces to hold some out; add faces, so that "
+            "an expression has two"
+        )
     if config.labels == "votes" and splits["train"].votes is None:
         raise DataError(
             f"{path}: has no FER+ votes for config.data.labels=votes; "
@@ -147,26 +151,12 @@ def _real(path: Path, config: DataConfig, *, seed: int) -> Dataset:
         "fingerprint": loaded.fingerprint,
         "counts": class_counts(splits),
         "processing": processing(splits["train"].images, splits["train"].names),
-        "validation": "a tenth of train, held out" if held_out else "its own split",
+        "validation": _HELD_OUT if loaded.held_out else "its own split",
         "skipped": [list(row) for row in loaded.skipped],
+        "left_out": dict(loaded.left_out),
+        "numbered": loaded.numbered,
     }
-    return Dataset(loaded.kind, splits, REAL_EPOCHS, card)
-
-
-def _hold_out(train: Faces, *, seed: int) -> dict[str, Faces]:
-    """Splits off a tenth of every expression, for data without a validation split."""
-    order = host_generator(seed, "hold out", 0).permutation(len(train))
-    chosen: list[np.ndarray] = []
-    for label in range(NUM_EXPRESSIONS):
-        rows = order[train.labels[order] == label]
-        chosen.append(
-            rows[: max(1, round(_HELD_OUT_SHARE * len(rows)))] if len(rows) > 1 else rows[:0]
-        )
-    validation = np.sort(np.concatenate(chosen))
-    if not len(validation):
-        raise DataError("the data has no validation split, and too few faces to hold some out")
-    kept = np.setdiff1d(np.arange(len(train)), validation)
-    return {"train": train.take(kept), "validation": train.take(validation)}
+    return Dataset(loaded.kind, splits, REAL_EPOCHS, card, loaded.remarks)
 
 
 def _without_audited(dataset: Dataset, path: Path) -> Dataset:
@@ -202,18 +192,27 @@ def _judged_by_votes(dataset: Dataset) -> Dataset:
 _NONE = np.empty(0, np.int64)
 
 
-def evaluation_split(path: Path, split: str, *, on_error: OnError = "raise") -> Faces:
+def evaluation_split(
+    path: Path,
+    split: str,
+    *,
+    on_error: OnError = "raise",
+    report: Callable[[str], object] = lambda line: None,
+) -> Faces:
     """Returns one split of the faces at `path`, whole: the audit excludes nothing here.
 
     Args:
         path: a folder, csv or archive; it may hold this split only.
         split: "train", "validation" or "test".
         on_error: "raise" or "skip", for faces that cannot be read.
+        report: gets the lines of `Reading.remarks`.
 
     Raises:
         DataError: there is no such split.
     """
     loaded = load_faces(path, on_error=on_error)
+    for line in loaded.remarks:
+        report(line)
     if split not in loaded.splits:
         raise DataError(
             f"{path}: has no {split} split; it holds {', '.join(loaded.splits) or 'no faces'}"

@@ -1,9 +1,10 @@
 """The csv form of FER2013, and the FER+ votes that go with it.
 
 fer2013.csv and its twin icml_face_data.csv hold one face a row: emotion, pixels, Usage, in any
-order and with stray spaces in the header. fer2013new.csv (Barsoum et al., "Training Deep Networks
-for Facial Expression Recognition with Crowd-Sourced Label Distribution", 2016) has one row of ten
-votes for each of those rows, in the same order.
+order and with stray spaces in the header; some copies lack Usage, some are packed by gzip.
+fer2013new.csv (Barsoum et al., "Training Deep Networks for Facial Expression Recognition with
+Crowd-Sourced Label Distribution", 2016) has one row of ten votes for each of those rows, in the same
+order.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from fer_jax.expressions import (
 )
 from fer_jax.faces.preprocess import FACE_SIZE
 
-CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-VOTES_NAME = "fer2013new.csv"
+CSV_SUFFIXES = (".csv", ".csv.gz")
+CSV_NAMES = tuple(f"{stem}{end}" for stem in ("fer2013", "icml_face_data") for end in CSV_SUFFIXES)
+VOTES_NAMES = tuple(f"fer2013new{end}" for end in CSV_SUFFIXES)
+NEEDED_COLUMNS = ("emotion", "pixels")
+USAGE = "usage"
 
-_COLUMNS = ("emotion", "pixels", "usage")
 _LABELS = frozenset(str(label) for label in range(NUM_EXPRESSIONS))
 _LONGEST_LINE = 1 << 20  # bytes; a row of fer2013.csv has 9,300
 _NUM_PIXELS = FACE_SIZE * FACE_SIZE
@@ -36,7 +39,10 @@ _WHOLE_NUMBERS = re.compile(r"[0-9 \t]*")
 
 
 class CsvRow(NamedTuple):
-    """One good row: its place among all rows (from 0), its line in the file (from 1), its face."""
+    """One good row: its place among all rows (from 0), its line in the file (from 1), its face.
+
+    `split` is "" in a csv without Usage.
+    """
 
     number: int
     line: int
@@ -52,7 +58,7 @@ class Votes(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """How many columns each row has, and where the wanted ones are."""
+    """How many columns each row has, and where each is."""
 
     width: int
     at: dict[str, int]
@@ -62,10 +68,10 @@ class _BadRowError(ValueError):
     """What is wrong with one row."""
 
 
-def is_face_csv(file: BinaryIO) -> bool:
-    """Whether the first line names the columns of fer2013.csv."""
+def first_line(file: BinaryIO) -> set[str]:
+    """The columns that a csv's first line names, in lower case."""
     header = file.readline(1024).decode("utf-8-sig", "replace")
-    return set(_COLUMNS) <= {column.strip(' "\r\n').lower() for column in header.split(",")}
+    return {column.strip(' "\r\n').lower() for column in header.split(",")}
 
 
 def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[CsvRow], int]:
@@ -74,19 +80,19 @@ def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[CsvRo
     Args:
         file: the csv's bytes, UTF-8.
         name: the file's name, for the names of faces ("fer2013.csv:17").
-        refusals: what becomes of rows with a wrong number of columns, pixels that are not 2304
-            whole numbers from 0 to 255, a label out of 0 to 6, or an unknown Usage.
+        refusals: takes rows with a wrong number of columns, pixels that are not 2304 whole numbers
+            from 0 to 255, a label out of 0 to 6, or an unknown Usage.
 
     Returns:
         The good rows, and the number of all rows.
 
     Raises:
-        DataError: a bad row, or a header without the three columns.
+        DataError: a bad row, or a header without emotion and pixels.
     """
     rows: list[CsvRow] = []
     count = 0
     lines = _lines(file, refusals.where + name)
-    header = _header(lines, _COLUMNS, refusals.where + name)
+    header = _header(lines, NEEDED_COLUMNS, refusals.where + name)
     for line, cells in lines:
         try:
             split, image, label = _parse(cells, header)
@@ -105,14 +111,14 @@ def read_votes(file: BinaryIO, name: str) -> Votes:
         DataError: a header without the Usage and the ten vote columns, or a vote that is no number.
     """
     lines = _lines(file, name)
-    wanted = ("usage", *(column.lower() for column in FERPLUS_COLUMNS))
+    wanted = (USAGE, *(column.lower() for column in FERPLUS_COLUMNS))
     header = _header(lines, wanted, name)
     splits: list[str | None] = []
     counts: list[np.ndarray] = []
     for line, cells in lines:
         if len(cells) != header.width:
             raise DataError(f"{name}:{line}: {len(cells)} columns, expected {header.width}")
-        splits.append(split_of_usage(cells[header.at["usage"]]))
+        splits.append(split_of_usage(cells[header.at[USAGE]]))
         row = np.zeros(len(FERPLUS_COLUMNS), np.float32)
         for answer, column in enumerate(wanted[1:]):
             vote = cells[header.at[column]].strip()
@@ -124,7 +130,9 @@ def read_votes(file: BinaryIO, name: str) -> Votes:
 
 
 def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> list[CsvRow]:
-    """Gives each face its votes; `count` is the number of rows the face csv has, good and bad.
+    """Gives each face its votes, and the Usage of the votes if it has none.
+
+    `count` is the number of rows the face csv has, good and bad.
 
     Raises:
         DataError: the two files do not belong together.
@@ -135,13 +143,17 @@ def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> l
             "take the file that belongs to this csv, or remove it to train without votes"
         )
     for row in rows:
-        if votes.splits[row.number] != row.split:
+        if row.split and votes.splits[row.number] != row.split:
             raise DataError(
                 f"{name}: the Usage of row {row.number + 1} differs from {row.record.name}; "
                 "take the file that belongs to this csv, or remove it to train without votes"
             )
     return [
-        row._replace(record=row.record._replace(votes=votes.counts[row.number])) for row in rows
+        row._replace(
+            split=votes.splits[row.number] or "",
+            record=row.record._replace(votes=votes.counts[row.number]),
+        )
+        for row in rows
     ]
 
 
@@ -166,18 +178,18 @@ def _header(lines: Iterator[tuple[int, list[str]]], wanted: Sequence[str], name:
             f"{name}:1: expected the columns {', '.join(wanted)}, "
             f"found {', '.join(found)[:80] or 'nothing'}"
         )
-    return _Header(len(found), {column: found.index(column) for column in wanted})
+    return _Header(len(found), {column: found.index(column) for column in found})
 
 
 def _parse(cells: Sequence[str], header: _Header) -> tuple[str, np.ndarray, int]:
-    """Returns (split, uint8 [48, 48], label) of one row."""
+    """Returns (split or "", uint8 [48, 48], label) of one row."""
     if len(cells) != header.width:
         raise _BadRowError(f"{len(cells)} columns, expected {header.width}")
     emotion = cells[header.at["emotion"]].strip()
     if emotion not in _LABELS:
         raise _BadRowError(f"the label {emotion[:20]!r} is not one of 0 to {NUM_EXPRESSIONS - 1}")
-    usage = cells[header.at["usage"]]
-    split = split_of_usage(usage)
+    usage = cells[header.at[USAGE]] if USAGE in header.at else ""
+    split = split_of_usage(usage) if USAGE in header.at else ""
     if split is None:
         raise _BadRowError(f"the Usage {usage[:20]!r} is not Training, PublicTest or PrivateTest")
     return split, _pixels(cells[header.at["pixels"]]), FER2013_TO_INDEX[int(emotion)]

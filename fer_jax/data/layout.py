@@ -7,22 +7,22 @@ and PrivateTest side by side in one `test` folder.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from typing import NamedTuple
 
-from fer_jax.expressions import EXPRESSIONS, index_of
+from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, index_of, nearest
 
 SPLITS = ("train", "validation", "test")
 ACCEPTED = (
-    "fer2013.csv, icml_face_data.csv, or images in train|validation|test/<expression>/*.jpg|png, "
-    "open or in a .zip or .tar.xz"
+    "fer2013.csv, icml_face_data.csv (or .csv.gz), or images in train|validation|test/<expression>/ or "
+    "in two or more <expression>/ folders, open or in a .zip or .tar.xz"
 )
+CODES = tuple(map(str, range(len(EXPRESSIONS))))  # class folders that bear FER2013's numbers
 
 # Formats that decode.py refuses are listed too: a face in one must be reported, not overlooked.
-_IMAGE_SUFFIXES = frozenset(
-    ("jpg", "jpeg", "jpe", "png", "bmp", "webp", "gif", "tif", "tiff", "jp2", "avif", "heic", "pgm")
+_IMAGE_SUFFIX = re.compile(
+    r"jpe?g|jpe|jfif|png|bmp|webp|gif|tiff?|jp2|avif|hei[cf]|p[gp]m", re.IGNORECASE
 )
 _SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -34,18 +34,18 @@ _PREFIX = re.compile(r"(training|publictest|privatetest)_", re.IGNORECASE)
 
 
 class Place(NamedTuple):
-    """Where an image stands in a layout.
+    """Where an image stands below the root of a layout.
 
     Attributes:
-        root: the folder that holds the splits, "" for the outermost.
-        split: "train", "validation" or "test".
+        split: "train", "validation" or "test"; "" where neither a folder nor the file's name gives one.
+        parent: the split folder that holds the class folder, "" where the root does.
         folder: the class folder's name, as spelled.
         label: the class index, None where the folder names no expression.
-        prefixed: whether the file's name, rather than its folder, decided the split.
+        prefixed: whether the file's name, rather than a folder, decided the split.
     """
 
-    root: str
     split: str
+    parent: str
     folder: str
     label: int | None
     prefixed: bool
@@ -66,33 +66,77 @@ def is_hidden(name: str) -> bool:
     return any(part[:1] in ("", ".") for part in name.split("/"))
 
 
-def place(name: str) -> Place | None:
-    """Reads <root>/<split>/<class>/<file> or <root>/<class>/<Usage>_<file>; None for others."""
-    folder, _, base = name.rpartition("/")
-    if base.rpartition(".")[2].lower() not in _IMAGE_SUFFIXES or base.startswith("."):
-        return None
-    plain = _place_by_folder(folder)
-    prefix = _PREFIX.match(base)
-    if prefix is None or plain is None:
-        return plain if plain is not None and plain.split else None
-    if not plain.split and plain.label is None:
-        return None
-    return plain._replace(split=_USAGES[prefix[1].lower()], prefixed=True)
+def is_image(name: str) -> bool:
+    """Whether a relative path is called like an image and is not hidden."""
+    suffix = name.rpartition(".")[2]
+    return _IMAGE_SUFFIX.fullmatch(suffix) is not None and not is_hidden(name)
 
 
-@functools.lru_cache(maxsize=1024)  # a data set has few folders and many files
-def _place_by_folder(folder: str) -> Place | None:
-    """Where a folder's files stand; its split is "" where only a file's prefix could tell."""
-    if not folder or is_hidden(folder):
-        return None
+def label_of(folder: str) -> int | None:
+    """Class index of a class folder: a usual spelling, or FER2013's code 0 to 6; None for others."""
+    label = index_of(folder)
+    return FER2013_TO_INDEX[int(folder)] if label is None and folder in CODES else label
+
+
+def root_of(name: str) -> str | None:
+    """The folder below which an image lies as <split>/<class>/... or <class>/..., None if in neither.
+
+    A class folder that names no expression counts only inside a split folder.
+    """
+    return _root_of_folder(name.rpartition("/")[0]) if is_image(name) else None
+
+
+@functools.lru_cache(maxsize=4096)  # a data set has few folders and many files
+def _root_of_folder(folder: str) -> str | None:
     parts = folder.split("/")
-    split = split_of_folder(parts[-2]) if len(parts) > 1 else None
-    root = "/".join(parts[: -2 if split else -1])
-    return Place(root, split or "", parts[-1], index_of(parts[-1]), False)
+    splits = [i for i, part in enumerate(parts[:-1]) if split_of_folder(part)]
+    roots = (
+        *(i for i in splits if label_of(parts[i + 1]) is not None),
+        *(i for i, part in enumerate(parts) if index_of(part) is not None),
+        *(i for i, part in enumerate(parts) if part in CODES),
+        *splits,
+    )
+    return "/".join(parts[: roots[0]]) if roots else None
+
+
+def place(name: str, root: str) -> Place | None:
+    """Reads [<split>/]<class>/.../<file> below `root`; None for what is not an image in such a place.
+
+    The split is that of the file's prefix, or else of the first folder, or else of one below the class.
+    """
+    inside = f"{root}/" if root else ""
+    if not name.startswith(inside) or not is_image(name):
+        return None
+    folder, _, base = name.removeprefix(inside).rpartition("/")
+    found = _place_of_folder(folder)
+    prefix = _PREFIX.match(base)
+    if found is None or prefix is None:
+        return found
+    return found._replace(split=_USAGES[prefix[1].lower()], prefixed=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def _place_of_folder(folder: str) -> Place | None:
+    first, *below = folder.split("/")
+    split = split_of_folder(first)
+    if not first or (split and not below):
+        return None
+    if split:
+        return Place(split, first, below[0], label_of(below[0]), False)
+    deeper = next(filter(None, map(split_of_folder, below)), "")
+    return Place(deeper, "", first, label_of(first), False)
+
+
+def is_misspelt(folder: str) -> bool:
+    """Whether a class folder that names no expression may be meant for one.
+
+    It is near one in spelling, or it is an abbreviation or a number.
+    """
+    return nearest(folder) is not None or len(folder.strip(" _-.0123456789")) <= 3
 
 
 def stranger(folder: str) -> str:
     """One line about a class folder that names no expression, with the nearest that there is."""
-    near = difflib.get_close_matches(folder.lower(), EXPRESSIONS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(EXPRESSIONS)}"
+    near = nearest(folder)
+    hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(EXPRESSIONS)}"
     return f"the folder {folder!r} names no expression, {hint}"

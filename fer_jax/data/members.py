@@ -18,11 +18,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from fer_jax.data.layout import is_hidden, split_of_folder
+from fer_jax.data.layout import is_hidden, is_image, label_of, split_of_folder
 from fer_jax.errors import DataError
-from fer_jax.expressions import index_of
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # FER2013's own archives unpack to 0.3 GB; a set of a million small colour faces to some 10 GB.
 MAX_UNPACKED_BYTES = 32 << 30
@@ -69,15 +71,18 @@ def file_member(name: str, path: str | Path) -> Member:
 def folder_members(folder: Path, *, only: str | None = None) -> list[Member]:
     """Returns the files of `folder` that a layout could use, sorted by name.
 
-    Looks into split and class folders, and for both one folder further down; nowhere else, because
-    a data folder may hold anything. `only` names the one entry of `folder` to look at.
+    Looks for split and class folders in `folder` and one folder further down, and gives all images
+    below them and below the folders beside class folders. Looks nowhere else, because a data folder
+    may hold anything. `only` names the one entry of `folder` to look at.
     """
     found = _listing(folder, prefix="", depth=0, only=only)
     return sorted(found, key=lambda member: member.name)
 
 
 def _listing(folder: Path, *, prefix: str, depth: int, only: str | None) -> Iterator[Member]:
-    for entry in _entries(folder, must=depth == 0):
+    entries = _entries(folder, must=depth == 0)
+    labels = {label_of(entry.name) for entry in entries if entry.is_dir()} - {None}
+    for entry in entries:
         if only is not None and entry.name != only:
             continue
         name = prefix + _readable(entry.name)
@@ -85,21 +90,24 @@ def _listing(folder: Path, *, prefix: str, depth: int, only: str | None) -> Iter
             yield file_member(name, entry.path)
         elif not entry.is_dir():
             continue
-        elif split_of_folder(entry.name):
-            for expression in _entries(entry.path):
-                if expression.is_dir():
-                    yield from _files(expression, f"{name}/{_readable(expression.name)}/")
-        elif index_of(entry.name) is not None:
-            yield from _files(entry, f"{name}/")
+        elif split_of_folder(entry.name) or label_of(entry.name) is not None:
+            yield from _images(entry.path, f"{name}/", links=bool(split_of_folder(entry.name)))
+        elif len(labels) > 1:  # a class that is not among the seven, perhaps
+            yield from _images(entry.path, f"{name}/", must=False)
         elif depth == 0:
             yield from _listing(Path(entry.path), prefix=f"{name}/", depth=1, only=None)
 
 
-def _files(folder: os.DirEntry[str], prefix: str) -> Iterator[Member]:
-    for entry in _entries(folder.path):
-        # A dangling link is kept, so that reading it tells of a missing face.
-        if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
-            yield file_member(prefix + _readable(entry.name), entry.path)
+def _images(
+    folder: str, prefix: str, *, links: bool = False, must: bool = True
+) -> Iterator[Member]:
+    """Gives the images below a folder; `links` follows links to folders in it, but not below it."""
+    for entry in _entries(folder, must=must):
+        name = prefix + _readable(entry.name)
+        if entry.is_dir(follow_symlinks=links):  # deeper links could lead in a circle
+            yield from _images(entry.path, f"{name}/", must=must)
+        elif is_image(name) and (entry.is_file() or not os.path.exists(entry.path)):
+            yield file_member(name, entry.path)  # a dangling link, too: reading it reports the face
 
 
 def _readable(name: str) -> str:
@@ -115,6 +123,21 @@ def _entries(folder: str | Path, *, must: bool = True) -> list[os.DirEntry[str]]
         if must:
             raise DataError(f"{folder}: the folder cannot be listed ({error.strerror})") from None
         return []  # a stranger's folder beside the faces
+
+
+@contextlib.contextmanager
+def opened_csv(member: Member) -> Iterator[BinaryIO]:
+    """Opens a csv, unpacking it if its name ends in .gz.
+
+    Raises:
+        DataError: while it is read, if it is damaged, cut short, or unpacks without end.
+    """
+    with member.open() as file:
+        if not member.name.lower().endswith(".gz"):
+            yield file
+            return
+        packed = cast(io.BufferedIOBase, gzip.GzipFile(fileobj=file))
+        yield io.BufferedReader(_Metered(packed, Path(member.name), MAX_UNPACKED_BYTES))
 
 
 @contextlib.contextmanager
@@ -208,7 +231,7 @@ class _Meter:
 
 
 class _Metered(io.RawIOBase):
-    """The unpacked stream of a tar, metered."""
+    """An unpacked stream, metered."""
 
     def __init__(self, stream: io.BufferedIOBase, path: Path, limit: int) -> None:
         self._stream, self._path, self._meter = stream, path, _Meter(path, limit)
@@ -216,10 +239,12 @@ class _Metered(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int = -1) -> bytes:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
         try:
-            data = self._stream.read(size)
+            data = self._stream.read(len(view))
         except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise _damaged(self._path, error) from None
         self._meter.count(len(data))
-        return data
+        view[: len(data)] = data
+        return len(data)

@@ -14,6 +14,7 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.errors import DataError
+from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX
 
 OnError = Literal["raise", "skip"]
 
@@ -66,7 +67,10 @@ class Reading:
             for drawn faces; "folder" for any other collection.
         form: how they were laid out: "csv", "folders", "archive:csv", "archive:folders" or "drawn".
         fingerprint: hex digest of the files they came from; "" for drawn ones.
-        skipped: the faces left out, under on_error="skip".
+        numbered: whether class folders 0 to 6 were read as FER2013's codes.
+        left_out: images that are not used though nothing is wrong with them: where they are -> count.
+        held_out: whether validation is a tenth of the training faces, for want of a split of its own.
+        skipped: the faces that cannot be used, left out under on_error="skip".
     """
 
     splits: Mapping[str, Faces]
@@ -74,11 +78,36 @@ class Reading:
     form: str
     fingerprint: str = ""
     skipped: tuple[Skipped, ...] = ()
+    numbered: bool = False
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    held_out: bool = False
 
     @property
     def has_votes(self) -> bool:
         """Whether the faces carry FER+ votes."""
         return any(faces.votes is not None for faces in self.splits.values())
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know about how the faces were found, a line each."""
+        lines = []
+        if self.numbered:
+            codes = ", ".join(
+                f"{n} {EXPRESSIONS[label]}" for n, label in enumerate(FER2013_TO_INDEX)
+            )
+            lines.append(f"numbered folders are read as FER2013's codes: {codes}")
+        if self.left_out:
+            parts = [
+                f"{count:,} image{'s' if count > 1 else ''} {place}"
+                for place, count in self.left_out.items()
+            ]
+            lines.append(f"left out: {'; '.join(parts)}")
+        if self.held_out:
+            lines.append(
+                "validation: a tenth of the training faces, held out by file name; "
+                "the data has no validation split"
+            )
+        return lines
 
 
 def stacked(records: Sequence[Record]) -> Faces:

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ from pathlib import Path
 from fer_jax.data import fer_csv, layout
 from fer_jax.data.array_records import cached
 from fer_jax.data.cache import entry_name
-from fer_jax.data.candidates import best_of, candidate_of, several
+from fer_jax.data.candidates import Candidate, best_of, candidate_of, several
+from fer_jax.data.hold_out import with_validation
 from fer_jax.data.members import (
     MAX_UNPACKED_BYTES,
     Member,
@@ -47,7 +47,7 @@ class FaceSource:
     Attributes:
         path: the folder or the archive that holds them.
         form: "csv", "folders", "archive:csv" or "archive:folders".
-        root: the folder inside `path` that holds the csv or the split folders; "" for `path`.
+        root: the folder inside `path` that holds the csv, or the split or class folders; "" for `path`.
         csv: the csv's name inside `root`, None for images.
         members: the files of an open folder as they were found, none for an archive.
     """
@@ -83,16 +83,24 @@ class FaceSource:
         refusals = Refusals(on_error, f"{self.path}{joint}{self._inside('')}")
         with self._members() as members:
             if self.csv is None:
-                records, kind = read_images(members, self.root, refusals)
+                found = read_images(members, self.root, refusals)
             else:
-                records, kind = read_csv(members, self.root, self.csv, refusals), "fer2013"
-        splits = {split: stacked(faces) for split, faces in records.items() if faces}
+                found = read_csv(members, self.root, self.csv, refusals)
+        splits = {split: stacked(faces) for split, faces in found.records.items() if faces}
         if not splits:
             raise NoFacesError(
                 f"{self.path}: no face can be used, {len(refusals.skipped)} were left out; "
                 f"expected {layout.ACCEPTED}"
             )
-        return Reading(splits, kind, self.form, self.fingerprint, tuple(refusals.skipped))
+        return Reading(
+            splits,
+            kind=found.kind,
+            form=self.form,
+            fingerprint=self.fingerprint,
+            skipped=tuple(refusals.skipped),
+            numbered=found.numbered,
+            left_out=found.left_out,
+        )
 
     @property
     def _packed(self) -> bool:
@@ -110,19 +118,20 @@ class FaceSource:
             yield self.members
 
     def _names(self) -> Sequence[str]:
-        """The files below `path` whose change would change the faces."""
+        """The files below `path` whose change would change the reading."""
         if self._packed:
             return [""]
         if self.csv is not None:
-            return [self._inside(self.csv), self._inside(fer_csv.VOTES_NAME)]
-        places = ((member.name, layout.place(member.name)) for member in self.members)
-        return [name for name, place in places if place is not None and place.root == self.root]
+            return [self._inside(name) for name in (self.csv, *fer_csv.VOTES_NAMES)]
+        return [member.name for member in self.members if layout.is_image(member.name)]
 
 
 def load_faces(
     path: Path, *, on_error: OnError = "raise", cache_dir: Path | None = None
 ) -> Reading:
     """Returns the faces under a path, read once and from then on taken from the cache.
+
+    Where they have no validation split, a tenth of the training faces is held out as one.
 
     Args:
         path: a folder, a csv or an archive; see `find_source`.
@@ -135,7 +144,7 @@ def load_faces(
     source = find_source(path)
     entry = entry_name(source.fingerprint, on_error)
     read = functools.partial(source.read, on_error)
-    return cached(entry, read, source=source.path, cache_dir=cache_dir)
+    return with_validation(cached(entry, read, source=source.path, cache_dir=cache_dir))
 
 
 def find_source(path: Path) -> FaceSource:
@@ -143,7 +152,7 @@ def find_source(path: Path) -> FaceSource:
 
     Args:
         path: a csv, an archive, or a folder. In a folder, faces that lie open win over archives and
-            those nearer the top win over those one folder down.
+            those nearer the top win over those one folder down; what has splits wins over what has none.
 
     Raises:
         NoFacesError: nothing of the accepted forms is there.
@@ -156,8 +165,9 @@ def find_source(path: Path) -> FaceSource:
         source = _in_folder(path) or _in_archives_of(path)
     elif is_archive(path):
         source = _in_archive(path, limit=MAX_UNPACKED_BYTES)
-    elif path.suffix.lower() == ".csv":
-        beside = [name for name in (path.name, fer_csv.VOTES_NAME) if (path.parent / name).exists()]
+    elif path.name.lower().endswith(fer_csv.CSV_SUFFIXES):
+        names = dict.fromkeys((path.name, *fer_csv.VOTES_NAMES))
+        beside = [name for name in names if (path.parent / name).exists()]
         members = (file_member(name, path.parent / name) for name in beside)
         source = FaceSource(path.parent, "csv", "", csv=path.name, members=tuple(members))
     else:
@@ -172,20 +182,30 @@ def _in_folder(path: Path) -> FaceSource | None:
     views: list[tuple[Path, str | None]] = [(path, None)]
     if layout.split_of_folder(whole.name):  # the user named data/test rather than data
         views.append((path.parent if path.name == whole.name else whole.parent, whole.name))
+    without_splits: FaceSource | None = None
     strangers: list[str] = []
     for folder, only in views:
         members = folder_members(folder, only=only)
         if found := best_of(filter(None, map(candidate_of, members)), folder):
-            return FaceSource(folder, found.form, found.root, found.csv, tuple(members))
-        places = ((member.name, layout.place(member.name)) for member in members)
-        strangers += [
-            f"{(folder / name).parent}: {layout.stranger(place.folder)}"
-            for name, place in places
-            if place is not None and place.label is None
-        ]
+            source = FaceSource(folder, found.form, found.root, found.csv, tuple(members))
+            if found.has_splits:
+                return source
+            without_splits = without_splits or source
+        strangers += _strangers(folder, members)
+    if without_splits:
+        return without_splits
     if strangers:
         raise NoFacesError(strangers[0])
     return None
+
+
+def _strangers(folder: Path, members: Iterable[Member]) -> Iterator[str]:
+    """Gives a line for each image in a split folder whose class folder names no expression."""
+    for name, _ in members:
+        root = layout.root_of(name)
+        place = None if root is None else layout.place(name, root)
+        if place is not None and place.label is None:
+            yield f"{(folder / name).parent}: {layout.stranger(place.folder)}"
 
 
 def _in_archives_of(path: Path) -> FaceSource | None:
@@ -218,6 +238,14 @@ def _in_archive(path: Path, *, limit: int) -> FaceSource | None:
     with archive_members(path, limit=limit) as members:
         candidates = filter(None, map(candidate_of, members))
         if path.suffix.lower() != ".zip":  # a tar would have to be unpacked to its end
-            candidates = itertools.islice(candidates, 1)
+            candidates = _until_splits(candidates)
         found = best_of(candidates, path)
     return FaceSource(path, f"archive:{found.form}", found.root, found.csv) if found else None
+
+
+def _until_splits(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Gives candidates up to the first with splits, which wins over all before it."""
+    for candidate in candidates:
+        yield candidate
+        if candidate.has_splits:
+            return

@@ -238,6 +238,7 @@ def _summary(program: Program, state: TrainState, dataset: datasets.Dataset, fol
             if (skipped := len(dataset.card["skipped"]))
             else ""
         ),
+        *dataset.remarks,
         *_processing_line(dataset),
         f"{config.epochs} epochs, {plan.total_steps:,} steps of {config.batch_size}, "
         f"in {printable(folder)}",

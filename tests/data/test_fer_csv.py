@@ -108,8 +108,8 @@ def test_a_bad_row_is_named_by_its_line_or_left_out(
     assert reason.startswith(complaint)
 
 
-@pytest.mark.parametrize("data", [b"", b"emotion,pixels\n", b"\x00\xff\xfe garbage"])
-def test_a_csv_without_the_three_columns_is_refused_at_its_first_line(
+@pytest.mark.parametrize("data", [b"", b"emotion,Usage\n", b"\x00\xff\xfe garbage"])
+def test_a_csv_without_emotion_or_pixels_is_refused_at_its_first_line(
     tmp_path: Path, data: bytes
 ) -> None:
     (tmp_path / "fer2013.csv").write_bytes(data)
