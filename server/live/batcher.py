@@ -146,7 +146,7 @@ class Batcher:
         """
         now = time.monotonic()
         if self._closed:
-            raise BatcherClosed("the server is ending")
+            raise BatcherClosed("the server is stopping")
         if any(crop.shape != (FACE_SIZE, FACE_SIZE) or crop.dtype != np.uint8 for crop in crops):
             raise ValueError(f"crops must be uint8 [{FACE_SIZE}, {FACE_SIZE}]")
         probabilities = np.empty((len(crops), NUM_EXPRESSIONS), np.float32)
