@@ -46,7 +46,7 @@ _FAREWELL_S = 1.0  # for streams to send their last bytes
 
 
 def make_app(settings: Settings) -> web.Application:
-    """Returns the whole server but for its socket; nothing starts before it is run."""
+    """Returns the server without its socket; nothing starts before it is run."""
     app = web.Application(
         middlewares=[
             timed,
@@ -127,7 +127,7 @@ def _add_routes(app: web.Application) -> None:
         web.get("/metrics", health.metrics),
     ]
     app.add_routes(routes)
-    # A proxy may take the prefix off, or leave it.
+    # A proxy may remove the prefix or keep it.
     if prefix := app[SETTINGS].path_prefix:
         app.add_routes(
             web.RouteDef(one.method, prefix + one.path, one.handler, one.kwargs) for one in routes
@@ -136,7 +136,7 @@ def _add_routes(app: web.Application) -> None:
 
 
 async def _end_streams(app: web.Application) -> None:
-    """Lets every stream send its last bytes, then closes the sockets that do not take them."""
+    """Lets every stream send its last bytes, then closes the sockets that do not read them."""
     app[LIFECYCLE].stopping.set()
     await startup.close_pipelines(app)
     with contextlib.suppress(TimeoutError):

@@ -1,6 +1,6 @@
 """The server's socket: bound before anything slow starts, guarded against too many and too slow clients.
 
-Also what aiohttp answers by itself, such as to broken HTTP, becomes JSON here.
+Errors that aiohttp sends by itself, such as for broken HTTP, are also converted to JSON here.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from server.app import make_app
 from server.live.keys import METRICS
 from server.settings import Settings
 
-# aiohttp waits this long for answers under way, and as long again after cancelling them.
+# aiohttp waits this long for open responses, and as long again after cancelling them.
 _LAST_ANSWERS_S = 1.2
-_LINGER_S = 2.0  # for a refused upload's rest, so that the client reads the refusal
-_BACKLOG = 256  # clients that the kernel lets wait
-_ACCEPTED = 32  # of them at a time, before any of them can be refused
-# What else may be opened at a time: those not refused yet, those being refused, images, libraries.
+_LINGER_S = 2.0  # to read the rest of a refused upload, so that the client reads the error
+_BACKLOG = 256  # clients that may wait in the kernel
+_ACCEPTED = 32  # of them accepted at a time, before any can be refused
+# Other descriptors in use: connections not refused yet or being refused, images, libraries.
 _OTHER_DESCRIPTORS = _ACCEPTED + MOST_TURNED_AWAY + 64
 _LEAST_CONNECTIONS = 16
 
@@ -44,12 +44,12 @@ _LOG = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[str]:
-    """Runs a server for as long as the context lasts, and gives its URL.
+    """Runs a server for the duration of the context and yields its URL.
 
-    Leaving the context ends it within `Limits.shutdown_s`.
+    Leaving the context stops it within `Limits.shutdown_s`.
 
     Raises:
-        FerError: the address cannot be listened on, or a part cannot start.
+        FerError: cannot listen on the address, or a part cannot start.
     """
     loop = asyncio.get_running_loop()
     with contextlib.closing(_bind(settings)) as bound:
@@ -80,7 +80,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
                     backlog=_ACCEPTED,
                 )
                 bound.listen(_BACKLOG)
-            except OSError as error:  # another server that starts had bound it, too, and was faster
+            except OSError as error:  # another starting server had bound it too and was faster
                 raise _taken(settings, error) from error
             try:
                 yield _url(settings, port=bound.getsockname()[1])
@@ -105,8 +105,8 @@ class Connection(web.RequestHandler):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Made for each client by the loop."""
-        # A header, too, has to come within the keep-alive time: until then the connection is idle.
+        """Called by the loop for each client."""
+        # The header must arrive within the keep-alive time too: until then the connection is idle.
         super().__init__(
             server,
             loop=loop,
@@ -120,7 +120,7 @@ class Connection(web.RequestHandler):
         self._proxies = TrustedProxies(settings.trusted_proxies)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Refuses where there are too many."""
+        """Refuses the connection if there are too many."""
         assert isinstance(transport, asyncio.Transport)
         address = (transport.get_extra_info("peername") or ("",))[0]
         try:
@@ -134,7 +134,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Counts the client out."""
+        """Removes the client from the count."""
         if self.transport is not None:
             self._sockets.remove(self.transport)
         if self._place is not None:
@@ -149,17 +149,17 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answers what never came to a handler: mostly broken HTTP, which no log has to hear of."""
+        """Responds to requests that never reached a handler: mostly broken HTTP, which is not logged."""
         if status >= 500:
             _LOG.error("a request failed", exc_info=exc)
         if request.writer.output_size:
-            raise ConnectionResetError("the answer had begun")
+            raise ConnectionResetError("the response had already started")
         code = "bad_http" if status < 500 else "internal_error"
         text = "not valid HTTP" if status < 500 else "the server failed; its log says why"
         return self._last_words(ApiError(status, code, text))
 
     async def finish_response(self, request: web.BaseRequest, resp: Any, start_time: Any) -> Any:
-        """Puts refusals of aiohttp's that passed no middleware, such as 417, into our form."""
+        """Converts aiohttp's errors that passed no middleware, such as 417, to our form."""
         if isinstance(resp, web.HTTPException) and resp.status >= 400:
             resp = self._last_words(from_http(resp))
         return await super().finish_response(request, resp, start_time)
@@ -172,7 +172,7 @@ class Connection(web.RequestHandler):
 
 
 def _connection_admission(settings: Settings) -> Admission:
-    """Counts connections, so that accepting one never fails for want of a descriptor."""
+    """Counts connections, so that accepting one never fails for lack of a descriptor."""
     limits = settings.limits
     room = max(_LEAST_CONNECTIONS, free_descriptors() - _OTHER_DESCRIPTORS)
     if room < limits.connections:
@@ -187,7 +187,7 @@ def _connection_admission(settings: Settings) -> Admission:
 
 
 def _bind(settings: Settings) -> socket.socket:
-    """Returns a socket that has the address, IPv4 where a name has both, and does not listen yet."""
+    """Returns a bound socket that does not listen yet; prefers IPv4 if a name has both."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
         family, _, _, _, address = sorted(found, key=lambda one: one[0] != socket.AF_INET)[0]
@@ -206,7 +206,7 @@ def _bind(settings: Settings) -> socket.socket:
 def _taken(settings: Settings, error: OSError) -> FerError:
     reason = (error.strerror or str(error)).lower()
     return FerError(
-        f"{settings.host}:{settings.port}: cannot listen there ({reason}); "
+        f"{settings.host}:{settings.port}: cannot listen on this address ({reason}); "
         "choose another --host or --port"
     )
 

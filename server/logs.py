@@ -1,7 +1,7 @@
-"""Log lines on their way to standard error, which may be a pipe that nobody reads.
+"""Writes log lines to standard error without blocking, even to a pipe that is not read.
 
-Threads and the event loop only queue their records; a thread of this module writes them. What comes
-again and again is written once and then counted, and what does not fit into the queue is counted too.
+Threads and the event loop only queue their records; a thread of this module writes them. Repeated
+records are written once and then counted, and records that do not fit into the queue are counted too.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 
-WINDOW_S = 10.0  # in which records of one kind are folded into one line
-_DIFFERENT = 5  # texts of one kind that are written in that time
+WINDOW_S = 10.0  # within which records of one kind are folded into one line
+_DIFFERENT = 5  # texts of one kind written in that time
 _MOST_KINDS = 256
 _QUEUED = 1000
 _LOOK_S = 0.5
 _LAST_LINES_S = 1.0
 _KIND_LENGTH = 200
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
-# A pipe that is ready takes so much without blocking: PIPE_BUF of Linux.
+# A ready pipe accepts this much without blocking: PIPE_BUF of Linux.
 _CHUNK_BYTES = 4096
 
 
@@ -36,10 +36,10 @@ class _Kind:
     """Records of one kind in one window.
 
     Attributes:
-        name, level: of their logger, and how grave they are.
+        name, level: name of the logger, and severity.
         until_s: end of the window, monotonic seconds.
-        texts: what was written.
-        folded: how many were not.
+        texts: those written.
+        folded: how many were not written.
     """
 
     name: str
@@ -49,7 +49,7 @@ class _Kind:
     folded: int = 0
 
     def summary(self) -> logging.LogRecord:
-        """One line for all that were folded."""
+        """Returns one line for all folded records."""
         first = next(iter(self.texts))
         return logging.LogRecord(
             self.name,
@@ -63,10 +63,10 @@ class _Kind:
 
 
 class Repeats:
-    """Finds records that say once more what was said already; not safe for several threads."""
+    """Finds repeated records; not thread-safe."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Has seen none; `clock` is in seconds."""
+        """Starts without records; `clock` is in seconds."""
         self._clock = clock
         self._kinds: collections.OrderedDict[Hashable, _Kind] = collections.OrderedDict()
         self._over: list[_Kind] = []
@@ -89,7 +89,7 @@ class Repeats:
         return True
 
     def summaries(self, *, at_end: bool = False) -> list[logging.LogRecord]:
-        """Returns a line for every window that is over (`at_end`: for all) and had repeats."""
+        """Returns a line for every finished window (`at_end`: for all) with repeats."""
         now = self._clock()
         for key, kind in tuple(self._kinds.items()):
             if at_end or now >= kind.until_s:
@@ -104,7 +104,7 @@ class Repeats:
 
 
 def _kind_of(record: logging.LogRecord) -> Hashable:
-    """What records have in common that differ in their arguments only: the place of the error counts."""
+    """Returns a key shared by records that differ only in arguments; the place of the error counts."""
     error = record.exc_info[1] if record.exc_info else None
     where: Hashable = None
     if error is not None:
@@ -113,20 +113,20 @@ def _kind_of(record: logging.LogRecord) -> Hashable:
             trace = trace.tb_next
         line = None if trace is None else (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         where = type(error), line
-    # asyncio's messages have no arguments; what differs between them follows the first line.
+    # asyncio's messages have no arguments; they differ after the first line.
     text = str(record.msg).partition("\n")[0][:_KIND_LENGTH]
     return record.name, record.levelno, text, where
 
 
 class QueuedLog(logging.handlers.QueueHandler):
-    """A handler that never waits.
+    """A handler that never blocks.
 
     Attributes:
-        dropped: records that found the queue full since `take_lost` was called.
+        dropped: records dropped because of a full queue since the last `take_lost`.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begins with an empty queue; `clock` is in seconds."""
+        """Starts with an empty queue; `clock` is in seconds."""
         self.lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUED)
         super().__init__(self.lines)
         self.setFormatter(logging.Formatter(_FORMAT))
@@ -137,7 +137,7 @@ class QueuedLog(logging.handlers.QueueHandler):
         """Queues a record unless it repeats another one."""
         try:
             admitted = self._repeats.admits(record)
-        except Exception:  # noqa: BLE001 - as logging does with a message that its arguments do not fit
+        except Exception:  # noqa: BLE001 - as logging does if arguments do not fit the message
             self.handleError(record)
             return
         if admitted:
@@ -151,7 +151,7 @@ class QueuedLog(logging.handlers.QueueHandler):
             self.dropped += 1
 
     def take_lost(self, *, at_end: bool = False) -> list[str]:
-        """Returns a line for each kind of record that was folded, and one for those dropped."""
+        """Returns a line for each kind of folded record, and one for dropped records."""
         with contextlib.ExitStack() as stack:
             if self.lock is not None:
                 stack.enter_context(self.lock)
@@ -159,34 +159,36 @@ class QueuedLog(logging.handlers.QueueHandler):
             dropped, self.dropped = self.dropped, 0
         lines = [self.format(record) for record in records]
         if dropped:
-            lines.append(f"WARNING {__name__}: {dropped} records were dropped; nobody read the log")
+            lines.append(
+                f"WARNING {__name__}: {dropped} records were dropped; the log was not read"
+            )
         return lines
 
 
 class _Writer:
-    """Writes what a handler has queued to a file descriptor, in a thread that may be left behind."""
+    """Writes a handler's queued records to a file descriptor, in a thread that may be left behind."""
 
     def __init__(self, handler: QueuedLog, *, descriptor: int) -> None:
         self._handler, self._descriptor = handler, descriptor
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)
         self._ending = threading.Event()
-        # A daemon: a log that nobody reads must not keep the process from ending.
+        # A daemon: an unread log must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Writes what is left, if somebody reads it."""
+        """Writes what is left, as far as it is read."""
         self._ending.set()
         self._thread.join(_LAST_LINES_S)
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):  # the reader has gone: nobody is left to be told
+        with contextlib.suppress(OSError):  # the reader has gone
             while self._write_next():
                 pass
 
     def _write_next(self) -> bool:
-        """Writes one record, or what was lost; False at the end."""
+        """Writes one record, or the lines of `take_lost`; False at the end."""
         ending = self._ending.is_set()
         try:
             record = self._handler.lines.get(timeout=0 if ending else _LOOK_S)
@@ -196,7 +198,7 @@ class _Writer:
         return self._write(record.getMessage())
 
     def _write(self, line: str) -> bool:
-        """Writes a line as soon as it can be; False if the end comes first."""
+        """Writes a line as soon as possible; False if the end comes first."""
         data = f"{line}\n".encode(errors="backslashreplace")
         for start in range(0, len(data), _CHUNK_BYTES):
             while not self._ready.poll(1000 * _LOOK_S):
@@ -208,7 +210,7 @@ class _Writer:
 
 @contextlib.contextmanager
 def queued_log(*, descriptor: int | None = None) -> Iterator[QueuedLog]:
-    """Sends all records of this process through a queue for as long as the context lasts.
+    """Sends all records of this process through a queue for the duration of the context.
 
     Args:
         descriptor: of the file to write to; standard error by default.

@@ -25,11 +25,11 @@ class Source:
     Attributes:
         name: the camera's name in every URL; letters, digits, "-" and "_".
         kind: which reader serves it.
-        where: the device's number, a path or a URL as it was written; may hold credentials: only ever
-            show `masked`.
-        masked: the same, fit for logs and pages.
-        rotate: degrees clockwise by which its images are turned before they are analysed.
-        flip: exchange left and right, after rotating.
+        where: the device's number, a path or a URL as written; may hold credentials: only show
+            `masked`.
+        masked: the same, safe for logs and pages.
+        rotate: degrees clockwise by which its images are rotated before analysis.
+        flip: swap left and right, after rotating.
     """
 
     name: str
@@ -42,53 +42,53 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much the server takes before it says no. Seconds, bytes, pixels, counts."""
+    """How much the server accepts before it refuses. Seconds, bytes, pixels, counts."""
 
     viewers: int = 256
     viewers_per_address: int = 16
-    stuck_viewer_s: float = 10.0  # a socket that takes nothing for so long is closed
+    stuck_viewer_s: float = 10.0  # a socket that reads nothing for so long is closed
     queued_crops: int = 256  # more: 429 with Retry-After
     images_per_request: int = 32
     image_bytes: int = 8 * 2**20
     image_pixels: int = 25_000_000
-    image_upload_s: float = 20.0  # one image's bytes have to be here by then; later: 408
-    form_upload_s: float = 60.0  # for all bytes of a form, time for answers not counted; later: 408
-    uploads: int = 16  # requests with images under way at a time; more: 429 with Retry-After
+    image_upload_s: float = 20.0  # for one image's bytes to arrive; later: 408
+    form_upload_s: float = 60.0  # for all bytes of a form, processing not counted; later: 408
+    uploads: int = 16  # open requests with images; more: 429 with Retry-After
     uploads_per_address: int = 8
-    explanations: int = 8  # asked for and not there yet; more: 429 with Retry-After
+    explanations: int = 8  # requested and not ready yet; more: 429 with Retry-After
     explanations_per_address: int = 4
     request_deadline_s: float = 1.0  # of REST scoring, for each image; later: 504
     json_bytes: int = 16 * 2**10  # of a request's JSON
     login_attempts_per_minute: int = 10
     connections: int = 1024
-    connections_per_address: int = 128  # also requests at a time of one visitor behind a proxy
+    connections_per_address: int = 128  # also open requests of one visitor behind a proxy
     idle_connection_s: float = 30.0  # also the time a client has to send its request's header
     shutdown_s: float = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A whole server.
+    """All settings of a server.
 
     Attributes:
         sources: the cameras, in the order the page shows them.
         host, port: where to listen; port 0 takes a free one.
-        token: what operators must know; empty on loopback only.
-        viewer_token: what those must know who may only watch; empty for none.
+        token: the operators' token; empty on loopback only.
+        viewer_token: the token of visitors who may only watch; empty for none.
         announce_token: print an address that carries the token.
-        privacy: how every camera begins; operators may change it.
-        allowed_hosts: further Host headers to answer to, beside loopback names and `host`.
+        privacy: how every camera starts; operators may change it.
+        allowed_hosts: further accepted Host headers, besides loopback names and `host`.
         path_prefix: path below which visitors see the server, such as "/fer"; "" for none.
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
-        width, height, fps: asked of webcams and of the demo; a camera may answer with others.
-        unpaced: play video files as fast as they are analysed, every frame of them.
-        detect_size: longer side in pixels that faces are looked for at, or "full".
+        width, height, fps: requested from webcams and the demo; a camera may deliver others.
+        unpaced: play every frame of video files, as fast as they are analysed.
+        detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
-        smoothing_s: time constant of the probabilities, seconds; 0 smooths nothing.
+        smoothing_s: time constant of the probabilities, seconds; 0 disables smoothing.
         browser: open the page where there is a desktop.
         quiet: print no messages.
-        limits: see there.
+        limits: see `Limits`.
     """
 
     sources: tuple[Source, ...]

@@ -1,6 +1,6 @@
-"""The live parts behind the HTTP server, in the order in which they start; they end in the opposite one.
+"""The live parts behind the HTTP server, in the order in which they start; they stop in reverse.
 
-Cameras come first, for they take their time to open, then the network and its batcher, the threads for
+Cameras come first, because they open slowly, then the network and its batcher, the threads for
 OpenCV, and a pipeline for each camera.
 """
 
@@ -40,16 +40,16 @@ from server.live.lifecycle import Lifecycle
 from server.live.multipart import PartBytes
 
 MAX_BATCH = 32
-_UNDER_WAY = 2  # batches: the device computes one while the other is handed over
-_UPLOAD_THREADS = 1  # more would not finish more on few cores, and cameras go first
+_UNDER_WAY = 2  # batches: the device computes one while the other is transferred
+_UPLOAD_THREADS = 1  # more would not finish more on few cores, and cameras come first
 _UPLOAD_NICENESS = 10
-_PACE = 0.6  # of the deadline: an estimate errs, and the batcher wants its share
+_PACE = 0.6  # of the deadline: an estimate errs, and the batcher needs its share
 
 _LOG = logging.getLogger(__name__)
 
 
 async def cameras(app: web.Application) -> AsyncIterator[None]:
-    """Opens the cameras, which capture from now on."""
+    """Opens the cameras, which start to capture."""
     opened = await open_cameras(app[SETTINGS])
     app[CAMERAS] = {camera.name: camera for camera in opened}
     try:
@@ -59,7 +59,7 @@ async def cameras(app: web.Application) -> AsyncIterator[None]:
 
 
 async def network(app: web.Application) -> AsyncIterator[None]:
-    """Reads the checkpoint, compiles the smallest batch and goes on with the others."""
+    """Reads the checkpoint, compiles the smallest batch and continues with the others."""
     settings, metrics = app[SETTINGS], app[METRICS]
     app[LIFECYCLE] = Lifecycle()
     predictor = await asyncio.to_thread(Predictor.load, settings.checkpoint, max_batch=MAX_BATCH)
@@ -85,7 +85,7 @@ async def network(app: web.Application) -> AsyncIterator[None]:
 
 
 async def detectors(app: web.Application) -> AsyncIterator[None]:
-    """Starts the threads for OpenCV's work, those for cameras and those for uploads."""
+    """Starts the threads for image work, those for cameras and those for uploads."""
     app[DETECTION_THREADS] = live = DetectionThreads(detect_size=app[SETTINGS].detect_size)
     app[UPLOAD_THREADS] = uploads = DetectionThreads(
         detect_size=DETECT_SIZE,
@@ -104,7 +104,7 @@ async def detectors(app: web.Application) -> AsyncIterator[None]:
 
 
 async def pipelines(app: web.Application) -> AsyncIterator[None]:
-    """Lets every camera's frames flow."""
+    """Starts every camera's pipeline."""
     app[PIPELINES] = made = {
         name: CameraPipeline(
             camera,
@@ -148,13 +148,13 @@ async def close_pipelines(app: web.Application) -> None:
 
 
 def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
-    """Sets `compiled` when it is; by a thread that no end of the server has to wait for."""
+    """Sets `compiled` once compilation has ended, from a thread that shutdown does not wait for."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
         try:
             predictor.wait()
-        except Exception as error:  # noqa: BLE001 - told to whoever asks whether the server is ready
+        except Exception as error:  # noqa: BLE001 - reported by /readyz
             _LOG.exception("the network cannot be compiled")
             lifecycle.failure = error
             return

@@ -1,1 +1,1 @@
-"""Who may ask, how much, and for how long."""
+"""Access control: authentication, limits and slow clients."""

@@ -1,4 +1,4 @@
-"""How many may be inside at a time, in all and from one address."""
+"""Limits how many clients are admitted at a time, in total and per address."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from server.access.attempts import network_of
 
-_ADDRESS_TO_SESSION = 4  # people behind one address have a session each
+_ADDRESS_TO_SESSION = 4  # several people behind one address have a session each
 
 
 class Full(Exception):  # noqa: N818
-    """There is no room. `status` and `code` say how HTTP answers."""
+    """The limit is reached. `status` and `code` are those of the HTTP response."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:
         """See the attributes."""
@@ -24,11 +24,11 @@ class Full(Exception):  # noqa: N818
 
 @dataclasses.dataclass(frozen=True)
 class Client:
-    """Whose place it is.
+    """The client a place is counted for.
 
     Attributes:
         address: the visitor's.
-        session: names the session, if there is one; it counts in place of the address, so that people
+        session: names the session, if there is one; it counts instead of the address, so that people
             behind one address do not take each other's places.
         shared: whether it is a proxy's connection, which carries requests of many visitors.
     """
@@ -39,12 +39,12 @@ class Client:
 
     @property
     def name(self) -> str:
-        """What tells this client from others."""
+        """Identifies this client in turns and limits."""
         return self.session or network_of(self.address)
 
 
 class Admission:
-    """Counts who is inside; belongs to the event loop's thread."""
+    """Counts admitted clients; belongs to the event loop's thread."""
 
     def __init__(
         self, what: str, *, most: int, most_per_address: int, status: int, code: str
@@ -52,25 +52,25 @@ class Admission:
         """Starts empty.
 
         Args:
-            what: of what there can be too many, for the message.
-            most: how many there may be.
-            most_per_address: of one address without a session, and of one session.
-            status, code: of the refusal.
+            what: what is counted, for the message.
+            most: the limit in total.
+            most_per_address: the limit for an address without a session, and for a session.
+            status, code: of the error.
         """
         self._what, self._status, self._code = what, status, code
         self._most, self._most_per_address = most, most_per_address
-        self._inside: collections.Counter[str] = collections.Counter()  # "": all
+        self._inside: collections.Counter[str] = collections.Counter()  # "": the total
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def inside(self) -> int:
-        """How many there are."""
+        """The number of admitted clients."""
         return self._inside[""]
 
     @contextlib.contextmanager
     def admit(self, client: Client) -> Iterator[None]:
-        """Lets one in for as long as the context lasts.
+        """Admits a client for the duration of the context.
 
         Raises:
             Full: there are too many already.
@@ -82,7 +82,7 @@ class Admission:
             self.leave(place)
 
     def enter(self, client: Client) -> tuple[str, ...]:
-        """Lets one in and returns the place that `leave` takes.
+        """Admits a client and returns the place to pass to `leave`.
 
         Raises:
             Full: there are too many already.
@@ -98,7 +98,7 @@ class Admission:
         return place
 
     def leave(self, place: tuple[str, ...]) -> None:
-        """Lets one out."""
+        """Frees a place."""
         for name in place:
             self._inside[name] -= 1
             if not self._inside[name]:
@@ -107,11 +107,11 @@ class Admission:
             self._empty.set()
 
     async def wait_empty(self) -> None:
-        """Returns when nobody is inside."""
+        """Waits until no client is admitted."""
         await self._empty.wait()
 
     def _limits(self, client: Client) -> tuple[tuple[str, int, str], ...]:
-        """What a client is counted under beside the total: name, limit, and where that is."""
+        """What a client counts under besides the total: name, limit, and the message's suffix."""
         if client.shared:
             return ()
         network, most = network_of(client.address), self._most_per_address

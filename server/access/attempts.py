@@ -12,21 +12,21 @@ _MOST_ADDRESSES = 4096
 
 
 class Attempts:
-    """Limits wrong tokens by address: so many in a minute, then none until the first is a minute old.
+    """Limits wrong tokens by address: `per_minute`, then none until the first is a minute old.
 
-    It remembers a bounded number of addresses, the latest ones. A network of IPv6 counts as one
-    address: its owner has 2^64 of them.
+    It remembers a bounded number of the latest addresses. An IPv6 network counts as one address: its
+    owner has 2^64 of them.
     """
 
     def __init__(self, per_minute: int, *, now: Callable[[], float] = time.monotonic) -> None:
-        """Remembers nobody yet; `now` is in monotonic seconds."""
+        """Starts empty; `now` is in monotonic seconds."""
         self._most, self._now = per_minute, now
         self._wrong: collections.OrderedDict[str, collections.deque[float]] = (
             collections.OrderedDict()
         )
 
     def wait_s(self, address: str) -> float:
-        """Returns for how many seconds this address may not try; 0 when it may."""
+        """Returns the seconds until this address may try again; 0 if it may now."""
         times = self._wrong.get(network_of(address))
         if times is None or len(times) < self._most:
             return 0.0
@@ -43,7 +43,7 @@ class Attempts:
 
 
 def network_of(address: str) -> str:
-    """Returns what stands for a client: its IPv4 address, or the /64 network of its IPv6 address."""
+    """Returns the key of a client: its IPv4 address, or the /64 network of its IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

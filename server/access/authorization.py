@@ -1,4 +1,4 @@
-"""Who is let in, and who may change anything, by a token, a session's cookie or a signed address."""
+"""Authenticates requests by a token, a session's cookie or a signed address, and checks roles."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from server.access.visitors import SESSION, own_path, session_cookie, visible_pa
 
 SIGNATURE = "signature"  # the query's key in signed addresses
 
-# What needs no token: the way in, what the login page is made of, and whether the server is well.
+# Paths without a token: the login, the files of its page, and the health checks.
 _OPEN = frozenset({"/login", "/healthz", "/readyz"})
 _OPEN_BELOW = "/static/"
-# What viewers may send although it is not a GET, as it changes nothing that others see.
+# What viewers may send although it is not a GET, because it changes nothing that others see.
 _HARMLESS = frozenset({"/login", "/logout", "/api/score"})
-_SENDS_IMAGES = "/ws/camera"  # a GET by which a visitor's images replace a camera's
+_SENDS_IMAGES = "/ws/camera"  # a GET, but a visitor's images replace a camera's
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Access:
-    """What a request may do, and the session that says so; None for a token."""
+    """The role of a request and the session that grants it; None for a token."""
 
     role: Role
     session: Session | None = None
@@ -39,10 +39,10 @@ _ACCESS = web.RequestKey("access", Access)
 
 @web.middleware
 async def token_holders_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Asks for a token, in a header, a session's cookie or a signed address, and for the right role.
+    """Requires a token in a header, a session's cookie or a signed address, and the right role.
 
-    A wrong token counts against its address; whoever has a right one, a cookie or a signature is let in
-    whatever others at that address do.
+    A wrong token counts against its address; a valid token, cookie or signature is accepted whatever
+    others at that address do.
     """
     path = own_path(request)
     if path in _OPEN or path.startswith(_OPEN_BELOW):
@@ -60,21 +60,21 @@ async def token_holders_only(request: web.Request, handler: Handler) -> web.Stre
 
 
 def role(request: web.Request) -> Role:
-    """Returns what the visitor of a request may do."""
+    """Returns the role of a request's visitor."""
     return request[_ACCESS].role
 
 
 def end_session(request: web.Request) -> None:
-    """Ends the session of a request, and all else that it is being answered."""
+    """Ends the session of a request and its other open responses."""
     session = request[_ACCESS].session
     if session is not None:
         request.app[SESSIONS].end(session, but=request.transport)
 
 
 def signed_path(request: web.Request, path: str) -> str:
-    """Returns `path` as a browser has to ask for it, signed if the server wants a token.
+    """Returns `path` as a browser must request it, signed if the server requires a token.
 
-    It then opens itself, as an <img> of a page without cookies needs.
+    A signed path needs no cookie, so an <img> of a page without cookies can use it.
     """
     visible = visible_path(request, path)
     if not request.app[TOKENS].required:
@@ -84,13 +84,13 @@ def signed_path(request: web.Request, path: str) -> str:
 
 
 def check_token(request: web.Request, given: str) -> Role:
-    """Returns the role of a token somebody gave.
+    """Returns the role of a given token.
 
-    A right one is let in also while its address waits: strangers who share the address must not lock
-    its owner out. Comparing costs one SHA-256 of a header's length.
+    A valid one is accepted even while its address has to wait: strangers who share the address must not
+    lock its owner out. Comparing costs one SHA-256 of a header's length.
 
     Raises:
-        ApiError: 401 it is wrong, 429 there were too many wrong ones.
+        ApiError: 401 for a wrong token, 429 after too many wrong ones.
     """
     found = request.app[TOKENS].role_of(given)
     if found is not None:
@@ -113,7 +113,7 @@ def _access(request: web.Request) -> Access:
     """Returns what a request may do.
 
     Raises:
-        HTTPSeeOther: a browser is sent to the login page.
+        HTTPSeeOther: redirects a browser to the login page.
         ApiError: 401 or 429, as `check_token` does.
     """
     app = request.app
@@ -130,11 +130,13 @@ def _access(request: web.Request) -> Access:
         return Access(check_token(request, given.strip()))
     if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         raise web.HTTPSeeOther(visible_path(request, "/login"))
-    raise _unauthorized("this server wants its token: Authorization: Bearer TOKEN, or /login")
+    raise _unauthorized(
+        "this server requires a token: send Authorization: Bearer TOKEN, or use /login"
+    )
 
 
 def _signed(request: web.Request) -> Access | None:
-    """Returns what a signed address may do while the session it was made for is open."""
+    """Returns the access of a signed address while the session it was made for is open."""
     if request.method not in ("GET", "HEAD"):
         return None
     value = request.query.get(SIGNATURE, "")
@@ -152,5 +154,5 @@ def _changes_what_others_see(request: web.Request) -> bool:
 
 
 def _unauthorized(message: str) -> ApiError:
-    """Returns a 401 that says which kind of proof is wanted."""
+    """Returns a 401 that names the required authentication scheme."""
     return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})

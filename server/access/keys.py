@@ -1,4 +1,4 @@
-"""Where handlers find what guards the server: typed keys of the aiohttp application."""
+"""Typed keys under which handlers find access control in the aiohttp application."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SIGNATURES = web.AppKey("signatures", Signatures)
 ATTEMPTS = web.AppKey("attempts", Attempts)
 PROXIES = web.AppKey("proxies", TrustedProxies)
 PROXIED = web.AppKey("proxied", Admission)  # requests that came through a trusted proxy
-STREAMS = web.AppKey("streams", Admission)  # who watches images
-EVENTS = web.AppKey("events", Admission)  # who listens to results, WebSockets included
+STREAMS = web.AppKey("streams", Admission)  # viewers of images
+EVENTS = web.AppKey("events", Admission)  # readers of results, WebSockets included
 LOAD_SHEDDING = web.AppKey("load_shedding", LoadShedding)
 UPLOADS = web.AppKey("uploads", Admission)  # requests with images
-EXPLANATIONS = web.AppKey("explanations", Admission)  # who asks why
+EXPLANATIONS = web.AppKey("explanations", Admission)  # requests for explanations
 SOCKETS = web.AppKey("sockets", StuckSockets)

@@ -1,7 +1,7 @@
-"""Refuses work that would wait longer than anybody wants to, before it is begun.
+"""Refuses work that would wait too long, before it is started.
 
-A limit on how many wait is either too low for a machine that is idle or too high for one that is busy:
-what counts is how long each takes at the moment.
+A limit on queue length is either too low for an idle machine or too high for a busy one: what counts is
+how long each piece of work takes at the moment.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-_NEWEST = 0.2  # weight of the last piece of work in the mean
+_NEWEST = 0.2  # weight of the latest piece of work in the mean
 
 
 class QueueFull(Exception):  # noqa: N818
-    """Too much is waiting already. `retry_after_s`: seconds until it should be less."""
+    """Too much work is waiting. `retry_after_s`: seconds until there should be less."""
 
     def __init__(self, retry_after_s: float) -> None:
-        """Tells when to come back."""
-        super().__init__(f"the queue of faces is full; again in {retry_after_s:.1f} s")
+        """Sets when to try again."""
+        super().__init__(f"the queue of faces is full; try again in {retry_after_s:.1f} s")
         self.retry_after_s = retry_after_s
 
 
 class LoadShedding:
-    """Watches one queue of work; belongs to the event loop's thread."""
+    """Monitors one queue of work; belongs to the event loop's thread."""
 
     def __init__(
         self, *, most_s: float, threads: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Has seen no work yet.
+        """Starts without measurements.
 
         Args:
-            most_s: how long a piece of work may be expected to wait and take.
-            threads: that work at a time.
-            clock: tells seconds.
+            most_s: longest expected time of a piece of work, waiting included.
+            threads: working at a time.
+            clock: returns seconds.
         """
         self._most_s, self._threads, self._clock = most_s, threads, clock
         self._under_way = 0
         self._mean_s = 0.0
 
     def check(self) -> None:
-        """Asks without beginning anything, so that a body that would be refused need not be read.
+        """Checks without starting work, so that a body that would be refused need not be read.
 
         Raises:
-            QueueFull: with what is under way a piece of work would take too long.
+            QueueFull: with the current queue, a piece of work would take too long.
         """
         waits = self._waits()
         if waits and (waits + 1) * self._mean_s > self._most_s:
@@ -51,7 +51,7 @@ class LoadShedding:
 
     @contextlib.contextmanager
     def work(self) -> Iterator[None]:
-        """Counts one piece of work in, and out with the time it took.
+        """Counts one piece of work and measures its time.
 
         Raises:
             QueueFull: as `check` does.
@@ -69,5 +69,5 @@ class LoadShedding:
             self._under_way -= 1
 
     def _waits(self) -> int:
-        """How many would go before a new piece of work on its thread."""
+        """How many pieces of work are ahead of a new one on its thread."""
         return self._under_way // self._threads

@@ -1,4 +1,4 @@
-"""Options of the command line about who may come in, and from where."""
+"""Command line options for access control."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class GivenTokens:
     """The tokens of a server; "" for none.
 
     Attributes:
-        operator, viewer: what they must know.
-        announced: whether the operators' was made here, and has to be printed.
+        operator, viewer: the tokens of the two roles.
+        announced: whether the operators' token was generated here and must be printed.
     """
 
     operator: str
@@ -38,7 +38,7 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--token",
-        help="what visitors must know; better given as $FER_TOKEN; auto makes one and prints an address "
+        help="the token visitors need; better given as $FER_TOKEN; auto makes one and prints an address "
         "that carries it, for machines shared with other users",
     )
     add(
@@ -50,7 +50,7 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
         "--privacy",
         choices=typing.get_args(Privacy),
         default="none",
-        help="how every camera begins: pixelate hides faces, no_picture sends results only; operators "
+        help="how every camera starts: pixelate hides faces, no_picture sends results only; operators "
         "may change it; %(default)s",
     )
     add(
@@ -59,7 +59,7 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ADDRESS",
         help="address or network of a reverse proxy, such as 127.0.0.1 or 10.0.0.0/8; its "
-        "X-Forwarded-* and Forwarded headers count, those of others are ignored; may be repeated",
+        "X-Forwarded-* and Forwarded headers are used, those of others are ignored; may be repeated",
     )
     add(
         "--path-prefix",
@@ -71,10 +71,10 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
 
 
 def path_prefix(text: str) -> str:
-    """Returns the prefix of `--path-prefix` without its last slash, "" for none.
+    """Returns the prefix of `--path-prefix` without its trailing slash, "" for none.
 
     Raises:
-        FerError: it is not a path.
+        FerError: not a path.
     """
     prefix = text.rstrip("/")
     if prefix and not is_prefix(prefix):
@@ -89,7 +89,7 @@ def proxy(text: str) -> Network:
     """Returns the network of one `--trusted-proxy`.
 
     Raises:
-        FerError: it is neither an address nor a network, or it holds every address.
+        FerError: neither an address nor a network, or a network of all addresses.
     """
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -104,10 +104,10 @@ def proxy(text: str) -> Network:
 
 
 def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: str) -> GivenTokens:
-    """Returns the tokens of the command line, else of FER_TOKEN and FER_VIEWER_TOKEN.
+    """Returns the tokens from the command line, else from FER_TOKEN and FER_VIEWER_TOKEN.
 
     Raises:
-        FerError: one that cannot be used, or none where others can reach `host`.
+        FerError: an unusable token, or none although others can reach `host`.
     """
     token = line.token if line.token is not None else environment.get("FER_TOKEN", "")
     viewer = line.viewer_token
@@ -116,9 +116,9 @@ def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: st
         _check_token("the token", token)
     _check_token("the viewers' token", viewer)
     if viewer and not token:
-        raise FerError("the viewers' token: nobody could be an operator; give --token as well")
+        raise FerError("the viewers' token: there must be an operators' token, too; give --token")
     if viewer and viewer == token:
-        raise FerError("the viewers' token: expected another one than the operators'")
+        raise FerError("the viewers' token: expected a token that differs from the operators'")
     if not token and not is_loopback(host):
         raise FerError(
             f"--host {host}: others could see the cameras; give a token with $FER_TOKEN or --token, "

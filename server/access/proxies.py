@@ -1,7 +1,7 @@
 """What a trusted reverse proxy reports about a visitor: address, scheme and path prefix.
 
-Each proxy appends the address it was asked from, so the list is read from its right end: the first
-address that is not a trusted proxy's is the visitor's. What stands left of it anybody may have written.
+Each proxy appends its peer's address, so the list is read from the right: the first address that does
+not belong to a trusted proxy is the visitor's. Anything to its left may be forged.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)\s*')
 
 
 class Headers(Protocol):
-    """The headers of a request, of which each may come several times."""
+    """The headers of a request, each of which may occur several times."""
 
     def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
-        """Returns all values of a header, in their order."""
+        """Returns all values of a header, in order."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Visitor:
-    """Who asks, as far as it is known.
+    """The sender of a request, as far as it is known.
 
     Attributes:
         address: IP address; behind a trusted proxy the visitor's, else the peer's.
@@ -50,7 +50,7 @@ class Visitor:
 
 
 class TrustedProxies:
-    """Reads the headers of some proxies and ignores those of everybody else."""
+    """Reads the headers of trusted proxies and ignores those of all other peers."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         """Trusts the peers in these networks."""
@@ -62,19 +62,19 @@ class TrustedProxies:
         return found is not None and self._contains(found)
 
     def visitor(self, peer: str, headers: Headers, *, scheme: Scheme, prefix: str) -> Visitor:
-        """Returns who asks.
+        """Returns the visitor of a request.
 
         Args:
             peer: address at the other end of the connection.
             headers: of the request; used only if the peer is trusted. Malformed ones are ignored.
-            scheme, prefix: what holds without a header.
+            scheme, prefix: used if no header gives them.
         """
         if not self.trusts(peer):
             return Visitor(peer, scheme, prefix, proxied=False)
         elements = _forwarded(headers)
         listed = _list(headers, "X-Forwarded-For")
-        # Proxies pass on the kind of header that they do not write, so if two lists disagree a
-        # visitor may have written one of them: then only the proxy's own address is certain.
+        # Proxies pass on headers of the kind they do not write, so if two lists disagree, a visitor may
+        # have written one of them: then only the proxy's address is certain.
         found = {
             self._visitor_in(peer, hops)
             for hops in (listed, [element.get("for", "") for element in elements])
@@ -91,7 +91,7 @@ class TrustedProxies:
         return Visitor(address, scheme, prefix, proxied=True)
 
     def _visitor_in(self, peer: str, hops: Sequence[str]) -> str:
-        """Returns the rightmost address that is not trusted; of an unreadable hop, who reported it."""
+        """Returns the rightmost untrusted address; for an unreadable hop, the peer that reported it."""
         last = peer
         for hop in reversed(hops):
             address = _address(_without_port(hop))
@@ -107,7 +107,7 @@ class TrustedProxies:
 
 
 def is_prefix(text: str) -> bool:
-    """Whether a path can stand before every path of the server: "/fer", "/a/b", not "/" or "/../x"."""
+    """Whether a path is a valid prefix of the server's paths: "/fer", "/a/b", not "/" or "/../x"."""
     return len(text) <= _PREFIX_LENGTH and _PREFIX.fullmatch(text) is not None
 
 
@@ -128,7 +128,7 @@ def _without_port(hop: str) -> str:
 
 
 def _list(headers: Headers, name: str) -> list[str]:
-    """Returns the values of a header that is a list, of all its lines."""
+    """Returns the values of a list header, from all its lines."""
     return [one.strip() for line in headers.getall(name, ()) for one in line.split(",")]
 
 
@@ -138,7 +138,7 @@ def _forwarded(headers: Headers) -> list[dict[str, str]]:
     try:
         return list(_elements(line)) if line else []
     except ValueError:
-        # One unreadable hop in place of the whole list: it ends the search at the peer.
+        # One unreadable hop instead of the whole list: it ends the search at the peer.
         return [{}]
 
 

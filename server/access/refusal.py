@@ -1,4 +1,4 @@
-"""A request that is refused, as JSON: {"error": {"code": ..., "message": ...}}."""
+"""The error of a refused request, as JSON: {"error": {"code": ..., "message": ...}}."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aiohttp import web
 
 
 class ApiError(Exception):
-    """A request that is refused.
+    """Refuses a request.
 
     Attributes:
-        status: HTTP's.
+        status: of HTTP.
         code: stable, for programs.
         message: one line for people: what was expected and what to do next.
-        headers: of the answer.
+        headers: of the response.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class ApiError(Exception):
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Remembers what to answer; `retry_after_s` becomes a Retry-After header in whole seconds."""
+        """Stores the response; `retry_after_s` becomes a Retry-After header in whole seconds."""
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.headers = dict(headers or {})
@@ -36,7 +36,7 @@ class ApiError(Exception):
             self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Returns the response."""
         body = {"error": {"code": self.code, "message": self.message}}
         return web.Response(
             status=self.status,

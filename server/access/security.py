@@ -1,8 +1,7 @@
-"""Who is answered at all: known Host names and no other web sites.
+"""Checks of Host and origin: only known host names, no other web sites.
 
-Middlewares and headers for every answer. `Cross-Origin-Resource-Policy` and the Sec-Fetch checks keep
-other sites from showing the cameras; the Host list keeps a name that points here (DNS rebinding) from
-reading them.
+Middlewares and headers for every response. `Cross-Origin-Resource-Policy` and the Sec-Fetch checks keep
+other sites from showing the cameras; the Host list prevents DNS rebinding.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Puts `HEADERS` on an answer; a signal of aiohttp's, for errors too."""
+    """Adds `HEADERS` to a response; an aiohttp signal, so that errors get them too."""
     del request
     response.headers.update(HEADERS)
 
@@ -59,12 +58,11 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 class HostNames:
     """The names this server answers to.
 
-    A server that listens beyond loopback also answers to any address written in numbers: rebinding
-    needs a name.
+    A server that listens beyond loopback also answers to any numeric address: rebinding needs a name.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Takes them from the settings."""
+        """Reads the names from the settings."""
         self._loopback_only = is_loopback(settings.host)
         own = {settings.host, *settings.allowed_hosts, "localhost", "127.0.0.1", "::1"}
         if not self._loopback_only:
@@ -72,7 +70,7 @@ class HostNames:
         self._names = {name.lower().rstrip(".") for name in own}
 
     def allows(self, host: str) -> bool:
-        """Whether a Host header, port and all, names this server."""
+        """Whether a Host header, port included, names this server."""
         match = _HOST.fullmatch(host)
         if match is None:
             return False
@@ -87,13 +85,13 @@ class HostNames:
 
 
 def known_hosts_only(settings: Settings) -> Middleware:
-    """Returns the middleware that refuses other Host headers."""
+    """Returns the middleware that refuses unknown Host headers."""
     names = HostNames(settings)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         hosts = request.headers.getall(hdrs.HOST, [])
-        # HTTP/1.0 has no Host. No browser sends that, and only browsers can be rebound.
+        # HTTP/1.0 has no Host. Browsers do not send HTTP/1.0, and only browsers can be rebound.
         if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
             raise ApiError(400, "bad_host", "expected one Host header")
         if hosts and not names.allows(hosts[0]):
@@ -109,7 +107,7 @@ def known_hosts_only(settings: Settings) -> Middleware:
 
 @web.middleware
 async def same_site_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses what a browser asks in the name of another site; opening a page by a link is fine.
+    """Refuses a browser's requests on behalf of another site; opening a page by a link is allowed.
 
     Programs send neither Origin nor Sec-Fetch headers and have no cookies that could be misused.
     """
@@ -131,7 +129,7 @@ async def same_site_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _other_site(origin: str, own: str) -> str:
-    """Returns why an Origin is refused; a page over TLS may come through a proxy nobody declared."""
+    """Returns why an Origin is refused; a page over TLS may come through an undeclared proxy."""
     if origin.startswith("https://") and own.startswith("http://"):
         return (
             "a page over https may not use this server over http; "
@@ -141,7 +139,7 @@ def _other_site(origin: str, own: str) -> str:
 
 
 def _origin(text: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an origin; None where there are none, as in "null"."""
+    """Returns scheme, host and port of an origin; None if it has none, as in "null"."""
     try:
         url = urllib.parse.urlsplit(text)
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)

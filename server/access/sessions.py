@@ -1,7 +1,7 @@
-"""Sessions of browsers: random, kept by the server, few, and gone when they end.
+"""Browser sessions: random, kept by the server, few, and deleted when they end.
 
-A cookie holds 256 random bits; the server remembers their digest only, which names the session. Ending a
-session also hangs up on its open streams and WebSockets.
+A cookie holds 256 random bits; the server stores only their digest, which names the session. Ending a
+session also closes its open streams and WebSockets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from server.access.attempts import network_of
 from server.access.tokens import Role
 
-# By the monotonic clock: one that is set wrong makes no session live for years.
+# By the monotonic clock: a wrong system time cannot make a session last for years.
 SESSION_S = 12 * 3600.0
 MOST = 1024
 MOST_PER_ADDRESS = 64
@@ -28,22 +28,22 @@ class Session:
     """One log-in.
 
     Attributes:
-        name: tells it from others; not a secret, as nobody can find the cookie of a name.
-        role: what it may do.
+        name: identifies it; not a secret, because the cookie cannot be derived from it.
+        role: what the session may do.
         network: where it was opened from.
         until_s: when it ends, monotonic seconds.
     """
 
     def __init__(self, name: str, *, role: Role, network: str, until_s: float) -> None:
-        """Open, and of nobody's requests yet."""
+        """Starts open, without requests."""
         self.name, self.network, self.until_s = name, network, until_s
         self.role: Role = role
         self._answering: set[asyncio.BaseTransport] = set()
 
     @contextlib.contextmanager
     def answering(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
-        """Hangs up on a connection if the session ends before its request is answered."""
-        if transport is None:  # the visitor has gone
+        """Closes a connection if the session ends before its request is answered."""
+        if transport is None:  # the visitor has left
             yield
             return
         self._answering.add(transport)
@@ -53,7 +53,7 @@ class Session:
             self._answering.discard(transport)
 
     def hang_up(self, *, but: asyncio.BaseTransport | None) -> None:
-        """Breaks off what is being answered, on all connections but one."""
+        """Aborts the open responses on all connections but one."""
         for transport in self._answering - {but}:
             assert isinstance(transport, asyncio.WriteTransport)
             transport.abort()
@@ -63,12 +63,12 @@ class Sessions:
     """All open sessions; belongs to the event loop's thread."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
-        """Has none; `now` is in monotonic seconds."""
+        """Starts without sessions; `now` is in monotonic seconds."""
         self._now = now
         self._open: dict[str, Session] = {}  # by name, the oldest first
 
     def open(self, role: Role, *, address: str) -> str:
-        """Opens a session and returns its cookie's value; the oldest go when there are too many."""
+        """Opens a session and returns its cookie's value; ends the oldest if there are too many."""
         network = network_of(address)
         there = [one for one in self._open.values() if one.network == network]
         if len(there) >= MOST_PER_ADDRESS:
@@ -81,27 +81,27 @@ class Sessions:
         return value
 
     def find(self, value: str) -> Session | None:
-        """Returns the open session of a cookie's value."""
+        """Returns the open session for a cookie's value."""
         return self.named(_name(value))
 
     def named(self, name: str) -> Session | None:
-        """Returns the open session of that name."""
+        """Returns the open session with that name."""
         session = self._open.get(name)
         return session if session is not None and self._now() < session.until_s else None
 
     def end(self, session: Session, *, but: asyncio.BaseTransport | None = None) -> None:
-        """Ends a session at once, and hangs up on what it is being answered, save on `but`."""
+        """Ends a session at once and closes its connections, except `but`."""
         self._open.pop(session.name, None)
         session.hang_up(but=but)
 
     def end_old(self) -> None:
-        """Ends all sessions whose time is over."""
+        """Ends all expired sessions."""
         for session in tuple(self._open.values()):
             if self._now() >= session.until_s:
                 self.end(session)
 
     async def run(self) -> None:
-        """Ends old sessions again and again, until cancelled."""
+        """Ends expired sessions periodically, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
             self.end_old()

@@ -1,4 +1,4 @@
-"""Signed addresses: what lets a page without cookies show one image for a while."""
+"""Signed addresses, by which a page without cookies can show one image for a while."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import secrets
 import time
 from collections.abc import Callable
 
-SIGNED_S = 300.0  # long enough to begin to watch; a stream that runs goes on
+SIGNED_S = 300.0  # long enough to start watching; a running stream continues
 
 
 class Signatures:
-    """Signs paths with a key of this process; a restart makes all of them worthless."""
+    """Signs paths with a key of this process; a restart invalidates all signatures."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         """Makes a key; `now` is in monotonic seconds."""
         self._now, self._key = now, secrets.token_bytes(32)
 
     def sign(self, path: str, *, session: str = "") -> str:
-        """Returns what lets anybody GET `path` for `SIGNED_S` seconds, and nothing else.
+        """Returns a signature that permits GET of `path` for `SIGNED_S` seconds, and nothing else.
 
         Args:
-            path: what is opened.
-            session: name of the session it was made for and ends with; empty for none.
+            path: the path to open.
+            session: name of the session the signature ends with; empty for none.
         """
         until = int(self._now() + SIGNED_S)
         return f"{until}.{session}.{self._mac(path, until, session)}"
 
     def session_of(self, path: str, value: str) -> str | None:
-        """Returns the session's name that `value` was made with for `path`; None if it was not."""
+        """Returns the session's name if `value` is a valid signature for `path`, else None."""
         text, _, rest = value.partition(".")
         session, _, mac = rest.partition(".")
         if not (text.isascii() and text.isdecimal() and len(text) <= 12):

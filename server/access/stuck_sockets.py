@@ -1,9 +1,9 @@
 """Slow readers: little is buffered for viewers, and stalled clients are disconnected.
 
-A viewer's lag is what lies between the encoder and its eyes. The kernel would buffer megabytes of old
-images; here it gets at most what is on its way, and a new image is written when that has gone.
+Buffered images delay what a viewer sees. The kernel would buffer megabytes of old images; here it gets
+only what is being sent, and a new image is written once that has gone.
 
-An ordinary answer has a deadline: a client that does not read it would hold its socket for ever.
+Ordinary responses have a deadline: a client that does not read would hold its socket for ever.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from collections.abc import Callable, Iterator
 
 _LOG = logging.getLogger(__name__)
 
-_LOWAT_BYTES = 16 * 1024  # unsent bytes from which on the kernel says that it is full
+_LOWAT_BYTES = 16 * 1024  # of unsent bytes, from which the kernel reports the socket as full
 # 25 on Linux, for which Python 3.11 has no name.
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
-_LEAST_BYTES_PER_S = 16 * 1024  # that an ordinary answer has to be taken at
+_LEAST_BYTES_PER_S = 16 * 1024  # minimum rate at which a client must read an ordinary response
 _NO_LINGER = struct.pack("ii", 1, 0)
 _LOOK_S = 1.0
 
 
 @dataclasses.dataclass
 class _Backlog:
-    """What a socket's buffer held when it was last seen, and what is expected of it.
+    """The state of a socket's buffer at the last check, and its deadline.
 
     Attributes:
-        pending: bytes that wait to be taken.
-        stream: whether they are an endless answer's.
-        due_s: when a stream has to have taken something, any other answer all, monotonic seconds.
+        pending: bytes not sent yet.
+        stream: whether they belong to an endless response.
+        due_s: by when a stream must have read something, another response all, monotonic seconds.
     """
 
     pending: int = 0
@@ -44,7 +44,7 @@ class _Backlog:
 
 
 def buffer_little(transport: asyncio.WriteTransport) -> None:
-    """Makes `drain` wait until the kernel has taken all, and the kernel take only what it can send."""
+    """Makes `drain` wait until the kernel has all bytes, and the kernel accept only what it can send."""
     transport.set_write_buffer_limits(high=0)
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -53,14 +53,14 @@ def buffer_little(transport: asyncio.WriteTransport) -> None:
 
 
 class StuckSockets:
-    """Closes sockets that take nothing of a stream for some seconds, or an answer too slowly."""
+    """Closes sockets that read nothing of a stream for some seconds, or a response too slowly."""
 
     def __init__(self, *, stuck_s: float, on_close: Callable[[], None]) -> None:
-        """Watches nobody yet.
+        """Starts without connections.
 
         Args:
-            stuck_s: how long a stream's socket may take nothing, and the least time for an answer.
-            on_close: called for each socket that is closed.
+            stuck_s: how long a stream's socket may read nothing, and the least time for a response.
+            on_close: called for each closed socket.
         """
         self._stuck_s, self._on_close = stuck_s, on_close
         self._backlogs: dict[asyncio.WriteTransport, _Backlog] = {}
@@ -70,12 +70,12 @@ class StuckSockets:
         self._backlogs[transport] = _Backlog()
 
     def remove(self, transport: asyncio.WriteTransport) -> None:
-        """Forgets a connection that is no more."""
+        """Stops watching a connection."""
         self._backlogs.pop(transport, None)
 
     @contextlib.contextmanager
     def stream(self, transport: asyncio.WriteTransport) -> Iterator[None]:
-        """Expects a connection to take what it is given bit by bit, for as long as the context lasts."""
+        """Treats a connection as a stream, to be read bit by bit, for the duration of the context."""
         if (backlog := self._backlogs.get(transport)) is not None:
             backlog.stream, backlog.due_s = True, math.inf
         try:
@@ -85,13 +85,13 @@ class StuckSockets:
                 backlog.stream, backlog.due_s = False, math.inf
 
     async def run(self) -> None:
-        """Looks at all of them again and again, until cancelled."""
+        """Checks all connections periodically, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        """Closes those that are overdue at `now`, in monotonic seconds."""
+        """Closes the connections that are overdue at `now`, in monotonic seconds."""
         for transport, backlog in tuple(self._backlogs.items()):
             pending = transport.get_write_buffer_size()
             more = pending - backlog.pending
@@ -109,7 +109,7 @@ class StuckSockets:
                 self._close(transport)
 
     def close_stuck_streams(self) -> None:
-        """Closes, at the end, all streams that have not taken what they were given."""
+        """Closes, at shutdown, all streams with unsent bytes."""
         for transport, backlog in tuple(self._backlogs.items()):
             if backlog.stream and transport.get_write_buffer_size():
                 self._close(transport)
@@ -119,6 +119,6 @@ class StuckSockets:
         _LOG.info("a client read too slowly: %d bytes were left", backlog.pending)
         self._on_close()
         connection = transport.get_extra_info("socket")
-        if connection is not None:  # else the kernel would go on offering what it holds for minutes
+        if connection is not None:  # else the kernel would retry its buffered bytes for minutes
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()  # close() would wait for the buffer to drain

@@ -1,4 +1,4 @@
-"""The server's tokens, and the role each of them gives."""
+"""The server's tokens and their roles."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import hashlib
 import hmac
 from typing import Literal
 
-# Viewers watch, operators also change what all others see.
+# Viewers watch; operators also change what everyone sees.
 Role = Literal["operator", "viewer"]
 
 
 class Tokens:
-    """Checks tokens. Without any everybody is an operator."""
+    """Checks tokens. Without tokens, every visitor is an operator."""
 
     def __init__(self, *, operator: str, viewer: str = "") -> None:
-        """Remembers digests of the tokens; an empty one opens nothing."""
+        """Stores digests of the tokens; an empty token is never accepted."""
         self.required = bool(operator)
         given: dict[Role, str] = {"operator": operator, "viewer": viewer}
         self._digests: dict[Role, bytes] = {
@@ -22,7 +22,7 @@ class Tokens:
         }
 
     def role_of(self, given: str) -> Role | None:
-        """Returns the role a text gives, None if it is no token.
+        """Returns the role of a token, None if it is not valid.
 
         Costs one SHA-256 and takes as long for any text of the same length.
         """

@@ -1,4 +1,4 @@
-"""An answer for clients that find no room: 503 instead of a connection that breaks."""
+"""Answers clients over the limit with a 503 instead of a dropped connection."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Callable, Mapping
 
 from server.access.admission import Full
 
-MOST = 64  # at a time; others are hung up on, for each costs a descriptor
-_LINGER_S = 1.0  # for the client to read its answer before the connection ends
+MOST = 64  # at a time; further ones are dropped, because each costs a descriptor
+_LINGER_S = 1.0  # for the client to read its response before the connection closes
 
 
 class TurningAway:
     """Refuses connections; belongs to the event loop's thread."""
 
     def __init__(self, *, headers: Mapping[str, str], on_refusal: Callable[[str], None]) -> None:
-        """Has refused none.
+        """Starts without refused connections.
 
         Args:
-            headers: of every answer.
-            on_refusal: called with the stable code of each.
+            headers: of every response.
+            on_refusal: called with the stable code of each refusal.
         """
         self._headers, self._on_refusal = headers, on_refusal
         self._reading: set[_Refused] = set()
 
     def refuse(self, transport: asyncio.Transport, reason: Full) -> None:
-        """Answers a new connection and ends it a little later."""
+        """Answers a new connection and closes it a little later."""
         self._on_refusal(reason.code)
         if len(self._reading) >= MOST:
             transport.abort()
@@ -51,7 +51,7 @@ class TurningAway:
 
 
 class _Refused(asyncio.Protocol):
-    """What a refused client still sends is read and dropped, or its answer would be lost with it."""
+    """Reads and drops what a refused client still sends; otherwise the response could be lost."""
 
     def __init__(self, transport: asyncio.Transport, *, over: Callable[[_Refused], None]) -> None:
         self._over = over

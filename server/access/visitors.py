@@ -1,4 +1,4 @@
-"""Who asks: the visitor of a request, and what is counted and remembered about them."""
+"""The visitor of a request, and what is counted and stored about them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from server.access.keys import PROXIED, PROXIES, SETTINGS
 from server.access.proxies import Scheme, Visitor
 
 _COOKIE = "fer_session"
-# The name of the session that lets a request in, if one does.
+# The name of the session that authenticates a request, if one does.
 SESSION = web.RequestKey("session", str)
 _VISITOR = web.RequestKey("visitor", Visitor)
 _YEAR_S = 365 * 24 * 3600
 
 
 def visitor(request: web.Request) -> Visitor:
-    """Returns who asks; of a request through a trusted proxy, whom the proxy reports."""
+    """Returns the visitor; for a request through a trusted proxy, the one the proxy reports."""
     known = request.get(_VISITOR)
     if known is None:
         scheme: Scheme = "https" if request.secure else "http"
@@ -31,7 +31,7 @@ def visitor(request: web.Request) -> Visitor:
 
 
 def own_path(request: web.Request) -> str:
-    """Returns the path of a request below the server's prefix, which a proxy may have taken off."""
+    """Returns the path of a request below the server's prefix, which a proxy may have removed."""
     prefix = request.app[SETTINGS].path_prefix
     if prefix and request.path.startswith(f"{prefix}/"):
         return request.path[len(prefix) :]
@@ -39,12 +39,12 @@ def own_path(request: web.Request) -> str:
 
 
 def visible_path(request: web.Request, path: str) -> str:
-    """Returns a path of this server as the visitor's browser has to ask for it."""
+    """Returns a path of this server as the visitor's browser must request it."""
     return visitor(request).prefix + path
 
 
 def client(request: web.Request) -> Client:
-    """Returns whom limits count a request under."""
+    """Returns the client that limits count a request under."""
     return Client(visitor(request).address, session=request.get(SESSION, ""))
 
 
@@ -56,8 +56,8 @@ def is_secure(request: web.Request) -> bool:
 def session_cookie(request: web.Request) -> str:
     """Returns the name of the session's cookie.
 
-    Over TLS browsers take a `__Host-` cookie from this host over TLS only: neither a sibling domain
-    nor somebody on the wire can plant one. Its path has to be "/"; below a prefix it is `__Secure-`.
+    Browsers accept a `__Host-` cookie only from this host over TLS: neither a sibling domain nor an
+    attacker on the network can plant one. Its path must be "/"; below a prefix it is `__Secure-`.
     """
     if not is_secure(request):
         return _COOKIE
@@ -65,7 +65,7 @@ def session_cookie(request: web.Request) -> str:
 
 
 async def require_tls(request: web.Request, response: web.StreamResponse) -> None:
-    """Lets browsers that came over TLS come back over TLS only; a signal of aiohttp's."""
+    """Makes browsers that came over TLS return over TLS only; an aiohttp signal."""
     if is_secure(request):
         response.headers[hdrs.STRICT_TRANSPORT_SECURITY] = f"max-age={_YEAR_S}"
 

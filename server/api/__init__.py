@@ -1,1 +1,1 @@
-"""What visitors can ask for over HTTP, one file for each kind of question."""
+"""The HTTP API, one file for each kind of request."""

@@ -1,4 +1,4 @@
-"""Reads what visitors send, no more bytes and no longer than they may take."""
+"""Reads request bodies within limits of size and time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def read_body(request: web.Request, *, most: int, seconds: float) -> bytes
     """Returns the whole body.
 
     Raises:
-        ApiError: 413 it has more than `most` bytes, 408 it took longer, 415 it is compressed.
+        ApiError: 413 for more than `most` bytes, 408 if it takes too long, 415 if it is compressed.
     """
     refuse_compressed(request)
     if request.content_length is not None and request.content_length > most:
@@ -28,7 +28,7 @@ async def read_body(request: web.Request, *, most: int, seconds: float) -> bytes
 
 
 async def collect(chunks: AsyncIterator[bytes], *, most: int, seconds: float) -> bytes:
-    """Returns the chunks as one, within limits; raises as `read_body` does."""
+    """Joins the chunks within limits; raises as `read_body` does."""
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -40,7 +40,7 @@ async def collect(chunks: AsyncIterator[bytes], *, most: int, seconds: float) ->
         raise ApiError(
             408,
             "too_slow",
-            f"the body did not come within {seconds:g} s",
+            f"the body did not arrive within {seconds:g} s",
             headers={hdrs.CONNECTION: "close"},
         ) from None
     except BadHttpMessage:
@@ -52,7 +52,7 @@ async def read_json(request: web.Request, *, most: int) -> Any:
     """Returns the body's JSON.
 
     Raises:
-        ApiError: as `read_body`; 415 another type; 400 no JSON.
+        ApiError: as `read_body`; 415 for another type; 400 for invalid JSON.
     """
     if request.content_type != "application/json":
         raise ApiError(415, "unsupported_media_type", "expected application/json")
@@ -64,10 +64,10 @@ async def read_json(request: web.Request, *, most: int) -> Any:
 
 
 def refuse_compressed(request: web.Request) -> None:
-    """Images are compressed already; a compressed body would only hide how large it is.
+    """Refuses compressed bodies: images are compressed already, and compression would hide the size.
 
     Raises:
-        ApiError: 415, the body says that it is compressed.
+        ApiError: 415, the header declares a compressed body.
     """
     coding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower()
     if coding not in ("identity", ""):
@@ -75,6 +75,6 @@ def refuse_compressed(request: web.Request) -> None:
 
 
 def too_large(most: int) -> ApiError:
-    """Returns the refusal of a body of more than `most` bytes."""
+    """Returns the error for a body of more than `most` bytes."""
     size = f"{most >> 20} MiB" if most >= 2**20 else f"{most} bytes"
     return ApiError(413, "too_large", f"expected no more than {size}")

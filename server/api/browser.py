@@ -1,7 +1,7 @@
-"""WS /ws/camera: a visitor's own camera; JPEG images come up, what is found in them goes down.
+"""WS /ws/camera: a visitor's own camera; the client sends JPEG images and receives results.
 
-Each image is acknowledged when the pipeline has taken it, and only then should the next one be sent,
-so that nothing queues on the way.
+Each image is acknowledged once the pipeline has taken it. Clients should send the next one only then, so
+that nothing queues.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import LIFECYCLE
 
 _HEARTBEAT_S = 10.0
-_CLOSE_S = 2.0  # a visitor who does not answer our farewell is not waited for any longer
+_CLOSE_S = 2.0  # how long to wait for the visitor's closing handshake
 
 
 async def camera_socket(request: web.Request) -> web.StreamResponse:
-    """Takes a visitor's images for the camera `?camera=NAME`, which is "browser" by default."""
+    """Receives a visitor's images for the camera `?camera=NAME`, by default "browser"."""
     pipeline = find_pipeline(request, request.query.get("camera", "browser"))
     camera = pipeline.camera
     if not isinstance(camera, BrowserCamera):
-        raise ApiError(409, "not_a_browser_camera", "this camera takes no visitor's images")
+        raise ApiError(409, "not_a_browser_camera", "this camera takes no images from visitors")
     limits = request.app[SETTINGS].limits
     socket = web.WebSocketResponse(
         timeout=_CLOSE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=limits.image_bytes
     )
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
-        raise ApiError(426, "upgrade_required", "this address is a WebSocket's", headers=headers)
+        raise ApiError(
+            426, "upgrade_required", "this address takes WebSockets only", headers=headers
+        )
     with contextlib.ExitStack() as stack:
         stack.enter_context(request.app[EVENTS].admit(client(request)))
         try:
@@ -91,7 +93,7 @@ async def _send_results(
     with pipeline.results.subscribe(replay=False) as viewer, contextlib.suppress(ConnectionError):
         async for analysis in viewer:
             if analysis.captured_s < visit.since_s:
-                continue  # what the visitor before showed is not for this one
+                continue  # the previous visitor's results are not for this one
             found: dict[str, Any] = analysis_json(analysis, pipeline=pipeline)
             await socket.send_json({"type": "analysis", **found})
 

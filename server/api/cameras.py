@@ -27,7 +27,7 @@ def pipeline_of(request: web.Request) -> CameraPipeline:
     """Returns the pipeline of the camera in the address.
 
     Raises:
-        ApiError: 404, there is none of that name.
+        ApiError: 404, no camera has that name.
     """
     return find_pipeline(request, request.match_info["camera"])
 
@@ -41,7 +41,7 @@ def find_pipeline(request: web.Request, name: str) -> CameraPipeline:
 
 
 async def cameras(request: web.Request) -> web.Response:
-    """All cameras, and what the labels mean."""
+    """Lists all cameras and the labels."""
     return web.json_response(
         {
             "cameras": [camera_json(request, one) for one in request.app[PIPELINES].values()],
@@ -54,7 +54,7 @@ async def cameras(request: web.Request) -> web.Response:
 
 
 async def control(request: web.Request) -> web.Response:
-    """Changes a camera's controls; answers with the camera as it then is."""
+    """Changes a camera's controls; responds with the updated camera."""
     pipeline = pipeline_of(request)
     body = await read_json(request, most=request.app[SETTINGS].limits.json_bytes)
     changes = checked_controls(body)
@@ -63,7 +63,7 @@ async def control(request: web.Request) -> web.Response:
 
 
 async def snapshot(request: web.Request) -> web.Response:
-    """An image captured after the request came."""
+    """Responds with an image captured after the request arrived."""
     pipeline = pipeline_of(request)
     part = await pipeline.snapshot()
     headers = {"X-Timestamp": f"{part.wall_s:.6f}", "X-Frame": str(part.number)}
@@ -71,7 +71,7 @@ async def snapshot(request: web.Request) -> web.Response:
 
 
 def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any]:
-    """Returns a camera as the page sees it; viewers do not get its address, which may hold a secret."""
+    """Returns a camera's JSON; viewers do not get its address, which may hold a secret."""
     camera = pipeline.camera
     source, state, controls = camera.source, camera.state, pipeline.controls
     width, height = state.width, state.height
@@ -98,10 +98,10 @@ def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any
 
 
 def checked_controls(body: Any) -> Mapping[str, Any]:
-    """Returns the changes a request asks for.
+    """Returns the requested changes.
 
     Raises:
-        ApiError: 400, no object, an unknown key or a value that cannot be.
+        ApiError: 400, not an object, an unknown key or an invalid value.
     """
     if not isinstance(body, dict):
         raise _bad("the body", "an object")

@@ -1,6 +1,6 @@
-"""Refusals as JSON: {"error": {"code": ..., "message": ...}}, with codes that stay the same.
+"""Errors as JSON: {"error": {"code": ..., "message": ...}}, with stable codes.
 
-Handlers raise `ApiError`; what aiohttp, the batcher or a defect raise is turned into one here.
+Handlers raise `ApiError`; exceptions of aiohttp, the batcher and defects are converted here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.access.visitors import visitor
 from server.live.batcher import BatcherClosed, DeadlinePassed
 from server.live.keys import METRICS
 
-# The codes of what aiohttp itself refuses, by status. Every other code stands where it is raised.
+# Codes for aiohttp's own errors, by status. All other codes are defined where they are raised.
 CODES: Mapping[int, str] = {
     400: "bad_request",
     401: "unauthorized",
@@ -44,25 +44,25 @@ _LOG = logging.getLogger(__name__)
 
 
 def from_http(error: web.HTTPException) -> ApiError:
-    """Returns the same refusal as aiohttp's, in our words and form."""
+    """Converts one of aiohttp's errors to our wording and form."""
     code = CODES.get(error.status, "bad_request" if error.status < 500 else "internal_error")
     messages = {
         404: "there is nothing at this address; /api/openapi.json lists what there is",
         413: "the request's body is too large",
-        417: "of Expect only 100-continue is understood",
+        417: "the only supported Expect header is 100-continue",
     }
     message = messages.get(error.status, f"{error.reason.lower()}")
     headers: dict[str, str] = {}
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        message = f"{error.method[:20]} is not understood here; allowed: {allowed}"
+        message = f"{error.method[:20]} is not supported here; allowed: {allowed}"
         headers["Allow"] = allowed
     return ApiError(error.status, code, message, headers=headers)
 
 
 @web.middleware
 async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers every refusal in JSON and counts it; a defect is logged and answered with 500."""
+    """Sends every error as JSON and counts it; a defect is logged and answered with 500."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -70,11 +70,11 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
             raise
         refusal = from_http(error)
     except ConnectionError:
-        raise  # the visitor has gone: nobody reads the answer
+        raise  # the visitor has disconnected
     except Exception as error:
         if request.writer.output_size:
-            _LOG.exception("%s broke off", _asked(request))
-            raise ConnectionResetError("the answer had begun") from error
+            _LOG.exception("%s was interrupted", _asked(request))
+            raise ConnectionResetError("the response had already started") from error
         refusal = refusal_of(error)
         if refusal is None:
             _LOG.exception("%s failed", _asked(request))
@@ -84,18 +84,18 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def _asked(request: web.Request) -> str:
-    """Returns what a log says of a request: not its query, which may hold a secret."""
+    """Returns how logs describe a request: without its query, which may hold a secret."""
     return f"{request.method} {request.rel_url.raw_path} from {visitor(request).address}"
 
 
 def refusal_of(error: Exception) -> ApiError | None:
-    """Returns how an exception is answered; None for a defect of ours."""
+    """Returns the error to send for an exception; None for a defect."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, Full):
         return ApiError(error.status, error.code, str(error), retry_after_s=1)
     if isinstance(error, QueueFull):
-        message = "more waits than can be answered in time; try again later"
+        message = "too many requests are waiting to be answered in time; try again later"
         return ApiError(429, "overloaded", message, retry_after_s=error.retry_after_s)
     if isinstance(error, DeadlinePassed):
         return ApiError(504, "deadline_passed", "the answer took too long; try again later")

@@ -1,6 +1,6 @@
-"""GET /api/events: what is found in every frame, and how the cameras are doing, as server-sent events.
+"""GET /api/events: the analysis of every frame and the cameras' states, as server-sent events.
 
-For each camera only the newest waits to be sent: who reads slowly misses frames and never gets old ones.
+For each camera only the newest event is queued: slow readers miss frames and never get old ones.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Bufferi
 _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 _HEARTBEAT_S = 10.0
-_LOOK_S = 1.0  # at what has no event of its own: controls, viewers, seconds until a retry
+_LOOK_S = 1.0  # between checks of what has no event: controls, viewers, seconds until a retry
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Sends events of `?camera=NAME`, or of all, until the visitor or the server goes."""
+    """Sends events of `?camera=NAME`, or of all, until the visitor leaves or the server stops."""
     name = request.query.get("camera")
     pipelines = request.app[PIPELINES] if name is None else {name: find_pipeline(request, name)}
     with request.app[EVENTS].admit(client(request)):
@@ -45,7 +45,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 def message(event: str, data: object) -> bytes:
-    """Returns one event as it goes down the stream."""
+    """Returns one event in the stream's format."""
     return f"event: {event}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
@@ -59,7 +59,7 @@ async def _send_events(
         for pipeline in pipelines.values():
             watchers.append(tasks.create_task(_watch_results(pipeline, waiting)))
             watchers.append(tasks.create_task(_watch_camera(request, pipeline, waiting)))
-        with contextlib.suppress(ConnectionError):  # the visitor has gone
+        with contextlib.suppress(ConnectionError):  # the visitor has left
             while not stopping.is_set():
                 await response.write(b"".join(await waiting.take(_HEARTBEAT_S)))
                 await request.writer.drain()
@@ -68,7 +68,7 @@ async def _send_events(
 
 
 class _Newest:
-    """The newest message of each kind, in the order in which they came."""
+    """The newest message of each kind, in order of arrival."""
 
     def __init__(self) -> None:
         self._messages: dict[tuple[str, str], bytes] = {}
@@ -83,7 +83,7 @@ class _Newest:
         self._filled.set()
 
     async def take(self, seconds: float) -> list[bytes]:
-        """Waits for messages and takes them; a heartbeat when there are none for so long."""
+        """Waits for messages and takes them; returns a heartbeat after `seconds` without one."""
         try:
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
@@ -102,7 +102,7 @@ async def _watch_results(pipeline: CameraPipeline, waiting: _Newest) -> None:
 
 
 async def _watch_camera(request: web.Request, pipeline: CameraPipeline, waiting: _Newest) -> None:
-    """Tells of the camera at once, after every change, and when something without notice changed."""
+    """Sends the camera's state at once, after every change, and when an unannounced value changed."""
     camera, version, last = pipeline.camera, -1, None
     while True:
         shown = camera_json(request, pipeline)

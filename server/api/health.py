@@ -1,4 +1,4 @@
-"""GET /healthz, /readyz and /metrics: for those who run the server."""
+"""GET /healthz, /readyz and /metrics: for operators of the server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from server.live.metrics import CONTENT_TYPE
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """The event loop turns."""
+    """Responds while the event loop runs."""
     del request
     return web.json_response({"status": "ok"})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Every batch size is compiled and the server is not about to end; else 503."""
+    """Responds 200 if every batch size is compiled and the server is not stopping; else 503."""
     waits_for = request.app[LIFECYCLE].waits_for
     if waits_for:
         raise ApiError(503, "not_ready", waits_for, retry_after_s=1)
@@ -24,7 +24,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """All figures, in Prometheus' text format."""
+    """Responds with all metrics, in Prometheus' text format."""
     return web.Response(
         body=request.app[METRICS].exposition(), headers={"Content-Type": CONTENT_TYPE}
     )

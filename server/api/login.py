@@ -1,4 +1,4 @@
-"""GET and POST /login, POST /logout: a page for the token, and a session for who knows it."""
+"""GET and POST /login, POST /logout: a form for the token, and a session in exchange for it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FORM_S = 10.0
 
 
 async def login_page(request: web.Request) -> web.StreamResponse:
-    """The form; `?error=CODE` says what went wrong, `?token=TOKEN` logs in without it.
+    """Shows the form; `?error=CODE` adds what went wrong, `?token=TOKEN` logs in without it.
 
-    An address with a token is left at once, so that it is neither bookmarked nor shown to bystanders.
+    An address with a token redirects at once, so that it is neither bookmarked nor seen by bystanders.
     """
     if not request.app[TOKENS].required:
         raise web.HTTPSeeOther(visible_path(request, "/"))
@@ -40,9 +40,9 @@ async def login_page(request: web.Request) -> web.StreamResponse:
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Gives a session's cookie for the form field `token`.
+    """Sets a session cookie in exchange for the form field `token`.
 
-    A browser is sent on to the viewer, or back to the form with the refusal's code.
+    Redirects the browser to the viewer, or back to the form with the error's code.
     """
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
     try:
@@ -65,13 +65,13 @@ def _open_session(request: web.Request, answer: web.Response, role: Role) -> Non
         max_age=int(SESSION_S),
         path=visitor(request).prefix or "/",
         httponly=True,
-        samesite="Lax",  # Strict would ask whoever follows a link from a message for the token again
+        samesite="Lax",  # Strict would ask for the token again after a link in a message
         secure=is_secure(request),
     )
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
-    """Ends this browser's session and whatever it still watches."""
+    """Ends this browser's session and its open streams."""
     end_session(request)
     wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
     answer = _to(request, "/login") if wants_page else web.json_response({"status": "ok"})

@@ -1,4 +1,4 @@
-"""GET /api/openapi.json: every address of the server, what it takes, answers and refuses."""
+"""GET /api/openapi.json: every address of the server, its parameters, responses and errors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from server.live.keys import PIPELINES
 from server.settings import Limits
 
 _REASONS = {
-    400: "The request is not as it has to be.",
+    400: "The request is malformed.",
     401: "The token is missing or wrong.",
-    403: "Asked by another web site, under another server's name, or by a viewer who may not.",
+    403: "Sent by another web site, under another server's name, or by a viewer without permission.",
     404: "There is no such camera, file or face.",
-    408: "The body came too slowly.",
-    409: "Not while the camera is as it is.",
-    413: "More bytes, pixels or images than are taken.",
-    415: "A body of another type.",
+    408: "The body arrived too slowly.",
+    409: "Not possible in the camera's current state.",
+    413: "More bytes, pixels or images than allowed.",
+    415: "The body has an unsupported type.",
     422: "A damaged image.",
     426: "Not a WebSocket's opening handshake.",
-    429: "Too much at a time, or too many wrong tokens.",
-    503: "Not now: starting, stopping, too many viewers or connections.",
+    429: "Too many requests at a time, or too many wrong tokens.",
+    503: "Unavailable: starting, stopping, too many viewers or connections.",
     504: "The answer took too long.",
 }
 # A Host header that is missing or of another server, another web site, too many connections.
@@ -37,7 +37,7 @@ _GUARDED = (401, 429)
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """The document."""
+    """Responds with the document."""
     settings = request.app[SETTINGS]
     text = document(
         cameras=tuple(request.app[PIPELINES]),
@@ -58,8 +58,8 @@ def document(*, cameras: tuple[str, ...], limits: Limits, token: bool, prefix: s
             "info": {
                 "title": "fer_jax live server",
                 "version": "1",
-                "description": "Cameras, the faces in them, and what these express. "
-                'Errors are {"error": {"code", "message"}}; codes stay the same.',
+                "description": "Cameras, the faces in them, and their expressions. "
+                'Errors are {"error": {"code", "message"}}; codes are stable.',
             },
             "servers": [{"url": prefix or "/"}],
             "paths": _paths(cameras, limits),
@@ -85,7 +85,7 @@ def _pages() -> dict[str, Any]:
         "/": {"get": _operation("The viewer.", page)},
         "/static/{path}": {
             "get": _operation(
-                "A file of the viewer's.",
+                "One of the viewer's files.",
                 _content("*/*"),
                 [{"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}],
                 refusals=(404,),
@@ -94,14 +94,14 @@ def _pages() -> dict[str, Any]:
         },
         "/login": {
             "get": _operation(
-                "A form for the token; with a token, what a log-in does.",
+                "A form for the token; with a token, the same as logging in.",
                 page,
                 [{"name": "token", "in": "query", "schema": {"type": "string"}}],
                 refusals=(303,),
                 open_to_all=True,
             ),
             "post": _operation(
-                "Starts a session: a cookie for who knows a token.",
+                "Starts a session: a cookie in exchange for a token.",
                 _json("Status"),
                 body={
                     "application/x-www-form-urlencoded": {
@@ -161,7 +161,7 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
         },
         "/api/cameras/{camera}/why": {
             "get": _operation(
-                "What of a paused camera's face speaks for its expression, by Grad-CAM.",
+                "Which areas of a paused camera's face support its expression, by Grad-CAM.",
                 _content("image/jpeg"),
                 [camera, *why.parameters()],
                 refusals=(404, 409, 429, 503),
@@ -189,14 +189,14 @@ def _cameras(cameras: tuple[str, ...]) -> dict[str, Any]:
 def _operators() -> dict[str, Any]:
     return {
         "/healthz": {
-            "get": _operation("The server runs.", _json("Status"), open_to_all=True),
+            "get": _operation("The server is running.", _json("Status"), open_to_all=True),
         },
         "/readyz": {
             "get": _operation(
                 "The server is ready.", _json("Status"), refusals=(503,), open_to_all=True
             )
         },
-        "/metrics": {"get": _operation("Prometheus' figures.", _content("text/plain"))},
+        "/metrics": {"get": _operation("Metrics for Prometheus.", _content("text/plain"))},
         "/api/openapi.json": {
             "get": _operation(
                 "This document.", {"application/json": {"schema": {"type": "object"}}}
@@ -215,7 +215,7 @@ def _score(limits: Limits) -> dict[str, Any]:
     return _operation(
         f"Scores up to {limits.images_per_request} images; the body is one, or a form of several.",
         {**_json("Scores"), **_content("image/jpeg")},
-        [_flag("annotate", "Answer one image with itself, its faces marked.")],
+        [_flag("annotate", "Respond with the one image, its faces marked.")],
         body={
             "image/jpeg": {"schema": image},
             "image/png": {"schema": image},
@@ -235,14 +235,14 @@ def _operation(
     refusals: tuple[int, ...] = (),
     open_to_all: bool = False,
 ) -> dict[str, Any]:
-    """One operation; `content` is of a 200, None for a WebSocket's 101."""
+    """Returns one operation; `content` describes the 200 response, None means a WebSocket's 101."""
     good = {"200": {"description": "Done.", "content": content}} if content else {}
     responses: dict[str, Any] = good or {"101": {"description": "The WebSocket is open."}}
     statuses = {*refusals, *_ALWAYS, *(() if open_to_all else _GUARDED)}
     for status in sorted(statuses - {303}):
         responses[str(status)] = {"description": _REASONS[status], "content": _json("Error")}
     if 303 in statuses or (not open_to_all and content == _content("text/html")):
-        responses["303"] = {"description": "A browser is sent elsewhere."}
+        responses["303"] = {"description": "A browser is redirected."}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if parameters:
         operation["parameters"] = parameters

@@ -1,6 +1,6 @@
 """GET / and /static/...: the viewer's files, read once when the server starts.
 
-Only these names are known, so that no path can lead anywhere else.
+Only these names are served, so that no path can lead anywhere else.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ FILES: web.AppKey[Mapping[str, tuple[bytes, str]]] = web.AppKey("files", Mapping
 
 
 def read_files() -> dict[str, tuple[bytes, str]]:
-    """Returns (bytes, Content-Type) of every file of server/web by its path there."""
+    """Returns (bytes, Content-Type) of every file of server/web by its relative path."""
     found: dict[str, tuple[bytes, str]] = {}
     _collect(resources.files("server") / "web", "", found)
     return found
 
 
 async def index(request: web.Request) -> web.Response:
-    """The viewer."""
+    """Responds with the viewer."""
     return page(request, "index.html")
 
 
 async def to_index(request: web.Request) -> web.Response:
-    """Sends who leaves out the last slash of the prefix on, for the page's addresses are relative."""
+    """Adds the last slash of the prefix by a redirect, because the page's addresses are relative."""
     raise web.HTTPSeeOther(visible_path(request, "/"))
 
 
 async def static(request: web.Request) -> web.Response:
-    """A file of the viewer's."""
+    """Responds with one of the viewer's files."""
     return page(request, request.match_info["path"])
 
 
 def page(request: web.Request, path: str) -> web.Response:
-    """Answers with one of the viewer's files.
+    """Returns the response with one of the viewer's files.
 
     Raises:
-        HTTPNotFound: there is none of that name.
+        HTTPNotFound: no file has that name.
     """
     found = request.app[FILES].get(path)
     if found is None:

@@ -1,4 +1,4 @@
-"""Reads the query of an address."""
+"""Reads the query of a request."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from server.access.refusal import ApiError
 
 
 def flag(request: web.Request, name: str) -> bool:
-    """Returns whether `?name=1` was asked for; absent and 0 are no.
+    """Returns whether the query has `name=1`; absent and 0 mean no.
 
     Raises:
-        ApiError: 400, another value.
+        ApiError: 400, any other value.
     """
     value = request.query.get(name, "0")
     if value not in ("0", "1"):

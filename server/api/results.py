@@ -1,4 +1,4 @@
-"""What was found in a frame or a photograph, as JSON."""
+"""The results of a frame or photograph, as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.live.camera_pipeline import CameraPipeline
 
 
 def analysis_json(analysis: Analysis, *, pipeline: CameraPipeline) -> dict[str, Any]:
-    """Returns the message of one analysed frame; boxes are of the camera's own, unmirrored image."""
+    """Returns the message for one analysed frame; boxes refer to the camera's unmirrored image."""
     return {
         "camera": analysis.camera,
         "number": analysis.number,
@@ -30,7 +30,7 @@ def analysis_json(analysis: Analysis, *, pipeline: CameraPipeline) -> dict[str, 
 
 
 def probabilities_json(probabilities: np.ndarray) -> dict[str, float]:
-    """Returns float [7] by the names of the expressions, to four places."""
+    """Returns float [7] by expression name, to four decimal places."""
     return {
         name: round(float(value), 4) for name, value in zip(EXPRESSIONS, probabilities, strict=True)
     }

@@ -1,4 +1,4 @@
-"""The shapes of what the server takes and answers, as JSON schemas for the OpenAPI document."""
+"""JSON schemas of requests and responses, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reference(name: str) -> Schema:
 
 
 def _object(properties: Mapping[str, Schema], *, optional: bool = False) -> Schema:
-    """An object of exactly these properties, all of them there unless `optional`."""
+    """An object with exactly these properties, all required unless `optional`."""
     shape: Schema = {
         "type": "object",
         "properties": dict(properties),
@@ -43,27 +43,27 @@ def _list(items: Schema, **more: Any) -> Schema:
 _CONTROLS: dict[str, Schema] = {
     "mirror": {
         **_FLAG,
-        "description": "Show the annotated image as a mirror would; text stays readable. Boxes and the "
+        "description": "Mirror the annotated image; text stays readable. Boxes and the "
         "plain stream stay unmirrored.",
     },
     "rotate": {
         "type": "integer",
         "enum": list(ROTATIONS),
-        "description": "Degrees clockwise; images are turned before they are analysed.",
+        "description": "Degrees clockwise; images are rotated before analysis.",
     },
-    "flip": {**_FLAG, "description": "Exchange left and right before analysis, after rotating."},
+    "flip": {**_FLAG, "description": "Swap left and right before analysis, after rotating."},
     "paused": {**_FLAG, "description": "Take no frames."},
     "smoothing_s": {
         "type": "number",
         "minimum": 0,
         "maximum": MOST_SMOOTHING_S,
-        "description": "Time constant of the probabilities, in seconds; 0 smooths nothing.",
+        "description": "Time constant of the probabilities, in seconds; 0 disables smoothing.",
     },
     "threshold": {
         "type": ["number", "null"],
         "minimum": 0,
         "maximum": 1,
-        "description": "Confidence under which a face is uncertain; null for the checkpoint's own.",
+        "description": "Confidence below which a face is uncertain; null for the checkpoint's.",
     },
     "privacy": {
         "type": "string",
@@ -91,7 +91,7 @@ _FACE: dict[str, Schema] = {
 
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(
-        {"error": _object({"code": {**_TEXT, "description": "Stays the same."}, "message": _TEXT})}
+        {"error": _object({"code": {**_TEXT, "description": "Stable."}, "message": _TEXT})}
     ),
     "Status": _object({"status": {"type": "string", "enum": ["ok", "ready"]}}),
     "Probabilities": _object(dict.fromkeys(EXPRESSIONS, _SHARE)),
@@ -106,7 +106,7 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "Without secrets; for viewers the kind.",
             },
             "status": {"type": "string", "enum": list(CAMERA_STATUSES)},
-            "reason": {**_TEXT, "description": "Why there is no image; empty while there is."},
+            "reason": {**_TEXT, "description": "Why there is no image; empty while there is one."},
             "retry_in_s": {"type": ["number", "null"]},
             "width": _COUNT,
             "height": _COUNT,

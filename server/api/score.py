@@ -1,6 +1,6 @@
-"""POST /api/score: photographs in, the expressions of their faces out, as JSON or drawn in the image.
+"""POST /api/score: returns the expressions of faces in photographs, as JSON or drawn in the image.
 
-Cameras go first: uploads have threads of their own, at a lower priority, and share the batcher in turns.
+Cameras come first: uploads have their own threads, at a lower priority, and take turns in the batcher.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
 async def score(request: web.Request) -> web.Response:
-    """Scores the images of a request; `?annotate=1` answers one image with itself, its faces marked."""
+    """Scores the images of a request; `?annotate=1` returns the one image with its faces marked."""
     drawn = flag(request, "annotate")
     limits, asking = request.app[SETTINGS].limits, client(request)
     images: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def _look(
     """Decodes an image and finds its faces; in a thread of the pool."""
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
-        raise DeadlinePassed  # it waited too long for a thread: nobody wants the answer any more
+        raise DeadlinePassed  # it waited too long for a thread: the answer would be too late
     with decoded(upload, pool.decoder(), seconds=left_s) as pixels:
         found = pool.find_now(pixels)
         height, width = pixels.shape[:2]

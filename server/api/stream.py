@@ -1,10 +1,10 @@
-"""GET /stream/{camera}.mjpg: the camera's image, live, as one multipart answer that never ends.
+"""GET /stream/{camera}.mjpg: the camera's live image, as one endless multipart response.
 
 Each face has its box and label; `?bars=1` adds the seven probabilities, `?plain=1` draws nothing and
 numbers each frame in its part's `X-Frame`, the `number` of the events.
 
-A viewer gets the newest image whenever its socket has taken the one before; what it is too slow for
-it never sees. HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
+A viewer gets the newest image whenever its socket has taken the one before; a slow viewer skips images.
+HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _LOG = logging.getLogger(__name__)
 
 _HEADERS = {
     "Content-Type": CONTENT_TYPE,
-    "X-Accel-Buffering": "no",  # nginx would collect images
+    "X-Accel-Buffering": "no",  # nginx would buffer images
     "Pragma": "no-cache",
     "Age": "0",
 }
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Sends images until the viewer or the server goes."""
+    """Sends images until the viewer leaves or the server stops."""
     pipeline = pipeline_of(request)
     kind, timing = _asked_kind(request), flag(request, "timing")
     with request.app[STREAMS].admit(client(request)):
@@ -63,7 +63,7 @@ def _asked_kind(request: web.Request) -> Kind:
 
 @contextlib.contextmanager
 def _logged(request: web.Request, camera: str) -> Iterator[None]:
-    """Logs a viewer in, and out with the reason."""
+    """Logs that a viewer came, and why it left."""
     address = visitor(request).address
     _LOG.info("%s: a viewer came from %s", camera, address)
     reason = "disconnected"

@@ -1,4 +1,4 @@
-"""Measures how long answers take, by address pattern; the outermost middleware."""
+"""Measures how long responses take, by route; the outermost middleware."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from aiohttp.typedefs import Handler
 from server.access.keys import SETTINGS
 from server.live.keys import METRICS
 
-# They last as long as somebody watches.
+# They last as long as the viewer watches.
 _STREAMS = frozenset({"/stream/{camera}.mjpg", "/api/events", "/ws/camera"})
-# Strangers invent others; each would be a time series.
+# Strangers can invent others; each would become a time series.
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 
 

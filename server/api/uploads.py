@@ -1,4 +1,4 @@
-"""The images of a request, one after the other, each checked before a single pixel is decoded.
+"""Reads the images of a request one by one, each checked before any pixel is decoded.
 
 Only one image's bytes are held at a time, however many a request has.
 """
@@ -23,19 +23,19 @@ from server.access.refusal import ApiError
 from server.api.bodies import collect, read_body, refuse_compressed
 from server.settings import Limits
 
-# TIFF is a container of many codecs, which strangers have no need of.
+# TIFF is a container for many codecs, which strangers do not need.
 FORMATS = ("jpeg", "png", "webp", "gif", "bmp")
 
 _FORM = "multipart/form-data"
 _NAME_LENGTH = 200
-# What aiohttp's reader of forms raises; RuntimeError and LookupError for a bad field `_charset_`.
+# Raised by aiohttp's form reader; RuntimeError and LookupError for a bad field `_charset_`.
 _BROKEN = (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError)
-_PART_BYTES = 64 << 10  # of a part beside its image: headers and boundaries
+_PART_BYTES = 64 << 10  # of a part besides its image: headers and boundaries
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Upload:
-    """One image as it came: a name for people, and its bytes."""
+    """One image as received: a name for people, and its bytes."""
 
     name: str
     data: bytes
@@ -45,8 +45,8 @@ async def uploads(request: web.Request, limits: Limits) -> AsyncIterator[Upload]
     """Yields the images of a body that is one image, or a form of several.
 
     Raises:
-        ApiError: 400 a broken form or no image, 408 too slow, 413 too many or too large, 415 another
-            type.
+        ApiError: 400 a broken form or no image, 408 too slow, 413 too many or too large, 415 an
+            unsupported type.
     """
     refuse_compressed(request)
     if request.content_type == _FORM:
@@ -64,16 +64,16 @@ async def uploads(request: web.Request, limits: Limits) -> AsyncIterator[Upload]
 
 @contextlib.contextmanager
 def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.ndarray]:
-    """Gives an image as uint8 [H, W, 3] RGB for the context's duration.
+    """Provides an image as uint8 [H, W, 3] RGB for the duration of the context.
 
     Args:
         upload: the image's bytes.
-        decoder: the calling thread's own.
+        decoder: the calling thread's.
         seconds: how long it may take.
 
     Raises:
-        ApiError: 413 too many pixels, 415 another format, 422 damaged or the end of its decoder; the
-            message names the image.
+        ApiError: 413 too many pixels, 415 an unsupported format, 422 damaged or crashes its decoder;
+            the message names the image.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -92,9 +92,9 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
 
 
 class _FormBody:
-    """A form's bytes as `MultipartReader` reads them: the boundary first, and no more than allowed.
+    """A form's bytes for `MultipartReader`: the boundary first, and no more bytes than allowed.
 
-    aiohttp would look for the boundary line by line, without giving the event loop a turn.
+    aiohttp would search for the boundary line by line without yielding to the event loop.
     """
 
     def __init__(self, request: web.Request, limits: Limits) -> None:
@@ -109,7 +109,7 @@ class _FormBody:
     async def readline(self, **limits: int) -> bytes:
         line = self._counted(await self._stream.readline(**limits))
         if not self._begun and line.rstrip() not in self._openings:
-            raise ValueError("the form does not begin with its boundary")
+            raise ValueError("the form does not start with its boundary")
         self._begun = True
         return line
 
@@ -127,20 +127,20 @@ class _FormBody:
 
 
 class _Patience:
-    """How long a form's bytes may still be waited for."""
+    """The time left to wait for a form's bytes."""
 
     def __init__(self, limits: Limits) -> None:
         self._each_s, self._left_s = limits.image_upload_s, limits.form_upload_s
 
     @contextlib.asynccontextmanager
     async def wait(self) -> AsyncIterator[float]:
-        """Gives the seconds that this wait may take, and raises ApiError after them."""
+        """Yields the seconds that this wait may take; raises ApiError when they are over."""
         begun_s = time.monotonic()
         try:
             async with asyncio.timeout(min(self._each_s, self._left_s)):
                 yield self._each_s
         except TimeoutError:
-            raise ApiError(408, "too_slow", "the form did not come in time") from None
+            raise ApiError(408, "too_slow", "the form did not arrive in time") from None
         finally:
             self._left_s -= time.monotonic() - begun_s
 
@@ -161,7 +161,7 @@ async def _form_images(request: web.Request, limits: Limits) -> AsyncIterator[Up
         name = "".join(c if c.isprintable() else "?" for c in name)
         yield Upload(name, await _read(part, limits, patience))
     if not count:
-        raise ApiError(400, "no_image", "the form holds no image")
+        raise ApiError(400, "no_image", "the form contains no image")
 
 
 async def _next_part(reader: MultipartReader, patience: _Patience) -> BodyPartReader | None:

@@ -1,7 +1,7 @@
-"""GET /api/cameras/{camera}/why: what of a paused camera's face speaks for its expression, as an image.
+"""GET /api/cameras/{camera}/why: an image of the areas that support a paused face's expression.
 
-Only a paused camera is asked: in a live one the face has changed by the time the answer is there. And
-only where faces may be seen.
+Only for paused cameras, because a live face changes before the answer is ready, and only where faces may
+be seen.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _TRACK = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 async def why(request: web.Request) -> web.Response:
-    """A face with Grad-CAM's map over it; X-Expression says of which expression.
+    """Responds with a face under its Grad-CAM map; X-Expression names the expression.
 
-    X-Evidence is "none" where nothing in the face speaks for it, else "some".
+    X-Evidence is "none" if no area supports it, else "some".
     """
     pipeline = pipeline_of(request)
     track, asked = _asked_track(request), _asked_expression(request)
@@ -53,7 +53,7 @@ async def why(request: web.Request) -> web.Response:
 
 
 def parameters() -> list[dict[str, Any]]:
-    """Returns what the query holds, for the OpenAPI document."""
+    """Returns the query's parameters, for the OpenAPI document."""
     return [
         {
             "name": "track",
@@ -66,7 +66,7 @@ def parameters() -> list[dict[str, Any]]:
             "name": "expression",
             "in": "query",
             "schema": {"type": "string", "enum": list(EXPRESSIONS)},
-            "description": "What to ask about; without it, what the face is labelled with.",
+            "description": "The expression to explain; by default the face's label.",
         },
     ]
 
@@ -91,16 +91,16 @@ def _paused_face(pipeline: CameraPipeline, track: int) -> LastFace:
     """Returns the face to explain.
 
     Raises:
-        ApiError: 409 the camera runs or its faces are hidden, 404 the face is not there.
+        ApiError: 409 the camera is running or its faces are hidden, 404 the face is not available.
     """
     if pipeline.controls.privacy != "none":
-        message = "this camera's faces are hidden; set its privacy to none to see one explained"
+        message = "this camera's faces are hidden; set its privacy to none to explain one"
         raise ApiError(409, "private", message)
     if not pipeline.controls.paused:
-        raise ApiError(409, "not_paused", "the camera runs; pause it to have a face explained")
+        raise ApiError(409, "not_paused", "the camera is running; pause it to explain a face")
     face = pipeline.faces.find(track)
     if face is None:
-        message = "that face is not remembered; let the camera go on, and pause when it is in view"
+        message = "that face is no longer available; resume, and pause when it is in view"
         raise ApiError(404, "unknown_face", message)
     return face
 

@@ -1,1 +1,1 @@
-"""Cameras of every kind behind one face; `server.cameras.opening` is the way in."""
+"""Cameras of every kind behind one interface; `server.cameras.opening` is the entry point."""

@@ -1,4 +1,4 @@
-"""A visitor's own camera: JPEG images come up a WebSocket, one at a time, decoded off the loop.
+"""A visitor's own camera: JPEG images from a WebSocket, one at a time, decoded off the event loop.
 
 with camera.visit() as visit:          # CameraBusyError while another visitor is sending
     async for message in websocket:
@@ -29,7 +29,7 @@ _NOBODY = "no visitor is sending images; open the page and use this browser's ca
 _PAUSED = "paused"
 _STALLED_S = 2.0  # a visitor's browser in the background may send a frame a second
 _DECODE_S = 2.0  # of one image; a camera's takes milliseconds
-_YIELDS_S = 5.0  # a visitor who sent nothing for so long gives way to the next one
+_YIELDS_S = 5.0  # a visitor who sent nothing for so long can be replaced
 _TAKEN_WITHIN_S = 1.0  # the pipeline takes a frame within milliseconds, or is not running at all
 
 
@@ -38,7 +38,7 @@ class CameraBusyError(FerError):
 
 
 class TakenSlot(FrameSlot):
-    """A slot that tells when its frame was taken out."""
+    """A slot that signals when its frame was taken out."""
 
     def __init__(self, on_drop: Callable[[], None]) -> None:
         super().__init__(on_drop)
@@ -51,7 +51,7 @@ class TakenSlot(FrameSlot):
         return frame
 
     def newer(self, frame: Frame) -> Frame:
-        """Takes the frame that came since then, if one did."""
+        """Takes the frame that arrived since then, if any."""
         newest = super().newer(frame)
         if newest is not frame:
             self.taken.set()
@@ -59,7 +59,7 @@ class TakenSlot(FrameSlot):
 
 
 class BrowserCamera(Camera):
-    """A camera whose images a visitor sends; without one it is "missing", which is no fault."""
+    """A camera whose images a visitor sends; "missing" without a visitor, which is not an error."""
 
     def __init__(self, source: Source, *, limits: Limits | None = None) -> None:
         self._taken_slot = TakenSlot(self._count_drop)
@@ -78,7 +78,7 @@ class BrowserCamera(Camera):
         self._set("missing", _NOBODY)
 
     async def close(self) -> None:
-        """Takes no more images; a visit's next `offer` raises CameraBusyError."""
+        """Stops accepting images; a visit's next `offer` raises CameraBusyError."""
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
@@ -86,12 +86,12 @@ class BrowserCamera(Camera):
         thread, self._thread = self._thread, None
         self._visit = None
         if thread is not None:
-            await asyncio.wrap_future(thread.submit(self._decoder.close))  # after all it has to do
+            await asyncio.wrap_future(thread.submit(self._decoder.close))  # after its pending work
             thread.shutdown()
         self._set("ended", "the server is closing")
 
     def visit(self) -> Visit:
-        """Returns a new visitor's way in; leave it as a context manager.
+        """Returns a new visitor's connection; use it as a context manager.
 
         Raises:
             CameraBusyError: another visitor sent an image within the last five seconds, or the
@@ -109,11 +109,11 @@ class BrowserCamera(Camera):
         if self._paused:
             self._set("paused", _PAUSED)
         else:
-            self._set("starting", "a visitor has come; no image yet")
+            self._set("starting", "a visitor has connected; no image yet")
         return self._visit
 
     def set_paused(self, paused: bool) -> None:
-        """Drops a visitor's images while paused; they are acknowledged all the same."""
+        """Drops a visitor's images while paused; they are still acknowledged."""
         self._paused = paused
         if self._visit is not None:
             self._set("paused" if paused else "starting", _PAUSED if paused else "")
@@ -146,10 +146,10 @@ class BrowserCamera(Camera):
         return frame.number
 
     def _decode(self, jpeg: bytes) -> np.ndarray:
-        """Returns uint8 [H, W, 3] RGB, no larger than the server looks at."""
+        """Returns uint8 [H, W, 3] RGB, no larger than `fit` allows."""
         if len(jpeg) > self._limits.image_bytes:
             raise BadImageError(f"the image has more than {self._limits.image_bytes} bytes")
-        if format_of(jpeg) not in ("jpeg", None):  # the decoder says what None is
+        if format_of(jpeg) not in ("jpeg", None):  # the decoder reports what None is
             raise BadImageError("a browser's camera sends JPEG images")
         with self._decoder.decoded(jpeg, seconds=_DECODE_S) as image:
             return np.array(fit(image))
@@ -168,8 +168,8 @@ class Visit:
     """One visitor's connection to a `BrowserCamera`.
 
     Attributes:
-        since_s: when the visitor came, monotonic seconds.
-        heard_s: when the last image came, likewise.
+        since_s: when the visitor connected, monotonic seconds.
+        heard_s: when the last image arrived, monotonic seconds.
     """
 
     def __init__(self, camera: BrowserCamera) -> None:
@@ -177,12 +177,12 @@ class Visit:
         self.since_s = self.heard_s = time.monotonic()
 
     async def offer(self, jpeg: bytes) -> int:
-        """Hands in one image; returns its frame number when the visitor may send the next one.
+        """Submits one image; returns its frame number when the visitor may send the next one.
 
         That is when the pipeline has taken it out of the slot, so that nothing queues.
 
         Raises:
-            BadImageError: no whole JPEG, or over the limits of bytes and pixels.
+            BadImageError: not a complete JPEG, or over the limits of bytes and pixels.
             CameraBusyError: a newer visitor took over, or the camera was closed.
         """
         return await self._camera._take(self, jpeg)

@@ -1,6 +1,6 @@
-"""What every camera of the server offers: a newest-frame slot, a state, and a way to wait for change.
+"""The interface of all cameras: a slot with the newest frame, a state, and a way to wait for changes.
 
-Subclasses feed it: `CapturedCamera` from a process of its own, `BrowserCamera` from a WebSocket.
+Subclasses feed it: `CapturedCamera` from its own process, `BrowserCamera` from a WebSocket.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ Status = Literal[
 _log = logging.getLogger(__name__)
 
 _RATE_WINDOW_S = 2.5  # of the measured frame rate: short enough to follow, long enough at 1 fps
-_USUAL_FPS = 30.0  # until the source has told its own
+_USUAL_FPS = 30.0  # until the source has reported its own
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CameraState:
-    """How a camera is doing, at the moment of asking.
+    """The state of a camera at the time of the call.
 
     Attributes:
         status: "live" has images; "stalled" has had none for a moment; "reconnecting", "missing",
-            "busy" and "forbidden" are retried in `retry_in_s`; "paused" was asked for; "ended" is for
-            good. A browser's camera is "missing" until a visitor sends images.
+            "busy" and "forbidden" are retried in `retry_in_s`; "paused" was requested; "ended" is
+            final. A browser's camera is "missing" until a visitor sends images.
         reason: one line for people, no credentials in it; empty while live.
-        retry_in_s: seconds until the next attempt; None while there is nothing to retry.
+        retry_in_s: seconds until the next attempt; None if there is nothing to retry.
         width, height: of the newest frame, in pixels; 0 before the first.
-        fps: frames a second as they came lately; 0 when none do.
-        frames: how many came in all; the newest one's number.
-        drops: how many of those a newer one replaced before the pipeline took them.
-        reconnects: how often it was tried to open the source again.
+        fps: recent frames per second; 0 without frames.
+        frames: how many arrived in total; the newest one's number.
+        drops: how many of them were replaced by a newer one before the pipeline took them.
+        reconnects: number of attempts to reopen the source.
     """
 
     status: Status = "starting"
@@ -59,15 +59,15 @@ class CameraState:
 
 
 class Camera(abc.ABC):
-    """One camera. Make it inside the running loop, which all its methods belong to.
+    """One camera. Create it inside the running loop, which all its methods belong to.
 
     Attributes:
         name: as in every URL.
-        source: where its images come from.
+        source: the source of its images.
         slot: its newest frame; one task takes frames out with `await slot.get()`.
         lossless: every frame waits in the slot until it is taken, none is replaced (an unpaced video);
             whoever takes frames must not drop late ones.
-        version: grows with every change that `wait_changed` tells.
+        version: increases with every change that `wait_changed` reports.
     """
 
     def __init__(self, source: Source, *, slot: FrameSlot | None = None) -> None:
@@ -83,7 +83,7 @@ class Camera(abc.ABC):
         self._reason = ""
         self._reconnects = 0
         self._source_fps = _USUAL_FPS
-        self._lock = threading.Lock()  # guards what the reading thread counts, below
+        self._lock = threading.Lock()  # guards the reading thread's counters below
         self._times: collections.deque[float] = collections.deque()
         self._size = 0, 0
         self._frames = 0
@@ -92,7 +92,7 @@ class Camera(abc.ABC):
 
     @property
     def state(self) -> CameraState:
-        """How the camera is doing now."""
+        """The current state of the camera."""
         now = time.monotonic()
         with self._lock:
             while self._times and self._times[0] < now - _RATE_WINDOW_S:
@@ -120,7 +120,7 @@ class Camera(abc.ABC):
         return 1.0 / self._source_fps
 
     async def wait_changed(self, version: int) -> int:
-        """Waits until `version` is no longer the camera's own, and returns the one that is.
+        """Waits until the camera's version differs from `version`, and returns it.
 
         Status, reason, size and reconnects count as changes; single frames do not.
         """
@@ -130,22 +130,22 @@ class Camera(abc.ABC):
 
     @abc.abstractmethod
     async def start(self) -> None:
-        """Begins to open the source; returns at once."""
+        """Starts to open the source; returns at once."""
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Ends the camera and all it holds, within about three seconds; may be called twice."""
+        """Ends the camera and frees its resources within about three seconds; may be called twice."""
 
     def set_demand(self, watched: bool) -> None:  # noqa: B027 - some sources have one rate only
-        """Asks for the full frame rate while somebody watches, else for one frame a second."""
+        """Requests the full frame rate while the camera has viewers, else one frame a second."""
 
-    def set_paused(self, paused: bool) -> None:  # noqa: B027 - nothing to be paused in some sources
+    def set_paused(self, paused: bool) -> None:  # noqa: B027 - some sources cannot be paused
         """Stops and resumes the frames; the source stays open."""
 
     def _accept(
         self, image: np.ndarray, *, captured_s: float, wall_s: float, received_s: float
     ) -> Frame:
-        """Counts an image and makes it the next frame; any thread, but one at a time."""
+        """Counts an image and makes it the next frame; from any thread, but one at a time."""
         image.setflags(write=False)
         size = image.shape[1], image.shape[0]
         with self._lock:
@@ -168,7 +168,7 @@ class Camera(abc.ABC):
             self._drops += 1
 
     def _set(self, status: Status, reason: str = "", *, retry_in_s: float | None = None) -> None:
-        """Changes the status and wakes those who wait for it; on the loop."""
+        """Changes the status and wakes those waiting for it; on the loop."""
         self._retry_at = None if retry_in_s is None else time.monotonic() + retry_in_s
         if (status, reason) == (self._status, self._reason) and retry_in_s is None:
             return
@@ -182,8 +182,8 @@ class Camera(abc.ABC):
         self._changed = asyncio.Event()
 
     def _tell_loop(self, call: Callable[[], None]) -> None:
-        """Has the loop run something; from any thread, also when the loop is gone."""
+        """Schedules a call on the loop; from any thread, even after the loop has closed."""
         try:
             self._loop.call_soon_threadsafe(call)
         except RuntimeError:
-            return  # the loop is closed: nobody is left to tell
+            return  # the loop is closed

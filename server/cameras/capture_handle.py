@@ -1,4 +1,4 @@
-"""One capture process as the server sees it: started, read by a thread, killed, always reaped."""
+"""The server's handle of one capture process: started, read by a thread, killed, always reaped."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from server.cameras.wire import (
 
 COMMAND = tuple(child_command("server.cameras.capture_process"))
 
-_ENDS_WITHIN_S = 0.3  # after its input closed or SIGTERM; a sound process needs milliseconds
+_ENDS_WITHIN_S = 0.3  # after its input closed or SIGTERM; a healthy process needs milliseconds
 _REAPED_WITHIN_S = 2.0  # after SIGKILL; one that hangs inside a driver may take longer
 
 
 class CaptureProcess:
-    """A running capture process. Make it on the loop; `ended` is done when it is reaped.
+    """A running capture process. Create it on the loop; `ended` is done when it is reaped.
 
     Attributes:
         ended: its exit code, as subprocess gives it (negative: the signal that ended it).
@@ -51,10 +51,10 @@ class CaptureProcess:
         Args:
             name: the camera's, for the thread's name.
             order: what to open.
-            demand: what is asked of it at first.
+            demand: the initial demand.
             on_image: called by the reading thread for each image; it may block.
             on_report: called on the loop.
-            command: the program; it gets the order on its standard input.
+            command: the program; it receives the order on its standard input.
 
         Raises:
             OSError: it cannot be started.
@@ -62,8 +62,8 @@ class CaptureProcess:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self._on_image, self._on_report = on_image, on_report
-        # A session of its own: Ctrl-C in the terminal is the server's to handle. Standard error is
-        # dropped, because libraries print addresses with their passwords; what matters is reported.
+        # Its own session: the server handles Ctrl-C in the terminal. Standard error is
+        # dropped, because libraries print addresses with passwords; errors arrive as reports.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -88,15 +88,15 @@ class CaptureProcess:
         return self._process.pid
 
     def ask(self, demand: Demand) -> None:
-        """Tells the process what is asked of it now; a dead or hung one misses it."""
+        """Sends the process a new demand; a dead or hung one misses it."""
         self._send(line(demand))
 
     async def end(self) -> bool:
         """Ends the process: its input closes, then SIGTERM, then SIGKILL.
 
         Returns:
-            Whether it is gone. One that hangs inside the kernel stays until the kernel lets go; the
-            reading thread reaps it then.
+            Whether it has ended. One that hangs inside the kernel stays until the kernel releases it;
+            the reading thread reaps it then.
         """
         for stop, within_s in (
             (self._close_stdin, _ENDS_WITHIN_S),
@@ -107,19 +107,19 @@ class CaptureProcess:
                 stop()
                 await asyncio.wait([self.ended], timeout=within_s)
         if self.ended.done():
-            self._reader.join()  # it has nothing left to do
+            self._reader.join()  # its work is done
         return self.ended.done()
 
     def _send(self, data: bytes) -> None:
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ValueError):
-            self._stdin.write(data)  # a hung process's full pipe must not hold up the loop
+            self._stdin.write(data)  # a hung process's full pipe must not block the loop
 
     def _close_stdin(self) -> None:
         with contextlib.suppress(OSError):
             self._stdin.close()
 
     def _read(self) -> None:
-        """The reading thread's whole life: messages until the pipe ends, then the exit code."""
+        """Body of the reading thread: messages until the pipe ends, then the exit code."""
         try:
             while (message := receive(cast(io.FileIO, self._stdout))) is not None:
                 if isinstance(message, CapturedImage):

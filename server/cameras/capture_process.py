@@ -1,7 +1,8 @@
 """A capture process: `python -m server.cameras.capture_process`, started by the server for each camera.
 
-It opens what its first line of input names and writes images until its input closes or its source
-ends. It may hang or crash with its source: the server kills it and starts another. JAX stays out of it.
+It opens the source named in its first line of input and writes images until its input closes or its
+source ends. It may hang or crash with its source: the server kills it and starts another. It never
+imports JAX.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from server.cameras.wire import (
     send_report,
 )
 
-_LATE_S = 0.25  # a video this far behind its time is not chased: it goes on from here
-# What a camera may take. A video of 8K takes 0.75 GiB with two decoder threads; FFmpeg starts up to 16,
-# each of which holds a few images of 50 MB.
+_LATE_S = 0.25  # a video this far behind does not catch up: it continues from here
+# Memory limit of a camera. An 8K video takes 0.75 GiB with two decoder threads; FFmpeg starts up to
+# 16, each holding a few images of 50 MB.
 _MEMORY_BYTES = 6 << 30
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Demands:
-    """What the server asks at the moment; replaced by one thread, awaited by another."""
+    """The server's current demand; replaced by one thread, awaited by another."""
 
     def __init__(self, first: Demand) -> None:
         self._condition = threading.Condition()
@@ -44,17 +45,17 @@ class Demands:
 
     @property
     def current(self) -> Demand:
-        """The newest."""
+        """The newest demand."""
         return self._current
 
     def replace(self, demand: Demand) -> None:
-        """Puts another in force."""
+        """Replaces the demand."""
         with self._condition:
             self._current = demand
             self._condition.notify_all()
 
     def wait_for_other(self, than: Demand, seconds: float | None) -> bool:
-        """Waits until another demand than this one is in force; False when the time is over."""
+        """Waits until the demand is another one; False on timeout."""
         with self._condition:
             return self._condition.wait_for(lambda: self._current is not than, seconds)
 
@@ -67,7 +68,9 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
     demands = Demands(parse_demand(sys.stdin.buffer.readline()))
     threading.Thread(target=_listen, args=(demands,), daemon=True).start()
     pipe = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a library's prints are no images
+    os.dup2(
+        sys.stderr.fileno(), sys.stdout.fileno()
+    )  # keeps output of libraries out of the image stream
     try:
         _serve(order, demands, pipe, opener)
     except BrokenPipeError:
@@ -76,7 +79,7 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
 
 
 def _serve(order: Order, demands: Demands, pipe: int, opener: Callable[[Order], Reader]) -> None:
-    """Sends images until the source ends, then why it did."""
+    """Sends images until the source ends, then the reason."""
     try:
         reader = opener(order)
         try:
@@ -92,13 +95,13 @@ def _serve(order: Order, demands: Demands, pipe: int, opener: Callable[[Order], 
         raise
     except SourceError as error:
         send_report(pipe, Report(trouble=error.trouble, reason=str(error)))
-    except Exception as error:  # noqa: BLE001 - a driver's or library's; its text may hold a password
+    except Exception as error:  # noqa: BLE001 - from a driver or library; its text may hold a password
         reason = f"reading {order.masked} failed inside ({type(error).__name__})"
         send_report(pipe, Report(trouble="reconnecting", reason=reason))
 
 
 def relay(reader: Reader, demands: Demands, send: Callable[[CapturedImage], None]) -> None:
-    """Sends a live source's images as they come; all are grabbed, so that none grows old.
+    """Sends a live source's images as they arrive; all are grabbed, so that none becomes stale.
 
     Raises:
         SourceError: the source has ended.
@@ -121,12 +124,12 @@ def relay(reader: Reader, demands: Demands, send: Callable[[CapturedImage], None
 def play(
     reader: Reader, demands: Demands, send: Callable[[CapturedImage], None], *, unpaced: bool
 ) -> None:
-    """Sends what is played, each image at its time; with nobody watching it moves on slowly.
+    """Plays a source, each image at its time; without viewers it advances slowly.
 
     Raises:
         SourceError: the source has ended.
     """
-    begin_s: float | None = None  # when time 0 was, by the monotonic clock
+    begin_s: float | None = None  # monotonic time of the source's time 0
     sent_s = -float("inf")
     while True:
         demand = demands.current
@@ -145,7 +148,7 @@ def play(
                 begin_s = now - time_s
             due = begin_s + time_s
         if due > now and demands.wait_for_other(demand, due - now):
-            begin_s = None  # whoever came now does not wait any longer
+            begin_s = None  # a new viewer does not wait
         sent_s, wall_s = time.monotonic(), time.time()
         image = reader.image()
         if image is not None:
@@ -153,17 +156,17 @@ def play(
 
 
 def _listen(demands: Demands) -> None:
-    """Follows what the server asks; ends the process with the server."""
+    """Reads the server's demands; ends the process with the server."""
     for text in sys.stdin.buffer:
         try:
             demands.replace(parse_demand(text))
         except (ValueError, TypeError):
-            continue  # half a line, from a time when nobody listened
-    os._exit(0)  # wherever the other thread hangs
+            continue  # half a line, sent before this thread listened
+    os._exit(0)  # even if the other thread hangs
 
 
 def _die_with(parent: int) -> None:
-    """Has the system kill this process when the server dies, even while it is stopped."""
+    """Makes the system kill this process when the server dies, even while it is stopped."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

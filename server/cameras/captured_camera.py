@@ -1,6 +1,6 @@
-"""A camera whose images a process of its own captures: watched, killed when it hangs, started again.
+"""A camera whose images are captured by its own process: watched, killed if it hangs, restarted.
 
-Nothing that a driver or a decoder does reaches the server: the worst is a process that has to be killed.
+Faults of a driver or decoder do not reach the server: at worst a process must be killed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from server.cameras.patience import Patience, how_it_ended, patience_for
 from server.cameras.wire import CapturedImage, Demand, Order, Report
 from server.settings import Settings, Source
 
-_TICK_S = 0.25  # between two looks at the clock
-_IDLE_FPS = 1.0  # with nobody watching
+_TICK_S = 0.25  # between checks of the clock
+_IDLE_FPS = 1.0  # without viewers
 _PAUSED = "paused"
 
 
 class _Life:
-    """One capture process's life.
+    """The state of one capture process.
 
     Attributes:
         began_s: when it was started.
-        first_s, last_s: when its first and newest image came; None before.
-        trouble: its last report, once it gave up.
+        first_s, last_s: when its first and newest image arrived; None before.
+        trouble: its last report, once it has given up.
     """
 
     def __init__(self) -> None:
@@ -55,9 +55,9 @@ class CapturedCamera(Camera):
 
         Args:
             source: what to capture.
-            settings: of which size and rate, and whether videos are unpaced.
-            patience: in place of the usual one with such a source.
-            command: in place of the usual capture program; for what a machine lacks.
+            settings: size and rate, and whether videos are unpaced.
+            patience: instead of the default for this kind of source.
+            command: instead of the default capture program; for hardware that a machine lacks.
         """
         lossless = settings.unpaced and source.kind == "file"
         self._lossless_slot = LosslessSlot() if lossless else None
@@ -76,7 +76,7 @@ class CapturedCamera(Camera):
             parent=os.getpid(),
         )
         self._demand = Demand(fps=_IDLE_FPS)
-        self._resumed_s = time.monotonic()  # from when on images could be expected
+        self._resumed_s = time.monotonic()  # since when images can be expected
         self._life: _Life | None = None
         self._process: CaptureProcess | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class CapturedCamera(Camera):
         if supervisor is not None:
             supervisor.cancel()
             await asyncio.wait([supervisor])
-        if self._process is not None:  # the supervisor was just ending it
+        if self._process is not None:  # the supervisor was ending it
             await self._process.end()
             self._process = None
         self._set("ended", "the server is closing")
@@ -123,7 +123,7 @@ class CapturedCamera(Camera):
             self._process.ask(demand)
 
     async def _supervise(self) -> None:
-        """One process after the other, for as long as the camera is open."""
+        """Runs one process after the other while the camera is open."""
         failures = 0
         while True:
             life = self._life = _Life()
@@ -140,7 +140,7 @@ class CapturedCamera(Camera):
             self._announce()
 
     async def _live(self, life: _Life) -> Report:
-        """Runs one process until it ends or is overdue; returns why it is no more."""
+        """Runs one process until it ends or is overdue; returns why it ended."""
         try:
             process = self._process = CaptureProcess(
                 self.name,
@@ -162,14 +162,14 @@ class CapturedCamera(Camera):
                     return trouble
             return Report(trouble="reconnecting", reason=how_it_ended(process.ended.result()))
         finally:
-            self._life = None  # what it may still send is no longer wanted
+            self._life = None  # ignores whatever it still sends
             if self._lossless_slot is not None:
                 self._lossless_slot.shut(True)
             await process.end()
             self._process = None
 
     def _overdue(self, life: _Life) -> Report | None:
-        """Tells a stall by the clock; returns a report when it has gone on for too long."""
+        """Detects a stall by the clock; returns a report if it has lasted too long."""
         held = self._lossless_slot is not None and self._lossless_slot.held
         if self._demand.paused or held:
             self._resumed_s = time.monotonic()
@@ -191,7 +191,7 @@ class CapturedCamera(Camera):
         return None
 
     async def _wait(self, seconds: float, *, until_plugged_in: bool) -> None:
-        """Waits; a webcam that was missing and is plugged in again ends the wait."""
+        """Waits; plugging a missing webcam in again ends the wait."""
         until = time.monotonic() + seconds
         path = device_path(self.source.where) if self.source.kind == "device" else None
         absent = until_plugged_in and _absent(path)
@@ -201,7 +201,7 @@ class CapturedCamera(Camera):
                 return
 
     def _take_image(self, life: _Life, captured: CapturedImage) -> None:
-        """Puts an image in the slot; the reading thread's."""
+        """Puts an image in the slot; called by the reading thread."""
         if life is not self._life or self._demand.paused:
             return
         received_s = time.monotonic()

@@ -1,7 +1,7 @@
-"""A camera for a machine without one: a real photograph, moved, zoomed and relit like a camera would.
+"""A camera for machines without one: a photograph, moved, zoomed and relit as if filmed.
 
-The face is that of Rear Admiral Grace Hopper, in the public domain; Matplotlib ships the image. What
-is seen depends on the frame's number alone.
+The face is that of Rear Admiral Grace Hopper, in the public domain; Matplotlib ships the image. An image
+depends only on its frame number.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DemoReader:
         """Reads the photograph.
 
         Raises:
-            SourceError: Matplotlib came without it.
+            SourceError: Matplotlib was installed without it.
         """
         cv2.setNumThreads(1)
         self.fps = order.fps
@@ -44,7 +44,7 @@ class DemoReader:
         self._photograph = _photograph()
         random = np.random.default_rng(0)
         shape = _NOISES, order.height, order.width, 3
-        # What is added and what is taken away, so that bytes suffice.
+        # Positive and negative noise apart, so that bytes suffice.
         noise = np.rint(random.normal(0, _NOISE, shape)).astype(np.int8)
         self._brighter = np.maximum(noise, 0).astype(np.uint8)
         self._darker = np.maximum(-noise, 0).astype(np.uint8)
@@ -53,12 +53,12 @@ class DemoReader:
         self._number = 0
 
     def grab(self) -> float:
-        """Moves on by one frame."""
+        """Advances by one frame."""
         self._number += 1
         return self._number / self.fps
 
     def image(self) -> np.ndarray | None:
-        """Returns the image of the moment."""
+        """Returns the current image."""
         return self.at(self._number)
 
     def at(self, number: int) -> np.ndarray:
@@ -81,14 +81,14 @@ class DemoReader:
         return np.asarray(image, np.uint8)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is nothing to free."""
 
 
 def _view(time_s: float, width: int, height: int) -> np.ndarray:
-    """The affine map float64 [2, 3] from the image's pixels to the photograph's.
+    """Returns the affine map float64 [2, 3] from the image's pixels to the photograph's.
 
-    Periods without a common measure, so that it never looks like a loop; a person before a webcam sways
-    by about a tenth of a face, in some seconds.
+    Its periods have no common multiple, so that it never looks like a loop; a person before a webcam
+    sways by about a tenth of a face within some seconds.
     """
     scale = _HEIGHT / height * (1 + 0.1 * math.sin(0.41 * time_s))
     angle = math.radians(5) * math.sin(0.53 * time_s + 0.7)
@@ -104,7 +104,7 @@ def _view(time_s: float, width: int, height: int) -> np.ndarray:
 
 
 def _photograph() -> np.ndarray:
-    """The photograph as uint8 [H, W, 3] RGB, without importing Matplotlib, which takes a second."""
+    """Returns uint8 [H, W, 3] RGB, without importing Matplotlib, which takes a second."""
     spec = importlib.util.find_spec("matplotlib")
     folders = spec.submodule_search_locations if spec else None
     for folder in folders or ():

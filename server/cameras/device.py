@@ -1,4 +1,4 @@
-"""A webcam, through Video4Linux: newest frame only, MJPG asked first, size and rate read back."""
+"""A webcam through Video4Linux: newest frame only, MJPG requested first, size and rate read back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DeviceReader:
         """Opens `/dev/video<where>`, or the device that `where` is the path of.
 
         Raises:
-            SourceError: not plugged in, not permitted, in use, or no camera.
+            SourceError: not plugged in, not permitted, in use, or not a camera.
         """
         cv2.setNumThreads(1)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -33,9 +33,9 @@ class DeviceReader:
         _check_access(self._path)
         self._capture = cv2.VideoCapture(self._path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
-            raise SourceError("busy", f"{self._path} is in use by another program, or no camera")
-        # The order matters: the driver picks sizes and rates of the format that is set. Uncompressed,
-        # USB 2 carries 640x480 at 30 fps and no more.
+            raise SourceError("busy", f"{self._path} is in use by another program, or not a camera")
+        # The order matters: the driver chooses sizes and rates for the current format. Uncompressed,
+        # USB 2 carries at most 640x480 at 30 fps.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, order.width)
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, order.height)
@@ -43,16 +43,16 @@ class DeviceReader:
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 0 < rate < 1000 else 0.0
-        if not any(self._capture.grab() for _ in range(_TRIES)):  # streaming begins here
+        if not any(self._capture.grab() for _ in range(_TRIES)):  # streaming starts here
             self._capture.release()
             raise SourceError("busy", f"{self._path} is in use by another program")
 
     def grab(self) -> float:
-        """Waits for the next image; decoding it is left to `image`."""
+        """Waits for the next image; `image` decodes it."""
         if not self._capture.grab():
             if not os.path.exists(self._path):
                 raise SourceError("missing", f"{self._path} was unplugged")
-            raise SourceError("reconnecting", f"{self._path} stopped giving images")
+            raise SourceError("reconnecting", f"{self._path} stopped sending images")
         return time.monotonic()
 
     def image(self) -> np.ndarray | None:
@@ -76,7 +76,7 @@ def _check_access(path: str) -> None:
         raise SourceError("missing", f"{path} is not there; is a webcam plugged in?") from error
     except PermissionError as error:
         raise SourceError(
-            "forbidden", f"{path} may not be opened; add this user to the group video"
+            "forbidden", f"{path} cannot be opened; add this user to the group video"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ENXIO):

@@ -1,6 +1,6 @@
-"""Where FFmpeg may go for a network camera: to the camera, and neither to other hosts nor to files.
+"""Limits FFmpeg to the host of a network camera: no other hosts, no files.
 
-A camera is a stranger: what it answers can be a redirect, or a playlist that names any address or file.
+Cameras are not trusted: a response can be a redirect, or a playlist that names any address or file.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ _PROTOCOLS = {
     "http": "http,tcp",
     "https": "https,tls,tcp",
 }
-# What cameras send, without HLS, DASH, concat and others that are lists of addresses.
+# Formats that cameras send, without HLS, DASH, concat and other lists of addresses.
 _RTSP_FORMATS = "rtsp,rtp,sdp,mpegts"
 _HTTP_FORMATS = "mpjpeg,mjpeg,jpeg_pipe,mov,mp4,matroska,webm,mpegts,flv,avi,h264,hevc,ogg"
 
 
 def ffmpeg_limits(where: str) -> Mapping[str, str]:
-    """Returns FFmpeg's options that keep it to the camera at the URL `where`."""
+    """Returns the options that limit FFmpeg to the camera at the URL `where`."""
     scheme = where.partition(":")[0].lower()
     rtsp = scheme.startswith("rtsp")
     limits = {

@@ -1,16 +1,16 @@
-"""Brings images of any camera to a size that can be moved and encoded thirty times a second."""
+"""Scales images of any camera to a size that can be copied and encoded thirty times a second."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-# Pixels. A 4K frame is 25 MB, and neither detector nor page looks at more than this.
+# Pixels. A 4K frame is 25 MB, and neither detector nor page uses more than this.
 MAX_SIDE = 1920
 
 
 def fit(image: np.ndarray) -> np.ndarray:
-    """Returns uint8 [H, W, 3] with neither side over `MAX_SIDE`; a smaller image as it is."""
+    """Returns uint8 [H, W, 3] with neither side over `MAX_SIDE`; a smaller image unchanged."""
     height, width = image.shape[:2]
     if max(height, width) <= MAX_SIDE:
         return image
@@ -20,7 +20,7 @@ def fit(image: np.ndarray) -> np.ndarray:
 
 
 def retrieved(capture: cv2.VideoCapture) -> np.ndarray | None:
-    """Returns the image a capture has grabbed, fitted, uint8 [H, W, 3] RGB; None for a damaged one."""
+    """Returns a capture's grabbed image, fitted, uint8 [H, W, 3] RGB; None for a damaged one."""
     whole, image = capture.retrieve()
     if not whole:
         return None

@@ -1,7 +1,7 @@
-"""A camera's frame, and the slot that holds its newest one.
+"""A camera's frame, and the slot that holds the newest one.
 
-Times are `time.monotonic()` in seconds, which on Linux all processes of a machine share, so that the age
-of a frame can be told anywhere; `wall_s` is for people.
+Times are `time.monotonic()` in seconds, which on Linux all processes of a machine share, so that any of
+them can compute a frame's age; `wall_s` is for people.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Frame:
 
     Attributes:
         number: counts this camera's frames from 1, also across reconnects.
-        image: uint8 [H, W, 3] RGB; nobody writes into it.
-        captured_s: when the source had handed the image over, monotonic seconds.
+        image: uint8 [H, W, 3] RGB; never written to.
+        captured_s: when the source delivered the image, monotonic seconds.
         wall_s: the same moment as seconds since 1970.
-        read_s: seconds from there until the server held the pixels.
+        read_s: seconds from then until the server had the pixels.
     """
 
     number: int
@@ -34,10 +34,10 @@ class Frame:
 
 
 class FrameSlot:
-    """Holds the newest frame only: a frame that nobody took before the next one came is dropped."""
+    """Holds the newest frame only: a frame not taken before the next one arrives is dropped."""
 
     def __init__(self, on_drop: Callable[[], None] = lambda: None) -> None:
-        """Starts empty; `on_drop` is called, by the thread that puts, for every frame overwritten.
+        """Starts empty; the thread that puts calls `on_drop` for every overwritten frame.
 
         Create it inside the running event loop whose `get` will be awaited.
         """
@@ -48,12 +48,12 @@ class FrameSlot:
         self._on_drop = on_drop
 
     def put(self, frame: Frame) -> None:
-        """Stores a frame in place of the last one; any thread may call it, even on a closed loop."""
+        """Replaces the stored frame; any thread may call it, even on a closed loop."""
         with self._lock:
             dropped, self._frame = self._frame is not None, frame
         if dropped:
             self._on_drop()
-            return  # the loop has been told already
+            return  # the loop has been notified already
         try:
             self._loop.call_soon_threadsafe(self._filled.set)
         except RuntimeError:
@@ -70,9 +70,9 @@ class FrameSlot:
                 return frame
 
     def newer(self, frame: Frame) -> Frame:
-        """Returns the frame that came since `get` gave this one, which then counts as dropped.
+        """Returns the frame that arrived since `get` returned this one, which then counts as dropped.
 
-        For whoever had to wait before it could begin; returns `frame` itself where none came.
+        For callers that had to wait before starting; returns `frame` itself if none arrived.
         """
         with self._lock:
             newer, self._frame = self._frame, None

@@ -1,4 +1,4 @@
-"""A slot that nothing is lost in: whoever puts a frame waits until the one before was taken."""
+"""A slot without losses: putting a frame waits until the one before was taken."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class LosslessSlot(FrameSlot):
     async def get(self) -> Frame:
         """Waits for a frame and takes it out; one task at a time."""
         frame = await super().get()
-        with self._room:  # never held for longer than it takes to set a flag
+        with self._room:  # held only while a flag is set
             self._held = False
             self._room.notify()
         return frame
 
     def newer(self, frame: Frame) -> Frame:
-        """Returns the same frame: the next one is to be looked at, too."""
+        """Returns the same frame, because the next one is processed too."""
         return frame
 
     def shut(self, shut: bool) -> None:

@@ -1,7 +1,7 @@
-"""A network camera or video file, RTSP or HTTP, through FFmpeg: time limits, and a reason for refusals.
+"""A network camera or video file, RTSP or HTTP, through FFmpeg: time limits and reasons for failures.
 
-One damaged packet or image costs that frame only; the connection stays. The address may hold a
-password: no message here quotes more than the masked one.
+A damaged packet or image costs only that frame; the connection stays. The address may hold a password:
+messages quote only the masked address.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
 _OPEN_S = 10.0
-_READ_S = 10.0  # less than the server's patience, so that the reason is FFmpeg's where it has one
+_READ_S = 10.0  # less than the server's patience, so that FFmpeg can report its reason first
 _ASK_S = 3.0
 _FALLBACK_FPS = 25.0
-_MOST_FAILURES = 1000  # reads in a row; behind damage FFmpeg looks for the next image line by line
+_MOST_FAILURES = (
+    1000  # reads in a row; after damage FFmpeg searches for the next image line by line
+)
 _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
-# Half a megabyte tells FFmpeg what a camera sends; its default waits for 5 s of video.
+# Half a megabyte suffices for FFmpeg to detect the format; its default waits for 5 s of video.
 _OPTIONS = {"probesize": "500000", "analyzeduration": "1000000"}
-# TCP, because a lost UDP packet smears faces for seconds; no buffering of what was looked at when
-# opening, which holds images back. A video over HTTP would lose its beginning by that.
+# TCP, because a lost UDP packet smears faces for seconds; no buffering of the packets probed on
+# opening, which delays images. A video over HTTP would lose its beginning that way.
 _RTSP_OPTIONS = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
 
 
@@ -46,7 +48,7 @@ class NetworkReader:
         """Connects.
 
         Raises:
-            SourceError: nobody answers there, a password is wanted, or it sends no video.
+            SourceError: no answer, a password is required, or it sends no video.
         """
         cv2.setNumThreads(1)
         self._order = order
@@ -82,7 +84,7 @@ class NetworkReader:
             raise SourceError("reconnecting", f"{self._order.masked} sends no video")
         self._container, self._stream = container, container.streams.video[0]
         self._context = self._stream.codec_context
-        self._context.thread_count = 1  # frame threads hold images back, too
+        self._context.thread_count = 1  # frame threads delay images too
         self._context.flags |= Flags.low_delay
         self._size = self._context.width, self._context.height
         self._clock = Clock(self._stream, step_s=1 / _FALLBACK_FPS)
@@ -106,7 +108,7 @@ class NetworkReader:
         return self._time_s
 
     def image(self) -> np.ndarray | None:
-        """Returns the grabbed image as it is shown; None if it cannot be converted."""
+        """Returns the grabbed image as displayed; None if it cannot be converted."""
         if (frame := self._frame) is None:
             return None
         aspect = pixel_aspect(self._stream, frame, first_size=self._size)
@@ -117,12 +119,12 @@ class NetworkReader:
             return None
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         self._frames.close()
         self._container.close()
 
     def _decoded(self) -> Generator[RawFrame]:
-        """Gives the frames that can be decoded, until the stream ends or pauses for too long."""
+        """Yields the frames that can be decoded, until the stream ends or pauses for too long."""
         packets, failures = self._container.demux(self._stream), 0
         while failures < _MOST_FAILURES:
             try:
@@ -136,16 +138,16 @@ class NetworkReader:
                 failures += 1
                 packets = self._container.demux(self._stream)
             except (av.error.FFmpegError, OSError, IndexError):
-                return  # the last is PyAV's, at the end of a stream in which a track turned up late
+                return  # PyAV's IndexError: the end of a stream to which a track was added late
 
 
 def _why_not(order: Order) -> SourceError:
-    """Asks the camera once more, by hand: OpenCV only says that it did not work."""
+    """Asks the camera once more by hand for the reason of a failure."""
     try:
         url = urllib.parse.urlsplit(order.where)
         host, port = url.hostname or "", url.port or _PORTS.get(url.scheme, 80)
     except ValueError:
-        return SourceError("missing", f"{order.masked} is not an address")
+        return SourceError("missing", f"{order.masked} is not a valid address")
     try:
         with socket.create_connection((host, port), _ASK_S) as connection:
             code = "" if url.scheme.endswith("s") else _status(connection, url)
@@ -156,21 +158,19 @@ def _why_not(order: Order) -> SourceError:
     except OSError:
         return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
     if code in ("401", "403"):
-        return SourceError("forbidden", f"{order.masked} wants another user and password")
+        return SourceError("forbidden", f"{order.masked} requires a different user and password")
     if code.startswith("3"):
         reason = "the camera redirects, which is not followed; name the address it redirects to"
         return SourceError("missing", f"{order.masked}: {reason}")
     if code in ("404", "454"):
-        return SourceError("missing", f"{order.masked}: the camera knows no such stream")
+        return SourceError("missing", f"{order.masked}: the camera has no such stream")
     if code in ("453", "503"):
-        return SourceError("busy", f"{order.masked} takes no further viewer")
-    return SourceError(
-        "reconnecting", f"{order.masked} answers but sends no video that can be read"
-    )
+        return SourceError("busy", f"{order.masked} accepts no more viewers")
+    return SourceError("reconnecting", f"{order.masked} responds but sends no readable video")
 
 
 def _status(connection: socket.socket, url: urllib.parse.SplitResult) -> str:
-    """The status code that the camera answers a request without password with; "" for none."""
+    """Returns the status code of the camera's response to a request without password; "" for none."""
     place = url._replace(netloc=(url.netloc.rpartition("@")[2]))
     if url.scheme == "rtsp":
         request = f"DESCRIBE {place.geturl()} RTSP/1.0\r\nCSeq: 1\r\n\r\n"

@@ -3,7 +3,7 @@
     cameras = await open_cameras(settings)
     frame = await cameras[0].slot.get()
 
-A camera that is missing, hangs or breaks keeps trying, says so in its `state`, and never raises.
+A camera that is missing, hangs or fails keeps trying, reports it in its `state`, and never raises.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = [
 
 
 async def open_cameras(settings: Settings) -> list[Camera]:
-    """Returns the started cameras of `settings.sources`, in their order; close each in the end.
+    """Returns the started cameras of `settings.sources`, in order; close each of them at the end.
 
-    It does not wait for an image: a camera tells how it is doing in its `state`.
+    It does not wait for images: each camera reports its progress in its `state`.
     """
     cameras: list[Camera] = []
     for source in settings.sources:

@@ -1,4 +1,4 @@
-"""How long a camera may take before it counts as stalled, is started again, and again."""
+"""How long a camera may take before it counts as stalled, is restarted, and is retried."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Patience:
         stall_s: without an image, before the camera is called stalled; two intervals if that is more.
         restart_s: without an image, before its capture process is killed.
         start_s: from the start of a process to its first image; a webcam takes up to three, a camera
-            that waits for its next key frame ten.
-        waits_s: between attempts, one after the other; the last one repeats.
+            waiting for its next key frame ten.
+        waits_s: between attempts, in order; the last one repeats.
         jitter: share by which a wait is randomly longer or shorter, so that cameras behind one switch
-            do not come back all at once.
-        steady_s: images for so long begin the waits anew.
+            do not all reconnect at once.
+        steady_s: after so long with images, the waits start from the first again.
     """
 
     stall_s: float = 2.0
@@ -32,18 +32,18 @@ class Patience:
     steady_s: float = 2.0
 
     def wait_s(self, failures: int) -> float:
-        """Returns how long to wait after so many failures in a row, from 0."""
+        """Returns how long to wait after `failures` in a row, counted from 0."""
         wait_s = self.waits_s[min(failures, len(self.waits_s) - 1)]
         return wait_s * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
 def patience_for(kind: SourceKind) -> Patience:
-    """Returns the usual patience with a kind of source: networks pause, webcams do not."""
+    """Returns the default patience for a kind of source: networks pause, webcams do not."""
     return Patience(restart_s=20.0, start_s=30.0) if kind == "network" else Patience()
 
 
 def how_it_ended(code: int) -> str:
-    """Says in words how a process ended, from its exit code as `subprocess` gives it."""
+    """Describes how a process ended, from its exit code as `subprocess` reports it."""
     if code >= 0:
         return f"the capture process ended with code {code}"
     try:

@@ -1,4 +1,4 @@
-"""What a capture process reads from: the protocol of an open source, and why one fails."""
+"""The protocol of an open source that a capture process reads, and its error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SourceError(FerError):
     """A source that cannot be opened or has stopped; the message has no credentials.
 
     Attributes:
-        trouble: the status it puts the camera in.
+        trouble: the camera's resulting status.
     """
 
     def __init__(self, trouble: Trouble, reason: str) -> None:
@@ -26,7 +26,7 @@ class Reader(Protocol):
     """An open source.
 
     Attributes:
-        fps: frames a second it declares; 0 where it does not say.
+        fps: declared frames per second; 0 if unknown.
         live: its images come whether or not they are read, so that all of them have to be.
     """
 
@@ -34,19 +34,19 @@ class Reader(Protocol):
     live: bool
 
     def grab(self) -> float:
-        """Moves on to the next image; a live source waits for it.
+        """Advances to the next image; a live source waits for it.
 
         Returns:
             The image's time in seconds: since the beginning of what is played, repeats added up; of
             a live source `time.monotonic()`.
 
         Raises:
-            SourceError: there are no more.
+            SourceError: there are no more images.
         """
         ...
 
     def image(self) -> np.ndarray | None:
-        """Returns the grabbed image, uint8 [H, W, 3] RGB, new memory; None for a damaged one."""
+        """Returns the grabbed image, uint8 [H, W, 3] RGB, in new memory; None for a damaged one."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How cameras are called: a name for those that were given none, and sources without their secrets."""
+"""Names of cameras: default names, and sources without their secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
 
 
 def default_name(kind: SourceKind, where: str) -> str:
-    """Returns the name of a camera that was given none, fit for a URL: "party" for clips/party.mp4."""
+    """Returns a camera's default name, valid in a URL: "party" for clips/party.mp4."""
     if kind == "device":
         return "webcam" if where == "0" else f"webcam{where}"
     if kind == "file":
@@ -31,10 +31,10 @@ def default_name(kind: SourceKind, where: str) -> str:
 
 
 def masked(where: str) -> str:
-    """Returns a source without what may be secret, as one line that viewers may see.
+    """Returns a source without possible secrets, as one line that viewers may see.
 
-    Of a URL scheme and host are left: user, password, path and query can all be credentials. Where it is
-    not certain what the host is, the scheme alone is left. Of a path the file's name is left.
+    A URL keeps its scheme and host: user, password, path and query can all be credentials. If the host
+    is uncertain, only the scheme remains. A path keeps its file name.
     """
     url = _URL.fullmatch(where)
     if url is None:
@@ -53,12 +53,12 @@ def masked_text(text: str) -> str:
 
 
 def has_host(where: str) -> bool:
-    """Whether a URL has a host where one belongs; else a password holds #, /, ? or @ as they are."""
+    """Whether a URL has a valid host; else its password contains an unescaped #, /, ? or @."""
     url = _URL.fullmatch(where)
     return url is not None and _HOST.fullmatch(url[2].rpartition("@")[2]) is not None
 
 
 def is_ambiguous(where: str) -> bool:
-    """Whether a part of a URL's password could pass for its host, because of a later @."""
+    """Whether part of a URL's password could be read as its host, because of a later @."""
     url = _URL.fullmatch(where)
     return url is not None and (not has_host(where) or "@" in url[3])

@@ -9,7 +9,7 @@ from server.cameras.wire import Order
 
 
 def open_reader(order: Order) -> Reader:
-    """Opens what the order names.
+    """Opens the source that the order names.
 
     Raises:
         SourceError: it is missing, busy, forbidden, or not what it should be.
@@ -41,7 +41,7 @@ def _demo(order: Order) -> Reader:
     return DemoReader(order)
 
 
-# Imported when asked for: a capture process is to start within a blink.
+# Imported on demand, so that a capture process starts quickly.
 _KINDS: dict[str, Callable[[Order], Reader]] = {
     "device": _device,
     "file": _video_file,

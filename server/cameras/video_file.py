@@ -1,4 +1,4 @@
-"""A video file as a camera: played again and again."""
+"""A video file as a camera, played in a loop."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class VideoFileReader:
         """Opens the file.
 
         Raises:
-            SourceError: missing, not permitted, or no video.
+            SourceError: missing, not permitted, or not a video.
         """
         cv2.setNumThreads(1)
         self._path = Path(order.where)
         self._video = self._open()
         self._frames: Iterator[VideoFrame] = iter(self._video)
         self._frame: VideoFrame | None = None
-        self._rounds_s = 0.0  # of all the rounds before this one
+        self._rounds_s = 0.0  # of all previous rounds
         self.fps = self._video.fps
 
     def grab(self) -> float:
-        """Reads the next frame, after the last the first."""
+        """Reads the next frame; the first follows the last."""
         frame = next(self._frames, None)
         if frame is None:
             ended_s = self._frame.time_s if self._frame is not None else 0.0
@@ -46,7 +46,7 @@ class VideoFileReader:
             self._frames = iter(self._video)
             frame = next(self._frames, None)
             if frame is None:
-                raise SourceError("missing", "the video has no frame any more")
+                raise SourceError("missing", "the video no longer has any frames")
         self._frame = frame
         return self._rounds_s + frame.time_s
 

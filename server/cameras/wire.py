@@ -1,7 +1,7 @@
-"""What a capture process and the server say to each other, over two pipes: no shared memory to leak.
+"""The protocol between a capture process and the server, over two pipes: no shared memory to leak.
 
 Up (the child's standard output): a header, then an image's raw RGB bytes or a report as JSON. Down (its
-standard input): lines of JSON, first what to open, then what is asked of it. A closed pipe ends both.
+standard input): lines of JSON, first the order, then demands. A closed pipe ends both.
 """
 
 from __future__ import annotations
@@ -24,28 +24,30 @@ _HEADER = struct.Struct("<4scxxxIIdd")
 _MAGIC = b"fjx1"
 _IMAGE, _REPORT = b"P", b"R"
 
-_MAX_SIDE = 16384  # pixels; a header beyond it is no header of ours
+_MAX_SIDE = 16384  # pixels; a header beyond it is not one of ours
 _MAX_REPORT = 65536  # bytes
-_PIPE_BYTES = 1 << 20  # what Linux grants anybody; a whole 640x480 image, so that neither end waits
+_PIPE_BYTES = (
+    1 << 20
+)  # Linux's limit for ordinary users; holds a 640x480 image, so that no end waits
 
-# The same in every libc of Linux; Python's fcntl names it from 3.10 on, on Linux only.
+# The same in every libc of Linux; Python's fcntl has it from 3.10, on Linux only.
 _F_SETPIPE_SZ = 1031
 
 
 class WireError(ValueError):
-    """Bytes that are none of ours: the other end is broken."""
+    """Bytes that are not a valid message: the other end is broken."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a capture process is to open; its first line.
+    """The source that a capture process must open; its first line.
 
     Attributes:
         kind, where: as in `server.settings.Source`; `where` may hold credentials, which is why it
             travels here and not in the arguments that `ps` shows.
-        masked: how `where` is called in a report.
-        width, height, fps: asked of webcams and of the demo.
-        unpaced: a video's every frame, as fast as they are taken.
+        masked: the name of `where` in reports.
+        width, height, fps: requested from webcams and the demo.
+        unpaced: every frame of a video, as fast as they are taken.
         parent: the server's process id.
     """
 
@@ -61,10 +63,10 @@ class Order:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What is asked of a capture process at the moment.
+    """What the server currently requests from a capture process.
 
     Attributes:
-        fps: at most so many frames a second; None for all.
+        fps: the most frames per second; None for all.
         paused: no frames at all; the source stays open.
     """
 
@@ -74,7 +76,7 @@ class Demand:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CapturedImage:
-    """One image as it crossed: uint8 [H, W, 3] RGB, and when the source had handed it over."""
+    """One transferred image: uint8 [H, W, 3] RGB, and when the source delivered it."""
 
     image: np.ndarray
     captured_s: float
@@ -83,12 +85,12 @@ class CapturedImage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """A capture process's news: it has opened its source, or what is wrong.
+    """A capture process's report: it has opened its source, or what is wrong.
 
     Attributes:
         trouble: None when the source is open; else the process ends after this.
         reason: one line for people, without credentials.
-        fps: frames a second that the open source declares; 0 where it does not say.
+        fps: frames per second that the open source declares; 0 if unknown.
     """
 
     trouble: Trouble | None = None
@@ -131,13 +133,13 @@ def send_report(pipe: int, report: Report) -> None:
 
 
 def receive(pipe: io.FileIO) -> CapturedImage | Report | None:
-    """Returns the next message up, images in memory of their own; None after the last.
+    """Returns the next message up, images in new memory; None after the last.
 
     Args:
         pipe: unbuffered.
 
     Raises:
-        WireError: bytes that are none of ours.
+        WireError: not a valid message.
     """
     header = bytearray(_HEADER.size)
     if not _fill(pipe, memoryview(header)):
@@ -151,17 +153,17 @@ def receive(pipe: io.FileIO) -> CapturedImage | Report | None:
         if not _fill(pipe, image.reshape(-1).data):
             return None
         return CapturedImage(image=image, captured_s=captured_s, wall_s=wall_s)
-    raise WireError("the capture process sent something that is no image")
+    raise WireError("the capture process sent something that is not an image")
 
 
 def widen(pipe: int) -> None:
-    """Lets a pipe hold a whole image, where the system allows it."""
+    """Enlarges a pipe to hold a whole image, if the system allows it."""
     try:
         import fcntl
 
         fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
     except (ImportError, OSError):
-        return  # it works with the usual 64 KiB, too, in more turns
+        return  # the default of 64 KiB works too, in more steps
 
 
 def _loads(data: bytearray) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _loads(data: bytearray) -> dict[str, Any]:
 
 
 def _fill(pipe: io.FileIO, view: memoryview) -> bool:
-    """Reads until `view` is full; False where the pipe ended before."""
+    """Reads until `view` is full; False if the pipe ended before."""
     at = 0
     while at < len(view):
         count = pipe.readinto(view[at:])

@@ -1,4 +1,4 @@
-"""What was found in a frame: its faces, and where its time went."""
+"""The result of one frame: its faces and the time spent in each stage."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class TrackedFace:
     """One face of a frame.
 
     Attributes:
-        track: its number, the same from frame to frame.
+        track: the track's number, the same from frame to frame.
         box: x, y, width, height in the image's pixels; it may reach over the border.
-        detection_score: the detector's own confidence, 0 to 1.
+        detection_score: the detector's confidence, 0 to 1.
         raw: float32 [7], calibrated probabilities of this frame alone.
         probabilities: float32 [7], smoothed over the track's last moments.
-        expression: what the face is labelled with: the smoothed winner, held until another clearly wins.
+        expression: the face's label: the smoothed winner, held until another clearly wins.
         confidence: the expression's smoothed probability.
         quality: of `fer_jax.faces.quality`: "ok", or why this frame's crop cannot be read.
-        uncertain: whether the smoothed confidence is below the checkpoint's threshold, or the person's,
+        uncertain: whether the smoothed confidence is below the checkpoint's threshold or the user's,
             or the quality is not "ok".
     """
 
@@ -46,7 +46,7 @@ class Analysis:
 
     Attributes:
         camera: its name.
-        number, captured_s, wall_s: the frame's.
+        number, captured_s, wall_s: as in the frame.
         width, height: of the frame, in pixels.
         faces: in the detector's order.
         stages: seconds spent in each of `STAGES` that ran.

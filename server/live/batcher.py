@@ -1,11 +1,11 @@
-"""Faces of all cameras and requests, in batches, through the network.
+"""Runs faces of all cameras and requests through the network in batches.
 
-Nothing waits while the device is idle; what comes while it works goes into the next batch, the clients
-taking turns. Everything but the device call belongs to the event loop's thread, so there are no locks.
+Nothing waits while the device is idle; crops that arrive while it is busy go into the next batch, and
+clients take turns. All but the device call runs on the event loop's thread, so there are no locks.
 
-While a camera with deadlines is served, one batch is computed at a time, and kept short for the camera's
-next face not to wait long. Otherwise another may be under way meanwhile: with two of them, an unpaced
-video of two or three faces a frame is analysed 1.17 times as fast on two cores.
+While a camera with deadlines is served, one batch is computed at a time and kept short, so that the
+camera's next face does not wait long. Otherwise several may be in flight: with two, an unpaced video of
+two or three faces a frame is analysed 1.17 times as fast on two cores.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from server.live.fair_queue import FairQueue, Request, Share
 
 _LIVE_BATCH_S = 0.02  # the longest one while a camera with deadlines is served
 _LIVE_MEMORY_S = 1.0
-_RATE_MEMORY = 0.9  # of the past in the estimate of seconds per row, batch by batch
+_RATE_MEMORY = 0.9  # weight of the past in the estimate of seconds per row
 
 
 class DeadlinePassed(Exception):  # noqa: N818
-    """The answer did not come in time; what was left of the request is not computed."""
+    """The answer did not come in time; the rest of the request is not computed."""
 
 
 class BatcherClosed(Exception):  # noqa: N818
-    """The server is ending; the request was not taken."""
+    """The server is stopping; the request was not accepted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """What a request got.
+    """The answer to one request.
 
     Attributes:
         probabilities: float32 [N, 7].
-        queue_s: seconds until the device began with its last crops.
+        queue_s: seconds until the device started its last crops.
         predict_s: seconds that batch took.
     """
 
@@ -54,7 +54,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BatchReport:
-    """One batch that has run: its rows and clients, the rows left waiting, and the device's seconds."""
+    """One finished batch: its rows and clients, the rows still waiting, and seconds on the device."""
 
     rows: int
     clients: int
@@ -64,7 +64,7 @@ class BatchReport:
 
 @dataclasses.dataclass(eq=False)
 class _Waiter:
-    """Whoever awaits a request: `answered` of its `probabilities` are filled in."""
+    """The waiting caller of a request: `answered` of its `probabilities` are filled in."""
 
     future: asyncio.Future[Answer]
     probabilities: np.ndarray
@@ -75,7 +75,7 @@ _Share = Share[_Waiter]
 
 
 class Batcher:
-    """Runs a function of a batch for many clients."""
+    """Runs a batched function for many clients."""
 
     def __init__(
         self,
@@ -86,13 +86,13 @@ class Batcher:
         under_way: int = 1,
         on_batch: Callable[[BatchReport], None] = lambda report: None,
     ) -> None:
-        """Makes the device's threads; create it inside the running event loop.
+        """Creates the device's threads; create it inside the running event loop.
 
         Args:
-            predict: uint8 [B, 48, 48] -> float32 [B, 7], each row for itself; 1 <= B <= `max_batch`.
+            predict: uint8 [B, 48, 48] -> float32 [B, 7], row by row; 1 <= B <= `max_batch`.
             max_batch: rows of the largest batch.
-            max_queued: crops that may wait; a larger request is taken when nothing else waits.
-            under_way: batches at a time, each in a thread, unless a camera with deadlines is served.
+            max_queued: crops that may wait; a larger request is accepted when nothing else waits.
+            under_way: batches in flight, one thread each, unless a camera with deadlines is served.
             on_batch: called on the event loop after each batch.
         """
         self._predict, self._on_batch = predict, on_batch
@@ -103,12 +103,12 @@ class Batcher:
         self._turns: FairQueue[_Waiter] = FairQueue()
         self._workers: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._recent_rows, self._recent_s = 1.0, 0.002  # a guess until the first batches are back
+        self._recent_rows, self._recent_s = 1.0, 0.002  # a guess until the first batches finish
         self._last_live_s = -math.inf
 
     @property
     def queued(self) -> int:
-        """Crops that wait for the device."""
+        """Crops waiting for the device."""
         return self._turns.queued
 
     async def predict(
@@ -136,17 +136,17 @@ class Batcher:
         Args:
             crops: uint8 [48, 48] each, grey; they may be spread over several batches.
             client: whose turn it is: a camera's name, a visitor's address.
-            deadline_s: the moment, in monotonic seconds, after which nobody wants the answer.
-            live: a camera, which has few frames under way and is never refused.
+            deadline_s: when the answer becomes useless, in monotonic seconds.
+            live: whether this is a camera, which has few frames in flight and is never refused.
 
         Raises:
-            QueueFull: too many crops wait already.
+            QueueFull: too many crops are waiting already.
             DeadlinePassed: it took too long.
-            BatcherClosed: `close` was called before.
+            BatcherClosed: `close` was called.
         """
         now = time.monotonic()
         if self._closed:
-            raise BatcherClosed("the server is ending")
+            raise BatcherClosed("the server is stopping")
         if any(crop.shape != (FACE_SIZE, FACE_SIZE) or crop.dtype != np.uint8 for crop in crops):
             raise ValueError(f"crops must be uint8 [{FACE_SIZE}, {FACE_SIZE}]")
         probabilities = np.empty((len(crops), NUM_EXPRESSIONS), np.float32)
@@ -163,7 +163,7 @@ class Batcher:
         request = Request(client, crops, now, waiter)
         self._turns.add(request)
         if len(self._workers) < self._most_under_way():
-            # A task starts with the loop's next round: whoever asks in this one is in the batch, too.
+            # A task starts in the loop's next iteration, so requests made in this one join the batch.
             self._workers.add(self._loop.create_task(self._work()))
         try:
             wait_s = None if deadline_s is None else deadline_s - now
@@ -176,14 +176,14 @@ class Batcher:
             self._turns.remove(request)
 
     async def close(self) -> None:
-        """Takes no more requests, waits for those there are and ends the device's threads."""
+        """Refuses new requests, finishes the pending ones and ends the device's threads."""
         self._closed = True
         while self._workers:
             await asyncio.wait(self._workers)
         self._device.shutdown(wait=False)
 
     async def _work(self) -> None:
-        """Runs batches one after the other until nothing waits, or others are enough."""
+        """Runs batches one after the other until nothing waits or enough other batches run."""
         try:
             while self._turns.queued and len(self._workers) <= self._most_under_way():
                 shares = self._turns.take(self._most_rows())
@@ -193,14 +193,14 @@ class Batcher:
                     values = await self._loop.run_in_executor(self._device, self._predict, rows)
                     if values.shape != (len(rows), NUM_EXPRESSIONS):
                         raise ValueError(f"{len(rows)} rows gave an answer of {values.shape}")
-                except Exception as error:  # noqa: BLE001 - told to everyone whose crops these were
+                except Exception as error:  # noqa: BLE001 - passed to everyone whose crops these were
                     self._fail(shares, error)
                     continue
                 seconds = time.monotonic() - began_s
                 self._deliver(shares, values, began_s=began_s, seconds=seconds)
                 self._report(shares, len(rows), seconds)
         finally:
-            # At once: a request made between its end and a callback would wait for nobody.
+            # At once: a request made before a done callback ran would find no batch to wait for.
             self._workers -= {asyncio.current_task()}
 
     def _most_under_way(self) -> int:
@@ -212,7 +212,7 @@ class Batcher:
         return min(self._max_batch, max(1, int(_LIVE_BATCH_S / self._row_s())))
 
     def _serves_live(self) -> bool:
-        """Whether there is a camera with deadlines, which is to have its answers soon."""
+        """Whether there is a camera with deadlines, which needs its answers soon."""
         return time.monotonic() - self._last_live_s <= _LIVE_MEMORY_S
 
     def _row_s(self) -> float:

@@ -1,7 +1,7 @@
-"""One thing made once, many who want the newest of it: encoded images, and what was found in them.
+"""Hands the newest item, made once, to many viewers: encoded images and analyses.
 
-A viewer that is busy when something new comes skips it and gets the newest when it asks again; nothing
-is queued and nothing is copied. Everything here belongs to the event loop's thread.
+A viewer that is busy when an item arrives skips it and gets the newest when it asks again; nothing is
+queued and nothing is copied. Everything here belongs to the event loop's thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from server.live.analysis import Analysis
 Kind = Literal["annotated", "bars", "plain"]  # of image: box and label, bars too, nothing drawn
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-REPEAT_S = 0.5  # browsers show a multipart image only when the next one begins
+REPEAT_S = 0.5  # browsers show a multipart image only when the next one starts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,11 +26,11 @@ class Part:
 
     Attributes:
         jpeg: the file.
-        number: the frame's; an image of the camera's state has that of the last frame, or 0.
+        number: the frame's; an image of the camera's state has the last frame's, or 0.
         captured_s, published_s: monotonic seconds.
         wall_s: `captured_s` as seconds since 1970.
         stages: seconds spent in each of `server.live.frames.STAGES` that ran.
-        analysis: what was found in the frame; None for an image that shows the camera's state.
+        analysis: the frame's analysis; None for an image that shows the camera's state.
     """
 
     jpeg: bytes
@@ -75,8 +75,8 @@ class Broadcast(Generic[T]):
         """Starts with nothing to show; create it inside the running event loop.
 
         Args:
-            repeat_s: while somebody watches, the last item is handed out again when nothing new
-                came for so long; None never repeats. A repeat is the same object.
+            repeat_s: with viewers, the last item is handed out again after so long without a new
+                one; None never repeats. A repeat is the same object.
             on_viewers: called with the number of viewers whenever that changes.
         """
         self._repeat_s, self._on_viewers = repeat_s, on_viewers
@@ -85,11 +85,11 @@ class Broadcast(Generic[T]):
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.latest: T | None = None
-        self.version = 0  # of what was handed out, repeats included
+        self.version = 0  # counts items handed out, repeats included
 
     @property
     def viewers(self) -> int:
-        """How many watch."""
+        """The number of viewers."""
         return len(self._viewers)
 
     def publish(self, item: T) -> None:
@@ -106,7 +106,7 @@ class Broadcast(Generic[T]):
         """Returns a new viewer, counted from now on until it is closed.
 
         Args:
-            replay: begin with the last item, if there is one.
+            replay: start with the last item, if there is one.
         """
         viewer = Viewer(
             self, seen=self.version - 1 if replay and self.latest is not None else self.version
@@ -120,7 +120,7 @@ class Broadcast(Generic[T]):
         return viewer
 
     def remove(self, viewer: Viewer[T]) -> None:
-        """Counts a viewer out; called by itself."""
+        """Removes a viewer; called by the viewer itself."""
         if viewer in self._viewers:
             self._viewers.discard(viewer)
             if not self._viewers:
@@ -128,7 +128,7 @@ class Broadcast(Generic[T]):
             self._on_viewers(self.viewers)
 
     def close(self) -> None:
-        """Ends every viewer's iteration, also those that still come."""
+        """Ends the iteration of every viewer, future ones included."""
         self._closed = True
         self._stop_timer()
         for viewer in tuple(self._viewers):
@@ -152,9 +152,9 @@ class Broadcast(Generic[T]):
 
 
 class Viewer(Generic[T]):
-    """One who watches: a context manager and an asynchronous iterator, for one task.
+    """One viewer: a context manager and an asynchronous iterator, for one task.
 
-    Ends when the broadcast is closed, or the viewer.
+    Ends when the broadcast or the viewer is closed.
     """
 
     def __init__(self, broadcast: Broadcast[T], *, seen: int) -> None:
@@ -199,6 +199,6 @@ class Viewer(Generic[T]):
             self._news.set_result(None)
 
     def end(self) -> None:
-        """Lets the iteration end at its next item."""
+        """Ends the iteration at its next item."""
         self._ended = True
         self.wake()

@@ -1,7 +1,7 @@
-"""A camera's frames on their way: detect, batch, track, annotate, encode, broadcast; one per camera.
+"""Processes a camera's frames: detect, batch, track, annotate, encode, broadcast; one per camera.
 
-Two frames are under way at a time, so that one is looked at while the one before is predicted and drawn;
-they are labelled and come out in order. A frame is worth nothing once it is old: see `deadlines`.
+Two frames are in flight at a time, so that detection on one overlaps prediction and drawing of the one
+before; they are labelled and published in order. Late frames are dropped: see `deadlines`.
 """
 
 from __future__ import annotations
@@ -34,36 +34,36 @@ __all__ = ["CameraPipeline", "Controls", "Privacy"]
 SNAPSHOT_S = 2.0  # how long to wait for a fresh image
 
 _LIVE_DEPTH = 2
-_VIDEO_DEPTH = 8  # nobody waits for a single frame of an unpaced video: larger batches
-_VIDEO_IMAGE_S = 1 / 30  # an unpaced video outruns the eye; its time is better spent analysing
+_VIDEO_DEPTH = 8  # latency does not matter for an unpaced video, so batches may be larger
+_VIDEO_IMAGE_S = 1 / 30  # an unpaced video is faster than the eye; drawing more is wasted time
 _LOG_EVERY_S = 10.0
 
 _log = logging.getLogger(__name__)
 
 
 class _Turn:
-    """How far a frame is, for the next one to wait for."""
+    """A frame's progress, which the next frame waits for."""
 
     def __init__(self) -> None:
         self.labelled, self.done = asyncio.Event(), asyncio.Event()
 
     def end(self, task: asyncio.Task[None]) -> None:
-        """The frame's task has ended, whatever became of it."""
+        """Marks the frame's task as ended, whatever its outcome."""
         del task
         self.labelled.set()
         self.done.set()
 
 
 class CameraPipeline:
-    """One camera's way from frames to images and results.
+    """Turns one camera's frames into images and results.
 
     Attributes:
-        camera: whose.
+        camera: the camera.
         streams: encoded frames of each kind; a kind is drawn and encoded only while it has viewers.
         images: the stream of the annotated kind.
-        results: what was found in each frame.
+        results: the analysis of each frame.
         latest: the newest result, None before the first.
-        faces: those of the newest result, while faces may be seen.
+        faces: those of the newest result, while privacy allows them to be seen.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class CameraPipeline:
         """Create it inside the running event loop; nothing happens before `run`.
 
         Args:
-            camera: where frames come from; started and closed by others.
+            camera: the source of frames; started and closed by the caller.
             threads: threads for OpenCV's work, shared by the cameras.
-            batcher: shared by all.
-            metrics: told what happens.
+            batcher: shared by all cameras.
+            metrics: where events are counted.
             settings: the server's.
             uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
         """
@@ -96,7 +96,7 @@ class CameraPipeline:
         self.faces = LastFaces()
         self._pool, self._batcher, self._metrics = threads, batcher, metrics
         self._controls = Controls(
-            mirror=camera.source.kind == "browser",  # people know themselves from mirrors
+            mirror=camera.source.kind == "browser",  # people expect to see themselves mirrored
             rotate=camera.source.rotate,
             flip=camera.source.flip,
             smoothing_s=settings.smoothing_s,
@@ -124,16 +124,16 @@ class CameraPipeline:
 
     @property
     def viewers(self) -> int:
-        """How many watch its images, of any kind."""
+        """The number of viewers of its images, of any kind."""
         return sum(stream.viewers for stream in self.streams.values())
 
     @property
     def controls(self) -> Controls:
-        """What holds at the moment."""
+        """The current controls."""
         return self._controls
 
     def set_controls(self, controls: Controls) -> None:
-        """Puts other controls in force; when this returns, no image of the old privacy is sent."""
+        """Replaces the controls; once this returns, no image with the old privacy is sent."""
         before, self._controls = self._controls, controls
         if controls.privacy != before.privacy:
             for kind in KINDS:
@@ -144,7 +144,7 @@ class CameraPipeline:
         self._notices.look()
 
     async def run(self) -> None:
-        """Works until it is cancelled or `close` is called."""
+        """Runs until it is cancelled or `close` is called."""
         self._ended.clear()
         self._viewers_changed(0)
         try:
@@ -160,7 +160,7 @@ class CameraPipeline:
             self._ended.set()
 
     async def close(self) -> None:
-        """Ends `run` and every viewer's stream, within the time of one frame."""
+        """Ends `run` and every viewer's stream within the time of one frame."""
         self._ending.set()
         for stream in self.streams.values():
             stream.close()
@@ -168,7 +168,7 @@ class CameraPipeline:
         await self._ended.wait()
 
     async def snapshot(self) -> Part:
-        """Returns an image captured after this call, also when nobody watches.
+        """Returns an image captured after this call, even without viewers.
 
         Without one within `SNAPSHOT_S`, it shows the camera's state, and `Part.analysis` is None.
         """
@@ -180,7 +180,7 @@ class CameraPipeline:
                         if part.analysis is None or part.captured_s >= asked_s:
                             return part
             except TimeoutError:
-                pass  # told in the image
+                pass  # the image says so
         return await self._notices.part(
             notice_text(self.camera.state) or "no image came", kind="annotated"
         )
@@ -218,7 +218,7 @@ class CameraPipeline:
             before = turn
 
     async def _process(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
-        """Takes one frame all the way; what goes wrong costs this frame only."""
+        """Processes one frame completely; a failure costs only this frame."""
         try:
             await self._carry(frame, turn, before)
         except BatcherClosed:
@@ -275,7 +275,7 @@ class CameraPipeline:
         self._publish(marked, found.crops, controls)
 
     def _claim_images(self) -> tuple[Kind, ...]:
-        """Returns the kinds in which to show this frame; a video's next ones are not for a while."""
+        """Returns the kinds to draw for this frame; a video then skips drawing for a while."""
         now_s, pause_s = time.monotonic(), _VIDEO_IMAGE_S if self.camera.lossless else 0.0
         if not self.viewers or now_s - self._imaged_s < pause_s:
             return ()

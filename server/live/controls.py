@@ -1,4 +1,4 @@
-"""What visitors may change about a camera."""
+"""The settings of a camera that visitors may change."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Controls:
     """One camera's controls; replaced as a whole.
 
     Attributes:
-        mirror: show the image as a mirror would; text stays readable, boxes in results and the plain
+        mirror: mirror the image; text stays readable, boxes in results and the plain
             stream stay unmirrored.
-        rotate: degrees clockwise by which images are turned before they are analysed.
-        flip: exchange left and right before analysis, after rotating; boxes are of the flipped image.
+        rotate: degrees clockwise by which images are rotated before analysis.
+        flip: swap left and right before analysis, after rotating; boxes refer to the flipped image.
         paused: take no frames.
-        smoothing_s: time constant of the probabilities in seconds; 0 smooths nothing.
-        threshold: confidence under which a face is uncertain; None for the checkpoint's own.
+        smoothing_s: time constant of the probabilities in seconds; 0 disables smoothing.
+        threshold: confidence below which a face is uncertain; None for the checkpoint's.
         privacy: "pixelate" hides faces, "no_picture" sends results only.
     """
 

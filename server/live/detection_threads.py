@@ -1,4 +1,4 @@
-"""Threads that do OpenCV's work for the event loop: find faces, cut them out, draw, decode, encode."""
+"""Threads for the event loop's image work: find faces, crop them, draw, decode, encode."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Found:
 
     Attributes:
         detections: N faces, from left to right.
-        crops: uint8 [48, 48] grey of each, as the network takes them.
+        crops: uint8 [48, 48] grey of each, the network's input.
         qualities: of each: "ok", or why it cannot be read.
-        appearances: by which a tracker tells them apart.
-        started_s: when a thread began to look, monotonic seconds.
-        seconds: how long it looked.
+        appearances: by which a tracker distinguishes them.
+        started_s: when detection started, monotonic seconds.
+        seconds: how long detection took.
     """
 
     detections: Sequence[Detection]
@@ -49,7 +49,7 @@ class Found:
 
 
 class DetectionThreads:
-    """A few threads with a face detector each; cameras and uploads should have a pool of their own."""
+    """A few threads with a face detector each; cameras and uploads should each have their own pool."""
 
     def __init__(
         self,
@@ -59,16 +59,16 @@ class DetectionThreads:
         niceness: int = 0,
         decodes: int | None = None,
     ) -> None:
-        """Makes no detector yet; see `warm_up`.
+        """Creates no detector yet; see `warm_up`.
 
-        OpenCV's own threads are switched off for the whole process: images side by side give more
-        than parts of an image side by side.
+        OpenCV's own threads are switched off for the whole process: processing images in parallel is
+        faster than processing parts of one image in parallel.
 
         Args:
-            detect_size: longer side in pixels of the copy that faces are looked for in.
+            detect_size: longer side in pixels of the copy in which faces are detected.
             threads: None for one per core, from 2 to 8.
-            niceness: 1 to 19 lets other threads of the process go first (Linux only).
-            decodes: most pixels of the images that `decoder` decodes; None: there is none.
+            niceness: 1 to 19 gives other threads of the process priority (Linux only).
+            decodes: most pixels of an image that `decoder` accepts; None for no decoder.
         """
         cv2.setNumThreads(1)
         self._size: DetectSize = detect_size
@@ -77,7 +77,7 @@ class DetectionThreads:
         self._decoders: list[Decoder] = []
         self.threads = threads or min(8, max(2, usable_cores()))
         self._places = asyncio.Semaphore(self.threads)
-        # Drawing a frame that is nearly done goes before looking at the next.
+        # Drawing a nearly finished frame takes precedence over detection in the next.
         self._aside = concurrent.futures.ThreadPoolExecutor(
             self.threads, thread_name_prefix="draw", initializer=self._enter_thread
         )
@@ -86,24 +86,24 @@ class DetectionThreads:
         )
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Returns what `function` returns, called by one of the threads."""
+        """Calls `function` in one of the threads and returns its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     async def run_aside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same by other threads, so that it does not wait behind detections; no `find_now`."""
+        """Like `run`, in other threads that do not wait for detections; without `find_now`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._aside, lambda: function(*args, **kwargs))
 
     async def place(self) -> None:
-        """Waits until a thread is free for a `find`, which has to follow and gives it back.
+        """Waits until a thread is free for a `find`, which must follow and releases it.
 
-        Who calls it before choosing the image chooses the newest. Callers get places in turn.
+        Call it before choosing the image, to choose the newest. Callers get places in turn.
         """
         await self._places.acquire()
 
     async def find(self, image: np.ndarray) -> Found:
-        """Returns the faces of uint8 [H, W, 3] RGB; the caller has a `place`."""
+        """Returns the faces of uint8 [H, W, 3] RGB; the caller holds a `place`."""
         try:
             return await self.run(self.find_now, image)
         finally:
@@ -112,7 +112,7 @@ class DetectionThreads:
     async def find_oriented(
         self, image: np.ndarray, *, rotate: Rotation, flip: bool
     ) -> tuple[np.ndarray, Found]:
-        """Turns an image as `orientation.oriented` does; returns it with its faces, as `find` does."""
+        """Orients an image as `orientation.oriented` does; returns it with its faces, as `find` does."""
 
         def turn_and_find() -> tuple[np.ndarray, Found]:
             turned = oriented(image, rotate=rotate, flip=flip)
@@ -124,7 +124,7 @@ class DetectionThreads:
             self._places.release()
 
     def decoder(self) -> Decoder:
-        """Returns the calling thread's own decoder; the thread has to be one of the pool's."""
+        """Returns the calling thread's decoder; the thread must belong to the pool."""
         if not hasattr(self._local, "decoder"):
             assert self._decodes is not None
             self._local.decoder = Decoder(max_pixels=self._decodes)
@@ -132,7 +132,7 @@ class DetectionThreads:
         return self._local.decoder
 
     def find_now(self, image: np.ndarray) -> Found:
-        """The same, in the calling thread, which has to be one of the pool's (see `run`)."""
+        """Like `find`, in the calling thread, which must belong to the pool (see `run`)."""
         started_s = time.monotonic()
         detections = left_to_right(self._detector().detect(image))
         crops = [grey_crop(image, found) for found in detections]
@@ -150,7 +150,7 @@ class DetectionThreads:
         )
 
     async def warm_up(self) -> None:
-        """Makes every thread's detector and decoder, so that no image waits for them.
+        """Creates every thread's detector and decoder, so that no image waits for them.
 
         Raises:
             FerError: YuNet's weights are not installed, or no decoder can be started.
@@ -158,7 +158,7 @@ class DetectionThreads:
         barrier = threading.Barrier(self.threads)
 
         def make() -> None:
-            barrier.wait(timeout=10)  # else one thread would make them all
+            barrier.wait(timeout=10)  # else one thread would create them all
             self._detector()
             if self._decodes is not None:
                 self.decoder().start()
@@ -166,7 +166,7 @@ class DetectionThreads:
         await asyncio.gather(*(self.run(make) for _ in range(self.threads)))
 
     async def close(self) -> None:
-        """Ends the threads after the work they have."""
+        """Ends the threads once they have finished their work."""
         for executor in (self._executor, self._aside):
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
         for decoder in self._decoders:

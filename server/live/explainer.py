@@ -1,4 +1,4 @@
-"""Draws why a face is labelled as it is: Grad-CAM's map over the face, in warm colours."""
+"""Draws why a face got its label: the Grad-CAM map over the face, in warm colours."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SIDE = 192  # pixels of the image
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
-    """An explanation to look at.
+    """A drawn explanation.
 
     Attributes:
         image: uint8 [SIDE, SIDE, 3] RGB.
-        evidence: whether anything in the face speaks for the expression; without it nothing is warm.
+        evidence: whether any area supports the expression; without it nothing is warm.
     """
 
     image: np.ndarray
@@ -28,26 +28,25 @@ class Drawn:
 
 
 class Explainer:
-    """Explains one face at a time, whichever threads ask; compiles what it needs when first asked."""
+    """Explains one face at a time, for any thread; compiles what it needs on first use."""
 
     def __init__(self, saved: SavedModel) -> None:
-        """Does nothing yet with the checkpoint."""
+        """Does not use the checkpoint yet."""
         self._saved = saved
         self._one_at_a_time = threading.Lock()
         self._predictor: Predictor | None = None
 
     def draw(self, crop: np.ndarray, *, expression: str) -> Drawn:
-        """Returns what of a face, uint8 [48, 48] grey, speaks for an expression.
+        """Returns which areas of a face, uint8 [48, 48] grey, support an expression.
 
-        Blocks, the first time for seconds.
+        Blocks; the first call takes seconds.
         """
-        from fer_jax.inference.explanation_figure import (
-            overlay,
-        )  # brings Matplotlib's figures: not for every start
+        # imports Matplotlib: not for every start
+        from fer_jax.inference.explanation_figure import overlay
 
         with self._one_at_a_time:
             if self._predictor is None:
-                # The cameras' own would compile this for each of its batch sizes, at their expense.
+                # The cameras' predictor would compile this for each of its batch sizes and delay them.
                 self._predictor = Predictor(self._saved, max_batch=1)
             (values,) = self._predictor.explain(crop[None], expression=expression).maps
         face = np.asarray(cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)

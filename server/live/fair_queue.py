@@ -1,4 +1,4 @@
-"""Who is next: faces that wait for the device, their owners taking turns. Pure bookkeeping."""
+"""Queues faces for the device; their clients take turns. Pure bookkeeping."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Request(Generic[T]):
     Attributes:
         client: whose turn it uses.
         crops: uint8 [48, 48] each.
-        asked_s: when it came, monotonic seconds.
-        owner: who gets the answer.
-        taken: how many of the crops are in a batch, or were.
+        asked_s: when it arrived, monotonic seconds.
+        owner: the recipient of the answer.
+        taken: how many of the crops are or were in a batch.
     """
 
     client: str
@@ -45,25 +45,25 @@ class Share(NamedTuple, Generic[T]):
 
 
 class FairQueue(Generic[T]):
-    """The requests that wait, by client.
+    """The waiting requests, by client.
 
     Attributes:
-        queued: crops that wait.
+        queued: waiting crops.
     """
 
     def __init__(self) -> None:
         """Starts empty."""
         self.queued = 0
-        # In the order of their turns; only clients with crops that wait are in it.
+        # In the order of their turns; holds only clients with waiting crops.
         self._waiting: OrderedDict[str, deque[Request[T]]] = OrderedDict()
 
     def add(self, request: Request[T]) -> None:
-        """Lets a request wait behind the others of its client."""
+        """Queues a request behind the others of its client."""
         self._waiting.setdefault(request.client, deque()).append(request)
         self.queued += len(request.crops)
 
     def remove(self, request: Request[T]) -> None:
-        """Forgets what has not been taken of a request; nothing, if all has been or it is gone."""
+        """Removes the rest of a request; does nothing if all of it was taken or it is gone."""
         queue = self._waiting.get(request.client, ())
         if request in queue:
             self._waiting[request.client].remove(request)
@@ -95,5 +95,5 @@ class FairQueue(Generic[T]):
             if end == len(request.crops):
                 queue.popleft()
         if queue:
-            self._waiting[client] = queue  # its next turn comes after all others'
+            self._waiting[client] = queue  # its next turn comes after all others
         return most - left

@@ -1,4 +1,4 @@
-"""Where handlers find the live parts: typed keys of the aiohttp application."""
+"""Typed keys under which handlers find the live parts in the aiohttp application."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What each face of a camera is called: tracks, smoothed probabilities, labels that do not flicker.
+"""Labels each face of a camera: tracks, smoothed probabilities, labels that do not flicker.
 
-Pure: the caller says what time it is. One `Labels` per camera; one thread at a time.
+Pure: the caller passes the time. One `Labels` per camera; one thread at a time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from server.live.analysis import TrackedFace
 
 Box = tuple[float, float, float, float]
 
-# A camera that nobody watches gives one frame a second: its tracks have to outlive that.
+# A camera without viewers gives one frame a second: its tracks must outlive that.
 _MAX_GAP_S = 1.5
 
 # Another expression becomes the label when its smoothed probability leads by so much, or has led for
-# so long. Two expressions that are equally likely take turns by a few hundredths.
+# so long. Two equally likely expressions alternate by a few hundredths.
 _CLEAR_LEAD = 0.1
 _LONG_LEAD_S = 1.0
 
-# A face that the detector loses is back within so long, in nearly all cases.
+# The detector nearly always finds a lost face again within this time.
 _HIDDEN_S = 1.0
 
 
@@ -46,7 +46,7 @@ class _Face:
     leads_since_s: float
 
     def follow(self, box: Box, raw: np.ndarray, time_s: float, *, smoothing_s: float) -> None:
-        """Takes in the next frame's probabilities, float [7]."""
+        """Updates with the next frame's probabilities, float [7]."""
         self.smoothed = smooth(
             self.smoothed, raw, step_s=time_s - self.time_s, time_constant_s=smoothing_s
         )
@@ -82,12 +82,12 @@ class Labels:
 
         Args:
             detections: N faces.
-            appearances: of each; they tell faces apart.
+            appearances: of each; they distinguish faces.
             qualities: of each; a face that is not "ok" is uncertain.
             probabilities: float32 [N, 7] of this frame alone.
             time_s: when the frame was captured, in seconds. Going back forgets all tracks.
-            smoothing_s: time constant; 0 smooths nothing.
-            uncertain_below: confidence under which a face counts as uncertain.
+            smoothing_s: time constant; 0 disables smoothing.
+            uncertain_below: confidence below which a face is uncertain.
         """
         numbers = self._tracker.update(detections, time_s, appearances)
         faces = []
@@ -115,9 +115,9 @@ class Labels:
         return tuple(faces)
 
     def lost(self, time_s: float) -> tuple[Box, ...]:
-        """Returns where faces were until a moment ago that the detector did not find at `time_s`.
+        """Returns the last boxes of recent faces that the detector did not find at `time_s`.
 
-        What hides faces has to hide these places, too: most of them still have their face.
+        Code that hides faces must hide these places too: most still show the face.
         """
         return tuple(
             face.box for face in self._faces.values() if 0 < time_s - face.time_s <= _HIDDEN_S

@@ -1,7 +1,7 @@
-"""The faces of a camera's last frame, so that a paused one can be asked why it is labelled as it is.
+"""The faces of a camera's last frame, so that labels of a paused camera can be explained.
 
-Grey pixels of 48x48 each, in memory only, until the next frame comes, the privacy changes or everybody
-has gone.
+Grey crops of 48x48 pixels, in memory only, until the next frame, a change of privacy or the departure of
+the last viewer.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class LastFace:
     """One face of the last frame.
 
     Attributes:
-        crop: uint8 [48, 48] grey, as the network took it.
-        expression: what it is labelled with.
+        crop: uint8 [48, 48] grey, the network's input.
+        expression: its label.
     """
 
     crop: np.ndarray
@@ -28,23 +28,23 @@ class LastFace:
 
 
 class LastFaces:
-    """One camera's; belongs to the event loop's thread."""
+    """The last faces of one camera; belongs to the event loop's thread."""
 
     def __init__(self) -> None:
         """Starts without a face."""
         self._faces: Mapping[int, LastFace] = {}
 
     def replace(self, faces: Sequence[TrackedFace], crops: Sequence[np.ndarray]) -> None:
-        """Keeps a frame's faces in place of those before; `crops` are in the same order."""
+        """Replaces the faces with those of a new frame; `crops` are in the same order."""
         self._faces = {
             face.track: LastFace(crop=crop, expression=face.expression)
             for face, crop in zip(faces, crops, strict=True)
         }
 
     def forget(self) -> None:
-        """Keeps none until the next frame."""
+        """Drops the faces; there are none until the next frame."""
         self._faces = {}
 
     def find(self, track: int) -> LastFace | None:
-        """Returns the face of a track's number; None where the last frame had none."""
+        """Returns the face with this track number; None if the last frame had none."""
         return self._faces.get(track)

@@ -1,4 +1,4 @@
-"""Where the server is between its start and its end."""
+"""The server's progress from start to stop."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import dataclasses
 
 @dataclasses.dataclass
 class Lifecycle:
-    """Three moments, in this order; made inside the running loop.
+    """The server's state; create it inside the running loop.
 
     Attributes:
         compiled: every batch size is compiled.
-        stopping: no new work is taken, streams are about to end.
-        failure: why the network could not be compiled; None while all is well.
+        stopping: no new work is accepted, streams are about to end.
+        failure: why the network could not be compiled; None without a failure.
     """
 
     compiled: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
@@ -22,7 +22,7 @@ class Lifecycle:
 
     @property
     def waits_for(self) -> str:
-        """Why the server is not ready, in one line; empty when it is."""
+        """Why the server is not ready, in one line; empty when it is ready."""
         if self.stopping.is_set():
             return "the server is stopping"
         if self.failure is not None:

@@ -1,4 +1,4 @@
-"""The last steps of a frame: its faces get their names, and the image is made if somebody watches."""
+"""The last steps of a frame: its faces get their labels, and the image is drawn if it has viewers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from server.live.labels import Box, Labels
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Marked:
-    """A frame that is done.
+    """A finished frame.
 
     Attributes:
-        analysis: what was found.
+        analysis: of the frame.
         canvases: uint8 [H, W, 3] RGB of each kind that was drawn, as its viewers see it.
-        jpegs: what to send to the viewers of each kind that was wanted.
+        jpegs: the image to send, for each requested kind.
     """
 
     analysis: Analysis
@@ -35,7 +35,7 @@ class Marked:
 
 
 class Marker:
-    """One camera's; labels its frames in order, one at a time."""
+    """Labels one camera's frames in order, one at a time."""
 
     def __init__(self, camera: str, *, jpeg_quality: int, uncertain_below: float) -> None:
         """Starts without tracks.
@@ -43,7 +43,7 @@ class Marker:
         Args:
             camera: its name.
             jpeg_quality: 1 to 100.
-            uncertain_below: the checkpoint's, for when nobody set a threshold.
+            uncertain_below: the checkpoint's threshold, used when the controls have none.
         """
         self._camera, self._quality = camera, jpeg_quality
         self._uncertain_below = uncertain_below
@@ -52,17 +52,17 @@ class Marker:
     def label(
         self, frame: Frame, found: Found, answer: Answer, *, controls: Controls, since_s: float
     ) -> tuple[Analysis, tuple[Box, ...]]:
-        """Names the next frame's faces; 0.1 ms a face: the event loop may call it.
+        """Labels the next frame's faces; takes 0.1 ms a face, so the event loop may call it.
 
         Args:
             frame: the next one.
             found: its faces.
-            answer: what they express.
-            controls: in force.
-            since_s: when the answer had come, monotonic seconds; waiting counts as annotating.
+            answer: their probabilities.
+            controls: the current ones.
+            since_s: when the answer arrived, monotonic seconds; waiting counts as annotating.
 
         Returns:
-            What was found, and where faces were a moment ago (`Labels.lost`).
+            The analysis, and where faces were a moment ago (`Labels.lost`).
         """
         threshold = controls.threshold
         faces = self._labels.update(
@@ -105,15 +105,15 @@ class Marker:
         controls: Controls,
         since_s: float,
     ) -> Marked:
-        """Draws and encodes once for each kind; any thread may, several at a time.
+        """Draws and encodes once for each kind; may be called by several threads at once.
 
         Args:
             frame: any.
-            analysis: of it; the result's also has the times of drawing and encoding.
-            kinds: the kinds of image that somebody watches.
+            analysis: of the frame; the returned one adds the times of drawing and encoding.
+            kinds: the kinds of image that have viewers.
             lost: what `label` returned with it.
-            controls: in force when it was labelled.
-            since_s: as `label` was told.
+            controls: those the frame was labelled under.
+            since_s: as passed to `label`.
         """
         if controls.privacy == "no_picture":
             jpeg = rendering.withheld(

@@ -1,7 +1,7 @@
-"""What Prometheus may know of the server: counts and seconds, no pixels, no addresses, no camera URLs.
+"""The server's metrics for Prometheus: counts and seconds, no pixels, no addresses, no camera URLs.
 
-Cameras are told apart by the names from the command line. Whoever does a thing says so by the method
-named after it; what can be asked for (queue, cameras, viewers) is read when Prometheus asks.
+Cameras are identified by the names from the command line. Events are reported through the method named
+after them; gauges (queue, cameras, viewers) are read at each scrape.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOOP_INTERVAL_S = 0.25
 
 
 class Metrics:
-    """All figures of one server, in a registry of their own; methods may be called by any thread."""
+    """All metrics of one server, in their own registry; methods may be called by any thread."""
 
     def __init__(self) -> None:
         """Starts at zero."""
@@ -71,14 +71,14 @@ class Metrics:
         )
         self._age = Histogram(
             "fer_frame_age_seconds",
-            "Age of a frame when it had been handed to a viewer's socket.",
+            "Age of a frame when it was handed to a viewer's socket.",
             ("camera",),
             buckets=_AGE_S,
             registry=registry,
         )
         self._skipped = Counter(
             "fer_frames_skipped",
-            "Frames that single viewers were too slow for.",
+            "Frames skipped by viewers that were too slow.",
             ("camera",),
             registry=registry,
         )
@@ -112,7 +112,7 @@ class Metrics:
         )
 
     def frame_analyzed(self, analysis: Analysis) -> None:
-        """A frame has been through all its stages."""
+        """Counts a frame that passed all its stages."""
         camera = analysis.camera
         for stage, seconds in analysis.stages.items():
             self._stages.labels(camera, stage).observe(seconds)
@@ -120,42 +120,42 @@ class Metrics:
         self._faces.labels(camera).inc(len(analysis.faces))
 
     def frame_encoded(self, camera: str) -> None:
-        """An image was encoded."""
+        """Counts an encoded image."""
         self._encoded.labels(camera).inc()
 
     def frame_dropped(self, camera: str, reason: DropReason) -> None:
-        """A frame that was taken came to nothing."""
+        """Counts a frame that was taken but not shown."""
         self._dropped.labels(camera, reason).inc()
 
     def frame_sent(self, camera: str, *, age_s: float, skipped: int = 0) -> None:
-        """A viewer's socket took a frame of that age; `skipped` came since its last one."""
+        """Records a frame sent to a viewer at that age, and the `skipped` ones since its last."""
         self._age.labels(camera).observe(age_s)
         if skipped:
             self._skipped.labels(camera).inc(skipped)
 
     def batch_done(self, report: BatchReport) -> None:
-        """The device has worked through a batch."""
+        """Records a batch finished by the device."""
         self._batch_rows.observe(report.rows)
         self._batch_seconds.observe(report.seconds)
 
     def rejected(self, reason: str) -> None:
-        """A request was refused; `reason` is an error's stable code."""
+        """Counts a refused request; `reason` is an error's stable code."""
         self._rejected.labels(reason).inc()
 
     def request_done(self, *, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered; `route` is its pattern, such as "/api/cameras/{camera}"."""
+        """Records an answered request; `route` is its pattern, such as "/api/cameras/{camera}"."""
         self._requests.labels(route, method, str(status)).observe(seconds)
 
     def loop_lagged(self, seconds: float) -> None:
-        """The event loop woke up so much too late."""
+        """Records how late the event loop woke up."""
         self._lag.observe(seconds)
 
     def watch_camera(self, name: str, state: Callable[[], CameraReading]) -> None:
-        """Reads a camera's state whenever the figures are asked for."""
+        """Reads a camera's state at each scrape."""
         self._readings.cameras[name] = state
 
     def watch_viewers(self, name: str, kind: str, count: Callable[[], int]) -> None:
-        """Reads how many watch a camera; `kind` is "pictures" or "results"."""
+        """Reads a camera's number of viewers at each scrape; `kind` is "pictures" or "results"."""
         self._readings.viewers[name, kind] = count
 
     def watch_device(
@@ -165,12 +165,12 @@ class Metrics:
         recompiles: Callable[[], int],
         padding: Callable[[], int],
     ) -> None:
-        """Reads the batcher and the predictor whenever the figures are asked for."""
+        """Reads the batcher and the predictor at each scrape."""
         self._readings.queued, self._readings.recompiles = queued, recompiles
         self._readings.padding = padding
 
     def exposition(self) -> bytes:
-        """Returns all figures as Prometheus' text, of `CONTENT_TYPE`."""
+        """Returns all metrics in Prometheus' text format, of `CONTENT_TYPE`."""
         return prometheus_client.generate_latest(self.registry)
 
     async def watch_loop(self) -> None:

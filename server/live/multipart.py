@@ -1,8 +1,8 @@
 """The bytes of a multipart/x-mixed-replace stream, as browsers, ffmpeg, VLC and OpenCV all read it.
 
-The boundary is declared without quotes and dashes and delimits with two dashes. One delimiter opens the
-stream and one follows each image at once, so that clients need not wait for the next image to know
-that this one is whole.
+The boundary is declared without quotes and dashes; as a delimiter it starts with two dashes. A delimiter
+opens the stream and another follows each image immediately, so that clients need not wait for the next
+image to know that this one is complete.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _CLOSING = f"\r\n--{BOUNDARY}\r\n".encode()
 
 
 def part_bytes(part: Part, *, timing: bool = False, numbered: bool = False) -> bytes:
-    """Returns one image as it goes down a stream.
+    """Returns one image as the bytes of a stream's part.
 
     Args:
         part: the image.
-        timing: add headers to the part: `X-Frame`, the frame's number; `X-Captured` and
+        timing: add headers: `X-Frame`, the frame's number; `X-Captured` and
             `X-Published`, monotonic seconds of the server's machine; and for each stage that ran
             `X-Stage-NAME`, seconds.
         numbered: add `X-Frame` to each frame; an image of the camera's state has none.
@@ -47,10 +47,10 @@ def part_bytes(part: Part, *, timing: bool = False, numbered: bool = False) -> b
 
 
 class PartBytes:
-    """Keeps the bytes of the newest part, so that they are made once for all viewers."""
+    """Caches the bytes of the newest part, so that they are built once for all viewers."""
 
     def __init__(self, *, kind: Kind, timing: bool) -> None:
-        """Keeps nothing yet; frames of the plain kind are numbered, `timing` is as in `part_bytes`."""
+        """Starts empty; frames of the plain kind are numbered, `timing` is as in `part_bytes`."""
         self._numbered, self._timing = kind == "plain", timing
         self._part: Part | None = None
         self._bytes = b""

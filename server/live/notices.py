@@ -1,4 +1,4 @@
-"""Tells viewers what their camera is doing while it gives no images: missing, stalled, paused.
+"""Shows viewers the state of a camera that gives no images: missing, stalled, paused.
 
 The notice is an image like any other, so that every client that can show the stream shows it too.
 """
@@ -20,12 +20,12 @@ from server.live.detection_threads import DetectionThreads
 from server.settings import Settings
 
 _COUNTDOWN_S = 1.0
-# While it is in one of these, the last image stays behind the notice.
+# In these states the last image stays behind the notice.
 _KEEPS_IMAGE = frozenset({"stalled", "reconnecting", "paused"})
 
 
 class Notices:
-    """Publishes a camera's state among its images, while somebody watches and there is none."""
+    """Publishes a camera's state as an image while it has viewers but gives no images."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Notices:
         """Create it inside the running event loop.
 
         Args:
-            camera: whose state is shown.
+            camera: the camera whose state is shown.
             streams: where to publish.
-            threads: draws.
-            settings: size of a camera that had no image yet, JPEG quality.
-            behind: returns the last image that a kind's viewers saw, uint8 [H, W, 3], if they still may.
+            threads: where notices are drawn.
+            settings: size for a camera without an image so far, JPEG quality.
+            behind: returns the last image of a kind, uint8 [H, W, 3], if viewers may still see it.
         """
         self._camera, self._streams = camera, streams
         self._pool, self._settings, self._behind = threads, settings, behind
@@ -51,7 +51,7 @@ class Notices:
         self._shown: dict[Kind, str] = {}
 
     def look(self) -> None:
-        """Says that there may be reason for a notice: somebody came, a control was changed."""
+        """Signals that a notice may be due: a new viewer, a changed control."""
         self._look.set()
 
     async def run(self) -> None:
@@ -72,12 +72,12 @@ class Notices:
                     async with asyncio.timeout(_COUNTDOWN_S if showing else None):
                         await self._look.wait()
                 except TimeoutError:
-                    continue  # the countdown goes on
+                    continue  # the countdown continues
         finally:
             watch.cancel()
 
     async def part(self, text: str, *, kind: Kind) -> Part:
-        """Returns a notice as a part of a kind's stream; what is behind it may still be seen."""
+        """Returns a notice as a part of a kind's stream, over the last image if that may be seen."""
         while True:
             state = self._camera.state
             behind = self._behind(kind) if state.status in _KEEPS_IMAGE else None
@@ -86,7 +86,7 @@ class Notices:
                 return part
 
     async def _show(self, text: str, kind: Kind) -> None:
-        """Publishes a notice if it is news; a paused plain image stays as it is."""
+        """Publishes a notice if it is new; a paused plain image stays unchanged."""
         kept = kind == "plain" and self._behind(kind) is not None
         if (kept and self._camera.state.status == "paused") or not self._is_news(text, kind):
             return
@@ -129,7 +129,7 @@ class Notices:
 
 
 def notice_text(state: CameraState) -> str | None:
-    """Returns what to say of a camera in this state, in one line; None while it has images."""
+    """Returns the one-line notice for a camera in this state; None while it has images."""
     if state.status == "live":
         return None
     text = state.reason or state.status

@@ -1,4 +1,4 @@
-"""How a camera is mounted: its images are turned and flipped before they are analysed."""
+"""Rotates and flips images before analysis, to match how a camera is mounted."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CODES = {
 
 
 def oriented(image: np.ndarray, *, rotate: Rotation, flip: bool) -> np.ndarray:
-    """Returns an image the right way up: uint8 [H, W, 3], or [W, H, 3] after a quarter turn.
+    """Returns an upright image: uint8 [H, W, 3], or [W, H, 3] after a quarter turn.
 
     Args:
-        image: uint8 [H, W, 3]; returned as it is when there is nothing to do.
+        image: uint8 [H, W, 3]; returned unchanged if there is nothing to do.
         rotate: degrees clockwise.
-        flip: exchange left and right, after rotating.
+        flip: swap left and right, after rotating.
     """
     if rotate:
         image = cv2.rotate(image, _CODES[rotate])

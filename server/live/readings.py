@@ -1,4 +1,4 @@
-"""Figures that nobody counts, but that can be asked for whenever Prometheus asks."""
+"""Metrics that are not counted but read at each scrape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CAMERA_STATUSES: tuple[str, ...] = get_args(Status)
 
 
 class CameraReading(Protocol):
-    """What is read of a camera's state."""
+    """The parts of a camera's state that are read."""
 
     @property
     def status(self) -> str:
@@ -28,25 +28,25 @@ class CameraReading(Protocol):
 
     @property
     def frames(self) -> int:
-        """Captured since the start."""
+        """Frames captured since the start."""
         ...
 
     @property
     def drops(self) -> int:
-        """Of these, overwritten before the pipeline took them."""
+        """How many of them were overwritten before the pipeline took them."""
         ...
 
     @property
     def reconnects(self) -> int:
-        """Since the start."""
+        """Reconnects since the start."""
         ...
 
 
 class Readings(Collector):
-    """Asks cameras, viewers, the batcher and the predictor."""
+    """Reads cameras, viewers, the batcher and the predictor."""
 
     def __init__(self) -> None:
-        """Starts with nothing to ask."""
+        """Starts with nothing to read."""
         self.cameras: dict[str, Callable[[], CameraReading]] = {}
         self.viewers: dict[tuple[str, str], Callable[[], int]] = {}
         self.queued: Callable[[], int] = lambda: 0
@@ -54,9 +54,9 @@ class Readings(Collector):
         self.padding: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterator[Metric]:
-        """Yields them all; called by the registry."""
+        """Yields all readings; called by the registry."""
         yield GaugeMetricFamily(
-            "fer_queue_depth", "Faces that wait for the device.", value=self.queued()
+            "fer_queue_depth", "Faces waiting for the device.", value=self.queued()
         )
         yield CounterMetricFamily(
             "fer_recompiles",
@@ -66,7 +66,7 @@ class Readings(Collector):
         yield CounterMetricFamily(
             "fer_batch_padding_rows", "Empty rows that filled batches up.", value=self.padding()
         )
-        viewers = GaugeMetricFamily("fer_viewers", "Who watches.", labels=("camera", "kind"))
+        viewers = GaugeMetricFamily("fer_viewers", "Number of viewers.", labels=("camera", "kind"))
         for (camera, kind), count in self.viewers.items():
             viewers.add_metric((camera, kind), count())
         yield viewers
@@ -74,7 +74,7 @@ class Readings(Collector):
 
     def _camera_readings(self) -> Iterator[Metric]:
         status = GaugeMetricFamily(
-            "fer_camera_status", "1 for the status a camera has.", labels=("camera", "status")
+            "fer_camera_status", "1 for the camera's current status.", labels=("camera", "status")
         )
         fps = GaugeMetricFamily("fer_camera_fps", "Frames a second.", labels=("camera",))
         frames = CounterMetricFamily("fer_frames_captured", "Captured.", labels=("camera",))

@@ -1,6 +1,6 @@
-"""What viewers see: faces marked, or hidden, the camera's state written over it, as JPEG. Pure.
+"""Draws what viewers see: marked or hidden faces, the camera's state, as JPEG. Pure.
 
-Hiding happens here, before anything is encoded; what is hidden never leaves the server.
+Faces are hidden here, before anything is encoded; hidden pixels never leave the server.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from server.live.analysis import TrackedFace
 Box = tuple[float, float, float, float]
 
 _PLATE = (20, 23, 27)
-_DIMMED = 0.35  # of an image's brightness that stays behind a notice
+_DIMMED = 0.35  # share of an image's brightness that remains behind a notice
 
-# A box ends at the forehead and the chin: so much more of it on every side hides hair and ears too.
+# A box ends at the forehead and the chin: this margin on every side hides hair and ears too.
 _AROUND_FACE = 0.2
-_BLOCKS = 6  # across a hidden face's shorter side; it tells neither who it is nor what it expresses
+_BLOCKS = 6  # across a hidden face's shorter side; reveals neither identity nor expression
 
 _SHORTEST, _LEAST_TEXT = 9, 10  # pixels
 _LONGEST = 200  # characters
 
 
 def hide(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """Returns a copy of uint8 [H, W, 3] RGB with coarse blocks over these faces and around them."""
+    """Returns a copy of uint8 [H, W, 3] RGB with coarse blocks over and around these faces."""
     image = image.copy()
     for box in boxes:
         _pixelate(image, box)
@@ -51,10 +51,10 @@ def draw(
     Args:
         image: uint8 [H, W, 3] RGB; not changed.
         faces: in any order.
-        mirror: exchange left and right; text stays readable.
+        mirror: swap left and right; text stays readable.
         pixelate: hide the faces under coarse blocks.
         charts: also draw the seven probabilities beside each face.
-        lost: where faces were a moment ago (`Labels.lost`); hidden too, but not marked.
+        lost: where faces were a moment ago (`Labels.lost`); also hidden, but not marked.
     """
     width = image.shape[1]
     boxes = [face.box for face in faces]
@@ -80,13 +80,13 @@ def draw(
 def notice(
     title: str, text: str, *, width: int, height: int, behind: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns an image that says something, uint8 [H, W, 3] RGB.
+    """Returns an image with a message, uint8 [H, W, 3] RGB.
 
     Args:
         title: large; a camera's name.
-        text: one line below it; what does not fit is cut.
+        text: one line below it; text that does not fit is cut.
         width, height: in pixels; those of `behind` if there is one.
-        behind: the last image, shown darkened; None for a plain ground.
+        behind: the last image, shown darkened; None for a plain background.
     """
     if behind is None:
         canvas = np.full((height, width, 3), _PLATE, np.uint8)
@@ -103,7 +103,7 @@ def notice(
 
 
 def badge(image: np.ndarray, text: str) -> np.ndarray:
-    """Returns a copy of uint8 [H, W, 3] RGB with a short text in its top left corner."""
+    """Returns a copy of uint8 [H, W, 3] RGB with a short text in the top left corner."""
     canvas = image.copy()
     height, width = canvas.shape[:2]
     if min(width, height) < _SHORTEST:
@@ -118,7 +118,7 @@ def badge(image: np.ndarray, text: str) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def withheld(title: str, *, width: int, height: int, quality: int) -> bytes:
-    """Returns the JPEG that stands for all images of a camera that shows none."""
+    """Returns the JPEG that replaces the images of a camera with privacy "no_picture"."""
     text = "no image is sent, results only"
     return jpeg(notice(title, text, width=width, height=height), quality=quality)
 
@@ -128,7 +128,7 @@ def _mirrored(box: Box, width: int) -> Box:
 
 
 def _pixelate(canvas: np.ndarray, box: Box) -> None:
-    """Makes coarse blocks of a face and what is around it, in place."""
+    """Pixelates a face and its surroundings, in place."""
     x, y, width, height = box
     around = _AROUND_FACE * max(width, height)
     left, top = max(0, int(x - around)), max(0, int(y - around))
@@ -144,7 +144,7 @@ def _pixelate(canvas: np.ndarray, box: Box) -> None:
 
 
 def _centred(canvas: np.ndarray, text: str, top: int, size: int) -> None:
-    """Writes a line in the middle, smaller if it is too long, and cut if it still is."""
+    """Writes a centred line, smaller if it is too long, cut if it still is."""
     if not text:
         return
     room = round(0.92 * canvas.shape[1])

@@ -99,7 +99,7 @@ def test_a_record_that_finds_the_queue_full_is_counted() -> None:
         handler.handle(record("a line", name=f"logger {n}"))
     assert handler.lines.full()
     assert handler.take_lost() == [
-        "WARNING server.logs: 10 records were dropped; nobody read the log"
+        "WARNING server.logs: 10 records were dropped; the log was not read"
     ]
     assert handler.take_lost() == []
 

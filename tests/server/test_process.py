@@ -140,7 +140,7 @@ def test_of_two_servers_started_together_on_one_port_one_ends_with_a_line(checkp
         _, told = loser.communicate(timeout=60)
         told = [line for line in told.splitlines() if "running as root" not in line]
         assert (loser.returncode, len(told)) == (2, 1)
-        assert f":{port}: cannot listen there (address already in use)" in told[0]
+        assert f":{port}: cannot listen on this address (address already in use)" in told[0]
         assert winner.poll() is None
     finally:
         for process in both:

@@ -75,7 +75,7 @@ async def test_a_stall_that_ends_by_itself_costs_no_restart() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("hang", "no image for"), ("crash", "SIGABRT"), ("noise", "something that is no image")],
+    [("hang", "no image for"), ("crash", "SIGABRT"), ("noise", "something that is not an image")],
 )
 async def test_a_driver_that_fails_inside_is_left_behind(
     fault: str, reason: str, tmp_path: Path

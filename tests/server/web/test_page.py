@@ -199,7 +199,7 @@ def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
         expect(image).to_have_count(0)
         live.post_json("/api/cameras/demo", {"privacy": "none"})
         ask.click()
-        expect(saying).to_contain_text("That face is not remembered")
+        expect(saying).to_contain_text("That face is no longer available")
         page.get_by_role("button", name="Pause", exact=True).click()
         expect(ask).to_contain_text("Pause to ask")
     finally:
