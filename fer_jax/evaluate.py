@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     labels = options.labels or _learned(networks)
     try:
         faces = evaluation_split(
-            Path(options.data), options.split, on_error=options.on_error, report=print
+            Path(options.data), options.split, on_error=options.on_error, report=say
         )
     except UnreadableFaceError as error:
         raise error.with_flag("--on-error skip") from None
