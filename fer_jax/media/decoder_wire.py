@@ -84,7 +84,7 @@ def release(memory: mmap.mmap, used: int) -> None:
 
 
 def send_request(wire: socket.socket, request: DecodeRequest) -> None:
-    """Raises DecoderWireError where nobody listens any more."""
+    """Raises DecoderWireError if the other end is gone."""
     send_all(wire, _REQUEST.pack(_MAGIC, *request))
 
 
@@ -98,7 +98,7 @@ def receive_request(wire: socket.socket) -> DecodeRequest | None:
 
 
 def send_reply(wire: socket.socket, reply: DecodeReply) -> None:
-    """Raises DecoderWireError where nobody listens any more."""
+    """Raises DecoderWireError if the other end is gone."""
     text = reply.message.encode(errors="replace")[:LONGEST_MESSAGE]
     send_all(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
 
