@@ -30,7 +30,7 @@ from fer_jax.machine.cache_folder import cache_folder
 _LOG = logging.getLogger(__name__)
 
 _VERSION = "1.1.0"  # of the files; increase it with every incompatible change
-_ABOUT = ("kind", "form", "fingerprint", "numbered", "left_out")  # fields of a reading, stored as they are
+_ABOUT = ("kind", "form", "fingerprint", "numbered", "left_out")  # fields of a reading, stored too
 _READ_BATCH = 1024  # records per call; one at a time is three times slower
 _MAX_FACES = 400_000  # per split; TFDS sorts 1 GiB in memory and would need TensorFlow for more
 
