@@ -69,7 +69,7 @@ class _BadRowError(ValueError):
 
 
 def first_line(file: BinaryIO) -> set[str]:
-    """The columns that a csv's first line names, in lower case."""
+    """Returns the columns that a csv's first line names, in lower case."""
     header = file.readline(1024).decode("utf-8-sig", "replace")
     return {column.strip(' "\r\n').lower() for column in header.split(",")}
 
