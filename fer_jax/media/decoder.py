@@ -48,7 +48,7 @@ class Decoder:
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
-        """Starts nothing yet; `max_pixels` is the largest allowed image."""
+        """Starts nothing yet; `max_pixels` is the largest allowed size of an image."""
         self.note = ""
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)

@@ -18,7 +18,7 @@ FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
 
 _TRUNCATED = "the image is cut short (its file ends too early)"
 _DAMAGED = "the image is damaged"
-_LOST = b"\0" * 16  # what a disk or a download leaves in place of lost data
+_LOST = b"\0" * 16  # what a disk or a download leaves instead of lost data
 
 
 class ImageHeader(NamedTuple):
@@ -68,7 +68,7 @@ def read_header(data: bytes) -> ImageHeader:
 
 
 def jpeg_without_end(data: bytes) -> bytes | None:
-    """Returns a JPEG if it lacks its end marker and possibly nothing else, else None.
+    """Returns the bytes of a JPEG that may lack nothing but its end marker, else None.
 
     Only for sequential images with one scan: in others, whole scans may be missing unnoticed. Only the
     pixels show whether the scan, or its last restart interval, is complete.

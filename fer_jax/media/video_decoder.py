@@ -50,7 +50,7 @@ class VideoDecoder:
     """
 
     def __init__(self, *, max_pixels: int = MAX_FRAME_PIXELS) -> None:
-        """Starts nothing yet; `max_pixels` is the largest allowed frame."""
+        """Starts nothing yet; `max_pixels` is the largest allowed size of a frame."""
         self.max_pixels = max_pixels
         self.slot_bytes = 3 * max_pixels
         self._isolated = os.name == "posix"

@@ -29,7 +29,7 @@ class FinishedInputs:
         self._empty = True
 
     def add(self, path: Path, *, always: bool = False) -> None:
-        """Counts an input once; with `always`, it is finished however often it is named."""
+        """Increments an input's count; with `always`, it is finished however often it is named."""
         if always:
             statement, left = "INSERT OR REPLACE INTO finished VALUES (?, ?)", _ALWAYS
         else:
