@@ -118,7 +118,7 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"\0" * 500, "nothing but zeros"),
+        (b"\0" * 500, "only zeros"),
         (b"just some text", "not an image"),
         (b"BMW is a maker of cars and motorcycles", "not an image"),
         (JPEG[:-200], "cut short"),
