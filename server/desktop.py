@@ -1,4 +1,4 @@
-"""Whether a person sits in front of this machine, for whom a browser can be opened."""
+"""Detects whether the command runs on a desktop, where it can open a browser."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def has_desktop(
     platform: str = sys.platform,
     terminal: bool | None = None,
 ) -> bool:
-    """Returns whether there is a desktop and the command was typed into a terminal of it.
+    """Returns whether there is a desktop and the command was started from one of its terminals.
 
     Args:
-        environment: holds DISPLAY or WAYLAND_DISPLAY on a Linux desktop, SSH_CONNECTION when the
-            person is elsewhere.
+        environment: holds DISPLAY or WAYLAND_DISPLAY on a Linux desktop, SSH_CONNECTION if the
+            user is logged in remotely.
         platform: as `sys.platform`.
         terminal: whether the output is a terminal; None asks standard output. A service has none.
     """

@@ -70,4 +70,4 @@ def test_an_unknown_or_mistaken_network_is_refused(copied):
     about.write_text(text.replace("resnet_small", "seed_cnn"))
     assert "its weights do not fit its network" in refusal(copied)
     about.write_text("{}")
-    assert "does not tell its network" in refusal(copied / "checkpoints" / str(STEP))
+    assert "does not name its network" in refusal(copied / "checkpoints" / str(STEP))

@@ -1,4 +1,4 @@
-"""Which facial muscles make which expression: FACS action units with their intensities, as data.
+"""The facial muscles of each expression: FACS action units with their intensities, as data.
 
 Numbers and names are those of P. Ekman and W. V. Friesen, Facial Action Coding System (1978). The
 sets per expression are the usual prototypes of the FACS Investigator's Guide (Ekman, Friesen and
@@ -33,7 +33,7 @@ ACTION_UNITS: Mapping[int, str] = {
 Activation = Sequence[float]
 ACTIVATION_LENGTH = max(ACTION_UNITS) + 1
 
-# Action unit -> (lowest, highest) intensity. One variant is drawn per face, all equally likely.
+# Action unit -> (lowest, highest) intensity. Each face uses one variant, all equally likely.
 Variant = Mapping[int, tuple[float, float]]
 
 EXPRESSION_VARIANTS: Mapping[str, tuple[Variant, ...]] = {

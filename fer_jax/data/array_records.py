@@ -1,7 +1,7 @@
-"""Readings kept as array_record datasets, which TensorFlow Datasets writes and reads without TensorFlow.
+"""Caches readings as array_record datasets, which TensorFlow Datasets handles without TensorFlow.
 
-The cache is keyed by what the faces are made from, so that an added or changed file makes a new
-dataset; deleting the whole cache is always safe.
+The cache is keyed by the source of the faces, so that an added or changed file makes a new dataset;
+deleting the whole cache is always safe.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from fer_jax.machine.cache_folder import cache_folder
 
 _LOG = logging.getLogger(__name__)
 
-_VERSION = "1.1.0"  # of the files; raise it with every change that older ones do not have
-_ABOUT = ("kind", "form", "fingerprint", "numbered", "left_out")  # a reading's, kept as they are
-_READ_BATCH = 1024  # records a call; one at a time is three times slower
-_MAX_FACES = 400_000  # a split; TFDS sorts 1 GiB in memory and would need TensorFlow for more
+_VERSION = "1.1.0"  # of the files; increase it with every incompatible change
+_ABOUT = ("kind", "form", "fingerprint", "numbered", "left_out")  # fields of a reading, stored too
+_READ_BATCH = 1024  # records per call; one at a time is three times slower
+_MAX_FACES = 400_000  # per split; TFDS sorts 1 GiB in memory and would need TensorFlow for more
 
 
 class _LocalInfo(tfds.core.DatasetInfo):
     """A description that is never looked up on a server."""
 
     def initialize_from_bucket(self) -> None:
-        """Does nothing; the base class makes a temporary folder for what it would fetch."""
+        """Does nothing; the base class would create a temporary folder for downloads."""
 
 
 class FaceRecords(tfds.core.GeneratorBasedBuilder):
@@ -86,7 +86,7 @@ class FaceRecords(tfds.core.GeneratorBasedBuilder):
             image, label = faces.images[index], int(faces.labels[index])
             yield index, {"image": image, "label": label, "name": name, **votes}
 
-    # TFDS announces a download that does not happen; we say one line of our own.
+    # TFDS announces a download that does not happen; we log our own line instead.
     def _log_download_bytes(self) -> None: ...
 
     def _log_download_done(self) -> None: ...
@@ -95,12 +95,12 @@ class FaceRecords(tfds.core.GeneratorBasedBuilder):
 def cached(
     entry: str, read: Callable[[], Reading], *, source: object, cache_dir: Path | None
 ) -> Reading:
-    """Returns the reading kept as `entry`, or `read()`, which is then kept.
+    """Returns the reading cached as `entry`, or `read()`, which is then cached.
 
     Args:
         entry: the name of its folder in the cache.
         read: reads or draws the faces.
-        source: what they are made from, for messages.
+        source: the origin of the faces, for messages.
         cache_dir: None for $FER_CACHE_DIR/datasets or ~/.cache/fer_jax/datasets.
 
     Raises:
@@ -110,14 +110,14 @@ def cached(
     if _dataset(folder).is_dir():
         try:
             return _kept(folder)
-        except (RuntimeError, FileNotFoundError) as error:  # array_record checks its sums
-            _LOG.warning("%s: the cached dataset is damaged (%s), making it again", folder, error)
+        except (RuntimeError, FileNotFoundError) as error:  # array_record verifies checksums
+            _LOG.warning("%s: the cached dataset is damaged (%s), rebuilding it", folder, error)
             shutil.rmtree(folder)
     started = time.monotonic()
     reading = read()
     largest = max(map(len, reading.splits.values()))
     if largest > _MAX_FACES:
-        raise DataError(f"{source}: {largest:,} faces in a split, at most {_MAX_FACES:,} fit")
+        raise DataError(f"{source}: {largest:,} faces in a split, but at most {_MAX_FACES:,} fit")
     _keep(reading, folder, source=source)
     count = sum(map(len, reading.splits.values()))
     seconds = time.monotonic() - started
@@ -130,11 +130,11 @@ def _dataset(folder: Path) -> Path:
 
 
 def _keep(reading: Reading, folder: Path, *, source: object) -> None:
-    """Writes the dataset into `folder`, whole or not at all."""
+    """Writes the dataset into `folder`, completely or not at all."""
     tfds.disable_progress_bar()
     try:
         make_room(folder, partial=f"{FaceRecords.name}/incomplete.*")
-        # TFDS writes to a folder named incomplete.* and renames it once all is there.
+        # TFDS writes to a folder named incomplete.* and renames it once it is complete.
         FaceRecords(reading=reading, data_dir=folder).download_and_prepare()
     except (OSError, RuntimeError) as error:
         if _dataset(folder).is_dir():
@@ -149,7 +149,7 @@ def _keep(reading: Reading, folder: Path, *, source: object) -> None:
 
 
 def _kept(folder: Path) -> Reading:
-    with contextlib.suppress(OSError):  # a cache that can only be read serves as well
+    with contextlib.suppress(OSError):  # a read-only cache works too
         os.utime(folder)
     builder = tfds.builder_from_directory(_dataset(folder))
     about: Any = builder.info.metadata

@@ -1,6 +1,6 @@
-"""What is wrong with a set of faces: blanks, copies, leaks between splits, contradicting labels.
+"""Finds flaws in a set of faces: blanks, copies, leaks between splits, contradicting labels.
 
-`audit` looks and reports, `excluded` turns a report into the faces training leaves out
+`audit` makes a report, `excluded` converts it to the faces that training leaves out
 (`config.data.exclude_audited`). Neither changes anything.
 """
 
@@ -22,15 +22,15 @@ _MIN_CONTRAST = 2.0  # grey levels of standard deviation; a photograph's noise a
 # FER2013's "this image was removed" signs and empty crops have up to 91 % of one grey level; the
 # first face in that order, a thresholded one, has 71 %.
 _FLAT_SHARE = 0.75
-# Near copies of evaluation faces are 3 % of FER2013's training faces. Where they are this many, the
-# faces are drawn over a few templates, and leaving them out would leave nothing to learn from.
+# Near copies of evaluation faces are 3 % of FER2013's training faces. If there are this many, the faces
+# are drawn over a few templates, and leaving them out would leave nothing to learn from.
 _MAX_NEAR_SHARE = 0.25
 _CHUNK = 1024  # faces whose grey levels are counted at once
 
 
 @dataclasses.dataclass(frozen=True)
 class FaceRef:
-    """Where a face is: its split, its index in the split, its name and its expression."""
+    """The location of a face: its split, its index in the split, its name and its expression."""
 
     split: str
     index: int
@@ -40,7 +40,7 @@ class FaceRef:
 
 @dataclasses.dataclass(frozen=True)
 class Flaw(FaceRef):
-    """A face that shows nothing, and why we think so."""
+    """A face that shows nothing, and the reason."""
 
     reason: str
 
@@ -57,8 +57,8 @@ class Audit:
         placeholders: images three quarters of which are one grey level: removed-image signs,
             empty crops. Not in `constant`.
         duplicates: groups of two or more faces with identical pixels.
-        cross_split: those of them that lie in more than one split.
-        label_conflicts: those of them that carry more than one expression.
+        cross_split: those of the duplicates in more than one split.
+        label_conflicts: those of the duplicates with more than one expression.
         near_duplicates: groups of faces that show one photograph though their pixels differ
             (another brightness, compression, small shift, watermark or mirrored); exact copies of a
             member are members too. Constant images and placeholders are left out.
@@ -73,12 +73,12 @@ class Audit:
 
     @property
     def near_cross_split(self) -> tuple[Group, ...]:
-        """The groups of near duplicates that lie in more than one split."""
+        """The groups of near duplicates in more than one split."""
         return tuple(group for group in self.near_duplicates if _crosses_splits(group))
 
     @property
     def near_label_conflicts(self) -> tuple[Group, ...]:
-        """The groups of near duplicates that carry more than one expression."""
+        """The groups of near duplicates with more than one expression."""
         return tuple(group for group in self.near_duplicates if _labels_conflict(group))
 
     def counts(self) -> dict[str, int]:
@@ -141,15 +141,15 @@ def audit(splits: Mapping[str, Faces]) -> Audit:
 def excluded(report: Audit, splits: Mapping[str, Faces]) -> dict[str, np.ndarray]:
     """Returns the faces that training leaves out under `config.data.exclude_audited`.
 
-    Only the train split loses faces; validation and test stay whole, so that figures on them can
-    be compared with everybody else's. Train loses:
+    Only the train split loses faces; validation and test stay complete, so that figures on them can be
+    compared with published ones. Train loses:
       * constant images and placeholders;
-      * every face that has an identical copy in another split: it would flatter the figure;
+      * every face that has an identical copy in another split, which would inflate the figure;
       * for the same reason, every face that has a near copy in another split, unless these are more
         than a quarter of train, as in images drawn over a template;
       * of identical faces within train, all but the first, or all of them if their expressions
         contradict each other.
-    Near duplicates that lie within train stay: they act as augmentation.
+    Near duplicates within train stay: they act as augmentation.
 
     Args:
         report: the audit of exactly these splits.
@@ -159,7 +159,7 @@ def excluded(report: Audit, splits: Mapping[str, Faces]) -> dict[str, np.ndarray
         For each split the indices to leave out, int64, ascending; empty for all splits but "train".
 
     Raises:
-        ValueError: the audit is of other faces.
+        ValueError: the audit is of different faces.
     """
     dropped: set[FaceRef] = {*report.constant, *report.placeholders}
     for group in report.duplicates:
@@ -176,7 +176,7 @@ def excluded(report: Audit, splits: Mapping[str, Faces]) -> dict[str, np.ndarray
     for member in dropped:
         faces = splits.get(member.split)
         if faces is None or member.index >= len(faces) or faces.names[member.index] != member.name:
-            raise ValueError(f"the audit is of other faces: it lists {member.name}")
+            raise ValueError(f"the audit is of different faces: it lists {member.name}")
     indices = sorted({member.index for member in dropped if member.split == TRAIN_SPLIT})
     return {split: np.array(indices if split == TRAIN_SPLIT else [], np.int64) for split in splits}
 

@@ -1,7 +1,7 @@
-"""The upkeep of the folder that holds prepared datasets: place, names, room, what a disk says.
+"""Maintains the cache folder of prepared datasets: location, names, space, disk errors.
 
-Only folders with names of our own making are ever removed, because a user may have pointed the
-cache at a folder that holds other things.
+It removes only folders with names of its own format, because a user may have chosen a folder that holds
+other things.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 
 from fer_jax.machine.outputs import FULL_DISK
 
-_KEPT = 8  # datasets in the cache, the last used; FER2013 takes 80 MB
+_KEPT = 8  # most recently used datasets in the cache; FER2013 takes 80 MB
 _STALE_SECONDS = 24 * 3600  # no preparation takes a day: an older one was killed
 _ENTRY = re.compile(r"[0-9a-f]{24}-(raise|skip)|synthetic-([\d.]+-)?seed\d+(-[a-z]+\d+)+")
 _FULL = (*FULL_DISK, errno.EFBIG)
 
 
 def entry_name(fingerprint: str, variant: str) -> str:
-    """The folder of the dataset made from files of this fingerprint (64 hex digits)."""
+    """Returns the folder of the dataset made from files with this fingerprint (64 hex digits)."""
     return f"{fingerprint[:24]}-{variant}"
 
 
 def disk_reason(error: OSError | RuntimeError) -> str | None:
-    """Why the disk refused; array_record gives it in the text of a RuntimeError only."""
+    """Returns why the disk failed; array_record only reports it in the text of a RuntimeError."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     reasons = (os.strerror(number) for number in _FULL)
@@ -36,10 +36,10 @@ def disk_reason(error: OSError | RuntimeError) -> str | None:
 
 
 def make_room(folder: Path, *, partial: str) -> None:
-    """Makes an entry's folder and removes what is no longer needed.
+    """Creates an entry's folder and removes what is no longer needed.
 
-    That is what killed preparations of this entry left (`partial`, a pattern inside `folder`), and
-    the entries beside it that were used longest ago.
+    That is the remains of killed preparations of this entry (`partial`, a pattern inside `folder`), and
+    the least recently used other entries.
     """
     now = time.time()
     for left in folder.glob(partial):
@@ -53,7 +53,7 @@ def make_room(folder: Path, *, partial: str) -> None:
 
 
 def _last_used(entry: Path) -> float:
-    """Seconds since the epoch; never, as far as removing goes, if another process just moved it."""
+    """Returns seconds since the epoch; infinity if another process has just moved the entry."""
     try:
         return entry.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which images of a layout are used, once all its class folders are known.
+"""Decides which images of a layout are used, once all its class folders are known.
 
 The seven expressions are used. Other classes beside them (contempt) are left out and counted. Folders
 that may be misspelt expressions, or numbers of an unknown order, are refused.

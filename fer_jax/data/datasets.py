@@ -1,4 +1,4 @@
-"""From `config.data` to faces in memory: which set, which splits, and what was left out of training."""
+"""Loads the faces of `config.data` into memory: data set, splits, and faces left out of training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 DEFAULT_DIR = "data"
 DIR_VARIABLE = "FER_DATA_DIR"
 
-# Passes over the training faces that suit the data: an hour, or a minute, on two cores.
+# Suitable passes over the training faces: an hour, or a minute, on two cores.
 REAL_EPOCHS = 36
 SYNTHETIC_EPOCHS = 7
 
@@ -38,9 +38,9 @@ class Dataset:
     Attributes:
         name: "fer2013", "folder" or "synthetic".
         splits: split name -> faces: "train" and "validation".
-        suggested_epochs: passes over the training faces when the configuration names none.
-        card: what the checkpoint's card says about it, JSON-able.
-        remarks: what a person should know about how the faces were found, a line each.
+        suggested_epochs: passes over the training faces if the configuration does not set them.
+        card: the entry in the checkpoint's card, JSON-serialisable.
+        remarks: notes for the user on how the faces were found, a line each.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Dataset:
 
 
 def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
-    """Returns the faces that `config` asks for, with the audited ones left out of training.
+    """Returns the faces that `config` names, with the audited ones left out of training.
 
     Args:
         config: which data; see its fields.
-        seed: of the synthetic faces.
+        seed: for the synthetic faces.
 
     Raises:
-        DataError: a folder was named, by the configuration or by $FER_DATA_DIR, and holds no faces
-            or broken ones; or real faces were asked for by name and there is no data/.
+        DataError: a folder named by the configuration or by $FER_DATA_DIR holds no faces or damaged
+            ones; or real faces were requested by name and there is no data/.
     """
     path = real_data_path(config)
     if path is None:
-        return _synthetic(config, seed=seed)  # every face is drawn anew: nothing to audit
+        return _synthetic(config, seed=seed)  # every face is drawn individually: nothing to audit
     try:
         dataset = _real(path, config)
     except NoFacesError:
@@ -72,17 +72,17 @@ def open_dataset(config: DataConfig, *, seed: int) -> Dataset:
         return _synthetic(config, seed=seed)
     if config.exclude_audited:
         dataset = _without_audited(dataset, path)
-    # The audit has looked for copies of test faces; nothing else here may see them.
+    # The audit has searched for copies of test faces; nothing else here may use the test split.
     splits = {split: faces for split, faces in dataset.splits.items() if split != "test"}
     dataset = dataclasses.replace(dataset, splits=splits)
     return _judged_by_votes(dataset) if config.labels == "votes" else dataset
 
 
 def real_data_path(config: DataConfig) -> Path | None:
-    """Where real faces are to be read from; None for synthetic ones.
+    """Returns where to read real faces from; None for synthetic ones.
 
-    A folder that was named is taken at its word, so that a typo never trains on the wrong data; the
-    default one counts only when it exists and holds faces.
+    A named folder is always used, so that a typo never trains on the wrong data; the default one only if
+    it exists and holds faces.
     """
     if config.name == "synthetic":
         return None
@@ -91,12 +91,12 @@ def real_data_path(config: DataConfig) -> Path | None:
 
 
 def _named(config: DataConfig) -> bool:
-    """Whether a person asked for real faces, by name or by place."""
+    """Whether the user requested real faces, by name or by folder."""
     return bool(config.dir or os.environ.get(DIR_VARIABLE)) or config.name != "auto"
 
 
 def class_counts(splits: dict[str, Faces]) -> dict[str, dict[str, int]]:
-    """Faces per split and expression."""
+    """Returns the number of faces per split and expression."""
     return {
         split: dict(
             zip(
@@ -116,7 +116,7 @@ def _synthetic(config: DataConfig, *, seed: int) -> Dataset:
         "name": "synthetic",
         "seed": seed,
         "counts": class_counts(splits),
-        "audit": {"found": {}, "excluded": {}},  # every face is drawn anew
+        "audit": {"found": {}, "excluded": {}},  # every face is drawn individually
         "skipped": [],
     }
     return Dataset("synthetic", splits, SYNTHETIC_EPOCHS, card)
@@ -168,8 +168,8 @@ def _without_audited(dataset: Dataset, path: Path) -> Dataset:
     }
     if not len(splits["train"]):
         raise DataError(
-            f"{path}: the audit leaves no face to train on, all are copies of faces in another split; "
-            "--config.data.exclude_audited=False trains on them all the same"
+            f"{path}: the audit leaves no face to train on: all are copies of faces in other splits; "
+            "--config.data.exclude_audited=False trains on them anyway"
         )
     summary = {
         "found": found.counts(),
@@ -199,10 +199,10 @@ def evaluation_split(
     on_error: OnError = "raise",
     report: Callable[[str], object] = lambda line: None,
 ) -> Faces:
-    """Returns one split of the faces at `path`, whole: the audit excludes nothing here.
+    """Returns one complete split of the faces at `path`: the audit excludes nothing here.
 
     Args:
-        path: a folder, csv or archive; it may hold this split only.
+        path: a folder, csv or archive; it may hold only this split.
         split: "train", "validation" or "test".
         on_error: "raise" or "skip", for faces that cannot be read.
         report: gets the lines of `Reading.remarks`.

@@ -1,7 +1,7 @@
-"""Degrades faces as bad light, bad lenses and small images do, on grey uint8 images [H, H].
+"""Degrades faces like bad light, bad lenses and small images do, on grey uint8 images [H, H].
 
 Training augments with `random_degradation`. Evaluation applies the fixed kinds of `DEGRADATIONS` to a
-validation split to measure how much accuracy a network loses with bad cameras.
+validation split to measure the loss of accuracy with bad cameras.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The value every data source ends in: a split's faces, labels and names, in memory."""
+"""The common result of all data sources: a split's faces, labels and names, in memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Faces:
     Attributes:
         images: uint8 [N, 48, 48], grey levels.
         labels: int32 [N], indices into `fer_jax.expressions.EXPRESSIONS`.
-        names: N names a person can find the face by: a path below the data folder, or "fer2013.csv:17".
-        votes: float32 [N, 10] FER+ votes, a column for each of `FERPLUS_COLUMNS`, or None where the
+        names: N names that locate the faces: a path below the data folder, or "fer2013.csv:17".
+        votes: float32 [N, 10] FER+ votes, a column for each of `FERPLUS_COLUMNS`, or None if the
             source has none; see data/votes.py.
     """
 
@@ -36,7 +36,7 @@ class Faces:
         return len(self.images)
 
     def digest(self) -> str:
-        """SHA-256 of images, labels and votes: tells these faces, in this order, from any others."""
+        """SHA-256 of images, labels and votes: identifies these faces in this order."""
         sha = hashlib.sha256(np.ascontiguousarray(self.images).tobytes())
         sha.update(np.ascontiguousarray(self.labels, np.int32).tobytes())
         if self.votes is not None:
@@ -44,7 +44,7 @@ class Faces:
         return sha.hexdigest()
 
     def mirrored(self) -> Faces:
-        """Returns the same faces seen in a mirror."""
+        """Returns the same faces mirrored."""
         return dataclasses.replace(self, images=self.images[:, :, ::-1])
 
     def take(self, indices: np.ndarray) -> Faces:

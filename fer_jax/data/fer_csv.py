@@ -1,4 +1,4 @@
-"""The csv form of FER2013, and the FER+ votes that go with it.
+"""Reads the csv form of FER2013 and its FER+ votes.
 
 fer2013.csv and its twin icml_face_data.csv hold one face a row: emotion, pixels, Usage, in any
 order and with stray spaces in the header; some copies lack Usage, some are packed by gzip.
@@ -39,7 +39,7 @@ _WHOLE_NUMBERS = re.compile(r"[0-9 \t]*")
 
 
 class CsvRow(NamedTuple):
-    """One good row: its place among all rows (from 0), its line in the file (from 1), its face.
+    """One valid row: its index among all rows (from 0), its line in the file (from 1), its face.
 
     `split` is "" in a csv without Usage.
     """
@@ -58,18 +58,18 @@ class Votes(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """How many columns each row has, and where each is."""
+    """The number of columns, and the position of each."""
 
     width: int
     at: dict[str, int]
 
 
 class _BadRowError(ValueError):
-    """What is wrong with one row."""
+    """One row is not valid; the message says why."""
 
 
 def first_line(file: BinaryIO) -> set[str]:
-    """The columns that a csv's first line names, in lower case."""
+    """Returns the columns that a csv's first line names, in lower case."""
     header = file.readline(1024).decode("utf-8-sig", "replace")
     return {column.strip(' "\r\n').lower() for column in header.split(",")}
 
@@ -81,13 +81,13 @@ def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[CsvRo
         file: the csv's bytes, UTF-8.
         name: the file's name, for the names of faces ("fer2013.csv:17").
         refusals: takes rows with a wrong number of columns, pixels that are not 2304 whole numbers
-            from 0 to 255, a label out of 0 to 6, or an unknown Usage.
+            from 0 to 255, a label outside 0 to 6, or an unknown Usage.
 
     Returns:
-        The good rows, and the number of all rows.
+        The valid rows, and the number of all rows.
 
     Raises:
-        DataError: a bad row, or a header without emotion and pixels.
+        DataError: an invalid row, or a header without emotion and pixels.
     """
     rows: list[CsvRow] = []
     count = 0
@@ -105,10 +105,10 @@ def read_rows(file: BinaryIO, name: str, refusals: Refusals) -> tuple[list[CsvRo
 
 
 def read_votes(file: BinaryIO, name: str) -> Votes:
-    """Reads fer2013new.csv; `name` is what an error calls it.
+    """Reads fer2013new.csv; errors call it `name`.
 
     Raises:
-        DataError: a header without the Usage and the ten vote columns, or a vote that is no number.
+        DataError: a header without Usage and the ten vote columns, or a vote that is not a number.
     """
     lines = _lines(file, name)
     wanted = (USAGE, *(column.lower() for column in FERPLUS_COLUMNS))
@@ -130,9 +130,9 @@ def read_votes(file: BinaryIO, name: str) -> Votes:
 
 
 def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> list[CsvRow]:
-    """Gives each face its votes, and the Usage of the votes if it has none.
+    """Adds votes to each face, and the Usage of the votes if it has none.
 
-    `count` is the number of rows the face csv has, good and bad.
+    `count` is the number of rows in the face csv, valid or not.
 
     Raises:
         DataError: the two files do not belong together.
@@ -158,7 +158,7 @@ def with_votes(rows: Sequence[CsvRow], count: int, votes: Votes, name: str) -> l
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Gives (line number as an editor shows it, cells) of every line that is not blank."""
+    """Yields (line number as in an editor, cells) of every line that is not blank."""
     # Not io.TextIOWrapper: before Python 3.12 it cannot wrap a member of a streamed tar.
     raw = iter(lambda: file.readline(_LONGEST_LINE), b"")
     reader = csv.reader(line.decode("utf-8", "replace").removeprefix("\ufeff") for line in raw)

@@ -20,7 +20,7 @@ _SHARE = 0.1
 def with_validation(reading: Reading) -> Reading:
     """Returns the reading with a tenth of each training class as validation, if it has no such split.
 
-    A class of one face keeps it for training. Nothing changes where no class has two.
+    A class with one face keeps it for training. Nothing changes if no class has two.
     """
     if "train" not in reading.splits or "validation" in reading.splits:
         return reading
@@ -35,7 +35,7 @@ def with_validation(reading: Reading) -> Reading:
 
 
 def held_out(faces: Faces) -> np.ndarray:
-    """Returns the sorted indices of a tenth of each class, int [M], those whose names hash lowest."""
+    """Returns the sorted indices, int [M], of the tenth of each class with the lowest name hashes."""
     hashes = [hashlib.sha256(name.encode(errors="replace")).digest() for name in faces.names]
     order = np.array(sorted(range(len(faces)), key=hashes.__getitem__), np.int64)
     chosen = []

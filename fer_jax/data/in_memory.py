@@ -1,8 +1,8 @@
-"""The input pipeline: faces in memory, and the batch of any step as a function of that step alone.
+"""The input pipeline: faces in memory; a step's batch is a function of that step alone.
 
-Training reads one endless sequence: epoch after epoch, each in its own shuffled order, cut into
-batches wherever they fall. Every face is seen exactly once an epoch, every batch has the same shape,
-and a resumed run needs to know nothing but its step.
+Training reads one endless sequence: epoch after epoch, each in its own shuffled order, split into
+batches across epoch borders. Every face is used exactly once per epoch, every batch has the same shape,
+and a resumed run needs only its step.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Array: TypeAlias = np.ndarray | jax.Array
 
 
 class Batch(NamedTuple):
-    """What a step is given.
+    """The input of a step.
 
     Attributes:
         image: grey levels; 48 x 48 unless training starts with smaller faces.
-        label: the class a prediction is counted against.
+        label: the class that predictions are compared with.
         target: the distribution in the loss.
-        weight: of the example in the loss, 0 where a row only fills up the batch.
+        weight: of the example in the loss, 0 for padding rows.
     """
 
     image: UInt8[Array, "batch height width"]
@@ -42,11 +42,11 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingOrder:
-    """Which faces each step sees.
+    """The faces of each step.
 
     Attributes:
         labels: int32 [N] class of each face.
-        batch_size: faces a step.
+        batch_size: faces per step.
         seed: of the shuffles.
         balanced: draw every expression equally often, with replacement.
     """
@@ -57,7 +57,7 @@ class TrainingOrder:
     balanced: bool = False
 
     def end_of_epoch(self, epoch: int) -> int:
-        """Number of steps after which `epoch` passes over the faces are complete, one at least each."""
+        """Number of steps after which `epoch` passes over the faces are complete, at least one each."""
         return max(math.ceil(epoch * len(self.labels) / self.batch_size), epoch)
 
     def indices(self, step: int) -> np.ndarray:
@@ -70,7 +70,7 @@ class TrainingOrder:
             out[here] = self._order(epoch)[at[here] % count]
         return out
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - a handful of these exist, each a whole run long
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - few exist, each for a whole run
     def _order(self, epoch: int) -> np.ndarray:
         generator = host_generator(self.seed, "order", epoch)
         count = len(self.labels)
@@ -83,12 +83,12 @@ class TrainingOrder:
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Returns distributions that are sure of each label, int [N]: float32 [N, 7]."""
+    """Returns one-hot distributions of labels, int [N]: float32 [N, 7]."""
     return np.eye(NUM_EXPRESSIONS, dtype=np.float32)[labels]
 
 
 def evaluation_batches(faces: Faces, *, batch_size: int) -> Iterator[Batch]:
-    """Yields every face once, in order; the last batch is filled with masked copies of its first."""
+    """Yields every face once, in order; the last batch is padded with masked copies of its first."""
     targets = one_hot(faces.labels)
     for start in range(0, len(faces), batch_size):
         rows = np.arange(start, start + batch_size)

@@ -1,7 +1,7 @@
-"""The files below a data folder or inside an archive, one shape for both, read in place.
+"""The files below a data folder or inside an archive, in one form for both, read in place.
 
-Nothing is ever unpacked to disk. A compressed tar has no random access: its members come in the
-order they were packed, once, and a member's bytes must be read before the next one is asked for.
+Nothing is ever unpacked to disk. A compressed tar has no random access: its members are read once, in
+packing order, and a member's bytes must be read before advancing to the next one.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ class Member(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name is one of an archive this module reads."""
+    """Whether the name is that of an archive this module reads."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES) and not path.name.startswith(".")
 
 
 def file_member(name: str, path: str | Path) -> Member:
-    """A file of an open folder; nothing is opened yet."""
+    """Returns a file of an open folder; nothing is opened yet."""
     return Member(name, cast(Callable[[], BinaryIO], functools.partial(open, path, "rb")))
 
 
 def folder_members(folder: Path, *, only: str | None = None) -> list[Member]:
     """Returns the files of `folder` that a layout could use, sorted by name.
 
-    Looks for split and class folders in `folder` and one folder further down, and gives all images
-    below them and below the folders beside class folders. Looks nowhere else, because a data folder
-    may hold anything. `only` names the one entry of `folder` to look at.
+    Searches split and class folders in `folder` and one level deeper, and returns all images below them
+    and below the folders beside class folders; nothing else, because a data folder may hold anything.
+    `only` names the one entry of `folder` to search.
     """
     found = _listing(folder, prefix="", depth=0, only=only)
     return sorted(found, key=lambda member: member.name)
@@ -101,17 +101,17 @@ def _listing(folder: Path, *, prefix: str, depth: int, only: str | None) -> Iter
 def _images(
     folder: str, prefix: str, *, links: bool = False, must: bool = True
 ) -> Iterator[Member]:
-    """Gives the images below a folder; `links` follows links to folders in it, but not below it."""
+    """Yields the images below a folder; `links` follows links to folders in it, but not below it."""
     for entry in _entries(folder, must=must):
         name = prefix + _readable(entry.name)
         if entry.is_dir(follow_symlinks=links):  # deeper links could lead in a circle
             yield from _images(entry.path, f"{name}/", must=must)
         elif is_image(name) and (entry.is_file() or not os.path.exists(entry.path)):
-            yield file_member(name, entry.path)  # a dangling link, too: reading it reports the face
+            yield file_member(name, entry.path)  # also a dangling link, so that reading reports it
 
 
 def _readable(name: str) -> str:
-    """A file's name as text that can be stored, whatever bytes the disk has."""
+    """Returns a file's name as text that can be stored, whatever bytes it has on disk."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")
 
 
@@ -122,7 +122,7 @@ def _entries(folder: str | Path, *, must: bool = True) -> list[os.DirEntry[str]]
     except OSError as error:
         if must:
             raise DataError(f"{folder}: the folder cannot be listed ({error.strerror})") from None
-        return []  # a stranger's folder beside the faces
+        return []  # an unrelated folder beside the faces
 
 
 @contextlib.contextmanager
@@ -142,11 +142,11 @@ def opened_csv(member: Member) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def archive_members(path: Path, *, limit: int = MAX_UNPACKED_BYTES) -> Iterator[Iterator[Member]]:
-    """Opens an archive and gives its files: a zip's sorted by name, a tar's in its own order.
+    """Opens an archive and yields its files: a zip's sorted by name, a tar's in its own order.
 
     Args:
         path: a .zip or .tar, or a .tar compressed by gzip, bzip2 or xz.
-        limit: bytes that may be unpacked before the archive is taken for a trap.
+        limit: bytes that may be unpacked before the archive is treated as an archive bomb.
 
     Raises:
         DataError: the archive is damaged, cut short, encrypted, or unpacks to more than `limit`.
@@ -165,7 +165,7 @@ def archive_members(path: Path, *, limit: int = MAX_UNPACKED_BYTES) -> Iterator[
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: the archive is damaged or cut short ({error}); fetch it again")
+    return DataError(f"{path}: the archive is damaged or cut short ({error}); download it again")
 
 
 def _open_tar(path: Path) -> io.BufferedIOBase:
@@ -177,7 +177,7 @@ def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[M
     meter = _Meter(path, limit)
 
     def unpack(info: zipfile.ZipInfo) -> BinaryIO:
-        meter.count(info.file_size)  # zipfile itself never gives more than the declared size
+        meter.count(info.file_size)  # zipfile never returns more than the declared size
         try:
             return cast(BinaryIO, archive.open(info))
         except (NotImplementedError, RuntimeError) as error:  # a rare method, or encrypted
@@ -190,7 +190,7 @@ def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[M
 
 
 class _BoundedHeader(tarfile.TarInfo):
-    """A member whose name and attributes fit into memory: tarfile reads them whole, however long."""
+    """A member with bounded name and attributes, which tarfile reads into memory completely."""
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADER_TYPES and self.size > _MOST_HEADER_BYTES:

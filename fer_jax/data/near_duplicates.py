@@ -1,4 +1,4 @@
-"""Finds images of the same photograph among faces whose pixels differ.
+"""Finds images of the same photograph among faces with different pixels.
 
 Web-collected faces repeat: the same photograph at another brightness, another compression, a pixel
 to the side, with a watermark or mirrored. Search is coarse first, then verified image by image.
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-# A face is described by its 10 x 10 lowest DCT frequencies, each multiplied by its frequency:
-# natural images fall off as 1/f, so this gives coarse and fine structure an equal say.
+# A face is described by its 10 x 10 lowest DCT frequencies, each multiplied by its frequency: natural
+# images fall off as 1/f, so this weights coarse and fine structure equally.
 _FREQUENCIES = 10
 # On FER2013's 30,766 distinct faces 0.75 leaves 40,000 of 947 million pairs to verify; a floor of
 # 0.7 leaves 111,000 and finds few more copies.
@@ -21,24 +21,24 @@ _CANDIDATE_CORRELATION = 0.75
 _CANDIDATES_PER_FACE = 16
 _BLOCK_ELEMENTS = 1 << 24  # float32 correlations held at once: 64 MiB
 
-# What tells a face from a look-alike is its detail: the scales between these two blurs, in pixels.
+# Detail distinguishes a face from a look-alike: the scales between these two blurs, in pixels.
 _FINE_BLUR, _COARSE_BLUR = 0.8, 4.0
 _DETAIL_GAIN = (
     40.0  # grey levels per standard deviation of detail, so that three of them fit in uint8
 )
 _MAX_SHIFT = 2  # pixels, either way
 # FER2013's correlations have two modes, look-alikes around 0.55 and copies above 0.9; by eye, nearly
-# all pairs above 0.80 are one photograph. Drawn faces, which share their eyes and glasses, ask for
-# more: 0.86 links 38 pairs of 7,000 synthetic faces (0.80 links 1,296) and keeps 85 % of FER2013's.
+# all pairs above 0.80 are one photograph. Drawn faces, which share eyes and glasses, need a higher
+# limit: 0.86 links 38 pairs of 7,000 synthetic faces (0.80 links 1,296) and keeps 85 % of FER2013's.
 _COPY_CORRELATION = 0.86
 
 
 def near_duplicate_groups(images: np.ndarray) -> list[list[int]]:
-    """Returns groups of two or more images that show one photograph, mirrored copies included.
+    """Returns groups of two or more images of one photograph, mirrored copies included.
 
     Two images are linked when their detail (a band-pass of the 48 x 48 pixels, untouched by
     brightness and contrast) correlates by 0.86 or more at the best shift of up to 2 pixels; a group
-    is what links join. Candidates come from a blocked product of low-frequency DCT descriptors:
+    is a connected component. Candidates come from a blocked product of low-frequency DCT descriptors:
     N^2 / 2 correlations of 100 numbers, then about 65 microseconds to verify each candidate.
 
     Args:
@@ -112,7 +112,7 @@ def _detail_correlation(first: np.ndarray, second: np.ndarray, mirrored: bool) -
     if mirrored:
         first = np.ascontiguousarray(first[:, ::-1])
     inner = first[_MAX_SHIFT:-_MAX_SHIFT, _MAX_SHIFT:-_MAX_SHIFT]
-    if inner.min() == inner.max():  # OpenCV calls a flat template a perfect match of anything
+    if inner.min() == inner.max():  # OpenCV reports a flat template as a perfect match
         return 0.0
     return float(cv2.matchTemplate(second, inner, cv2.TM_CCOEFF_NORMED).max())
 

@@ -1,8 +1,8 @@
-"""Whether a set of faces was processed before it came here.
+"""Detects whether a set of faces was processed before.
 
-A copy of FER2013 that somebody had brightened, clipped and equalised looks like faces and trains well,
-and the network then fails on cameras. Each kind of processing leaves traces that hold for the whole set.
-The limits lie between what original faces have and what damage done to them gives; the tests do it.
+A brightened, clipped and equalised copy of FER2013 still shows faces and trains well, but the network
+then fails on cameras. Each kind of processing leaves traces in the whole set. The limits lie between the
+values of original faces and those of processed ones; the tests verify that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fer_jax.data.traces import (
     unevenness,
 )
 
-_LEAST_IMAGES = 30  # fewer say nothing about a set
+_LEAST_IMAGES = 30  # fewer are not conclusive
 
 # Of `Statistics.detail`: FER2013's faces have 0.24, synthetic ones 0.30, crops of photographs from the
 # web 0.12; a blur of 0.7 pixels leaves 0.07 to 0.09. Of `Statistics.period`: original faces have 0.05
@@ -32,7 +32,7 @@ _SOFT, _PERIODIC = 0.10, 0.12
 
 @dataclasses.dataclass(frozen=True)
 class _Trace:
-    """One kind of processing: how it shows, what to say, and how much of it each image has."""
+    """One kind of processing: its criterion, its message, and its strength in each image."""
 
     found: Callable[[Statistics], bool]
     text: Callable[[Statistics], str]
@@ -67,8 +67,8 @@ def _blocky(found: Statistics) -> bool:
     return found.blocking > 0.04
 
 
-# Beside each limit: what PublicTest's original faces have, and the synthetic ones, and what the least
-# damage that is to be named gives.
+# Beside each limit: the values of PublicTest's original faces and of the synthetic ones, and that of the
+# weakest processing to report.
 _TRACES: Mapping[str, _Trace] = {
     "clipped": _Trace(
         lambda s: s.white > 0.04 or s.black > 0.06,  # 0.01 and 0.02; 0.06
@@ -121,11 +121,11 @@ _TRACES: Mapping[str, _Trace] = {
 
 
 def verdicts(found: Statistics, *, lossy: bool = False) -> dict[str, str]:
-    """Returns the kinds of processing that a set shows, and how, in words.
+    """Returns the kinds of processing found in a set, each with a description.
 
     Args:
         found: the set's statistics.
-        lossy: its files are JPEGs, so traces of JPEG are as they should be.
+        lossy: its files are JPEGs, so traces of JPEG are expected.
     """
     if found.images < _LEAST_IMAGES:
         return {}
@@ -137,11 +137,11 @@ def verdicts(found: Statistics, *, lossy: bool = False) -> dict[str, str]:
 
 
 def processing(images: np.ndarray, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Returns what `explore.json` and a network's card say of a set: "verdicts" and "statistics".
+    """Returns a set's entry in `explore.json` and in a card: "verdicts" and "statistics".
 
     Args:
         images: uint8 [N, 48, 48], N >= 1.
-        names: of the files, where there are any.
+        names: of the files, if there are any.
     """
     found = statistics(images)
     lossy = sum(name.lower().endswith((".jpg", ".jpeg")) for name in names) > len(names) / 2
@@ -166,17 +166,17 @@ def worst(images: np.ndarray, verdict: str, *, count: int) -> np.ndarray:
 
 
 def sentence(found: Mapping[str, Any]) -> str:
-    """Returns a `processing` as one line: what was found, or that nothing was."""
+    """Returns the result of `processing` as one line."""
     if not found["verdicts"]:
         return "no trace of processing"
     return "; ".join(f"{name}: {text}" for name, text in found["verdicts"].items())
 
 
 def differences(trained: Mapping[str, Any] | None, seen: Mapping[str, Any]) -> str:
-    """Returns in words how faces are processed otherwise than the training faces; empty if they are not.
+    """Describes how the processing of faces differs from the training faces; empty if it does not.
 
     Args:
-        trained: `processing` of the training faces, or None where the card does not say.
+        trained: `processing` of the training faces, or None if the card does not say.
         seen: of the faces to evaluate on.
     """
     before = set() if trained is None else set(trained["verdicts"])

@@ -1,6 +1,6 @@
 """Named random streams: every draw is a function of the run's seed, a stream's name and a step.
 
-Nothing is mutable, so a run that was killed and resumed draws what one that never stopped would have.
+Nothing is mutable, so a killed and resumed run draws the same values as an uninterrupted one.
 """
 
 from __future__ import annotations

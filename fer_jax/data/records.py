@@ -1,7 +1,7 @@
-"""What every source of faces returns, a `Reading`, and the records it is made from.
+"""The result of every source of faces, a `Reading`, and the records it is made from.
 
-Readers make `Record`s and pass faces that they cannot use to a `Refusals`, which either stops the
-reading with one line or leaves the face out and remembers why.
+Readers create `Record`s and pass unusable faces to a `Refusals`, which either stops the reading with an
+error of one line or leaves the face out and records why.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ Kind = Literal["fer2013", "folder", "synthetic"]
 
 
 class UnreadableFaceError(DataError):
-    """A face that cannot be used, where none may be left out."""
+    """A face that cannot be used and may not be left out."""
 
     def __init__(self, problem: str, *, skip: str = 'on_error="skip"') -> None:
-        """Says in `skip` how the user leaves such faces out."""
+        """Builds the message; `skip` is the option that leaves such faces out."""
         super().__init__(f"{problem}; fix or remove it, or leave out such faces with {skip}")
         self._problem = problem
 
     def with_flag(self, skip: str) -> UnreadableFaceError:
-        """Returns the same for users of a command, who leave such faces out with the flag `skip`."""
+        """Returns the same error for a command, where the flag `skip` leaves such faces out."""
         return UnreadableFaceError(self._problem, skip=skip)
 
 
 class Record(NamedTuple):
-    """One face as a reader finds it.
+    """One face from a reader.
 
     Attributes:
         name: its path below the folder that holds the splits, or "fer2013.csv:17".
         image: uint8 [48, 48], grey levels.
         label: index into `fer_jax.expressions.EXPRESSIONS`.
-        votes: float32 [10] FER+ votes, None where the source has none.
+        votes: float32 [10] FER+ votes, None if the source has none.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Reading:
 
     Attributes:
         splits: split name -> faces, in the order train, validation, test; only splits with faces.
-        kind: "fer2013" for the csv form and where all file names give FER2013's splits; "synthetic"
-            for drawn faces; "folder" for any other collection.
-        form: how they were laid out: "csv", "folders", "archive:csv", "archive:folders" or "drawn".
-        fingerprint: hex digest of the files they came from; "" for drawn ones.
+        kind: "fer2013" for the csv form and if all file names give FER2013's splits; "synthetic" for
+            drawn faces; "folder" for any other collection.
+        form: their layout: "csv", "folders", "archive:csv", "archive:folders" or "drawn".
+        fingerprint: hex digest of their files; "" for drawn ones.
         numbered: whether class folders 0 to 6 were read as FER2013's codes.
-        left_out: images that are not used though nothing is wrong with them: where they are -> count.
-        held_out: whether validation is a tenth of the training faces, for want of a split of its own.
-        skipped: the faces that cannot be used, left out under on_error="skip".
+        left_out: usable images that are not used: their location -> count.
+        held_out: whether validation is a tenth of the training faces, because it has no split.
+        skipped: unusable faces left out under on_error="skip".
     """
 
     splits: Mapping[str, Faces]
@@ -127,7 +127,7 @@ class Refusals:
 
     Attributes:
         on_error: "raise" stops at the first, "skip" leaves it out.
-        where: what to put before a name so that a person finds the file, e.g. "data/fer2013/".
+        where: prefix of names in messages that locates the file, e.g. "data/fer2013/".
         skipped: the faces left out so far.
     """
 
@@ -140,7 +140,7 @@ class Refusals:
             raise DataError(f'on_error={self.on_error!r}: expected "raise" or "skip"')
 
     def refuse(self, name: str, reason: str) -> None:
-        """Leaves a face out, or raises UnreadableFaceError if that is not wanted."""
+        """Leaves a face out, or raises UnreadableFaceError if `on_error` is "raise"."""
         if self.on_error == "raise":
             raise UnreadableFaceError(f"{self.where}{name}: {reason}")
         self.skipped.append(Skipped(name, reason))

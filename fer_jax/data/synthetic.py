@@ -1,6 +1,6 @@
-"""An endless supply of drawn, labelled faces for machines that hold no data set.
+"""An endless supply of drawn, labelled faces for machines without a data set.
 
-A face is a function of (seed, split, index) and of nothing else. `load_synthetic` is the way in.
+A face is a function of (seed, split, index) only. `load_synthetic` is the entry point.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fer_jax.errors import ConfigError
 from fer_jax.expressions import EXPRESSIONS, NUM_EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
 
-# Raise it with every change that alters a pixel: datasets in the cache are keyed by it.
+# Increase it with every change that alters a pixel: datasets in the cache are keyed by it.
 RENDERER_VERSION = "1.0.0"
 
 # Measured on the validation split: a linear model on pixels reaches 55 %, a small network 95 %.
@@ -33,8 +33,8 @@ def render_face(seed: int, index: int, *, split: str = "train") -> tuple[np.ndar
 
     Args:
         seed: names the collection, >= 0.
-        index: the face's place in its split, >= 0. Every seven in a row show each expression once.
-        split: train, validation or test; each has random streams of its own.
+        index: in the split, >= 0. Every seven in a row show each expression once.
+        split: train, validation or test; each has its own random streams.
 
     Returns:
         The face, uint8 [48, 48] grey levels, and its label, an index into `EXPRESSIONS`.
@@ -60,7 +60,7 @@ def synthetic_faces(*, seed: int, count: int, split: str) -> Faces:
 def load_synthetic(
     *, seed: int = 0, counts: Mapping[str, int] = DEFAULT_COUNTS, cache_dir: Path | None = None
 ) -> Reading:
-    """Returns synthetic faces, drawn unless the cache has those of this seed and these counts.
+    """Returns synthetic faces, from the cache if it has those of this seed and these counts.
 
     Args:
         seed: names the collection, >= 0.

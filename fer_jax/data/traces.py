@@ -1,4 +1,4 @@
-"""What processing leaves behind in a set of faces: statistics of grey levels, steps and frequencies."""
+"""Traces of processing in a set of faces: statistics of grey levels, steps and frequencies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-MOST_IMAGES = 2000  # looked at, evenly spaced over the set
+MOST_IMAGES = 2000  # examined, evenly spaced over the set
 
 _RANGE_EDGE = 3  # grey levels from 0 and 255 that count as the end of the range
 BLOCK = 8  # pixels; of JPEG
@@ -14,13 +14,13 @@ BLOCK = 8  # pixels; of JPEG
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What is measured of a set of faces. Shares are of pixels or images, 0 to 1.
+    """Statistics of a set of faces. Shares are of pixels or images, 0 to 1.
 
     Attributes:
-        images: how many were looked at.
+        images: how many were examined.
         black, white: share of pixels at 0 and at 255.
-        equalised: share of images whose grey levels are spread evenly, as equalising leaves them.
-        combed: share of levels that are missing in the set's histogram between levels that are not.
+        equalised: share of images with evenly spread grey levels, as after equalising.
+        combed: share of levels missing in the set's histogram between levels that occur.
         full_range: share of images that reach both ends of the range.
         blocking: step between 8 x 8 blocks over the steps beside it, minus 1.
         detail: energy above a quarter of a cycle per pixel, as a share of that above a tenth.
@@ -41,7 +41,7 @@ class Statistics:
 
 
 def statistics(images: np.ndarray) -> Statistics:
-    """Returns what is measured of uint8 [N, 48, 48] faces, N >= 1."""
+    """Returns the statistics of uint8 [N, 48, 48] faces, N >= 1."""
     images = images[chosen(len(images))]
     histograms = np.stack([np.bincount(image.ravel(), minlength=256) for image in images])
     levels = histograms.sum(axis=0)
@@ -61,7 +61,7 @@ def statistics(images: np.ndarray) -> Statistics:
 
 
 def chosen(count: int) -> np.ndarray:
-    """Returns which of `count` images are looked at, int [M]."""
+    """Returns the indices of the examined images among `count`, int [M]."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).astype(int))
 
 
@@ -91,7 +91,7 @@ def _reach_both_ends(images: np.ndarray) -> np.ndarray:
 
 
 def _blocking(images: np.ndarray) -> float:
-    """Both ways; a step is the mean absolute difference of two neighbours."""
+    """In both directions; a step is the mean absolute difference of two neighbours."""
     ratios = []
     for way in (images, images.transpose(0, 2, 1)):
         step = np.abs(np.diff(way, axis=2)).mean(axis=(0, 1))
@@ -115,7 +115,7 @@ def _period(images: np.ndarray) -> float:
     heights = []
     for way in (images, images.transpose(0, 2, 1)):
         sharp = np.log(np.abs(np.diff(way, n=2, axis=2)).mean(axis=(0, 1)) + 1e-3)
-        rough = np.diff(sharp, n=2)  # what changes slowly over the face is no period
+        rough = np.diff(sharp, n=2)  # slow changes over the face are not periods
         heights.append(np.abs(rough).mean())
     return float(np.mean(heights))
 

@@ -19,7 +19,7 @@ _SLIP = 1  # an expression with so many votes is dropped
 
 
 def majority(votes: np.ndarray) -> np.ndarray:
-    """Returns the expression with more than half of the votes, int32 [N]; -1 where there is none.
+    """Returns the expression with more than half of the votes, int32 [N]; -1 if there is none.
 
     Args:
         votes: float32 [N, 10], one column for each of `FERPLUS_COLUMNS`.

@@ -1,7 +1,7 @@
-"""A function of a batch, compiled ahead of time for a few batch sizes, that takes any number of rows.
+"""A batched function, compiled ahead of time for a few batch sizes, that accepts any number of rows.
 
-The smallest size is compiled before anything is asked, the others by a thread in the background; until
-they are there, rows go through those that are. Rows are cut into these sizes, the last one is padded.
+The smallest size is compiled first, the others by a background thread; until they are ready, rows use
+the sizes that are. Rows are split into these sizes, and the last batch is padded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jax.stages import Compiled, Lowered
 
 from fer_jax.inference.compilation import CompileCounter, compile_inference
 
-Device = Any  # jax.Device, which type checkers take for a variable
+Device = Any  # jax.Device, which type checkers treat as a variable
 
 # Share of a batch that may be padding. On a CPU an empty row takes as long as a face. Milliseconds for
 # `resnet_small`, cut into more batches and padded to one (at worst 9.1 and 7.7: 6 rows on two cores):
@@ -28,7 +28,7 @@ Device = Any  # jax.Device, which type checkers take for a variable
 #     2 cores     8.9, 11.1     13.2, 14.9     29.1, 30.3     36.6, 51.6
 _PADDING, _CPU_PADDING = 0.5, 0.15
 
-_IN_FLIGHT = 2  # batches on the device while the result of the one before is fetched
+_IN_FLIGHT = 2  # batches on the device while the previous result is fetched
 
 
 class Buckets:
@@ -36,7 +36,7 @@ class Buckets:
 
     Attributes:
         sizes: the batch sizes, ascending.
-        padding: empty rows that calls had to compute.
+        padding: empty rows that calls have computed.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Buckets:
         """Compiles the smallest size and starts to compile the others.
 
         Args:
-            function: pure; constants, rows [B, ...] -> [B, ...], each row for itself.
+            function: pure; constants, rows [B, ...] -> [B, ...], row by row.
             constants: pytree of arrays; put on the devices once.
             row: shape and dtype of one row.
-            max_rows: the largest size; rounded up to what the devices divide.
+            max_rows: the largest size; rounded up to a multiple of the devices.
             devices: one, or several to spread a batch over.
         """
         self.sizes = bucket_sizes(max_rows, devices=len(devices))
@@ -72,7 +72,7 @@ class Buckets:
         self._thread.start()
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the function's value, [N, ...], of rows [N, ...]; N may be 0."""
+        """Returns the function's value, [N, ...], for rows [N, ...]; N may be 0."""
         self._check()
         rows = np.ascontiguousarray(rows, self._row.dtype)
         out = np.empty((len(rows), *self._out.shape), self._out.dtype)
@@ -93,11 +93,11 @@ class Buckets:
 
     @property
     def recompiles(self) -> int:
-        """Programs that calls had to compile; stays 0."""
+        """Programs that calls have compiled; stays 0."""
         return self._counter.count
 
     def wait(self) -> None:
-        """Returns when every size is compiled; raises what a compilation raised."""
+        """Waits until every size is compiled; raises what a compilation raised."""
         self._thread.join()
         self._check()
 
@@ -119,15 +119,15 @@ class Buckets:
         return compile_inference(lowered, platform=self._platform)
 
     def _compile_others(self) -> None:
-        # The largest first: a folder of images waits for that one.
+        # The largest first, because a folder of images uses that one.
         *between, largest = self.sizes[1:] or self.sizes
         for size in (largest, *between):
             if not threading.main_thread().is_alive():
-                return  # the process is about to end, and waits for this thread
+                return  # the process is ending and waits for this thread
             try:
                 if size not in self._ready:
                     self._ready = {**self._ready, size: self._compile(self._lower(size))}
-            except Exception as error:  # noqa: BLE001 - told to whoever calls next
+            except Exception as error:  # noqa: BLE001 - raised by the next call
                 self._failure = error
                 return
 
@@ -139,7 +139,7 @@ class Buckets:
 def bucket_sizes(max_rows: int, *, devices: int = 1) -> tuple[int, ...]:
     """Returns the batch sizes up to `max_rows`, each at most twice the one before.
 
-    From the number of devices on, sizes are its multiples; smaller ones run on one device.
+    Sizes from the number of devices up are multiples of it; smaller ones run on one device.
 
     Raises:
         ValueError: `max_rows` is below 1.
@@ -160,8 +160,8 @@ def bucket_sizes(max_rows: int, *, devices: int = 1) -> tuple[int, ...]:
 def next_size(rows: int, ready: Sequence[int], *, padding: float = _PADDING) -> int:
     """Returns which of the `ready` sizes to use next for `rows` >= 1 rows.
 
-    That is the smallest that holds them all, unless `padding` or more of it, a share, would be empty and
-    a smaller one is there, which is then filled.
+    That is the smallest that holds them all. If a share of `padding` or more of it would be empty, it is
+    the next smaller one, if there is one, which is then full.
     """
     holding = min((size for size in ready if size >= rows), default=None)
     within = max((size for size in ready if size <= rows), default=None)
@@ -171,7 +171,7 @@ def next_size(rows: int, ready: Sequence[int], *, padding: float = _PADDING) -> 
 
 
 class _Layouts:
-    """Where rows and constants of each size lie: spread over all devices, or on the first."""
+    """The placement of rows and constants by size: spread over all devices, or on the first."""
 
     def __init__(self, constants: Any, devices: Sequence[Device]) -> None:
         self._count = len(devices)

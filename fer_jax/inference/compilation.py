@@ -1,4 +1,4 @@
-"""JAX's compiler as inference sees it: a private cache on disk, and proof that nothing compiles late."""
+"""Compilation for inference: a private cache on disk, CPU options, and a count of compilations."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.processor import usable_cores
 
 _CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}  # no YNN fusions
-# What an XLA answers that does not know them.
+# Errors of an XLA that does not know them.
 _UNKNOWN = ("No such compile option", "is not a valid enum value")
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"  # also when the cache had the program
 
 
 def use_private_cache() -> Path | None:
-    """Lets this process keep compiled programs in $FER_CACHE_DIR/xla or ~/.cache/fer_jax/xla.
+    """Makes this process cache compiled programs in $FER_CACHE_DIR/xla or ~/.cache/fer_jax/xla.
 
-    The folder is its owner's alone: what lies in it is executed. A cache that the process or its
-    environment has chosen already stays as it is.
+    Only its owner can access the folder, because its content is executed. A cache already chosen by the
+    process or its environment is kept.
 
     Returns:
         The folder; None if another cache is in use or the folder cannot be made private.
@@ -41,35 +41,35 @@ def use_private_cache() -> Path | None:
     except OSError:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    # JAX leaves out what compiles within a second, which is each bucket of the default network.
+    # By default JAX skips programs that compile within a second, such as the default network's buckets.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return folder
 
 
 def leave_cores_for_others() -> None:
-    """Lets XLA compute with half of this process's cores; call it before the process uses JAX.
+    """Limits XLA to half of this process's cores; call it before the process uses JAX.
 
-    A server has other work for them. On two cores, four faces take as long with one of XLA's threads as
-    with two, and a third less CPU time. Where $NPROC says how many threads there are, that holds.
+    A server has other work for the rest. On two cores, four faces take as long with one XLA thread as
+    with two, and a third less CPU time. If $NPROC is set, it is used instead.
     """
     os.environ.setdefault("NPROC", str(max(1, usable_cores() // 2)))
 
 
 def threads() -> int:
-    """Returns how many threads XLA computes with on this process's CPU."""
+    """Returns the number of threads that XLA uses on this process's CPU."""
     told = os.environ.get("NPROC", "")
     return max(1, int(told)) if told.isdecimal() else usable_cores()
 
 
 def compile_inference(lowered: Lowered, *, platform: str) -> Compiled:
-    """Compiles a lowered function as inference of a few rows runs fastest.
+    """Compiles a lowered function with the options that are fastest for inference on a few rows.
 
-    On a CPU, XLA's YNN fusions cost small convolutions up to half their time, although training gains
-    from them. An XLA that does not know the option uses its defaults.
+    On a CPU, XLA's YNN fusions cost small convolutions up to half their time, although they speed up
+    training. An XLA that does not know the option uses its defaults.
 
     Args:
         lowered: the traced function.
-        platform: of the devices it is for, "cpu" or another.
+        platform: of the target devices, "cpu" or another.
     """
     if platform != "cpu":
         return lowered.compile()
@@ -82,7 +82,7 @@ def compile_inference(lowered: Lowered, *, platform: str) -> Compiled:
 
 
 class CompileCounter:
-    """Counts the programs a thread compiles inside `with counter:`; any number of threads may."""
+    """Counts the programs a thread compiles inside `with counter:`; may be used by many threads."""
 
     def __init__(self) -> None:
         """Starts at zero."""
@@ -102,7 +102,7 @@ class CompileCounter:
         _of_thread.counter = None
 
     def add(self) -> None:
-        """Counts one more."""
+        """Counts one program."""
         with self._lock:
             self.count += 1
 
@@ -116,7 +116,7 @@ _of_thread = _OfThread()
 
 @functools.cache
 def _listen() -> None:
-    """Once a process: JAX keeps its listeners for good."""
+    """Registers the listener once per process, because JAX never removes listeners."""
 
     def on_duration(event: str, duration_secs: float, **kwargs: str | int) -> None:
         del duration_secs, kwargs

@@ -1,4 +1,4 @@
-"""What callers may pass as images, made into what the rest works on; refusals name the culprit."""
+"""Validates and converts images passed by callers; errors name the offending image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_faces(images: Images) -> UInt8[np.ndarray, "faces 48 48"]:
 
     Raises:
         TypeError: not arrays.
-        ValueError: another dtype or shape.
+        ValueError: unsupported dtype or shape.
     """
     if isinstance(images, np.ndarray):
         _check_batch(images)
@@ -49,7 +49,7 @@ def as_rgb(image: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
 
     Raises:
         TypeError: not an array.
-        ValueError: another dtype or shape.
+        ValueError: unsupported dtype or shape.
     """
     if not isinstance(image, np.ndarray):
         raise TypeError(f"image must be a uint8 array, got {_kind(image)}")
@@ -71,7 +71,7 @@ def _check_batch(images: np.ndarray) -> None:
         raise ValueError(
             f"images must be uint8, grey levels 0 to 255, got {images.dtype} {images.shape}"
         )
-    # Three or four columns are the colours of one image, not a face.
+    # Three or four columns are one image's colours, not a face.
     single = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
     if single or images.ndim not in (3, 4):
         hint = "; pass one image as [image]" if single else ""

@@ -1,7 +1,7 @@
-"""What a `Predictor` answers when asked why: maps over the face, and the check that they tell the truth.
+"""Explanations by a `Predictor`: maps over the face, and a method to verify them.
 
-Grad-CAM asks the network's gradient; occlusion asks the network itself, by covering one patch after the
-other. Where both agree, the explanation can be believed.
+Grad-CAM uses the network's gradient; occlusion runs the network with one patch after the other covered.
+Where both agree, the explanation is reliable.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ PATCH, STRIDE = 12, 4  # pixels of the face
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Explanation:
-    """Which parts of N faces speak for an expression.
+    """Which parts of N faces support an expression.
 
     Attributes:
-        maps: 0 to 1; 1 is where the most speaks for it, all 0 where nothing does.
-        expressions: that was asked about, of each face.
+        maps: 0 to 1; 1 marks the strongest support, all 0 if there is none.
+        expressions: the explained expression of each face.
     """
 
     maps: Float32[np.ndarray, "faces 48 48"]
@@ -37,7 +37,7 @@ class Explanation:
 def explained(
     maps: Float32[np.ndarray, "faces height width"], expressions: tuple[str, ...]
 ) -> Explanation:
-    """Returns maps of any resolution enlarged to the face and scaled to 1."""
+    """Returns maps of any resolution, enlarged to the face and scaled to a maximum of 1."""
     size = (FACE_SIZE, FACE_SIZE)
     large = np.zeros((len(maps), *size), np.float32)
     for k, values in enumerate(maps):
@@ -52,7 +52,7 @@ def occlusion_map(
     *,
     label: int,
 ) -> Float32[np.ndarray, "48 48"]:
-    """Returns how much of a class's probability goes when a part of the face is covered.
+    """Returns how much of a class's probability is lost when a part of the face is covered.
 
     Args:
         probabilities: uint8 [N, 48, 48] -> float [N, 7].
@@ -60,7 +60,7 @@ def occlusion_map(
         label: index of the class.
 
     Returns:
-        The mean loss over all patches that cover a pixel; below 0 where covering
+        The mean loss over all patches that cover a pixel; negative where covering
         it makes the class more probable.
     """
     corners = [
@@ -69,7 +69,7 @@ def occlusion_map(
         for left in range(0, FACE_SIZE - PATCH + 1, STRIDE)
     ]
     covered = np.repeat(face[None], len(corners) + 1, axis=0)
-    grey = round(float(face.mean()))  # what standardisation makes zero
+    grey = round(float(face.mean()))  # standardisation maps it to zero
     for k, (top, left) in enumerate(corners):
         covered[k, top : top + PATCH, left : left + PATCH] = grey
     found = probabilities(covered)[:, label]

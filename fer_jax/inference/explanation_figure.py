@@ -20,21 +20,21 @@ from fer_jax.inference.explanation import occlusion_map
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
 
-_SIDE = 192  # pixels of a shown face
+_SIDE = 192  # displayed size of a face in pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ExplainedFace:
-    """One face, its expression, and what speaks for the one that was asked about.
+    """One face, its expression, and the areas that support the explained one.
 
     Attributes:
-        image: uint8 [192, 192, 3] RGB or [192, 192] grey, the face as it is shown.
+        image: uint8 [192, 192, 3] RGB or [192, 192] grey, the displayed face.
         expression: the most probable one.
-        asked: the expression that the maps are about.
+        asked: the expression that the maps explain.
         uncertain: as in `Prediction`.
         probabilities: float32 [7].
         grad_cam: float32 [48, 48], 0 to 1.
-        covered: float32 [48, 48], what covering each part costs of the probability.
+        covered: float32 [48, 48], the loss of probability when each part is covered.
     """
 
     image: np.ndarray
@@ -59,7 +59,7 @@ def explained_faces(
         predictor: to ask.
         image: uint8 [H, W, 3] RGB.
         found: one face or more.
-        expression: to ask about; None for each face's own.
+        expression: to explain; None for each face's own.
     """
     crops = np.stack([grey_crop(image, face) for face in found])
     prediction = predictor(crops)
@@ -96,8 +96,8 @@ def _draw_face(axes: Sequence[Axes], face: ExplainedFace, *, number: int) -> Non
     most = float(face.covered.max())
     overlays = (
         (f"#{number}", None),
-        (f"speaks for {face.asked}", face.grad_cam),
-        (f"covered, it costs up to {most:.0%}", np.maximum(face.covered, 0) / max(most, 1e-6)),
+        (f"supports {face.asked}", face.grad_cam),
+        (f"loss when covered, up to {most:.0%}", np.maximum(face.covered, 0) / max(most, 1e-6)),
     )
     for place, (title, values) in zip(axes[:3], overlays, strict=True):
         place.imshow(face.image if values is None else overlay(face.image, values), cmap="gray")
@@ -110,7 +110,7 @@ def overlay(face: np.ndarray, values: np.ndarray) -> np.ndarray:
 
     Args:
         face: uint8 [H, W] or [H, W, 3].
-        values: float [h, w] from 0, which leaves the face as it is, to 1.
+        values: float [h, w] from 0, which leaves the face unchanged, to 1.
     """
     height, width = face.shape[:2]
     grey = face.mean(axis=2) if face.ndim == 3 else face

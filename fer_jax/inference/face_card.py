@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
 
-_SIDE = 96  # pixels of the crop as it is shown
+_SIDE = 96  # displayed size of the crop in pixels
 
 
 def face_card(crop: np.ndarray, probabilities: np.ndarray, *, title: str) -> str:
@@ -18,7 +18,7 @@ def face_card(crop: np.ndarray, probabilities: np.ndarray, *, title: str) -> str
     Args:
         crop: uint8 [48, 48].
         probabilities: float [7].
-        title: plain text, of our own words only.
+        title: trusted plain text; it is not escaped.
     """
     large = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
     png = base64.b64encode(cv2.imencode(".png", large)[1].tobytes()).decode()

@@ -1,7 +1,7 @@
-"""Grad-CAM: which parts of a face speak for an expression (Selvaraju et al., 2017, arXiv:1610.02391).
+"""Grad-CAM: which parts of a face support an expression (Selvaraju et al., 2017, arXiv:1610.02391).
 
-One pure function of a batch of faces gives the maps of all seven expressions: the network runs forward
-once, and what is behind its last feature map, which is little, seven times backward.
+One pure function of a batch of faces returns the maps of all seven expressions: the network runs forward
+once, and the few layers behind its last feature map run backward seven times.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def class_maps_function(
     """Returns variables, uint8 [B, 48, 48] -> float32 [B, 7, h, w], and the variables to call it with.
 
     The maps have the resolution of the network's last feature map and are 0 or more, in logits: how
-    much an expression's logit gains from what is seen there.
+    much an expression's logit gains from each place.
 
     Raises:
-        CheckpointError: the network is not one of this version's, or the weights are of another.
+        CheckpointError: this version does not have the network, or the weights do not fit it.
     """
     model, variables = inference_parts(saved)
     layer, shape = _last_feature_map(model, variables)
@@ -53,7 +53,7 @@ def class_maps_function(
         logits, gradient, features = jax.vjp(logits_of, unchanged, has_aux=True)
 
         def class_map(expression: Int[jax.Array, ""]) -> Float32[jax.Array, "batch height width"]:
-            # A face's logits depend on its own features alone, so one pull serves the whole batch.
+            # A face's logits depend only on its own features, so one pull serves the whole batch.
             one = jnp.zeros_like(logits).at[:, expression].set(1.0)
             importance = jnp.mean(gradient(one)[0], axis=(1, 2))
             return nn.relu(jnp.einsum("bhwc,bc->bhw", features, importance))
@@ -66,7 +66,7 @@ def class_maps_function(
 def _with_changed_features(
     model: nn.Module, variables: Any, x: jax.Array, *, layer: _Path, change: _Features
 ) -> tuple[_Logits, _Features]:
-    """The logits with a change added to a layer's output, and that output."""
+    """Returns the logits with a change added to a layer's output, and that output."""
     seen: list[jax.Array] = []
 
     def watch(module: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
@@ -82,7 +82,7 @@ def _with_changed_features(
 
 
 def _last_feature_map(model: nn.Module, variables: Any) -> tuple[_Path, tuple[int, ...]]:
-    """The path of the last layer whose output is an image, and the shape of one, [h, w, C]."""
+    """Returns the path of the last layer whose output is an image, and the shape of one, [h, w, C]."""
     found: list[tuple[_Path, tuple[int, ...]]] = []
 
     def watch(module: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A saved network as what inference runs: one pure function, its variables and its calibration."""
+"""A saved network prepared for inference: one pure function, its variables and its calibration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fer_jax.models.folding import apply_folded, fold_batch_norm, with_winograd
 from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import SavedModel, first_line
 
-FACE = jax.ShapeDtypeStruct((FACE_SIZE, FACE_SIZE), np.uint8)  # what the function takes a batch of
+FACE = jax.ShapeDtypeStruct((FACE_SIZE, FACE_SIZE), np.uint8)  # one row of the function's batch
 _EXAMPLE = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)  # of the network's input
 
 
@@ -34,11 +34,11 @@ def inference_function(
 
     Args:
         saved: the network.
-        devices: on which it is to run fast, if that is known. On one CPU it convolves by `winograd`,
-            some faces at a time.
+        devices: where it will run, if known. On one CPU it convolves by `winograd`, some faces at a
+            time.
 
     Raises:
-        CheckpointError: the network is not one of this version's, or the weights are of another.
+        CheckpointError: this version does not have the network, or the weights do not fit it.
     """
     model, variables = inference_parts(saved)
     if [device.platform for device in devices] == ["cpu"]:
@@ -53,7 +53,7 @@ def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:
     """Returns the network, and the variables with which `apply_folded` runs it.
 
     Raises:
-        CheckpointError: the network is not one of this version's, or the weights are of another.
+        CheckpointError: this version does not have the network, or the weights do not fit it.
     """
     model = _model(saved)
     try:
@@ -63,7 +63,7 @@ def inference_parts(saved: SavedModel) -> tuple[nn.Module, dict[str, Any]]:
             f"{saved.path}: its weights do not fit its network ({first_line(error)}); "
             "take another copy of it, or train again"
         ) from error
-    # In bfloat16, folded weights would give other logits than the ones training measured.
+    # In bfloat16, folded weights would give logits different from those measured in training.
     exact = saved.about["config"]["model"]["dtype"] == "float32"
     return model, folded if exact else saved.variables
 
@@ -77,7 +77,7 @@ def _logits(
 def _logits_by_pieces(
     variables: Any, faces: UInt8[jax.Array, "batch 48 48"], *, model: nn.Module, piece: int
 ) -> Float32[jax.Array, "batch 7"]:
-    """The same, of `piece` faces at a time, one piece after the other."""
+    """Like `_logits`, `piece` faces at a time."""
     logits = functools.partial(_logits, variables, model=model)
     whole = len(faces) // piece
     if len(faces) <= piece:
@@ -94,7 +94,7 @@ def _model(saved: SavedModel) -> nn.Module:
         name, dtype = options["name"], options["dtype"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{saved.path}: does not tell its network; expected a checkpoint of fer_jax.train"
+            f"{saved.path}: does not name its network; expected a checkpoint of fer_jax.train"
         ) from error
     if name not in models.MODELS:
         near = difflib.get_close_matches(str(name), models.MODELS, n=1)

@@ -1,4 +1,4 @@
-"""What a `Predictor` answers: expressions with calibrated probabilities, and whether to trust them."""
+"""Results of a `Predictor`: expressions with calibrated probabilities and their reliability."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fer_jax.inference.face_card import face_card
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
-    """What N face crops express.
+    """The predicted expressions of N face crops.
 
     Attributes:
-        probabilities: calibrated: of faces that are given 0.8, about 80 % are so.
-        uncertain_below: confidence under which a face counts as uncertain; the most confident 80 % of
+        probabilities: calibrated: about 80 % of predictions at 0.8 are correct.
+        uncertain_below: confidence below which a face counts as uncertain; the most confident 80 % of
             the validation faces reach it.
         labels: names of the 7 columns.
     """
@@ -43,24 +43,24 @@ class Prediction:
 
     @property
     def uncertain(self) -> Bool[np.ndarray, " faces"]:
-        """Which faces the network is less sure of than of four in five validation faces."""
+        """Which faces have less confidence than four in five validation faces."""
         return self.confidence < self.uncertain_below
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Face:
-    """One face of a photograph and what it expresses.
+    """One face of a photograph and its expression.
 
     Attributes:
         box: x, y, width, height in the photograph's pixels; it may reach over the border.
-        landmarks: as in `fer_jax.faces.detect.Detection`; None without.
-        detection_score: the detector's own confidence, 0 to 1.
+        landmarks: as in `fer_jax.faces.detect.Detection`; None if unknown.
+        detection_score: the detector's confidence, 0 to 1.
         expression: the most probable one.
         confidence: its probability.
         probabilities: calibrated, in the order of `fer_jax.expressions.EXPRESSIONS`.
         quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
-        uncertain: as in `Prediction`, or the quality is not "ok".
-        crop: what the network saw.
+        uncertain: as in `Prediction`; also if the quality is not "ok".
+        crop: uint8 [48, 48], the network's input.
         track: number of the face in its video, from 1; None in a photograph.
         smoothed: probabilities over the track's recent frames; None in a photograph.
     """

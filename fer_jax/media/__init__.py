@@ -1,1 +1,1 @@
-"""Images and videos that may be anything: found, read, decoded, refused with a reason."""
+"""Finds, reads and decodes untrusted images and videos, with a reason for each refusal."""

@@ -1,6 +1,6 @@
-"""A process that may die of the bytes it decodes: started, watched and ended by its owner.
+"""A process that may crash on the bytes it decodes: started, watched and ended by its owner.
 
-It gets one end of a socket and a piece of shared memory, no secrets, and nothing to print to.
+It gets one end of a socket and shared memory, no secrets, and no output to print to.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ENDS_WITHIN_S = 1.0  # once its socket is closed
 
 
 class DecoderUnavailableError(FerError):
-    """No decoder process can be started: a fault of the machine, not of an image or a video."""
+    """No decoder process can be started: a problem of the machine, not of an image or video."""
 
 
 class DecoderChild:
@@ -28,7 +28,7 @@ class DecoderChild:
 
     Attributes:
         wire: the owner's end of the socket; None while there is no process.
-        ready: whether the process has said that it has started; its owner sets it.
+        ready: whether the process has reported its start; set by the owner.
     """
 
     def __init__(self, module: str, *arguments: int, what: str, memory_bytes: int) -> None:
@@ -38,7 +38,7 @@ class DecoderChild:
             module: what the process runs, with the descriptors of socket and memory as arguments.
             arguments: numbers that follow them.
             what: what it decodes, for messages.
-            memory_bytes: size of the shared memory, which takes no room until it is written.
+            memory_bytes: size of the shared memory, which is allocated only when written.
         """
         self.wire: socket.socket | None = None
         self.ready = False
@@ -54,12 +54,12 @@ class DecoderChild:
 
     @property
     def memory(self) -> mmap.mmap:
-        """The memory shared with the process; there is some from the first `start` until `close`."""
+        """The memory shared with the process; it exists from the first `start` until `close`."""
         assert self._memory is not None
         return self._memory
 
     def start(self, **environment: str) -> None:
-        """Begins to start the process, if there is none, and does not wait for it.
+        """Starts the process if there is none, without waiting until it is ready.
 
         Raises:
             DecoderUnavailableError: it cannot be started.
@@ -76,7 +76,7 @@ class DecoderChild:
         with theirs:
             numbers = (theirs.fileno(), self._descriptor)
             try:
-                # What the libraries print about damaged media is of no use, and can fill a disk.
+                # Libraries' messages about damaged media are useless and can fill a disk.
                 self._process = subprocess.Popen(
                     child_command(self._module, *numbers, *self._arguments),
                     stdin=subprocess.DEVNULL,
@@ -92,11 +92,11 @@ class DecoderChild:
         self.wire, self.ready = ours, False
 
     def died(self) -> bool:
-        """Returns whether there was a process and it has ended."""
+        """Returns whether a started process has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def end(self, *, within_s: float = _ENDS_WITHIN_S) -> str:
-        """Ends the process, by force if it has not ended within some seconds; returns how it ended."""
+        """Ends the process, by force if it takes too long; returns how it ended."""
         process, wire = self._process, self.wire
         self._process = self.wire = None
         if wire is not None:
@@ -115,10 +115,10 @@ class DecoderChild:
         return f"signal {-code}"
 
     def close(self) -> None:
-        """Ends the process and frees the memory; `start` begins anew."""
+        """Ends the process and frees the memory; `start` may be called again."""
         self.end()
         if self._memory is not None:
-            # An image that somebody still holds keeps the memory until it goes.
+            # An image still in use keeps the memory until it is released.
             with contextlib.suppress(BufferError):
                 self._memory.close()
             self._memory = None

@@ -1,4 +1,4 @@
-"""Images decoded by a process that may die of them: nothing in a file's bytes reaches its owner.
+"""Decodes images in a separate process, so that a crash on a file cannot harm its owner.
 
 with Decoder(max_pixels=25_000_000) as decoder:
     with decoder.decoded(data) as image:  # BadImageError where it cannot be
@@ -30,25 +30,25 @@ from fer_jax.media.decoder_wire import (
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MAX_PIXELS, MediaError, decode_noted, most_file_bytes, read_file
 
-DECODE_S = 60.0  # a hundred megapixels in many scans take half of it on a slow core
+DECODE_S = 60.0  # a hundred megapixels in many scans take half of this on a slow core
 
-STARTS_WITHIN_S = 60.0  # a process on a machine that is busy with others
-_KEPT_BYTES = 32 << 20  # of the memory between two images; what a larger one took is given back
+STARTS_WITHIN_S = 60.0  # for a process on a busy machine
+_KEPT_BYTES = 32 << 20  # of memory kept between images; the rest of a larger one is released
 _MODULE = "fer_jax.media.decoder_process"
 
 
 class Decoder:
     """A process that decodes images, one at a time, for one thread at a time.
 
-    It is started when the first image comes, or by `start`; one that died is replaced. Where a system
-    has no descriptors to pass on (Windows), images are decoded in the calling process.
+    It is started for the first image, or by `start`; a crashed one is replaced. On systems that cannot
+    pass descriptors (Windows), images are decoded in the calling process.
 
     Attributes:
-        note: what was wrong with the newest image's file, which is whole all the same; "" for nothing.
+        note: what was wrong with the newest image's file, which is still complete; "" for nothing.
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
-        """Starts nothing yet; `max_pixels` is the most that an image may have."""
+        """Starts nothing yet; `max_pixels` is the largest allowed size of an image."""
         self.note = ""
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)
@@ -65,15 +65,15 @@ class Decoder:
     def decoded(
         self, data: bytes, *, grey: bool = False, seconds: float = DECODE_S
     ) -> Iterator[np.ndarray]:
-        """Gives the bytes of an image file as `images.decode_image` does, for the context's duration.
+        """Decodes an image file as `images.decode_image` does; the image lives as long as the context.
 
         Args:
             data: the whole file.
-            grey: give the luma alone, uint8 [H, W].
-            seconds: how long it may take; then the process is killed.
+            grey: return only the luma, uint8 [H, W].
+            seconds: time limit, after which the process is killed.
 
         Raises:
-            BadImageError: no image, cut short, damaged, too large, or the process died of it.
+            BadImageError: not an image, cut short, damaged, too large, or it crashed the process.
             DecoderUnavailableError: no process can be started.
         """
         if not self._isolated:
@@ -99,10 +99,10 @@ class Decoder:
 
     @contextlib.contextmanager
     def opened(self, path: Path) -> Iterator[np.ndarray]:
-        """Gives a photograph as `images.read_image` does, for the context's duration.
+        """Reads a photograph as `images.read_image` does; the image lives as long as the context.
 
         Raises:
-            MediaError: as `read_image`, or the process died of it.
+            MediaError: as `read_image`, or it crashed the process.
             DecoderUnavailableError: no process can be started.
         """
         data = read_file(path, most=self._most_bytes)
@@ -114,7 +114,7 @@ class Decoder:
             yield image
 
     def start(self) -> None:
-        """Begins to start the process and does not wait for it.
+        """Starts the process without waiting until it is ready.
 
         Raises:
             DecoderUnavailableError: it cannot be started.
@@ -123,7 +123,7 @@ class Decoder:
             self._child.start(OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels))
 
     def close(self) -> None:
-        """Ends the process; a later image starts another."""
+        """Ends the process; a later image starts a new one."""
         self._child.close()
 
     def __enter__(self) -> Self:
@@ -168,7 +168,7 @@ class Decoder:
         """Returns an image's shape.
 
         Raises:
-            BadImageError: there is none.
+            BadImageError: there is no image.
         """
         if reply.status == Status.BAD_IMAGE:
             raise BadImageError(reply.message)
@@ -180,5 +180,5 @@ class Decoder:
         sound = 0 < height * width <= self._max_pixels and channels == (1 if grey else 3)
         if reply.status != Status.IMAGE or not sound:
             self._child.end()
-            raise DecoderFailedError("the image's decoder answered nonsense")
+            raise DecoderFailedError("the image's decoder sent an invalid reply")
         return reply.shape

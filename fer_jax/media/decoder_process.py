@@ -1,7 +1,7 @@
 """A decoder process: `python -m fer_jax.media.decoder_process`, started by a `Decoder`.
 
-It decodes one image after the other, without a network and within bounds of memory and time, until its
-owner hangs up. It may crash at an image: its owner starts another.
+It decodes one image after the other, without network access and within limits of memory and time, until
+its owner closes the socket. It may crash on an image: its owner starts another.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from fer_jax.media.decoder_wire import (
     send_reply,
 )
 
-# What a decoder may need for each pixel of the largest image, and beside that.
+# Memory that a decoder may need per pixel of the largest image, and in addition.
 _BYTES_PER_PIXEL = 24
 _MEMORY_BYTES = 256 << 20
-_KEPT_BYTES = 64 << 20  # for the next image
+_KEPT_BYTES = 64 << 20  # kept for the next image
 
 
 def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     """Serves the owner at the other end of the socket `descriptor`; returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner handles Ctrl-C
     leave_no_core_dumps()
     drop_privileges()
     leave_network()
-    # Not before: OpenCV starts threads, and a process with threads cannot leave the network.
+    # Not earlier: OpenCV starts threads, and a process with threads cannot give up its network.
     import cv2
 
     cv2.setNumThreads(0)
@@ -68,7 +68,7 @@ def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> Decod
         image, note = decode_noted(data, max_pixels=max_pixels, grey=request.grey)
         target = np.frombuffer(memory, np.uint8, count=image.size).reshape(image.shape)
         target[...] = image
-        del target  # the memory cannot be closed while an array looks at it
+        del target  # the memory cannot be closed while an array refers to it
     except TooManyPixelsError as error:
         return DecodeReply(Status.TOO_MANY_PIXELS, message=str(error))
     except BadImageError as error:

@@ -1,8 +1,7 @@
-"""What a decoder process and its owner say to each other, over a socket and a piece of shared memory.
+"""The protocol between a decoder process and its owner, over a socket and shared memory.
 
-The owner puts a file's bytes into the memory and sends a request; the process puts the pixels in their
-place and sends a reply. The memory cannot be made smaller, so that no fault of the process is a fault
-of its owner.
+The owner writes a file's bytes to the memory and sends a request; the process replaces them with the
+pixels and sends a reply. The memory cannot shrink, so that a faulty process cannot crash its owner.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ LONGEST_MESSAGE = 1000  # bytes
 
 
 class Status(enum.IntEnum):
-    """How a reply goes on."""
+    """The kind of a reply."""
 
     READY = 0  # the first one: the process has started
     IMAGE = 1
@@ -46,11 +45,11 @@ class DecodeRequest(NamedTuple):
 
 
 class DecodeReply(NamedTuple):
-    """What came of a request.
+    """The outcome of a request.
 
     Attributes:
         shape: of an image in the memory, else (0, 0, 0).
-        message: a refusal's reason, or a note on the image's file.
+        message: the reason of a refusal, or a note on the image's file.
     """
 
     status: Status
@@ -59,11 +58,11 @@ class DecodeReply(NamedTuple):
 
 
 class DecoderWireError(Exception):
-    """The other end is gone, or sends what is no message."""
+    """The other end is gone or sent an invalid message."""
 
 
 def shared_memory(size: int) -> int:
-    """Returns the descriptor of zeroed memory of `size` bytes that takes no room until it is written."""
+    """Returns the descriptor of `size` bytes of zeroed memory, allocated only when written."""
     if sys.platform != "linux":
         with tempfile.TemporaryFile() as file:
             file.truncate(size)
@@ -77,7 +76,7 @@ def shared_memory(size: int) -> int:
 
 
 def release(memory: mmap.mmap, used: int) -> None:
-    """Gives the first `used` bytes back to the system; they read as zeros afterwards."""
+    """Returns the first `used` bytes to the system; they read as zeros afterwards."""
     if hasattr(mmap, "MADV_REMOVE") and used:
         pages = -(-used // mmap.PAGESIZE) * mmap.PAGESIZE
         with contextlib.suppress(OSError):
@@ -85,12 +84,12 @@ def release(memory: mmap.mmap, used: int) -> None:
 
 
 def send_request(wire: socket.socket, request: DecodeRequest) -> None:
-    """Raises DecoderWireError where nobody listens any more."""
+    """Raises DecoderWireError if the other end is gone."""
     send_all(wire, _REQUEST.pack(_MAGIC, *request))
 
 
 def receive_request(wire: socket.socket) -> DecodeRequest | None:
-    """Returns the next request; None when the owner has hung up."""
+    """Returns the next request; None if the owner has closed the socket."""
     try:
         magic, *values = _REQUEST.unpack(receive_exactly(wire, _REQUEST.size))
     except DecoderWireError:
@@ -99,17 +98,17 @@ def receive_request(wire: socket.socket) -> DecodeRequest | None:
 
 
 def send_reply(wire: socket.socket, reply: DecodeReply) -> None:
-    """Raises DecoderWireError where nobody listens any more."""
+    """Raises DecoderWireError if the other end is gone."""
     text = reply.message.encode(errors="replace")[:LONGEST_MESSAGE]
     send_all(wire, _REPLY.pack(_MAGIC, reply.status, *reply.shape, len(text)) + text)
 
 
 def receive_reply(wire: socket.socket, *, seconds: float) -> DecodeReply:
-    """Returns the next reply, all of which has to be there within so many seconds.
+    """Returns the next reply, which must arrive completely within `seconds`.
 
     Raises:
-        DecoderWireError: the process has ended, or sends what is no reply.
-        TimeoutError: the seconds are over.
+        DecoderWireError: the process has ended or sent an invalid reply.
+        TimeoutError: the reply took too long.
     """
     until_s = time.monotonic() + seconds
     magic, status, *shape, length = _REPLY.unpack(

@@ -10,11 +10,11 @@ def jpeg(image: np.ndarray, *, quality: int) -> bytes:
     """Returns uint8 [H, W, 3] RGB as a JPEG file.
 
     Args:
-        image: of up to 65,500 pixels a side.
+        image: up to 65,500 pixels a side.
         quality: 1 to 100.
 
     Raises:
-        ValueError: it is larger.
+        ValueError: the image is larger.
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])

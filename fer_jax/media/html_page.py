@@ -1,7 +1,7 @@
-"""A report as one HTML file for phones and desktops: images inside it, no script, nothing fetched.
+"""A report as one HTML file for phones and desktops: embedded images, no scripts, no requests.
 
-Its Content-Security-Policy says so to the browser: only the page's one style sheet, named by its hash,
-and images that are in the page. There are no style attributes, which such a policy refuses.
+Its Content-Security-Policy enforces that: it allows only the page's one style sheet, named by its hash,
+and embedded images. There are no style attributes, because such a policy forbids them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def html_page(title: str, sections: Iterable[str], *, style: str) -> str:
     Args:
         title: plain text.
         sections: HTML, without scripts and style attributes; images are data: addresses.
-        style: CSS, added to what all pages share.
+        style: CSS, added to the style shared by all pages.
     """
     css = _STYLE + style
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()

@@ -1,9 +1,9 @@
-"""What an image's bytes claim before any pixel is decoded: format, size, and whether it is all there.
+"""Checks an image's bytes before any pixel is decoded: format, size, and completeness.
 
-Decoders fill the missing part of a cut JPEG with grey and call it a success, and a hundred bytes can
-ask for gigabytes of pixels. Both are seen here by walking the container, in time linear in its bytes.
-A decoder reads the same bytes again with a parser that may disagree with this one. So what could be
-read in two ways is refused, and what no pixel needs is not passed on.
+Decoders fill the missing part of a truncated JPEG with grey and report success, and a hundred bytes can
+request gigabytes of pixels. Walking the container detects both, in time linear in its bytes.
+A decoder parses the same bytes again and may disagree with this parser. So ambiguous files are refused,
+and data that no pixel needs is not passed on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
 
 _TRUNCATED = "the image is cut short (its file ends too early)"
 _DAMAGED = "the image is damaged"
-_LOST = b"\0" * 16  # how a disk or a download leaves what never came
+_LOST = b"\0" * 16  # what a disk or a download leaves instead of lost data
 
 
 class ImageHeader(NamedTuple):
-    """`format` is a lower-case name of `FORMATS`; `width` and `height` are the claimed pixels."""
+    """`format` is a lower-case name of `FORMATS`; `width` and `height` are those claimed, in pixels."""
 
     format: str
     width: int
@@ -30,7 +30,7 @@ class ImageHeader(NamedTuple):
 
 
 class BadImageError(ValueError):
-    """Bytes that cannot become an image; the message says why, without the file's name."""
+    """Bytes that are not a usable image; the message says why, without the file's name."""
 
 
 class TooManyPixelsError(BadImageError):
@@ -38,11 +38,11 @@ class TooManyPixelsError(BadImageError):
 
 
 class DecoderFailedError(BadImageError):
-    """An image at which the decoder crashed, took too long or too much memory."""
+    """An image on which the decoder crashed, took too long or needed too much memory."""
 
 
 def format_of(data: bytes) -> str | None:
-    """Names the image format of a file's first 64 bytes, None where it is none of `FORMATS`."""
+    """Returns the image format of a file's first 64 bytes, None if it is not one of `FORMATS`."""
     for name, (signature, _, _) in _FORMATS.items():
         if signature.match(data):
             return name
@@ -50,10 +50,10 @@ def format_of(data: bytes) -> str | None:
 
 
 def read_header(data: bytes) -> ImageHeader:
-    """Returns what the header claims; nothing after the header has to be there.
+    """Returns what the header claims; bytes after the header are not needed.
 
     Raises:
-        BadImageError: no image of `FORMATS`, or a header that is cut or makes no sense.
+        BadImageError: not an image of `FORMATS`, or a truncated or invalid header.
     """
     name = format_of(data)
     if name is None:
@@ -68,10 +68,10 @@ def read_header(data: bytes) -> ImageHeader:
 
 
 def jpeg_without_end(data: bytes) -> bytes | None:
-    """Returns a JPEG without the end marker that it should have, where that may be all it lacks.
+    """Returns the bytes of a JPEG that may lack nothing but its end marker, else None.
 
-    Only of a sequential image with one scan: of others, whole scans may be missing unseen. Whether the
-    scan is complete, or its last restart interval, shows in the pixels alone.
+    Only for sequential images with one scan: in others, whole scans may be missing unnoticed. Only the
+    pixels show whether the scan, or its last restart interval, is complete.
     """
     at, frame, contents, marker, interval = 2, 0, 0, 0, 0
     if data.endswith(_LOST):
@@ -106,13 +106,13 @@ def _jpeg_units(data: bytes, frame: int) -> int:
 
 
 def check_whole(data: bytes, header: ImageHeader) -> bytes:
-    """Checks that the file goes on to its image's end; bytes after that end are fine.
+    """Checks that the file reaches the end of its image; bytes after that end are allowed.
 
     Returns:
-        What a decoder needs of it: a PNG without its text, profiles and animation, others as they are.
+        The bytes for the decoder: a PNG without text, profiles and animation, others unchanged.
 
     Raises:
-        BadImageError: cut short, or damaged where the format has checksums.
+        BadImageError: cut short, or damaged if the format has checksums.
     """
     try:
         return _FORMATS[header.format][2](data)
@@ -124,13 +124,13 @@ def _stranger(data: bytes) -> str:
     if not data:
         return "the file is empty"
     if not data.strip(b"\0"):
-        return "the file holds nothing but zeros"
+        return "the file contains only zeros"
     if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
-        return f"HEIC and AVIF images are not read; convert it to one of {FORMATS}"
-    return f"the file is not an image; {FORMATS} are read"
+        return f"HEIC and AVIF images are not supported; convert it to one of {FORMATS}"
+    return f"the file is not an image; {FORMATS} are supported"
 
 
-# A marker that is no stuffed zero, restart marker or fill byte: what ends a scan (ITU-T T.81, B.1.1).
+# A marker other than stuffed zeros, restart markers and fill bytes ends a scan (ITU-T T.81, B.1.1).
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)  # tables and extensions among the start-of-frame numbers
 _JPEG_SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, with Huffman codes
@@ -169,7 +169,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_whole(data: bytes) -> bytes:
-    """A thumbnail's end marker lies inside a segment and is stepped over; ours follows a scan."""
+    """A thumbnail's end marker lies inside a segment and is skipped; the image's follows a scan."""
     at, marker, scans = 2, 0, 0
     while marker != _JPEG_EOI:
         marker, _, at = _jpeg_segment(data, at)
@@ -184,7 +184,7 @@ def _jpeg_whole(data: bytes) -> bytes:
     return data
 
 
-# All that a still image needs. Text can be a bomb, and an animation's chunks have crashed decoders.
+# All a still image needs. Text can be a decompression bomb; animation chunks have crashed decoders.
 _PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"eXIf", b"IDAT", b"IEND"})
 
 
@@ -220,7 +220,7 @@ def _gif_size(data: bytes) -> tuple[int, int]:
 
 
 def _gif_whole(data: bytes) -> bytes:
-    """Walks the blocks to the end of the first frame, the only one that is used."""
+    """Walks the blocks to the end of the first frame, the only one used."""
     at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
     while True:
         block = data[at]
@@ -241,10 +241,10 @@ def _gif_blocks(data: bytes, at: int) -> int:
 
 def _bmp_size(data: bytes) -> tuple[int, int]:
     (header,) = struct.unpack_from("<I", data, 14)
-    if header == 12:  # the OS/2 header counts in 16 bits
+    if header == 12:  # the OS/2 header uses 16 bits
         return struct.unpack_from("<HH", data, 18)
     width, height = struct.unpack_from("<ii", data, 18)
-    return abs(width), abs(height)  # a negative height is an image stored from the top
+    return abs(width), abs(height)  # a negative height means rows from top to bottom
 
 
 def _bmp_whole(data: bytes) -> bytes:
@@ -254,7 +254,7 @@ def _bmp_whole(data: bytes) -> bytes:
         bits, compression = struct.unpack_from("<H", data, 24)[0], 0
     else:
         bits, compression = struct.unpack_from("<HI", data, 28)
-    packed = compression in (1, 2)  # run lengths: only the decoder knows their size
+    packed = compression in (1, 2)  # run-length coded: only the decoder knows the size
     if len(data) < start + (0 if packed else (width * bits + 31) // 32 * 4 * height):
         raise BadImageError(_TRUNCATED)
     return data
@@ -268,7 +268,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind != b"VP8 ":  # libwebp also takes a stream without a chunk's header
+    if kind != b"VP8 ":  # libwebp also accepts a stream without a chunk header
         raise BadImageError(_DAMAGED)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
@@ -302,7 +302,7 @@ def _tiff_size(data: bytes) -> tuple[int, int]:
 
 
 def _tiff_whole(data: bytes) -> bytes:
-    """The strips' own ends are left to the decoder, which refuses a missing one."""
+    """The strips are left to the decoder, which refuses missing ones."""
     return data
 
 

@@ -1,7 +1,7 @@
-"""Reads photographs that may be anything: bounded in memory and time, a reason for each refusal.
+"""Reads untrusted photographs: bounded in memory and time, with a reason for each refusal.
 
-`read_image` takes a path, `decode_image` bytes. Both look at the header first, so that no file can ask
-for more pixels than are allowed and an image that is cut short is not half used.
+`read_image` takes a path, `decode_image` bytes. Both check the header first, so that no file can request
+more pixels than allowed and truncated images are not used.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from fer_jax.media.image_header import (
 )
 from fer_jax.media.video_header import is_video
 
-MAX_PIXELS = 100_000_000  # a 100-megapixel camera's image; 300 MB of memory while it is open
+MAX_PIXELS = 100_000_000  # an image of a 100-megapixel camera; 300 MB of memory while open
 
 MediaKind = Literal["image", "video"]
 
-# HEIC and AVIF are images, too: reading them gives the reason why not.
+# HEIC and AVIF are images too: reading them gives the reason for refusal.
 _STILL = {
     ".jpg",
     ".jpeg",
@@ -51,19 +51,19 @@ VIDEO_SUFFIXES = frozenset(
     | {".wmv", ".flv", ".ogv", ".3gp"}
 )
 
-# The file may hold more than the pixels (16 bits, several pages, a camera's notes), within reason.
+# The file may hold more than the pixels (16 bits, several pages, maker notes), within reason.
 _BYTES_PER_PIXEL = 8
 _MIN_FILE_LIMIT = 64 << 20
 _HEAD_BYTES = 4096
 
 _JPEG_ENDS = tuple(filler + b"\xff\xd9" for filler in (b"", b"\x55" * 64, b"\xaa" * 64))
 
-# A pipe that nobody writes to would keep open() waiting; Windows would translate line ends.
+# Without a writer, opening a pipe would block; Windows would translate line ends.
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
-# Reasons come as exceptions; the libraries' own lines on standard error would only break a progress
-# bar. FFmpeg's level is read once, at the first video. libjpeg's and libpng's warnings about damaged
-# pixels go straight to file descriptor 2 and cannot be turned off from here.
+# Errors are reported as exceptions; the libraries' lines on standard error would only break a progress
+# bar. FFmpeg's level is read once, at the first video. libjpeg and libpng write warnings about damaged
+# pixels to file descriptor 2, which cannot be turned off from here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -73,7 +73,7 @@ class MediaError(FerError):
 
     Attributes:
         path: the file, as it was named.
-        reason: why, without the file's name, in one line.
+        reason: one line that says why, without the file's name.
     """
 
     def __init__(self, path: Path, reason: str):
@@ -85,15 +85,15 @@ class MediaError(FerError):
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
 
-    Grey, palette, RGBA (its alpha is dropped), CMYK and 16-bit images become 8-bit RGB; of an
-    animated GIF, WebP or PNG the first frame is taken.
+    Grey, palette, RGBA (alpha is dropped), CMYK and 16-bit images become 8-bit RGB; of an
+    animated GIF, WebP or PNG, the first frame is used.
 
     Args:
-        path: any name the system allows, also one that is not UTF-8.
+        path: any name the system allows, even if it is not UTF-8.
         max_pixels: the most that width x height of the header may claim.
 
     Raises:
-        MediaError: missing, not readable, no regular file, empty, no image, cut short or too large.
+        MediaError: missing, unreadable, not a regular file, empty, not an image, cut short, too large.
     """
     data = read_file(path, most=most_file_bytes(max_pixels))
     try:
@@ -103,7 +103,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def most_file_bytes(max_pixels: int) -> int:
-    """Returns how large an image's file may be, in bytes."""
+    """Returns the largest allowed size of an image file, in bytes."""
     return max(_MIN_FILE_LIMIT, _BYTES_PER_PIXEL * max_pixels)
 
 
@@ -111,7 +111,7 @@ def read_file(path: Path, *, most: int) -> bytes:
     """Returns the bytes of a regular file of up to `most` bytes.
 
     Raises:
-        MediaError: missing, not readable, no regular file, or larger.
+        MediaError: missing, unreadable, not a regular file, or larger.
     """
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > most:
@@ -125,16 +125,16 @@ def read_file(path: Path, *, most: int) -> bytes:
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> np.ndarray:
     """Returns the bytes of an image file as uint8 [H, W, 3] RGB; see `read_image`.
 
-    It decodes in this process, which a decoder's fault may end. Bytes of strangers belong into a
+    It decodes in this process, which a fault of the decoder may crash. For untrusted bytes use a
     `fer_jax.media.decoder.Decoder`.
 
     Args:
         data: the whole file.
         max_pixels: the most that width x height of the header may claim.
-        grey: return the luma alone, uint8 [H, W].
+        grey: return only the luma, uint8 [H, W].
 
     Raises:
-        BadImageError: no image, cut short, damaged or over `max_pixels`; the message has no name.
+        BadImageError: not an image, cut short, damaged or over `max_pixels`; without a file name.
     """
     return decode_noted(data, max_pixels=max_pixels, grey=grey).image
 
@@ -147,7 +147,7 @@ class Decoded(NamedTuple):
 
 
 def decode_noted(data: bytes, *, max_pixels: int, grey: bool) -> Decoded:
-    """Returns what `decode_image` returns, with a note on a file that is damaged and yet whole."""
+    """Decodes as `decode_image` does, with a note on a file that is damaged but complete."""
     header = read_header(data)
     claimed = header.width * header.height
     if claimed > max_pixels:
@@ -158,8 +158,8 @@ def decode_noted(data: bytes, *, max_pixels: int, grey: bool) -> Decoded:
     endless = jpeg_without_end(data) if header.format == "jpeg" else None
     if endless is None:
         return Decoded(_decode(check_whole(data, header), header, grey=grey))
-    # What a scan lacks, a decoder makes up from the bytes that follow. Nothing is missing where other
-    # bytes make no difference.
+    # A decoder fills a truncated scan from the bytes that follow. Nothing is missing if different
+    # bytes give the same pixels.
     image, *others = (_decode(endless + end, header, grey=grey) for end in _JPEG_ENDS)
     if not all(np.array_equal(image, other) for other in others):
         check_whole(data, header)
@@ -173,12 +173,12 @@ def _decode(needed: bytes, header: ImageHeader, *, grey: bool) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None or image.shape[0] * image.shape[1] > header.width * header.height:
-        raise BadImageError(f"the {header.format} image is damaged or of a kind that is not read")
+        raise BadImageError(f"the {header.format} image is damaged or not supported")
     return np.asarray(image, np.uint8)
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file for reading; a pipe or a device would never end.
+    """Opens a regular file for reading; a pipe or device could be endless.
 
     Raises:
         MediaError: missing, not permitted, a folder, a pipe, a device.
@@ -190,15 +190,15 @@ def open_regular(path: Path) -> BinaryIO:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise MediaError(path, f"it is {what}; an image or a video is expected")
     return os.fdopen(descriptor, "rb")
 
 
 def media_kind(path: Path) -> MediaKind | None:
-    """Tells images from videos by their first bytes, else by the name; None is neither.
+    """Distinguishes images and videos by their first bytes, else by name; None means neither.
 
-    A file that cannot be opened is told by its name alone: reading it gives the reason.
+    A file that cannot be opened is classified by its name: reading it gives the reason.
     """
     try:
         with open_regular(path) as file:

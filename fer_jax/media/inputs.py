@@ -1,7 +1,7 @@
-"""What a user names -> the images and videos meant: files, folders, patterns, lists on standard input.
+"""Finds the images and videos a user names: files, folders, patterns, lists on standard input.
 
-Everything is produced as it is found, so that a list or a tree of any length costs no memory, and
-what cannot be read is passed on: its reader gives the reason, and no input goes missing.
+Paths are yielded as they are found, so that a list or tree of any length costs no memory. Unreadable
+files are passed on: their reader gives the reason, and no input is lost.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _READ = 1 << 16
 
 
 def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Iterator[Path]:
-    """Gives the files that `inputs` name, in order.
+    """Yields the files that `inputs` name, in order.
 
     Args:
-        inputs: a file is given as it is, whatever it holds, and whether it exists or not. A folder
-            gives the images and videos below it, sorted by name, without those whose name begins
-            with a dot; links to folders are followed, once into each. A name with *, ? or [ that no
-            file has is a pattern (** for any depth). "-" is the list of paths on `stdin`.
+        inputs: a file is passed on whatever it holds, even if it does not exist. A folder stands for
+            the images and videos below it, sorted by name, without names that start with a dot;
+            links to folders are followed, once into each. A name with *, ? or [ that is not a file
+            is a pattern (** for any depth). "-" is the list of paths on `stdin`.
         stdin: paths (of files or folders) separated by newlines, or by zero bytes as from
             `find -print0`; only read when "-" is named.
     """
@@ -44,7 +44,7 @@ def _matching(pattern: str) -> Iterator[Path]:
     found = False
     for name in sorted(glob.iglob(pattern, recursive=True)):
         path = Path(name)
-        # "**" also names the folders on the way; what is in them comes by itself.
+        # "**" also matches intermediate folders, whose files it matches anyway.
         if "**" in pattern and path.is_dir():
             continue
         found = True
@@ -54,7 +54,7 @@ def _matching(pattern: str) -> Iterator[Path]:
 
 
 def _below(path: Path) -> Iterator[Path]:
-    """Gives the file itself, or the media below a folder, depth first and sorted by name."""
+    """Yields the file itself, or the media below a folder, depth first and sorted by name."""
     if not path.is_dir():
         yield path
         return
@@ -73,7 +73,7 @@ def _below(path: Path) -> Iterator[Path]:
             been_in.add((status.st_dev, status.st_ino))
             names = [name for name in os.listdir(path) if not name.startswith(".")]
         except OSError:
-            yield path  # its reader says why
+            yield path  # its reader reports the reason
             continue
         waiting.extend(path / name for name in sorted(names, reverse=True))
 

@@ -1,7 +1,7 @@
-"""Reads a video frame by frame: sampled by time stamps, one frame in memory, honest about its losses.
+"""Reads a video frame by frame: sampled by time stamps, one frame in memory, losses reported.
 
-It decodes in this process, which a decoder's fault may end. Where a crash must not end the run, a
-`fer_jax.media.video_decoder.VideoDecoder` reads the same frames in a process of its own.
+It decodes in this process, which a fault of the decoder may crash. A
+`fer_jax.media.video_decoder.VideoDecoder` reads the same frames in a separate process.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fer_jax.media.video_stream import BadVideoError, FrameStream, RawFrame
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
 
-# Time stamps are rounded to the container's clock (1 ms in Matroska), so that a frame that is due at
-# 0.1 s may claim 0.0999 s.
+# Time stamps are rounded to the container's clock (1 ms in Matroska), so a frame due at 0.1 s may claim
+# 0.0999 s.
 _CLOCK_S = 1.5e-3
 
 
@@ -34,8 +34,8 @@ class VideoFrame:
     Attributes:
         index: its number among the frames that can be decoded, from 0, sampled or not.
         time_s: its time stamp in seconds from the video's start.
-        image: uint8 [H, W, 3] RGB as it is shown: upright, square pixels. Its size may change from
-            one frame to the next.
+        image: uint8 [H, W, 3] RGB as displayed: upright, square pixels. Its size may change between
+            frames.
     """
 
     index: int
@@ -47,10 +47,10 @@ class Video(Protocol):
     """An open video; iterates once over its sampled frames.
 
     Attributes:
-        width, height: pixels of its first frame as it is shown.
-        fps: nominal frames a second; the frames' own time stamps are what counts.
-        frame_count: about how many frames there are, 0 if unknown; an estimate.
-        ended_early: after the iteration, how the container shows that the file was cut; else None.
+        width, height: pixels of its first frame as displayed.
+        fps: nominal frames per second; sampling uses the frames' time stamps.
+        frame_count: estimated number of frames, 0 if unknown.
+        ended_early: after the iteration, where a truncated file ended; else None.
         note: after the iteration, what else was lost, in one line; None if nothing was.
     """
 
@@ -96,7 +96,7 @@ class SampledFrames:
             decoded: called after each frame, sampled or not.
 
         Raises:
-            BadVideoError: no video, too large, or without a frame.
+            BadVideoError: not a video, too large, or without a frame.
         """
         if every < 1 or (fps is not None and not fps > 0):
             raise ValueError(f"every must be 1 or more and fps positive, got {every} and {fps}")
@@ -188,7 +188,7 @@ class VideoReader:
             max_pixels: the most that a frame may have.
 
         Raises:
-            MediaError: missing, not readable, no video, too large, or without a frame.
+            MediaError: missing, unreadable, not a video, too large, or without a frame.
         """
         self.path = path
         self.ended_early: str | None = None

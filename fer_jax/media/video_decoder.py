@@ -1,4 +1,4 @@
-"""Videos decoded by a process that may die of them: nothing in a file's bytes reaches its owner.
+"""Decodes videos in a separate process, so that a crash on a file cannot harm its owner.
 
 with VideoDecoder() as decoder, decoder.opened(path, fps=5) as video:  # MediaError if it cannot be
     for frame in video:
@@ -37,20 +37,20 @@ DECODE_S = 60.0  # without a single decoded frame
 
 _CLOSES_WITHIN_S = 1.0
 _MODULE = "fer_jax.media.video_process"
-_AHEAD = 2  # slots that the process always has, so that it decodes while its owner works
+_AHEAD = 2  # slots that the process always has, so that it decodes while its owner is busy
 _MOST_LENT = 8
-_KEPT_BYTES = 32 << 20  # a frame; what larger ones took is given back
+_KEPT_BYTES = 32 << 20  # of memory kept per frame; the rest of a larger one is released
 
 
 class VideoDecoder:
     """A process that decodes videos, one at a time, for one thread at a time.
 
-    It is started when the first video comes, or by `start`; one that died is replaced. Where a system
-    has no descriptors to pass on (Windows), videos are decoded in the calling process.
+    It is started for the first video, or by `start`; a crashed one is replaced. On systems that cannot
+    pass descriptors (Windows), videos are decoded in the calling process.
     """
 
     def __init__(self, *, max_pixels: int = MAX_FRAME_PIXELS) -> None:
-        """Starts nothing yet; `max_pixels` is the most that a frame may have."""
+        """Starts nothing yet; `max_pixels` is the largest allowed size of a frame."""
         self.max_pixels = max_pixels
         self.slot_bytes = 3 * max_pixels
         self._isolated = os.name == "posix"
@@ -59,7 +59,7 @@ class VideoDecoder:
         size = self.slots * self.slot_bytes
         self._child = DecoderChild(_MODULE, max_pixels, what="video", memory_bytes=size)
         self._lent: set[int] = set()
-        self._returned: deque[int] = deque()  # by whichever thread drops an image last
+        self._returned: deque[int] = deque()  # appended by the thread that releases an image last
         self._largest = 0  # bytes of a frame
         self._video: IsolatedVideo | None = None
 
@@ -71,10 +71,10 @@ class VideoDecoder:
     def opened(
         self, path: Path, *, every: int = 1, fps: float | None = None
     ) -> IsolatedVideo | VideoReader:
-        """Opens a video; see `media.video.VideoReader`. One that was open before is closed.
+        """Opens a video; see `media.video.VideoReader`. Closes the previous one.
 
         Raises:
-            MediaError: as `VideoReader`, or the process died of it.
+            MediaError: as `VideoReader`, or it crashed the process.
             DecoderUnavailableError: no process can be started.
         """
         if not self._isolated:
@@ -90,17 +90,17 @@ class VideoDecoder:
         return self._video
 
     def start(self) -> None:
-        """Begins to start the process and does not wait for it.
+        """Starts the process without waiting until it is ready.
 
         Raises:
             DecoderUnavailableError: it cannot be started.
         """
         if self._isolated:
-            # Each of FFmpeg's threads would reserve 64 MB of addresses, which are limited.
+            # Each FFmpeg thread would reserve 64 MB of address space, which is limited.
             self._child.start(MALLOC_ARENA_MAX="2")
 
     def close(self) -> None:
-        """Ends the process; a later video starts another."""
+        """Ends the process; a later video starts a new one."""
         self._child.close()
 
     def __enter__(self) -> Self:
@@ -115,7 +115,7 @@ class VideoDecoder:
         self.close()
 
     def _make_ready(self) -> None:
-        """Waits until the process is there; a new one gets all slots that nobody looks at."""
+        """Waits until the process is ready; a new one gets all unused slots."""
         child = self._child
         if child.died():
             child.end()
@@ -144,11 +144,11 @@ class VideoDecoder:
         send_video_request(self._child.wire, request)
 
     def receive(self, *, seconds: float = DECODE_S) -> VideoReply:
-        """Returns the process's next reply, after handing back the slots that have become free.
+        """Returns the process's next reply, after returning the slots that have become free.
 
         Raises:
-            DecoderWireError: the process is gone, or sends nonsense.
-            TimeoutError: the seconds are over.
+            DecoderWireError: the process has ended or sent an invalid reply.
+            TimeoutError: the reply took too long.
         """
         if self._child.wire is None:
             raise DecoderWireError
@@ -156,12 +156,12 @@ class VideoDecoder:
         return receive_video_reply(self._child.wire, seconds=seconds)
 
     def image(self, reply: VideoReply) -> np.ndarray:
-        """Returns the image of a FRAME, uint8 [H, W, 3]: in its slot, as long as somebody holds it.
+        """Returns the image of a FRAME, uint8 [H, W, 3], in its slot as long as it is referenced.
 
-        A copy, if too many slots are held already: the process never waits for its owner's images.
+        Returns a copy if too many slots are in use: the process never waits for the owner's images.
 
         Raises:
-            DecoderWireError: there is no such slot, or the image does not fit into it.
+            DecoderWireError: the slot does not exist, or the image does not fit into it.
         """
         shape = reply.height, reply.width, 3
         count = 3 * reply.height * reply.width
@@ -187,7 +187,7 @@ class VideoDecoder:
             self.send(VideoRequest(Ask.FREE, slot))
 
     def _take_back(self) -> list[int]:
-        """The slots that were lent and are free again."""
+        """Returns the lent slots that are free again."""
         freed = []
         with contextlib.suppress(IndexError):
             while True:
@@ -208,7 +208,7 @@ class IsolatedVideo:
         """Sends the request and waits until the first frame is decoded.
 
         Raises:
-            MediaError: no video, too large, without a frame, or the process died of it.
+            MediaError: not a video, too large, without a frame, or it crashed the process.
         """
         self.path = path
         self.ended_early: str | None = None
@@ -229,7 +229,7 @@ class IsolatedVideo:
         """Gives the sampled frames; a second iteration gives none.
 
         Raises:
-            MediaError: the process died of the video.
+            MediaError: the video crashed the process.
         """
         while self._open:
             reply = self._reply()
@@ -242,10 +242,10 @@ class IsolatedVideo:
                     image = self._decoder.image(reply)
                 self._seen = f" after frame {reply.number}, at {reply.value:.2f} s"
                 yield VideoFrame(reply.number, reply.value, image)
-                del image  # the slot is free once nobody else looks at it
+                del image  # the slot is free once nothing else refers to it
 
     def close(self) -> None:
-        """Leaves the rest of the video; may be called twice."""
+        """Skips the rest of the video; may be called twice."""
         if not self._open:
             return
         self._open = False
@@ -280,7 +280,7 @@ class IsolatedVideo:
 
     @contextlib.contextmanager
     def _survived(self) -> Iterator[None]:
-        """Turns the death of the process into this video's error."""
+        """Converts a crash or timeout of the process to this video's error."""
         try:
             yield
         except TimeoutError:

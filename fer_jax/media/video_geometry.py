@@ -1,4 +1,4 @@
-"""A decoded frame -> the image as it is shown: square pixels, upright, RGB."""
+"""Converts a decoded frame to the displayed image: square pixels, upright, RGB."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from av.video.frame import VideoFrame as RawFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-# Pixels within 1 % of a square are the rounding of an encoder: nothing to see, and sharper as they are.
+# Pixels within 1 % of a square are an encoder's rounding: invisible, and sharper without scaling.
 _SQUARE = Fraction(1, 100)
-_WIDEST = Fraction(4)  # a pixel's aspect beyond it is nonsense in a header
+_WIDEST = Fraction(4)  # a larger aspect of a pixel is an invalid header
 
 _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
 class Shape(NamedTuple):
-    """How a frame is shown: its size with square pixels, then quarter turns counterclockwise."""
+    """How a frame is displayed: its size with square pixels, then quarter turns counterclockwise."""
 
     width: int
     height: int
@@ -32,13 +32,13 @@ class Shape(NamedTuple):
 
 
 def shape_of(width: int, height: int, *, aspect: Fraction, rotation: int) -> Shape:
-    """Returns how stored pixels are shown.
+    """Returns how stored pixels are displayed.
 
     Args:
         width, height: as stored.
-        aspect: width of a stored pixel by its height. The side that is too short is made longer, so
-            that no pixel is lost.
-        rotation: degrees counterclockwise; the nearest quarter turn is taken.
+        aspect: width of a stored pixel divided by its height. The shorter side is enlarged, so that no
+            pixel is lost.
+        rotation: degrees counterclockwise; rounded to a quarter turn.
     """
     if 1 / _WIDEST <= aspect <= _WIDEST and abs(aspect - 1) > _SQUARE:
         if aspect > 1:
@@ -58,10 +58,10 @@ class Converter:
     def rgb(
         self, frame: RawFrame, shape: Shape, allocate: Callable[[tuple[int, int, int]], np.ndarray]
     ) -> np.ndarray:
-        """Returns the shown image, uint8 [H, W, 3], in the memory that `allocate` gives for its shape.
+        """Returns the displayed image, uint8 [H, W, 3], in memory from `allocate`.
 
         Raises:
-            av.error.FFmpegError: a format that has no conversion to RGB.
+            av.error.FFmpegError: a format without a conversion to RGB.
         """
         scaled = (shape.width, shape.height) != (frame.width, frame.height)
         converted = self._reformatter.reformat(
@@ -70,7 +70,7 @@ class Converter:
             height=shape.height,
             format="rgb24",
             interpolation=Interpolation.BICUBIC if scaled else Interpolation.BILINEAR,
-            threads=1,  # more gain nothing here, measured at 640 x 360 and 1920 x 1080
+            threads=1,  # more do not help, measured at 640 x 360 and 1920 x 1080
         )
         plane = converted.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(shape.height, plane.line_size)

@@ -1,7 +1,7 @@
-"""Which files are videos, and whether a container says that it should have been longer.
+"""Detects which files are videos, and whether a container was truncated.
 
-FFmpeg guesses generously: it opens text files as subtitles and playlists that point elsewhere. Only
-files that begin like one of the usual containers are handed to it.
+FFmpeg guesses generously: it opens text files as subtitles and follows playlists. Only files that start
+like one of the usual containers are passed to it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _OTHERS = re.compile(
 
 
 def is_video(head: bytes) -> bool:
-    """Tells from a file's first 512 bytes whether it begins like one of `FORMATS`."""
+    """Returns whether a file's first 512 bytes look like one of `FORMATS`."""
     return any(pattern.match(head) for pattern in (_RIFF, _MP4, _OTHERS))
 
 
 def is_cut(file: BinaryIO) -> bool:
-    """Tells whether a container shows that its file was cut; leaves the file's position.
+    """Returns whether a container shows that its file was truncated; changes the file's position.
 
-    An MP4, MOV, AVI, Matroska or WebM file is cut if one of its elements ends beyond the file. The
-    other containers are streams, complete wherever they end. So is an element of unknown length. What
-    is damaged, or follows the video, is no evidence.
+    An MP4, MOV, AVI, Matroska or WebM file is truncated if one of its elements ends beyond the file. The
+    other containers are streams, complete wherever they end, like elements of unknown length. Damage,
+    or data after the video, is not evidence.
     """
     start = file.tell()
     try:
@@ -79,7 +79,7 @@ def _mp4_is_cut(file: BinaryIO, size: int) -> bool:
         length = int.from_bytes(header[:4])
         if length == 1:
             length = int.from_bytes(header[8:16])
-        if length < 8:  # 0 is "to the end of the file"; 2 to 7 are nonsense
+        if length < 8:  # 0 is "to the end of the file"; 2 to 7 are invalid
             return False
         at += length
         if at > size:
@@ -112,7 +112,7 @@ _ELEMENTS = frozenset(
 
 
 def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
-    """Looks at the segment's length or, where a recorder left it open, at the elements within."""
+    """Checks the segment's length or, if a recorder left it unknown, the elements within."""
     at = 0
     while at < size:
         file.seek(at)
@@ -123,7 +123,7 @@ def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
         if length is None:
             if name not in (_SEGMENT, _CLUSTER):
                 return False
-            at += header  # what is in it follows, as if side by side
+            at += header  # its content follows, as if at the same level
             continue
         at += header + length
         if name == _SEGMENT:
@@ -136,7 +136,7 @@ def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
 
 
 def _ebml(data: bytes) -> tuple[int, int | None, int] | None:
-    """An element's name, length (None if unknown) and bytes of both (RFC 8794, 5 and 6)."""
+    """Returns an element's name, length (None if unknown) and bytes of both (RFC 8794, 5 and 6)."""
     if len(data) < 2 or data[0] < 0x10:
         return None
     name_bytes = 9 - data[0].bit_length()

@@ -1,7 +1,7 @@
 """A video decoder process: `python -m fer_jax.media.video_process`, started by a `VideoDecoder`.
 
-It decodes one video after the other into shared memory, without a network and within bounds of memory
-and time, until its owner hangs up. It may crash at a video: its owner starts another.
+It decodes one video after the other into shared memory, without network access and within limits of
+memory and time, until its owner closes the socket. It may crash on a video: its owner starts another.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _ALIVE_EVERY_S = 1.0
 
 
 class _ClosedError(Exception):
-    """The owner does not want the rest of the video."""
+    """The owner does not need the rest of the video."""
 
 
 class _Slots:
-    """The free slots of the memory; the one that is being filled is kept until it is sent."""
+    """The free slots of the memory; the one being filled is kept until it is sent."""
 
     def __init__(self, wire: socket.socket, memory: mmap.mmap, *, slot_bytes: int) -> None:
         self._wire, self._memory, self._slot_bytes = wire, memory, slot_bytes
@@ -88,17 +88,17 @@ class _Slots:
 
 def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
     """Serves the owner at the other end of the socket `descriptor`; returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner handles Ctrl-C
     leave_no_core_dumps()
     drop_privileges()
     leave_network()
-    # Not before: these start threads, and a process with threads cannot leave the network.
+    # Not earlier: these start threads, and a process with threads cannot give up its network.
     import cv2
 
-    import fer_jax.media.video  # noqa: F401  here, so that the limit of memory comes on top
+    import fer_jax.media.video  # noqa: F401  here, so that the memory limit is added to it
 
     cv2.setNumThreads(0)
-    # The memory stays mapped to the end: arrays that look at it keep it open.
+    # The memory stays mapped to the end: arrays that refer to it keep it open.
     memory = mmap.mmap(memory_descriptor, 0)
     with socket.socket(fileno=descriptor) as wire:
         limit_memory(_MEMORY_BYTES + _BYTES_PER_PIXEL * max_pixels)

@@ -1,6 +1,6 @@
-"""The decoded frames of an open video file, in the order shown: damage is passed over and counted.
+"""The decoded frames of an open video file, in display order: damage is skipped and counted.
 
-FFmpeg, through PyAV. It gets the open file and nothing else: no name, no other file, no network.
+Uses FFmpeg through PyAV. It gets only the open file: no name, no other file, no network.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from fer_jax.media.video_header import FORMATS, is_video
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 18
 _MOST_PIXELS = 1 << 27
-_FALLBACK_FPS = 25.0  # only to number the frames of a stream that has no time stamps
+_FALLBACK_FPS = 25.0  # only for streams without time stamps
 
-# FFmpeg opens playlists that point elsewhere; these are the formats that `is_video` lets through.
+# FFmpeg opens playlists that point elsewhere; these are the formats that `is_video` accepts.
 _CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf"
 
-# A demuxer that fails so often in a row is not going to find the rest.
+# A demuxer that fails this often in a row will not find the rest.
 _MOST_FAILURES = 100
 
 # In these codecs each packet is one frame, so that packets without a frame are lost frames. In the
@@ -42,14 +42,14 @@ class BadVideoError(ValueError):
 
 
 class _Seekable:
-    """A file that answers FFmpeg's nonsensical seeks in damaged files as FFmpeg expects."""
+    """A file that handles FFmpeg's invalid seeks in damaged files as FFmpeg expects."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.read, self.tell = file.read, file.tell
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Returns the new position, or the negative code of an error: raised, it would be printed."""
+        """Returns the new position, or a negative error code, because an exception would be printed."""
         try:
             return self._file.seek(offset, whence)
         except (ValueError, OSError):
@@ -62,9 +62,9 @@ class FrameStream:
     Attributes:
         width, height: pixels as they are stored.
         fps: nominal frames a second.
-        frame_count: about how many frames there are, 0 if unknown. Containers estimate, and count
-            frames that an edit list hides: it is for a progress line only.
-        claimed: how many frames the container itself claims, 0 where it does not say.
+        frame_count: estimated number of frames, 0 if unknown. Containers estimate, and count frames
+            that an edit list hides: use it only for progress.
+        claimed: how many frames the container claims, 0 if unknown.
     """
 
     def __init__(self, file: BinaryIO, *, max_pixels: int) -> None:
@@ -72,11 +72,10 @@ class FrameStream:
 
         Args:
             file: at its beginning; it stays the caller's to close.
-            max_pixels: the most that a frame may have; further into the video, frames with more
-                count as lost.
+            max_pixels: the most that a frame may have; later frames with more count as lost.
 
         Raises:
-            BadVideoError: no video, or its frames are too large.
+            BadVideoError: not a video, or its frames are too large.
         """
         head = file.read(_HEAD_BYTES)
         file.seek(0)
@@ -87,11 +86,11 @@ class FrameStream:
         options = {
             "format_whitelist": _CONTAINERS,
             "protocol_whitelist": "none",
-            # While the file is opened: enough to learn the size of frames that are then refused.
+            # Limit while opening: enough to learn the size of frames that are then refused.
             "max_pixels": str(max(2 * max_pixels, _MOST_PIXELS)),
         }
         try:
-            # The name of the file would only end in messages; bytes of metadata may be anything.
+            # The file's name would only appear in messages; metadata may be any bytes.
             container = av.open(
                 _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
             )
@@ -103,7 +102,7 @@ class FrameStream:
             self._stream = _video_stream(self._container)
             self._context = self._stream.codec_context
             self._context.thread_type = "AUTO"
-            # Of the coded size, which is a bit larger than what is shown.
+            # Of the coded size, which is slightly larger than the displayed one.
             self._context.options = {"max_pixels": str(2 * max_pixels)}
             self._describe()
             if self.width * self.height > max_pixels:
@@ -140,9 +139,9 @@ class FrameStream:
         return self._failed
 
     def __iter__(self) -> Iterator[tuple[float, RawFrame]]:
-        """Gives each frame's time in seconds from the video's start, and the frame."""
+        """Yields each frame's time in seconds from the video's start, and the frame."""
         for frame in self._frames:
-            # A frame in two fields is two packets.
+            # A frame coded as two fields takes two packets.
             self._interlaced = self._interlaced or frame.interlaced_frame
             yield self._clock.time_of(frame.pts), frame
 
@@ -151,7 +150,7 @@ class FrameStream:
         return pixel_aspect(self._stream, frame, first_size=(self.width, self.height))
 
     def count_lost(self) -> None:
-        """Counts a frame that was decoded and cannot be shown."""
+        """Counts a decoded frame that cannot be displayed."""
         self._given -= 1
         self._failed += 1
 
@@ -163,7 +162,7 @@ class FrameStream:
     def _decoded(self) -> Generator[RawFrame]:
         for packet in self._packets():
             if packet is not None:
-                self._sent += not packet.is_discard  # what an edit list hides is not lost
+                self._sent += not packet.is_discard  # frames hidden by an edit list are not lost
             try:
                 frames = self._context.decode(packet)
             except av.error.MemoryError:
@@ -175,18 +174,18 @@ class FrameStream:
             yield from frames
 
     def _packets(self) -> Iterator[av.Packet | None]:
-        """Gives the stream's packets and then None, which has the decoder hand over what is left."""
+        """Yields the stream's packets and then None, which flushes the decoder."""
         packets = self._container.demux(self._stream)
         for failures in itertools.count():
             try:
                 for packet in packets:
-                    # An empty packet repeats the frame before it; a decoder would take it for the end.
+                    # An empty packet repeats the previous frame; a decoder would treat it as the end.
                     if packet.size:
                         yield packet
                         failures = 0
                 break
             except IndexError:
-                break  # PyAV's, at the end of a file in which a track turned up late
+                break  # PyAV's, at the end of a file to which a track was added late
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError:
@@ -199,7 +198,7 @@ class FrameStream:
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
     """Returns the width of a frame's pixels by their height; 1 where nothing is said.
 
-    After a change of size the codec knows better than the container, which speaks of the first frame.
+    After a change of size the codec is right, because the container describes the first frame.
     """
     if (frame.width, frame.height) == first_size:
         return stream.sample_aspect_ratio or Fraction(1)
@@ -207,7 +206,7 @@ def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int,
 
 
 class Clock:
-    """Time stamps of a stream -> seconds from its start that only grow."""
+    """Converts a stream's time stamps to increasing seconds from its start."""
 
     def __init__(self, stream: VideoStream, *, step_s: float) -> None:
         """Starts before the first frame; `step_s` is the nominal time between two frames."""
@@ -217,7 +216,7 @@ class Clock:
         self._last_s: float | None = None
 
     def time_of(self, stamp: int | None) -> float:
-        """A missing or repeated stamp is a nominal frame later, and so is one that jumps back."""
+        """Returns a frame's time; a missing, repeated or backward stamp adds one nominal frame."""
         if stamp is None:
             self._last_s = 0.0 if self._last_s is None else self._last_s + self._step_s
             return self._last_s
@@ -236,10 +235,10 @@ class Clock:
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    """The default video track, else the first one; a cover image is not a track.
+    """Returns the default video track, else the first one; a cover image is not a track.
 
     Raises:
-        BadVideoError: there is none.
+        BadVideoError: there is no track.
     """
     covers = Disposition.attached_pic
     tracks = [track for track in container.streams.video if not track.disposition & covers]
@@ -250,5 +249,5 @@ def _video_stream(container: InputContainer) -> VideoStream:
     chosen = [track for track in tracks if track.disposition & Disposition.default]
     track = (chosen or tracks)[0]
     if track.codec_context is None:
-        raise BadVideoError("the video's codec is not known here; convert it, to H.264 for example")
+        raise BadVideoError("the video's codec is not supported; convert it, for example to H.264")
     return track

@@ -1,4 +1,4 @@
-"""What a video decoder process and its owner say to each other, over a socket and shared memory.
+"""The protocol between a video decoder process and its owner, over a socket and shared memory.
 
 The memory is cut into slots of one frame each. The owner frees slots and opens a video; the process
 fills free slots with frames, a few ahead, until the video ends or is closed.
@@ -28,27 +28,27 @@ _MAGIC = b"fjv1"
 
 
 class Ask(enum.IntEnum):
-    """What the owner asks."""
+    """Kinds of messages from the owner."""
 
-    OPEN = 0  # a video, whose descriptor comes with it
+    OPEN = 0  # a video, sent with its descriptor
     FREE = 1  # a slot may be filled
-    CLOSE = 2  # the rest of the video is not wanted
+    CLOSE = 2  # the rest of the video is not needed
 
 
 class Said(enum.IntEnum):
-    """What the process says."""
+    """Kinds of messages from the process."""
 
     READY = 0  # the first one: the process has started
     OPENED = 1
     FRAME = 2
-    ALIVE = 3  # it is decoding frames that were not asked for
+    ALIVE = 3  # it is decoding frames that were not requested
     CUT = 4  # the text is the reason; END follows
     END = 5  # the text is a note, or empty
     FAILED = 6  # the text is the reason
 
 
 class VideoRequest(NamedTuple):
-    """`number` is a slot, or of OPEN `every`; `fps` is 0 for all frames; `descriptor` is OPEN's."""
+    """`number` is a slot, or `every` in OPEN; `fps` is 0 for all frames; `descriptor` is for OPEN."""
 
     kind: Ask
     number: int = 0
@@ -57,7 +57,7 @@ class VideoRequest(NamedTuple):
 
 
 class VideoReply(NamedTuple):
-    """`number` is a frame's index, or of OPENED the frame count; `value` its seconds, or the fps."""
+    """`number` is a frame's index, or the frame count in OPENED; `value` is its seconds, or the fps."""
 
     kind: Said
     slot: int = 0
@@ -81,7 +81,7 @@ def send_video_request(wire: socket.socket, request: VideoRequest) -> None:
 
 
 def receive_video_request(wire: socket.socket) -> VideoRequest | None:
-    """Returns the next request; None when the owner has hung up."""
+    """Returns the next request; None if the owner has closed the socket."""
     data, descriptors = b"", []
     while len(data) < _REQUEST.size:
         more, found, _, _ = socket.recv_fds(wire, _REQUEST.size - len(data), 1)
@@ -103,11 +103,11 @@ def send_video_reply(wire: socket.socket, reply: VideoReply) -> None:
 
 
 def receive_video_reply(wire: socket.socket, *, seconds: float) -> VideoReply:
-    """Returns the next reply, all of which has to arrive within so many seconds.
+    """Returns the next reply, which must arrive completely within `seconds`.
 
     Raises:
-        DecoderWireError: the process has ended, or sends what is not a reply.
-        TimeoutError: the seconds are over.
+        DecoderWireError: the process has ended or sent an invalid reply.
+        TimeoutError: the reply took too long.
     """
     until_s = time.monotonic() + seconds
     data = receive_exactly(wire, _REPLY.size, until_s=until_s)

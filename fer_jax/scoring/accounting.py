@@ -1,4 +1,4 @@
-"""Views -> rows, so that every input is accounted for, and faces of a video keep their track."""
+"""Converts views to rows, so that every input is accounted for and faces of a video keep their track."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from fer_jax.faces.track import Appearance, Tracker, smooth
 from fer_jax.scoring.rows import Row, Status, path_text
 from fer_jax.scoring.views import ScoredFace, View
 
-# Beyond what is meaningful, and short enough to read.
+# More digits than are meaningful, but short enough to read.
 _PROBABILITY_DIGITS = 6
 _PIXEL_DIGITS = 2
 _TIME_DIGITS = 3
 
 
 class Accountant:
-    """Takes all the views of a run in order; holds the state of the one input they belong to.
+    """Takes all views of a run in order; holds the state of the current input.
 
     Attributes:
-        status: of the input, once its last view was taken.
+        status: of the input, after its last view.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Accountant:
         self._begin()
 
     def rows(self, view: View) -> list[Row]:
-        """Returns the rows that a view adds: its faces, and at its input's end what else there is."""
+        """Returns the rows that a view adds: its faces, and at the end of its input any other rows."""
         if self._ended:
             self._begin()
         path = path_text(view.path)
@@ -107,7 +107,7 @@ def _rounded(probabilities: np.ndarray) -> tuple[float, ...]:
 
 
 def _unreadable(path: str, view: View) -> Row:
-    """Of an input, of the rest of a video, or of a single frame, which then is named."""
+    """Returns the row for an input, the rest of a video, or a single frame, which is then named."""
     return Row(
         path,
         "unreadable",

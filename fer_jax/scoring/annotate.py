@@ -1,7 +1,7 @@
 """`--annotate DIR`: a copy of every image and video with its faces marked.
 
-Videos become MP4, or WebM or AVI where this OpenCV cannot write that; the images are decoded a
-second time, so that a run that annotates needs no more memory than one that does not.
+Videos become MP4, or WebM or AVI if this OpenCV cannot write MP4. Images are decoded a second time, so
+that annotating needs no additional memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fer_jax.media.video_decoder import video_decoder
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
-# Which codec there is depends on how OpenCV was built: what opens is tried in this order. H.264 plays
+# The available codecs depend on OpenCV's build: they are tried in this order. H.264 plays
 # everywhere, MPEG-4 Part 2 in most players, VP8 (slow to write) in every browser.
 _CODECS = (("avc1", ".mp4"), ("mp4v", ".mp4"), ("VP80", ".webm"), ("MJPG", ".avi"))
 
@@ -53,9 +53,9 @@ class Annotator:
         """Writes nothing yet.
 
         Args:
-            folder: for the copies, which is there; they lie in it as the inputs lie below the root.
-            every, fps, max_pixels: as the views were made with.
-            uncertain_below: labels with less confidence have a question mark.
+            folder: for the copies; it must exist. Copies lie in it as the inputs lie below the root.
+            every, fps, max_pixels: as used for the views.
+            uncertain_below: labels with less confidence get a question mark.
         """
         self._folder = folder
         self._every, self._fps = every, fps
@@ -82,8 +82,8 @@ class Annotator:
         """Draws one view.
 
         Args:
-            view: the next one.
-            rows: its own.
+            view: the next view.
+            rows: those of the view.
 
         Raises:
             OutputError: a copy cannot be written.
@@ -102,7 +102,7 @@ class Annotator:
             raise output_error(target, error) from error
 
     def _draw(self, view: View, labels: list[FaceLabel], target: Path) -> None:
-        # An image that has gone since it was scored has no copy; its rows are there all the same.
+        # An image deleted after scoring gets no copy; its rows are kept.
         with contextlib.suppress(MediaError):
             if view.frame is not None:
                 self._add_frame(view, labels, target)
@@ -115,9 +115,9 @@ class Annotator:
             self._video = None
 
     def _label(self, row: Row, *, alone: bool) -> FaceLabel:
-        """The label of one face, numbered as in the rows unless it is alone in its image.
+        """Returns one face's label, with its number in the rows unless it is alone in its image.
 
-        Of a video it shows the smoothed probabilities: the raw ones of single frames would flicker.
+        Videos use the smoothed probabilities, because the raw ones of single frames would flicker.
         """
         assert row.box is not None
         assert row.probabilities is not None
@@ -145,7 +145,7 @@ class Annotator:
 
 
 class _AnnotatedVideo:
-    """One video's copy: frames are read again beside those that were scored.
+    """One video's copy; its frames are read a second time.
 
     The copy has the size of the video's first frame; a frame of another size is shown whole in it.
     """
@@ -158,18 +158,18 @@ class _AnnotatedVideo:
         self._written = 0
         target.parent.mkdir(parents=True, exist_ok=True)
         self._size = video.width, video.height
-        # Not beside the target: OpenCV takes no name that is not UTF-8.
+        # Not beside the target: OpenCV accepts only UTF-8 names.
         self._writer, self._partial = _open_writer(folder, size=self._size, rate=rate)
 
     def add(self, index: int, labels: list[FaceLabel]) -> None:
-        """Draws the frame of that number."""
+        """Draws the frame with this number."""
         for frame in self._frames:
             if frame.index == index:
                 self._put(frame, labels)
                 return
 
     def _put(self, frame: VideoFrame, labels: list[FaceLabel]) -> None:
-        """Shows the frame before until now: the copy has a fixed frame rate, the video may not."""
+        """Repeats the previous frame up to now: the copy has a fixed frame rate, the video may not."""
         if self._start_s is None:
             self._start_s = frame.time_s
         due = round((frame.time_s - self._start_s) * self._rate)
@@ -184,7 +184,7 @@ class _AnnotatedVideo:
         self._written += 1
 
     def finish(self) -> None:
-        """Gives the copy its name."""
+        """Moves the copy to its final name."""
         if self._still is not None:
             self._write(self._still)
         self._writer.release()
@@ -195,14 +195,14 @@ class _AnnotatedVideo:
         self._partial.replace(target)
 
     def discard(self) -> None:
-        """Removes what is written of it."""
+        """Removes the unfinished copy."""
         self._writer.release()
         self._video.close()
         self._partial.unlink(missing_ok=True)
 
 
 def annotated_path(folder: Path, path: Path) -> Path:
-    """Returns where the copy of `path` goes: an image's ends in .jpg, a video's as its codec asks.
+    """Returns the path of a copy: an image's ends in .jpg, a video's ending depends on its codec.
 
     The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`; `../a.jpg` lies in a folder `up`.
     """
@@ -211,7 +211,7 @@ def annotated_path(folder: Path, path: Path) -> Path:
 
 
 def _within(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the image scaled to fit into width x height, its shape kept, on black."""
+    """Returns the image scaled to fit into width x height on black, with its aspect ratio kept."""
     width, height = size
     if image.shape[:2] == (height, width):
         return image
@@ -227,7 +227,7 @@ def _within(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _write_image(target: Path, image: np.ndarray) -> None:
-    # JPEG ends at 65,500 pixels a side; few images go there, and PNG takes them.
+    # JPEG allows 65,500 pixels a side; the few larger images become PNG.
     if max(image.shape[:2]) <= 65_500:
         ending, encoded = ".jpg", jpeg(image, quality=_JPEG_QUALITY)
     else:

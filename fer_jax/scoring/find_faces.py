@@ -1,4 +1,4 @@
-"""Reads the image of one view, finds its faces and cuts them out; the pixels are then dropped."""
+"""Reads the image of one view, finds its faces and crops them; the pixels are then dropped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fer_jax.media.encoding import jpeg
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _IMAGE_SIZE = 96  # pixels; of the faces in the summary
-_MOST_IMAGES = 30  # of one view: a crowd would fill the memory with them
+_MOST_IMAGES = 30  # of one view: a crowd would fill the memory
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
@@ -28,7 +28,7 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
     Args:
         view: an image to read, or a frame, whose image is dropped; a video's end has no faces.
         detector: safe to call from several threads.
-        decoder: the calling thread's own.
+        decoder: the calling thread's.
         images: also keep a small image of each face.
 
     Raises:
@@ -47,7 +47,7 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
                 face.image = _face_image(image, face.detection)
     except DecoderUnavailableError:
         raise
-    except Exception as error:  # noqa: BLE001  whatever it is, one input must not end the run
+    except Exception as error:  # noqa: BLE001  no input may end the run
         view.error = reason(error)
         return
     view.size = width, height

@@ -1,4 +1,4 @@
-"""Which inputs are scored already, however many they are: on disk, not in memory."""
+"""Records which inputs are scored already, on disk because there may be very many."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _COUNT_ONE_MORE = """
 
 
 class FinishedInputs:
-    """Counts the inputs of earlier runs. An input that is named twice is scored, and counted, twice."""
+    """Counts the inputs of earlier runs. An input named twice is scored and counted twice."""
 
     def __init__(self) -> None:
-        """Starts with none."""
-        # An empty name is a temporary file of SQLite's own, written once its cache is full. The
-        # worker threads ask in turns, under the lock of the inputs.
+        """Starts empty."""
+        # An empty name makes SQLite use a temporary file, written once its cache is full. The worker
+        # threads take turns under the lock of the inputs.
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(
@@ -29,7 +29,7 @@ class FinishedInputs:
         self._empty = True
 
     def add(self, path: Path, *, always: bool = False) -> None:
-        """Counts an input once more; with `always`, it is finished however often it is named."""
+        """Increments an input's count; with `always`, it is finished however often it is named."""
         if always:
             statement, left = "INSERT OR REPLACE INTO finished VALUES (?, ?)", _ALWAYS
         else:
@@ -38,7 +38,7 @@ class FinishedInputs:
         self._empty = False
 
     def take(self, path: Path) -> bool:
-        """Tells whether an input is finished, and takes it off the count."""
+        """Returns whether an input is finished, and decrements its count."""
         if self._empty:
             return False
         key = _key(path)
@@ -52,7 +52,7 @@ class FinishedInputs:
         return True
 
     def close(self) -> None:
-        """Gives the temporary file back."""
+        """Removes the temporary file."""
         self._database.close()
 
 

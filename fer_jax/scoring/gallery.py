@@ -1,4 +1,4 @@
-"""Which faces a summary shows, chosen as they come: a few of each expression, and one for each track."""
+"""Chooses the faces of a summary as they arrive: a few per expression, and one per track."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ GROUPS = (*EXPRESSIONS, LEAST_CERTAIN)
 
 FACES_PER_GROUP = 8
 
-# A track's image is taken again when the detector is that much surer: a few times at most.
+# A track's image is replaced if the detector is this much more confident: a few times at most.
 _SURER = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Portrait:
-    """One face of the gallery: its row, and a JPEG in base64 where one was kept."""
+    """One face of the gallery: its row, and a base64 JPEG if one was kept."""
 
     row: Row
     image: str | None
 
 
 class Gallery:
-    """The most certain faces of each expression, and the least certain of all.
+    """The most confident faces of each expression, and the least confident of all.
 
-    A video's track is there once: its frames would look all the same.
+    A video's track appears once, because its frames look alike.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Gallery:
         }
 
     def offer(self, row: Row, image: str | None = None) -> bool:
-        """Takes a face in if it belongs here, in place of another; tells whether it did."""
+        """Adds a face if it belongs here, replacing another; returns whether it did."""
         if row.status != "ok" or row.expression is None or row.confidence is None:
             return False
         portrait = Portrait(row, image)
@@ -45,7 +45,7 @@ class Gallery:
         return self._admit(LEAST_CERTAIN, -row.confidence, portrait) or best
 
     def groups(self) -> dict[str, list[Portrait]]:
-        """Returns the faces by group, the first the most certain, or the least."""
+        """Returns the faces by group, the most (or least) certain first."""
         return {
             name: [portrait for _, portrait in sorted(group.values(), key=lambda pair: -pair[0])]
             for name, group in self._groups.items()
@@ -67,16 +67,16 @@ class Gallery:
 
 
 class Portraits:
-    """Chooses, while a run goes on, of which faces an image may be needed in the summary."""
+    """Chooses during a run which faces may need an image in the summary."""
 
     def __init__(self) -> None:
         """Starts before the first row."""
         self._gallery = Gallery()
         self._path = ""
-        self._surest: dict[int, float] = {}  # detection score by track of the video at hand
+        self._surest: dict[int, float] = {}  # detection score by track of the current video
 
     def wants(self, row: Row) -> bool:
-        """Tells whether to keep an image of the face in this row; takes a run's rows in order."""
+        """Returns whether to keep an image of this row's face; takes a run's rows in order."""
         wanted = self._gallery.offer(row)
         if row.track is not None and row.detection_score is not None:
             if row.path != self._path:

@@ -1,4 +1,4 @@
-"""The outputs of a run, checked before it: each can be written, no two are one, and none is an input."""
+"""Checks a run's outputs before it starts: all can be written, differ, and are not inputs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fer_jax.scoring.writers import check_output
 def check_outputs(
     inputs: Sequence[str], *, out: Path, summary: Path | None, annotate: Path | None
 ) -> None:
-    """Tries every output; makes the folder `annotate`.
+    """Tries every output; creates the folder `annotate`.
 
     Args:
-        inputs: what the user named.
+        inputs: as named by the user.
         out: file of rows.
         summary: file of the summary page.
         annotate: folder of annotated copies.
 
     Raises:
-        FerError: one that cannot be written, is another output or an input, or would hold inputs.
+        FerError: an output cannot be written, equals another or an input, or would contain inputs.
     """
     files = {"--out": out} | ({} if summary is None else {"--summary": summary})
     check_distinct(files)
@@ -43,7 +43,7 @@ def check_outputs(
 
 
 def _check_apart(annotate: Path, inputs: Sequence[str]) -> None:
-    """Refuses copies that would be inputs, or take the place of inputs."""
+    """Refuses copies that would become or replace inputs."""
     folder, shown = annotate.resolve(), f"--annotate {printable(annotate)}"
     for text in inputs:
         path = Path(text).resolve()
@@ -55,5 +55,5 @@ def _check_apart(annotate: Path, inputs: Sequence[str]) -> None:
         if path.exists() and folder in path.parents:
             raise FerError(
                 f"{shown}: holds the input {printable(text)}, which its copy could replace; "
-                "name a folder of its own"
+                "name another folder"
             )

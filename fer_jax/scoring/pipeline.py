@@ -1,8 +1,8 @@
-"""Decodes, detects and recognises with every core and the device at work, and gives results in order.
+"""Decodes, detects and recognises on all cores and the device, and yields results in order.
 
-One thread per core takes the next view, reads it and cuts out its faces; one device thread takes faces
-of whatever files are ready, a full batch at a time. A view holds one of a fixed number of slots from
-when it is begun to when its turn to be written has come, so memory does not grow with the inputs.
+One thread per core takes the next view, reads it and crops its faces; one device thread takes faces of
+any files that are ready, a full batch at a time. A view occupies one of a fixed number of slots from its
+start until it is written, so memory does not grow with the inputs.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from fer_jax.scoring.views import ScoredFace, View
 # Views in flight, in batches: enough for full batches when most images have no face.
 _VIEWS_IN_FLIGHT = 4
 
-# Faces that may wait for the device; finding more pauses above it.
+# Faces that may wait for the device; detection pauses above this number.
 _FACES_WAITING = 8
 
-# How long a batch that is not full waits while inputs are slow to come, as a list that is being typed.
+# How long an incomplete batch waits while inputs arrive slowly, such as a list being typed.
 _PATIENCE_S = 0.2
 
 _JOIN_S = 10.0
 
 
 class _Waiting(NamedTuple):
-    """A face on its way to the device."""
+    """A face waiting for the device."""
 
     sequence: int
     face: ScoredFace
@@ -43,7 +43,7 @@ class _Waiting(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class _Looked:
-    """A view some of whose faces are not recognised yet."""
+    """A view with faces that are not recognised yet."""
 
     view: View
     unknown: int
@@ -52,12 +52,12 @@ class _Looked:
 class ScoringPipeline:
     """Iterates over the finished views in the order of the source; used as a context manager.
 
-    What goes wrong with one input becomes its view's `error`. What goes wrong with the device, or with
-    the source itself, is raised by the iteration.
+    An error of one input becomes its view's `error`. Errors of the device or of the source are raised by
+    the iteration.
     """
 
     def __init__(self, source: Iterator[View], stages: Stages) -> None:
-        """Prepares to find faces in the views of `source`; entering the context starts it."""
+        """Prepares to process the views of `source`; entering the context starts the threads."""
         self._source, self._stages = source, stages
         count = stages.threads or usable_cores()
         self._most_in_flight = _VIEWS_IN_FLIGHT * stages.batch_size + count
@@ -71,7 +71,7 @@ class ScoringPipeline:
         self._looked: dict[int, _Looked] = {}
         self._finished: dict[int, View] = {}
         self._taking = False  # a thread waits for the source
-        self._begun = self._handed_over = self._given = 0  # views, so far
+        self._begun = self._handed_over = self._given = 0  # numbers of views so far
         self._exhausted = self._stopping = False
         self._failure: BaseException | None = None
         self._threads = [
@@ -88,7 +88,7 @@ class ScoringPipeline:
         self.stop()
 
     def stop(self) -> bool:
-        """Ends the threads; False if one is stuck and will end with the process only."""
+        """Ends the threads; returns False if one is stuck and will only end with the process."""
         with self._turn:
             self._stopping = True
             for condition in (self._slot, self._faces_wait, self._room, self._turn):
@@ -99,7 +99,7 @@ class ScoringPipeline:
         return not any(thread.is_alive() for thread in self._threads)
 
     def __iter__(self) -> Iterator[list[View]]:
-        """Gives the views with their faces in the source's order, as many at a time as are ready."""
+        """Yields the views with their faces in the source's order, as many at a time as are ready."""
         while True:
             ready = []
             with self._turn:
@@ -124,7 +124,7 @@ class ScoringPipeline:
                 self._turn.notify_all()
 
     def _look(self) -> None:
-        """One thread's life: take a view, find its faces, hand them to the device."""
+        """Body of a worker thread: takes a view, finds its faces, passes them to the device."""
         stages = self._stages
         with Decoder(max_pixels=stages.max_pixels) as decoder:
             while (taken := self._take()) is not None:
@@ -133,7 +133,7 @@ class ScoringPipeline:
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:
-        """Takes the next view off the source, which is where videos are decoded; None at its end."""
+        """Takes the next view from the source, which decodes videos; None at its end."""
         with self._source_lock:
             with self._slot:
                 while self._begun - self._given >= self._most_in_flight and not self._stopping:
@@ -143,8 +143,8 @@ class ScoringPipeline:
                 self._taking = True
             view = next(self._source, None)
             if view is not None:
-                # Without the lock, in the order opposite to `_none_to_come`, so at least one
-                # thread sees the other's update.
+                # Without the lock, in the opposite order of `_none_to_come`, so at least one thread
+                # sees the other's update.
                 self._begun += 1
                 self._taking = False
                 return self._begun - 1, view
@@ -176,7 +176,7 @@ class ScoringPipeline:
             self._turn.notify()
 
     def _recognise(self) -> None:
-        """The device thread's life."""
+        """Body of the device thread."""
         while batch := self._batch():
             answer = self._stages.recognise(np.stack([face.crop for _, face in batch]))
             confidence, uncertain = answer.confidence.tolist(), answer.uncertain.tolist()
@@ -192,7 +192,7 @@ class ScoringPipeline:
                         self._finish(sequence, looked.view)
 
     def _batch(self) -> list[_Waiting]:
-        """Waits for a full batch, or what there is when no more will come soon; empty at the end."""
+        """Waits for a full batch, or a partial one if no more faces will come soon; empty at the end."""
         with self._turn:
             while not self._stopping and not self._is_full():
                 if self._waiting and self._none_to_come():

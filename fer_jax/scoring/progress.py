@@ -1,4 +1,4 @@
-"""What a person sees of a scoring run: a live line on a terminal, elsewhere a plain one now and then."""
+"""Progress of a scoring run: a live line on a terminal, elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ScoringProgress:
 
         Args:
             count: counts the inputs, for the time left; runs in a thread, and only on a terminal.
-                None where they cannot be counted beforehand.
+                None if they cannot be counted in advance.
             quiet: show nothing.
         """
         self.files = self.faces = 0
@@ -57,7 +57,7 @@ class ScoringProgress:
         return time.monotonic() - self._started
 
     def show(self, *, files: int, faces: int, share: float = 0.0) -> None:
-        """Tells how far the run is: inputs finished, faces found, and the share of the next input."""
+        """Shows progress: inputs finished, faces found, and the finished share of the next input."""
         self.files, self.faces, self._share = files, faces, share
         now = time.monotonic()
         if now < self._shown + (_LIVE_EVERY_S if self._live else PLAIN_EVERY_S):

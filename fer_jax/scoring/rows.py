@@ -1,4 +1,4 @@
-"""What one line of a scored file says: a face, or an input without one, or one that cannot be read.
+"""One line of a scored file: a face, an input without faces, or an unreadable input.
 
 The columns and their types are the same in every output format. Paths are written as text that
 `path_from_text` turns back into the very same file name.
@@ -45,13 +45,13 @@ COLUMNS: Mapping[str, type] = {
 
 
 class Row(NamedTuple):
-    """One line of an output; what does not apply is None.
+    """One line of an output; values that do not apply are None.
 
     Attributes:
         path: the input, as `path_text` writes it.
-        status: "ok" for a face; "no_face" and "unreadable" for an input, once, without any face. A
-            video that was cut has the faces found until then, and an "unreadable" row after. A video
-            with frames that cannot be decoded has a "note" after its other rows.
+        status: "ok" for a face; "no_face" and "unreadable" for an input, once, without a face. A
+            truncated video has the faces found until then, and then an "unreadable" row. A video with
+            frames that cannot be decoded has a "note" after its other rows.
         frame: number of the video's frame, from 0.
         time_s: the frame's time stamp in seconds.
         face: number of the face in its image or frame, from 1, left to right.
@@ -60,10 +60,10 @@ class Row(NamedTuple):
         detection_score: the detector's confidence, 0 to 1.
         expression: the most probable of `EXPRESSIONS`.
         confidence: its probability.
-        uncertain: too close to call, or the quality is not "ok".
+        uncertain: confidence too low, or the quality is not "ok".
         quality: of `fer_jax.faces.quality`: "ok", or why the face cannot be read.
         probabilities: of every expression, in the order of `EXPRESSIONS`.
-        error: why it cannot be read, or what was lost of it.
+        error: why it cannot be read, or what was lost.
         smoothed: probabilities over the track's recent frames; images have none.
         smooth_expression: the most probable of those.
     """
@@ -104,7 +104,7 @@ _AT = {name: index for index, name in enumerate(COLUMNS)}
 
 
 def row_of(values: Sequence[Any]) -> Row:
-    """Returns the row whose `values()` these are."""
+    """Returns the row with these `values()`."""
     return Row(
         path=values[0],
         frame=values[1],
@@ -130,7 +130,7 @@ def _tuple(values: Sequence[Any], first: str, count: int) -> Any:
     return None if values[start] is None else tuple(values[start : start + count])
 
 
-# What would break a line or cannot be shown: control characters and the Unicode line separators.
+# Control characters and Unicode line separators, which break a line or cannot be displayed.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
@@ -139,7 +139,7 @@ def path_text(path: Path) -> str:
     r"""Returns a path as one line of valid UTF-8.
 
     A control character, a line separator and every byte that is not UTF-8 become `\xNN`, byte by
-    byte, and a backslash becomes two. Other names, also with spaces or beyond ASCII, stay as they are.
+    byte, and a backslash is doubled. Other names, including spaces and non-ASCII, stay unchanged.
     """
     text = str(path)
     if text.isprintable() and "\\" not in text:

@@ -1,4 +1,4 @@
-"""What the pipeline puts together: a detector and a network."""
+"""The parts of the scoring pipeline: a detector and a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fer_jax.faces.detect import Detector
 
 
 class Recognition(Protocol):
-    """What is needed of a Predictor's answer: arrays with a row for each face."""
+    """The required parts of a Predictor's result: arrays with a row per face."""
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -32,15 +32,15 @@ class Recognition(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stages:
-    """What the pipeline puts together.
+    """The parts of the scoring pipeline.
 
     Attributes:
         detector: called by all threads that decode.
-        recognise: uint8 [N, 48, 48] faces -> their expressions; called by one thread only.
-        batch_size: faces that are recognised together.
-        max_pixels: the most that an image may have.
+        recognise: uint8 [N, 48, 48] faces -> their expressions; called by a single thread.
+        batch_size: faces recognised together.
+        max_pixels: of an image, at most.
         images: also keep a small image of each face.
-        threads: that decode and detect; 0 takes one per core.
+        threads: for decoding and detection; 0 means one per core.
     """
 
     detector: Detector

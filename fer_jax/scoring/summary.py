@@ -1,7 +1,7 @@
-"""Rows -> what a summary shows: totals, some faces of each expression, and each track over time.
+"""Collects the content of a summary from rows: totals, some faces per expression, tracks over time.
 
-Everything is gathered row by row in bounded memory, whatever the number of files or the length of a
-video: time is cut into a fixed number of bins that grow with the video.
+It works row by row in bounded memory, whatever the number of files or the length of a video: time is
+divided into a fixed number of bins that grow with the video.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_REASONS = 50
 _MOST_BINS = 160
 _FIRST_BIN_S = 0.1
 
-# Tracks of one video that are kept while it is read; the shortest go first.
+# Tracks of one video kept while it is read; the shortest are dropped first.
 _TRACKS_IN_MEMORY = 300
 
 
@@ -31,10 +31,10 @@ class Track:
 
     Attributes:
         number: of the track.
-        start_s, end_s: when it was first and last seen.
-        frames: in how many it was seen.
+        start_s, end_s: first and last appearance.
+        frames: how many it appears in.
         sums: by time bin, float [8]: the summed smoothed probabilities, then the number of frames.
-        portrait: the face that was detected most surely.
+        portrait: the face with the highest detection score.
     """
 
     number: int
@@ -56,9 +56,9 @@ class Timeline:
     Attributes:
         path: the video.
         end_s: time of the last face.
-        bin_s: seconds of a bin; doubles whenever the bins become too many.
-        tracks: by number.
-        left_out: tracks that were dropped.
+        bin_s: seconds per bin; doubles when there are too many bins.
+        tracks: by track number.
+        left_out: dropped tracks.
     """
 
     def __init__(self, path: str) -> None:
@@ -66,10 +66,10 @@ class Timeline:
         self.path, self.end_s, self.bin_s = path, 0.0, _FIRST_BIN_S
         self.tracks: dict[int, Track] = {}
         self.left_out = 0
-        self._step_s = float("inf")  # between two frames, the shortest
+        self._step_s = float("inf")  # the shortest interval between frames
 
     def add(self, row: Row, image: str | None) -> None:
-        """Takes in one face of the video, in the order of time."""
+        """Adds one face of the video, in order of time."""
         if row.track is None or row.time_s is None or row.smoothed is None:
             return
         if self.tracks and row.time_s > self.end_s:
@@ -91,7 +91,7 @@ class Timeline:
             track.portrait = Portrait(row, image)
 
     def longest(self) -> list[Track]:
-        """Returns the tracks to show, by their start; no bin of theirs is empty between two frames."""
+        """Returns the tracks to show, by start time; bins between their frames are not empty."""
         while self.bin_s < self._step_s < float("inf"):
             self._widen()
         tracks = sorted(self.tracks.values(), key=lambda track: -track.frames)[:MOST_TRACKS]
@@ -115,15 +115,15 @@ class Timeline:
 
 
 class Summary:
-    """Takes in all rows of an output, in order.
+    """Collects all rows of an output, in order.
 
     Attributes:
-        inputs: how many, by status; one that is only partly readable counts as unreadable.
-        faces: how many, by expression.
-        uncertain: how many of the faces.
+        inputs: count by status; a partly readable one counts as unreadable.
+        faces: count by expression.
+        uncertain: how many faces are uncertain.
         reasons: path and reason of the first unreadable inputs.
-        notes: path and text of the first notes: of videos that lost frames.
-        more_notes: how many notes are not among them.
+        notes: path and text of the first notes, on videos that lost frames.
+        more_notes: how many further notes there are.
         timelines: of the first videos with faces.
         more_videos: how many videos have no timeline.
         gallery: some of the faces.
@@ -144,7 +144,7 @@ class Summary:
         self._status: Status = "ok"
 
     def add(self, row: Row, image: str | None = None) -> None:
-        """Takes in the next row, and a JPEG of its face in base64 where one was kept."""
+        """Adds the next row, and a base64 JPEG of its face if one was kept."""
         if row.status == "note":
             if len(self.notes) < MOST_REASONS:
                 self.notes.append((row.path, row.error or ""))
@@ -170,7 +170,7 @@ class Summary:
             self._follow(row, image, new=new)
 
     def _begins_input(self, row: Row) -> bool:
-        """Tells a new input from the next face of the last one, also where a path was named twice."""
+        """Returns whether a row starts a new input, even if a path was named twice."""
         last = self._last
         if last is None or last.path != row.path or row.status == "no_face":
             return True

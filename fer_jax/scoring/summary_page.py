@@ -1,4 +1,4 @@
-"""`--summary out.html`: the page of an offline run."""
+"""`--summary out.html`: the summary page of an offline run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page(summary: Summary, *, title: str) -> str:
     """Returns the whole page as HTML.
 
     Args:
-        summary: after it has seen every row.
+        summary: complete.
         title: of the page, such as the output's name.
     """
     body = (
@@ -55,7 +55,7 @@ def page(summary: Summary, *, title: str) -> str:
         _unreadable(summary),
         _listed("Lost frames", summary.notes, more=summary.more_notes),
         "<p class='soft'>An expression is what a face shows in one image, not what a person feels. "
-        "A question mark stands where the network is not sure.</p>",
+        "A question mark means that the network is uncertain.</p>",
     )
     return html_page(title, body, style=_STYLE)
 
@@ -79,13 +79,13 @@ def _totals(summary: Summary) -> str:
     )
     return (
         f"<div class='tiles'>{shown}</div><h2>Expressions</h2>"
-        f"<p class='soft'>Faces in images, and in every frame that was looked at.</p>"
+        f"<p class='soft'>Faces in images and in every analysed frame.</p>"
         f"<div class='bars'>{bars}</div>"
     )
 
 
 def _bar(name: str, share: float) -> str:
-    """A bar as an image: the page's policy refuses style attributes."""
+    """Returns a bar as an image, because the page's policy forbids style attributes."""
     return (
         "<svg viewBox='0 0 100 1' preserveAspectRatio='none' aria-hidden='true'>"
         f"<rect width='{100 * share:.1f}' height='1' fill='{COLOURS[name]}'/></svg>"
@@ -98,7 +98,7 @@ def _timelines(summary: Summary) -> str:
     key = "".join(f"<li>{_bar(n, 1.0)}{n}</li>" for n in EXPRESSIONS)
     more = f"<p class='soft'>{summary.more_videos:,} more videos are in the output.</p>"
     return (
-        "<h2>Over time</h2><p class='soft'>One band for each face that was followed. The higher a "
+        "<h2>Over time</h2><p class='soft'>One band for each tracked face. The higher a "
         "colour, the more probable its expression; a gap is where the face was not seen.</p>"
         f"<ul class='key'>{key}</ul>"
         + "".join(map(_timeline, summary.timelines))
@@ -138,7 +138,7 @@ def _lane(track: Track, timeline: Timeline) -> str:
 
 
 def _bands(track: Track) -> list[str]:
-    """One SVG path for each expression: its share of every time bin, stacked upwards."""
+    """Returns one SVG path per expression: its share of every time bin, stacked upwards."""
     shares = {at: sums[:-1] / sums[-1] for at, sums in sorted(track.sums.items())}
     tops = {at: 100 - 100 * np.cumsum([0.0, *values]) for at, values in shares.items()}
     paths = [""] * len(EXPRESSIONS)
@@ -152,7 +152,7 @@ def _bands(track: Track) -> list[str]:
 
 
 def _runs(bins: Sequence[int]) -> Iterable[list[int]]:
-    """Cuts ascending bins where one is missing."""
+    """Splits ascending bins where one is missing."""
     run: list[int] = []
     for at in bins:
         if run and at != run[-1] + 1:
@@ -204,7 +204,7 @@ def _unreadable(summary: Summary) -> str:
 
 
 def _listed(title: str, lines: Sequence[tuple[str, str]], *, more: int) -> str:
-    """A table of paths with a text for each; nothing where there is none."""
+    """Returns a table of paths with a text for each; empty if there are none."""
     if not lines:
         return ""
     rows = "".join(f"<tr><td>{html.escape(path)}<td>{html.escape(text)}" for path, text in lines)

@@ -1,4 +1,4 @@
-"""Inputs -> views: one for an image, one for each sampled frame of a video, in order, one at a time."""
+"""Converts inputs to views: one per image, one per sampled frame of a video, in order."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fer_jax.media.video import Video, VideoFrame
 
 @dataclasses.dataclass(slots=True)
 class ScoredFace:
-    """A face and, once it is recognised, what it says.
+    """A face and, once it is recognised, its expression.
 
     Attributes:
-        detection: where it is.
-        crop: uint8 [48, 48], what the network sees.
-        image: a small JPEG of it, if images were asked for.
+        detection: its location.
+        crop: uint8 [48, 48], the network's input.
+        image: a small JPEG of it, if images were requested.
         probabilities: float32 [7], in the order of `EXPRESSIONS`; empty until it is recognised.
         confidence: the largest of them.
         quality: "ok", or why the crop cannot be read.
-        uncertain: too close to call, or the quality is not "ok".
+        uncertain: confidence too low, or the quality is not "ok".
     """
 
     detection: Detection
@@ -44,14 +44,14 @@ class View:
 
     Attributes:
         path: the input it belongs to.
-        video: whether that is a video.
-        frame: of a video, with its image until the faces are cut out; None at the video's end.
-        share: how much of the input is behind, 0 to 1.
-        ends_input: the last view of its input.
-        size: width and height in pixels, once they are known.
-        faces: what was found; recognised when the pipeline gives the view.
+        video: whether the input is a video.
+        frame: of a video, with its image until the faces are cropped; None at the video's end.
+        share: finished part of the input, 0 to 1.
+        ends_input: whether this is the input's last view.
+        size: width and height in pixels, once known.
+        faces: those found; recognised once the pipeline yields the view.
         error: why the image, or the rest of the video, cannot be read.
-        note: at the input's end, what of it was lost; the rest is scored all the same.
+        note: at the input's end, what was lost; the rest is still scored.
     """
 
     path: Path
@@ -66,10 +66,10 @@ class View:
 
 
 def views(paths: Iterable[Path], open_video: Callable[[Path], Video]) -> Iterator[View]:
-    """Gives the views of `paths` in order, none of them looked at yet: images are not even opened.
+    """Yields the views of `paths` in order, unprocessed: images are not opened yet.
 
     Args:
-        paths: images and videos; what is neither is left to the image reader to refuse.
+        paths: images and videos; the image reader refuses anything else.
         open_video: opens a video, or raises MediaError.
     """
     for path in paths:
@@ -95,10 +95,10 @@ def _video(path: Path, open_video: Callable[[Path], Video]) -> Iterator[View]:
 
 
 def reason(error: Exception) -> str:
-    """Says in one line of valid UTF-8 why an input cannot be read."""
+    """Returns one line of valid UTF-8 that says why an input cannot be read."""
     if isinstance(error, MediaError):
         return error.reason
     if isinstance(error, MemoryError):
-        return "it needs more memory than there is"
+        return "it needs more memory than is available"
     text = " ".join(str(error).split()) or "no reason given"
     return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()[:300]

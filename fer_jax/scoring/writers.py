@@ -1,7 +1,7 @@
-"""Rows -> `.csv`, `.jsonl` or `.parquet`, by the file's ending, and back.
+"""Writes and reads rows as `.csv`, `.jsonl` or `.parquet`, by the file's ending.
 
-A file is written beside its name and takes it when it is whole, so that a reader never sees half of
-one and an older file stays until the new one is finished.
+A file is written under a temporary name and renamed once complete, so that readers never see a partial
+file and an older file stays until the new one is finished.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BATCH = 4096  # rows in a Parquet row group and in memory
 
 
 def check_output(path: Path) -> None:
-    """Checks that rows can be written to `path`, before any work is done for it.
+    """Checks that rows can be written to `path`, before any work is done.
 
     Raises:
-        FerError: an unknown ending, pyarrow is missing, or as `try_file` says.
+        FerError: an unknown ending, pyarrow is missing, or an error of `try_file`.
     """
     if path.suffix.lower() not in _FORMATS:
         raise FerError(
-            f"--out {printable(path)}: cannot write that; its name has to end in {_ENDINGS}"
+            f"--out {printable(path)}: cannot write this format; its name must end in {_ENDINGS}"
         )
     if path.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise FerError(
@@ -46,15 +46,15 @@ def check_output(path: Path) -> None:
 
 
 def write_values(path: Path, rows: Iterable[Values], *, safe_csv: bool = False) -> None:
-    """Replaces `path` by a file of rows once all of them are on disk; memory stays bounded.
+    """Replaces `path` with a file of rows once all of them are on disk; memory stays bounded.
 
     Args:
         path: one that `check_output` accepts.
-        rows: each row's values by column; may be read from the very file that is replaced.
-        safe_csv: put a ' before texts of a .csv that spreadsheets would take for formulas.
+        rows: each row's values by column; may be read from the file being replaced.
+        safe_csv: put a ' before texts of a .csv that spreadsheets would treat as formulas.
 
     Raises:
-        OutputError: it cannot be written; what was there still is.
+        OutputError: it cannot be written; an existing file is kept.
     """
     partial = partial_path(path)
     write = _FORMATS[path.suffix.lower()][0]
@@ -73,15 +73,15 @@ def write_values(path: Path, rows: Iterable[Values], *, safe_csv: bool = False) 
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Gives the rows of a file; see `read_values`."""
+    """Yields the rows of a file; see `read_values`."""
     return map(row_of, read_values(path))
 
 
 def read_values(path: Path) -> Iterator[Values]:
-    """Gives the values of a file's rows by column, a few rows at a time.
+    """Yields the values of a file's rows by column, a few rows at a time.
 
     Raises:
-        FerError: the file is of another kind or damaged.
+        FerError: the file has another format or is damaged.
     """
     read = _FORMATS[path.suffix.lower()][1]
     try:
@@ -109,14 +109,14 @@ def _write_cells(path: Path, rows: Iterable[Values]) -> None:
         writer.writerows(rows)
 
 
-# A spreadsheet takes a cell that begins with one of these for a formula, and runs it (CWE-1236). A '
-# before it makes the cell a text; it is taken off when rows are read back.
+# A spreadsheet treats a cell that starts with one of these as a formula and runs it (CWE-1236). A '
+# before it makes the cell a text; it is removed when rows are read back.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _QUOTE = "'"
 
 
 def _csv_cells(values: Values, *, safe: bool) -> Values:
-    """Quotes formulas if they must be safe, and what would be read as quoted; writes truth as words."""
+    """Quotes formulas if `safe`, and texts that would be read as quoted; writes booleans as words."""
     cells = [
         f"{_QUOTE}{value}"
         if isinstance(value, str) and (_is_quoted(value) or (safe and value.startswith(_FORMULA)))

@@ -66,7 +66,7 @@ class Camera(abc.ABC):
         source: the source of its images.
         slot: its newest frame; one task takes frames out with `await slot.get()`.
         lossless: every frame waits in the slot until it is taken, none is replaced (an unpaced video);
-            whoever takes frames must not drop late ones.
+            the consumer must not drop late ones.
         version: increases with every change that `wait_changed` reports.
     """
 

@@ -68,9 +68,7 @@ def main(opener: Callable[[Order], Reader] = open_reader) -> int:
     demands = Demands(parse_demand(sys.stdin.buffer.readline()))
     threading.Thread(target=_listen, args=(demands,), daemon=True).start()
     pipe = os.dup(sys.stdout.fileno())
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # keeps output of libraries out of the image stream
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps libraries' output out of the pipe
     try:
         _serve(order, demands, pipe, opener)
     except BrokenPipeError:

@@ -102,7 +102,7 @@ class CapturedCamera(Camera):
         self._set("ended", "the server is closing")
 
     def set_demand(self, watched: bool) -> None:
-        """Asks for the full frame rate while somebody watches, else for one frame a second."""
+        """Requests the full frame rate while the camera has viewers, else one frame a second."""
         self._ask(dataclasses.replace(self._demand, fps=None if watched else _IDLE_FPS))
 
     def set_paused(self, paused: bool) -> None:

@@ -1,7 +1,7 @@
 """Runs faces of all cameras and requests through the network in batches.
 
 Nothing waits while the device is idle; crops that arrive while it is busy go into the next batch, and
-clients take turns. All but the device call runs on the event loop's thread, so there are no locks.
+clients take turns. All but the device call runs on the event loop's thread, which needs no locks.
 
 While a camera with deadlines is served, one batch is computed at a time and kept short, so that the
 camera's next face does not wait long. Otherwise several may be in flight: with two, an unpaced video of

@@ -1,18 +1,18 @@
-// What to say about a camera and what to offer, from its state alone. Offers: "visitor" is this browser's
-// camera, "demo" the demo.
+// The message and the offers for a camera, from its state alone. Offers: "visitor" is this browser's camera,
+// "demo" the demo.
 
 import { saying } from "./status.js";
 
 const OFF = ["missing", "busy", "forbidden", "ended"];
 const WAITING = ["stalled", "reconnecting"];
 
-/** What is to be said about a camera: { text, offers, calm }; calm when nothing is wrong. */
+/** The notice about a camera: { text, offers, calm }; calm if nothing is wrong. */
 export function adviceFor(camera, cameras, visitor) {
   const own = camera.kind === "browser";
   const has = (kind) => cameras.some((other) => other.kind === kind && other !== camera);
   const offers = has("browser") && visitor.state === "off" ? ["visitor"] : [];
   if (own && visitor.reason) return { text: visitor.reason, offers: [] };
-  if (camera.controls.paused) return { text: "", offers: [] }; // the badge says it, and nothing moves
+  if (camera.controls.paused) return { text: "", offers: [] }; // the badge says so, and the layout stays
   if (own && camera.status === "missing") return { text: "", offers: [] };
   if (OFF.includes(camera.status)) {
     const text = camera.reason || "This camera cannot be used";
@@ -28,10 +28,10 @@ export function adviceFor(camera, cameras, visitor) {
   return { text: "", offers: [] };
 }
 
-/** What covers the image: { title, text, offer }, or null where the image is to be seen. */
+/** The cover over the image: { title, text, offer }, or null if the image is visible. */
 export function coverFor(camera, visitor, { pictured }) {
   if (camera.controls.privacy === "no_picture") {
-    return { title: "No image", text: "The server sends the results of this camera only." };
+    return { title: "No image", text: "The server sends only the results of this camera." };
   }
   if (camera.controls.paused && !pictured) {
     return { title: "Paused", text: "There is no image until the camera resumes." };
@@ -44,7 +44,7 @@ export function coverFor(camera, visitor, { pictured }) {
     return { title: "Your own camera", text: "Allow the camera when the browser asks." };
   }
   if (visitor.state === "off" && camera.status === "missing") {
-    const text = "Its images go to this server only, and are not kept.";
+    const text = "Its images go only to this server and are not stored.";
     return { title: "Your own camera", text, offer: "visitor" };
   }
   return null;

@@ -1,9 +1,9 @@
 // The server's HTTP interface as the page uses it: JSON in, JSON out, one kind of error.
 
 const PATIENCE_MS = 8000;
-const COMPILING_MS = 60000; // what nobody has asked before may have to be compiled first
+const COMPILING_MS = 60000; // a first request may have to wait for compilation
 
-/** A refusal or a failure; `message` is one line for people, `code` is stable, "offline" without an answer. */
+/** A failed request; `message` is one line for people, `code` is stable, "offline" without a response. */
 export class ApiError extends Error {
   constructor(message, { code, status = 0, retryAfter = null }) {
     super(message);
@@ -18,7 +18,7 @@ export function getCameras() {
   return send("api/cameras").then((response) => response.json());
 }
 
-/** Changes some of a camera's controls; resolves to the camera as it then is. */
+/** Changes some of a camera's controls; resolves to the updated camera. */
 export async function control(camera, changes) {
   const response = await send(`api/cameras/${encodeURIComponent(camera)}`, {
     method: "POST",
@@ -36,12 +36,12 @@ export async function openStream(address, signal) {
   return response.body;
 }
 
-/** The address of a camera's newest annotated image, which no cache has. */
+/** The address of a camera's newest annotated image, different each time to bypass caches. */
 export function snapshotAddress(address) {
   return `${address}${address.includes("?") ? "&" : "?"}t=${Date.now()}`;
 }
 
-/** What of a paused camera's face speaks for an expression; `evidence` is false where nothing does. */
+/** An image of the areas that support an expression of a paused face; `evidence` is false if none do. */
 export async function getWhy(camera, track, expression) {
   const query = new URLSearchParams({ track, expression });
   const address = `api/cameras/${encodeURIComponent(camera)}/why?${query}`;
@@ -73,7 +73,7 @@ async function send(address, options = {}, patienceMs = PATIENCE_MS) {
     response = await fetch(address, { ...options, signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     const slow = error.name === "TimeoutError";
-    throw new ApiError(slow ? "The server takes too long." : "Can't reach the server.", {
+    throw new ApiError(slow ? "The server takes too long to respond." : "Can't reach the server.", {
       code: "offline",
     });
   }

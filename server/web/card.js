@@ -5,7 +5,7 @@ import { Why } from "./why.js";
 
 const THUMBNAIL = 88; // pixels, for 44 on the page
 
-/** A card; `element` goes into the list. */
+/** A card; insert `element` into the list. */
 export class Card {
   constructor(track, looks) {
     this.track = track;
@@ -26,7 +26,7 @@ export class Card {
     this.#fold();
   }
 
-  /** Shows a face as it is in the newest frame. */
+  /** Shows a face of the newest frame. */
   show(face) {
     const label = labelOf(face);
     if (this.label.textContent !== label) this.label.textContent = label;
@@ -41,7 +41,7 @@ export class Card {
     this.why.label(face.expression);
   }
 
-  /** Follows the camera's controls, which decide whether it can be asked why. */
+  /** Updates from the camera's controls, which decide whether an explanation is available. */
   follow(camera) {
     this.why.follow(camera);
   }
@@ -53,7 +53,7 @@ export class Card {
     this.element.classList.toggle("lost", lost);
   }
 
-  /** Whether cards are one line until they are opened. */
+  /** Sets whether cards are a single line until opened. */
   setCompact(compact) {
     this.compact = compact;
     this.#fold();

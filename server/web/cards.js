@@ -1,16 +1,16 @@
-// A card for every face in view: those in view first, in the order in which they came; gone ones leave.
+// A card for every face, those in view first in order of appearance; cards of gone faces are removed.
 
 import { Card } from "./card.js";
 import { moveSmoothly } from "./motion.js";
 
-const LOST_AFTER_MS = 500; // a face lost for a frame or two stays among those in view
+const LOST_AFTER_MS = 500; // a face lost for a frame or two counts as in view
 const LEAVES_AFTER_MS = 1500;
 const REDRAW_MS = 100; // eyes do not read faster
 const THUMBNAIL_MS = 500;
 const COMPACT_FROM = 3; // faces
 const OPENS_AFTER_MS = 3000; // of fewer faces, before one-line cards open again
 
-/** Fires "hover" (detail: a track or null), and "early" (detail: why a face cannot be asked about yet). */
+/** Fires "hover" (detail: a track or null), and "early" (detail: why a face cannot be explained yet). */
 export class Cards extends EventTarget {
   constructor({ list, empty, count }, looks) {
     super();
@@ -23,7 +23,7 @@ export class Cards extends EventTarget {
     setInterval(() => this.#settle(performance.now()), LEAVES_AFTER_MS / 3);
   }
 
-  /** Shows the faces of one analysed frame; call it as often as frames come. */
+  /** Shows the faces of one analysed frame; call it for every frame. */
   show(faces, now = performance.now()) {
     this.faces = faces;
     this.#seen(now);
@@ -31,17 +31,17 @@ export class Cards extends EventTarget {
     if (unknown || this.#paused || now - this.drawnAt >= REDRAW_MS) this.#draw(now);
   }
 
-  /** Follows a camera's controls: while it is paused, the last frame's cards stay and can be asked why. */
+  /** Updates from a camera's controls: while paused, the last frame's cards stay and can be explained. */
   follow(camera) {
     const now = performance.now();
     const resumed = this.#paused && !camera.controls.paused;
     this.camera = camera;
-    if (resumed) this.#seen(now); // until the next frame comes
+    if (resumed) this.#seen(now); // until the next frame arrives
     for (const card of this.cards.values()) card.follow(camera);
     this.#settle(now);
   }
 
-  /** Brings the thumbnails up to date with the image that is shown. */
+  /** Redraws the thumbnails from the displayed image. */
   drawThumbnails(stage, now = performance.now()) {
     for (const card of this.cards.values()) {
       if (now - card.thumbnailAt < THUMBNAIL_MS) continue;
@@ -50,12 +50,12 @@ export class Cards extends EventTarget {
     }
   }
 
-  /** Forgets what the thumbnails show. */
+  /** Clears the thumbnails. */
   clearThumbnails() {
     for (const card of this.cards.values()) card.clearThumbnail();
   }
 
-  /** Highlights a face's card; null none. */
+  /** Highlights a face's card; null for none. */
   light(track) {
     for (const card of this.cards.values()) card.element.classList.toggle("lit", card.track === track);
   }
@@ -102,14 +102,14 @@ export class Cards extends EventTarget {
     this.cards.set(track, card);
   }
 
-  /** Lets cards of gone faces leave and puts the others in order. */
+  /** Removes cards of gone faces and sorts the others. */
   #settle(now) {
     for (const [track, card] of this.cards) {
       const stays = this.#paused && card.seenAt === this.shownAt;
       const awayMs = stays ? 0 : now - card.seenAt;
       card.setLost(awayMs > LOST_AFTER_MS);
       if (awayMs > LEAVES_AFTER_MS) {
-        if (card.element.contains(document.activeElement)) this.list.focus(); // not lost to the page
+        if (card.element.contains(document.activeElement)) this.list.focus(); // keeps the focus in the list
         this.cards.delete(track);
       }
     }

@@ -1,9 +1,9 @@
-// The buttons that change a camera on the server, for everybody who watches it.
+// The buttons that change a camera on the server, for all its viewers.
 
 import { control } from "./api.js";
 import { percent } from "./looks.js";
 
-/** Fires "changed" (detail: the camera as it then is) and "refused" (detail: the message). */
+/** Fires "changed" (detail: the updated camera) and "refused" (detail: the message). */
 export class Controls extends EventTarget {
   constructor(elements) {
     super();
@@ -27,7 +27,7 @@ export class Controls extends EventTarget {
     this.thresholdReset.addEventListener("click", () => this.#send({ threshold: null }));
   }
 
-  /** Lets the visitor change the camera, or only see how it is set. */
+  /** Allows the visitor to change the camera, or only to see its settings. */
   allow(allowed) {
     const { mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset } = this;
     for (const element of [mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset]) {
@@ -36,7 +36,7 @@ export class Controls extends EventTarget {
     }
   }
 
-  /** Shows how the camera is set, unless the visitor is changing it right now. */
+  /** Shows the camera's settings, unless the visitor is changing them right now. */
   show(camera) {
     this.camera = camera;
     if (this.busy) return;
@@ -83,7 +83,7 @@ export class Controls extends EventTarget {
   }
 }
 
-/** Puts the image on the whole screen and back; the button is hidden where a browser cannot. */
+/** Toggles full screen; the button is hidden if the browser does not support it. */
 export function offerFullscreen(button, element, refused) {
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener("click", async () => {

@@ -1,12 +1,12 @@
-// The stream of results: server-sent events, watched for silence and opened again by itself.
+// The stream of results: server-sent events, monitored for silence and reopened automatically.
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
-const STALE_MS = 4000; // a live camera tells of a frame at least once a second
+const STALE_MS = 4000; // a live camera reports a frame at least once a second
 const OPENS_WITHIN_MS = 8000;
 
 /**
  * Fires "analysis" and "camera" (detail: the message), "open", and "lost" (detail: { reason,
- * retryMs, attempt }, reason "gone" or "stale") whenever the connection had to be given up.
+ * retryMs, attempt }, reason "gone" or "stale") whenever the connection was abandoned.
  */
 export class Feed extends EventTarget {
   constructor() {
@@ -21,7 +21,7 @@ export class Feed extends EventTarget {
     addEventListener("online", () => this.retry());
   }
 
-  /** Follows a camera from now on. */
+  /** Switches to a camera. */
   follow(camera) {
     this.camera = camera;
     this.live = false;
@@ -29,12 +29,12 @@ export class Feed extends EventTarget {
     this.#open();
   }
 
-  /** Tries at once instead of waiting for the next attempt. */
+  /** Retries at once instead of waiting for the next attempt. */
   retry() {
     if (this.camera && !this.source) this.#open();
   }
 
-  /** Gives the connection up, as after silence, and tries again a little later. */
+  /** Abandons the connection, as after silence, and retries a little later. */
   giveUp(reason) {
     this.source?.close();
     this.source = null;

@@ -1,5 +1,5 @@
 // The login form, sent without leaving the page so that a refusal is shown beside the field.
-// Without JavaScript the form posts itself, and the server comes back with ?error=CODE.
+// Without JavaScript the form posts itself, and the server redirects to ?error=CODE.
 
 const WRONG = "Wrong token.";
 const form = document.getElementById("login");
@@ -21,11 +21,11 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-/** The page that asked for the login, if it is one of this server's. */
+/** The page that required the login, if it belongs to this server. */
 function target() {
   const next = new URLSearchParams(location.search).get("next") ?? "./";
   const url = new URL(next, location.href);
-  // The whole address: a path such as "//host/x" alone would lead to another server.
+  // The full address: a path such as "//host/x" alone would lead to another server.
   return url.origin === location.origin ? url.href : "./";
 }
 

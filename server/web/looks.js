@@ -1,5 +1,5 @@
-// How the expressions look: names, colours and order come from the server; the patterns are ours, one by
-// place in that order, so that they can be told apart without colour vision. style.css draws the same.
+// How the expressions look: names, colours and order come from the server; the patterns are assigned by
+// that order, so that expressions are distinguishable without colour vision. style.css draws the same.
 
 const SIZE = 8;
 
@@ -25,7 +25,7 @@ export class Looks {
     });
   }
 
-  /** Place of an expression in the order; its look is the CSS class `look-N`. */
+  /** Index of an expression in the order; its look is the CSS class `look-N`. */
   index(label) {
     return this.labels.indexOf(label);
   }
@@ -42,7 +42,7 @@ export class Looks {
   }
 }
 
-/** Seven rows of name, bar and per cent; `update` moves them. */
+/** Seven rows of name, bar and per cent; `update` changes them. */
 export class Bars {
   constructor(looks) {
     this.element = document.createElement("ul");
@@ -72,7 +72,7 @@ export class Bars {
   }
 }
 
-/** The seven shares side by side in one line; `update` moves them. */
+/** The seven shares side by side in one line; `update` changes them. */
 export class StackedBar {
   constructor(looks) {
     this.element = make("span", "stack");
@@ -97,12 +97,12 @@ export function leader(probabilities) {
   return Object.entries(probabilities).reduce((best, one) => (one[1] > best[1] ? one : best))[0];
 }
 
-/** What to call a face: its label, or "changing" while another expression has the longest bar. */
+/** A face's label, or "changing" while another expression has the longest bar. */
 export function labelOf({ expression, probabilities }) {
   return leader(probabilities) === expression ? expression : "changing";
 }
 
-/** Why the image of a face is poor, by its `quality`. */
+/** Why a face's image is poor, by its `quality`. */
 export const REASONS = {
   dark: "too dark",
   flat: "too little contrast",
@@ -121,7 +121,7 @@ export function percent(share) {
   return `${Math.round(100 * share)}\u202f%`;
 }
 
-/** An element of a class with a text. */
+/** Creates an element with a class and a text. */
 export function make(tag, className, text = "") {
   const element = document.createElement(tag);
   if (className) element.className = className;

@@ -1,9 +1,9 @@
-// Moves the elements of a list from where they were to where they are, so that nothing jumps.
+// Animates the elements of a list from their old to their new places, so that nothing jumps.
 
 const MOVE_MS = 180;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Runs `change`, which reorders the list, and lets every element that stays glide to its new place. */
+/** Runs `change`, which reorders the list, and moves every remaining element smoothly to its new place. */
 export function moveSmoothly(list, change) {
   const before = new Map([...list.children].map((element) => [element, element.getBoundingClientRect()]));
   change();

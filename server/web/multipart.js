@@ -26,14 +26,14 @@ function headersOf(text) {
   );
 }
 
-/** Bytes that have arrived and were not taken yet. */
+/** Bytes that have arrived and are not consumed yet. */
 class Input {
   constructor(reader) {
     this.reader = reader;
     this.bytes = new Uint8Array(0);
   }
 
-  /** Waits for a sequence and returns where it begins; -1 when the body ends without it. */
+  /** Waits for a sequence and returns its index; -1 if the body ends without it. */
   async find(sequence) {
     for (let from = 0; ; ) {
       const at = indexOf(this.bytes, sequence, from);
@@ -43,7 +43,7 @@ class Input {
     }
   }
 
-  /** Waits for so many bytes; false when the body ends before. */
+  /** Waits for so many bytes; false if the body ends before. */
   async fill(count) {
     while (this.bytes.length < count) {
       if (!(await this.#more())) return false;

@@ -11,8 +11,8 @@ const [TEXT, LINE, PAD, BAR] = [13, 20, 6, 8];
 /**
  * Draws faces.
  *
- * context: of the canvas; faces: with `box` in the canvas's pixels, their `name` and their `track`.
- * unit: canvas pixels to one CSS pixel; width, height: of the area in canvas pixels.
+ * context: of the canvas; faces: with `box` in the canvas's pixels, `name` and `track`.
+ * unit: canvas pixels per CSS pixel; width, height: of the area in canvas pixels.
  * shows: { boxes, names, bars, confidence }; lit: the track to highlight, or null.
  */
 export function drawFaces(context, faces, looks, { unit, width, height, shows, lit = null }) {
@@ -70,7 +70,7 @@ function drawBar(context, { box, probabilities }, looks, unit) {
   }
 }
 
-/** Above the box, below it or inside its top: wherever no other label lies. */
+/** Above the box, below it or inside its top: wherever there is no other label. */
 function drawLabel(context, { box, expression }, text, looks, { unit, width, height, taken, bars }) {
   const [x, y, , high] = box;
   const wide = context.measureText(text).width + (2.5 * PAD + TEXT * 0.7) * unit;

@@ -10,7 +10,7 @@ import { Switcher } from "./switcher.js";
 import { Visitor } from "./visitor.js";
 import { Wall } from "./wall.js";
 
-/** The element of an id. */
+/** The element with an id. */
 export const $ = (id) => document.getElementById(id);
 
 export const streamView = new StreamView();

@@ -1,4 +1,4 @@
-// Photos dropped, pasted or chosen: scored by the server, shown here with their faces marked.
+// Dropped, pasted or chosen photos: scored by the server, shown here with their faces marked.
 
 import { score } from "./api.js";
 import { Bars, labelOf, leader, make, percent, reasonOf } from "./looks.js";
@@ -10,7 +10,7 @@ const MOST_ATTEMPTS = 4;
 const BUSY = [429, 503, 504];
 const SHOWS = { boxes: true, names: true, bars: false, confidence: true };
 
-/** The dialog of scored photos, and every way into it. */
+/** The dialog of scored photos, and all ways to open it. */
 export class Photos {
   constructor({ dialog, close, list, title, button, input, drop }, looks) {
     Object.assign(this, { dialog, list, title, drop, looks });
@@ -26,7 +26,7 @@ export class Photos {
     this.#takeDrops();
   }
 
-  /** Scores images and shows them, the newest first. */
+  /** Scores images and shows them, newest first. */
   async show(files) {
     if (!files.length) return;
     const taken = files.slice(0, MOST_AT_ONCE);
@@ -70,7 +70,7 @@ class Photo {
   }
 
   async score() {
-    // Files of unknown type are left to the server's judgement.
+    // The server decides about files of unknown type.
     if (this.file.type && !this.file.type.startsWith("image/")) {
       this.#fail("This file is not an image. Choose a JPEG, PNG or WebP.");
       return;
@@ -91,13 +91,13 @@ class Photo {
     this.summary.textContent = message;
   }
 
-  /** Draws the photo with its faces, in its own size, so that it can be saved as it is. */
+  /** Draws the photo with its faces at its original size, so that it can be saved. */
   async #paint({ faces, width, height }) {
     let bitmap;
     try {
       bitmap = await createImageBitmap(this.file);
     } catch {
-      this.canvas.remove(); // a format that the server reads and this browser does not
+      this.canvas.remove(); // a format that the server supports but this browser does not
       return;
     }
     [this.canvas.width, this.canvas.height] = [width, height];
@@ -147,7 +147,7 @@ class Photo {
   }
 }
 
-/** Tries again when the server is busy with its cameras. */
+/** Retries while the server is busy with its cameras. */
 async function patiently(ask) {
   for (let attempt = 1; ; attempt += 1) {
     try {

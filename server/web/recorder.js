@@ -1,4 +1,4 @@
-// The session's events, kept in this page only, for the CSV the visitor may ask for.
+// The session's events, kept only in this page, for CSV export.
 
 import { make } from "./looks.js";
 
@@ -13,7 +13,7 @@ export class Recorder {
     this.forgotten = 0;
   }
 
-  /** Notes what was found in one frame. */
+  /** Records the faces of one frame. */
   add({ camera, number, wall_s, faces }) {
     for (const face of faces) this.rows.push({ camera, number, wall_s, face });
     if (this.rows.length > MOST_ROWS) {
@@ -43,12 +43,12 @@ export class Recorder {
   }
 }
 
-/** A name as a cell that no spreadsheet takes for a formula; names of cameras need no other quotes. */
+/** A name as a cell that spreadsheets do not treat as a formula; camera names need no other quotes. */
 function text(name) {
   return /^[-=+@\t\r]/.test(name) ? `'${name}` : name;
 }
 
-/** Has the browser save a Blob under a name. */
+/** Makes the browser save a Blob under a name. */
 export function save(blob, name) {
   const link = make("a", "");
   link.href = URL.createObjectURL(blob);

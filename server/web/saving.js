@@ -1,9 +1,9 @@
-// What the visitor has the browser save: the image that is shown, and the session's results.
+// Saves files through the browser: the displayed image, and the session's results.
 
 import { stage, toast } from "./parts.js";
 import { fileName, save } from "./recorder.js";
 
-/** Saves the image as it is shown, with what is drawn over it, at the camera's own size. */
+/** Saves the displayed image with its overlay, at the camera's resolution. */
 export function saveImage(camera) {
   if (!stage.bitmap) {
     toast.say("There is no image to save.");
@@ -16,7 +16,7 @@ export function saveImage(camera) {
   stage.picture().toBlob(saved, "image/jpeg", 0.92);
 }
 
-/** Saves what was found in this session as CSV. */
+/** Saves this session's results as CSV. */
 export function exportEvents(recorder) {
   save(new Blob([recorder.csv()], { type: "text/csv" }), fileName("faces", "csv"));
   const dropped = recorder.forgotten ? `; the ${recorder.forgotten} oldest were dropped` : "";

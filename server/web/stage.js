@@ -1,4 +1,4 @@
-// The canvas that shows the live image and draws over it, at the screen's own resolution.
+// The canvas that shows the live image and draws over it, at the screen's resolution.
 
 import { drawFaces } from "./overlay.js";
 
@@ -37,7 +37,7 @@ export class Stage extends EventTarget {
     this.#tell("drawn");
   }
 
-  /** Shows nothing. */
+  /** Clears the canvas. */
   clear() {
     this.bitmap?.close();
     this.bitmap = this.result = null;
@@ -51,25 +51,25 @@ export class Stage extends EventTarget {
     this.draw();
   }
 
-  /** Highlights a face; null none. */
+  /** Highlights a face; null for none. */
   light(track) {
     if (this.lit === track) return;
     this.lit = track;
     this.draw();
   }
 
-  /** Turns what is drawn on or off; this browser remembers it. */
+  /** Turns parts of the overlay on or off; stored in this browser. */
   choose(name, shown) {
     this.shows[name] = shown;
     try {
       localStorage.setItem(KEY, JSON.stringify(this.shows));
     } catch {
-      // A browser that keeps nothing still shows it until the page is closed.
+      // Without storage the choice lasts until the page is closed.
     }
     this.draw();
   }
 
-  /** Draws the frame and its faces again. */
+  /** Redraws the frame and its faces. */
   draw() {
     const ratio = devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.canvas;
@@ -82,7 +82,7 @@ export class Stage extends EventTarget {
     if (this.bitmap) paint(this.context, this, { width, height, unit: ratio });
   }
 
-  /** The image as it is shown, at the camera's own size, as a canvas. */
+  /** The displayed image at the camera's resolution, as a canvas. */
   picture() {
     const { width, height } = this.bitmap;
     const canvas = document.createElement("canvas");
@@ -91,7 +91,7 @@ export class Stage extends EventTarget {
     return canvas;
   }
 
-  /** Draws a face of the frame that is shown into a square canvas; false where it is not there. */
+  /** Draws a face of the displayed frame into a square canvas; false if it is not there. */
   thumbnail(track, canvas) {
     const face = this.result?.faces.find((one) => one.track === track);
     if (!face || !this.bitmap) return false;
@@ -131,14 +131,14 @@ function paint(context, stage, { width, height, unit }) {
   if (looks) drawFaces(context, faces, looks, { unit, width, height, shows, lit });
 }
 
-/** Where an image lies in an area that it fits into. */
+/** The position of an image fitted into an area. */
 function fitted(bitmap, { width, height }) {
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
   const [wide, high] = [bitmap.width * scale, bitmap.height * scale];
   return { left: (width - wide) / 2, top: (height - high) / 2, width: wide, height: high };
 }
 
-/** The faces with their boxes where they lie in the area, and their names. */
+/** The faces with their boxes in the area's coordinates, and their names. */
 function placed({ bitmap, result, mirrored }, area) {
   if (!result) return [];
   const at = fitted(bitmap, area);

@@ -1,4 +1,4 @@
-// What the visitor is told: the quiet status line, the notice below the image, the veil over it, toasts.
+// Messages to the visitor: the status line, the notice below the image, the veil over it, toasts.
 
 import { sentence } from "./api.js";
 import { make } from "./looks.js";
@@ -17,7 +17,7 @@ const SAYINGS = {
 const REFRESH_MS = 500;
 const TOAST_MS = 4500;
 
-/** How a camera is doing, in a word or two. */
+/** A camera's status in a word or two. */
 export function saying(camera) {
   if (camera.controls.paused) return SAYINGS.paused;
   if (camera.kind === "browser" && camera.status === "missing") return "Off";
@@ -32,7 +32,7 @@ export class StatusLine {
     this.shownAt = 0;
   }
 
-  /** Tells the camera's state, or that the server cannot be reached. */
+  /** Shows the camera's state, or that the server cannot be reached. */
   camera(camera, { lost = false } = {}) {
     const known = camera && !lost;
     const waits = known && camera.retry_in_s > 0 && camera.status !== "live";
@@ -43,13 +43,13 @@ export class StatusLine {
     if (!known || camera.status !== "live" || camera.controls.paused) this.clear();
   }
 
-  /** Takes the figures away, which are of another moment. */
+  /** Removes outdated figures. */
   clear() {
     this.latency = null;
     this.figures.replaceChildren();
   }
 
-  /** Tells the figures of an analysed frame, twice a second at most. */
+  /** Shows the figures of an analysed frame, at most twice a second. */
   analysis(message, now = performance.now()) {
     const age = 1000 * message.age_s;
     this.latency = this.latency === null ? age : 0.9 * this.latency + 0.1 * age;
@@ -57,10 +57,10 @@ export class StatusLine {
     this.shownAt = now;
     const { viewers, width, height, fps } = message;
     this.figures.replaceChildren(
-      figure(`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`, "Frames a second from the camera"),
+      figure(`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`, "Frames per second from the camera"),
       figure(`${Math.round(this.latency)} ms`, "Latency: from capture until the result was sent"),
       figure(`${width}\u2009\u00d7\u2009${height}`, "Size of the image in pixels"),
-      figure(`${viewers} ${viewers === 1 ? "viewer" : "viewers"}`, "Who watches this camera now"),
+      figure(`${viewers} ${viewers === 1 ? "viewer" : "viewers"}`, "Current viewers of this camera"),
     );
     this.#times(message.stages);
   }
@@ -74,14 +74,14 @@ export class StatusLine {
   }
 }
 
-/** The line below the image that says what is up and offers what to do; empty when all is well. */
+/** The line below the image that reports problems and offers actions; empty if there are none. */
 export class Notice {
   constructor(element) {
     this.element = element;
     this.said = "";
   }
 
-  /** Says something; `actions` is a list of [label, function]. Saying the same again changes nothing. */
+  /** Shows a text; `actions` is a list of [label, function]. Repeating the same changes nothing. */
   say(text, { actions = [], calm = false } = {}) {
     this.element.classList.toggle("calm", calm);
     const key = [text, ...actions.map(([label]) => label)].join("|");
@@ -97,7 +97,7 @@ export class Notice {
   }
 }
 
-/** A sheet over the image for when there is none to show. */
+/** A cover over the image for when there is none to show. */
 export class Veil {
   constructor({ veil, title, text, action }) {
     Object.assign(this, { veil, title, text, button: action });
@@ -121,7 +121,7 @@ export class Veil {
   }
 }
 
-/** A line that goes away by itself. */
+/** A line that disappears by itself. */
 export class Toast {
   constructor(element) {
     this.element = element;

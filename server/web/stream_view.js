@@ -5,14 +5,14 @@ import { readParts } from "./multipart.js";
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const SILENT_MS = 5000; // the server repeats a still image twice a second
-const MOST_HELD = 4; // frames that wait for their result
+const MOST_HELD = 4; // frames waiting for their result
 const LONGEST_WAIT_MS = 250;
 const MOST_RESULTS = 32;
-const OLD_RESULT_MS = 1000; // boxes that are older than this lie on nothing
+const OLD_RESULT_MS = 1000; // older boxes no longer match the image
 
 /**
- * Fires "frame" (detail: { bitmap, result }, result null where there is none) whenever there is something new
- * to show. The bitmap belongs to the listener, which closes it.
+ * Fires "frame" (detail: { bitmap, result }, result null if there is none) for every new image to show. The
+ * listener owns the bitmap and closes it.
  */
 export class StreamView extends EventTarget {
   constructor() {
@@ -24,7 +24,7 @@ export class StreamView extends EventTarget {
     setInterval(() => this.#check(), 1000);
   }
 
-  /** Shows a stream; null shows nothing and closes the connection. */
+  /** Shows a stream; null clears the image and closes the connection. */
   show(address) {
     this.#close();
     this.address = address;
@@ -32,7 +32,7 @@ export class StreamView extends EventTarget {
     if (address) this.#open();
   }
 
-  /** Opens the stream again, at another address if that has changed. */
+  /** Reopens the stream, at a new address if it has changed. */
   reopen(address = this.address) {
     if (!this.address) return;
     this.#close();
@@ -40,7 +40,7 @@ export class StreamView extends EventTarget {
     this.#open();
   }
 
-  /** Takes the result of a frame, which may come before or after the frame. */
+  /** Takes the result of a frame, which may arrive before or after the frame. */
   addResult(result) {
     if (result.number < (this.newest?.number ?? 0)) this.results.clear(); // the server was restarted
     this.newest = result;
@@ -86,14 +86,14 @@ export class StreamView extends EventTarget {
         if (connection !== this.connection) bitmap.close();
         else this.held.push({ number: next.number, bitmap, at: performance.now() });
       } catch {
-        continue; // a damaged image costs this frame only
+        continue; // a damaged image costs only this frame
       }
       this.#settle();
     }
     this.decoding = false;
   }
 
-  /** Shows the newest frame whose result is there, or the newest of all if that takes too long. */
+  /** Shows the newest frame with a result, or the newest of all if that takes too long. */
   #settle() {
     clearTimeout(this.settleTimer);
     let at = this.held.findLastIndex(({ number }) => this.results.has(number));

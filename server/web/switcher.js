@@ -11,7 +11,7 @@ export class Switcher extends EventTarget {
     this.chips = new Map();
   }
 
-  /** Shows these cameras, keeping what is there; `current` is marked. */
+  /** Shows these cameras, reusing existing buttons; `current` is marked. */
   show(cameras, current) {
     const names = new Set(cameras.map(({ name }) => name));
     for (const [name, chip] of this.chips) {

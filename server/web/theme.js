@@ -1,4 +1,4 @@
-// Light or dark: what the system prefers, until the visitor chooses; the choice is kept in this browser.
+// Light or dark: the system's preference until the visitor chooses; stored in this browser.
 
 const KEY = "fer-theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
@@ -9,7 +9,7 @@ export function isDark() {
   return chosen ? chosen === "dark" : system.matches;
 }
 
-/** Switches to the other theme; choosing what the system prefers anyway follows the system again. */
+/** Switches to the other theme; choosing the system's preference follows the system again. */
 export function switchTheme() {
   const dark = !isDark();
   if (dark === system.matches) forget();
@@ -28,7 +28,7 @@ function choose(theme) {
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // A browser that keeps nothing still shows the theme until the page is closed.
+    // Without storage the theme lasts until the page is closed.
   }
 }
 

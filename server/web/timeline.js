@@ -1,14 +1,14 @@
-// The last minute, one lane per face: colour, pattern and name say the expression, height the confidence.
+// The last minute, one lane per face: colour, pattern and name show the expression, height the confidence.
 
 import { make, percent } from "./looks.js";
 
 const [LEAST_S, MOST_S] = [10, 60]; // the scale grows with what has been seen
 const STEP_S = 0.1; // finer than a pixel of the lane needs no sample
-const GAP_S = 1; // a face unseen for longer was away
-const LASTED_S = 1; // a face seen for less gets no lane once it is gone
+const GAP_S = 1; // a face unseen for longer was out of view
+const LASTED_S = 1; // a face seen for less loses its lane once it is gone
 const MOST_LANES = 4;
 const [HEIGHT, LANE_GAP, AXIS, GUTTER] = [122, 6, 20, 36]; // pixels
-const LOWEST = 0.12; // of a lane's height, so that a face without any confidence still shows
+const LOWEST = 0.12; // of a lane's height, so that a face with confidence 0 is still visible
 const REDRAW_MS = 100;
 const TELL_MS = 5000; // the text for screen readers, which is not a live region
 
@@ -27,17 +27,17 @@ export class Timeline {
     canvas.addEventListener("pointerleave", () => this.#point(null));
     this.clear();
     new ResizeObserver(() => this.draw()).observe(canvas.parentElement);
-    setInterval(() => this.draw(), 250); // the minute passes also without frames
+    setInterval(() => this.draw(), 250); // time passes without frames too
   }
 
-  /** Notes the faces of one frame. */
+  /** Records the faces of one frame. */
   add(faces, now = performance.now()) {
     this.beganAt ??= now / 1000;
     for (const face of faces) this.#note(face, now / 1000);
     if (now - this.drawnAt >= REDRAW_MS) this.draw(now);
   }
 
-  /** Forgets everything, as for another camera. */
+  /** Clears everything, for another camera. */
   clear() {
     this.tracks.clear();
     this.beganAt = null;
@@ -46,7 +46,7 @@ export class Timeline {
     this.draw();
   }
 
-  /** Draws what has been seen up to now, a minute at most. */
+  /** Draws the recorded faces, at most a minute. */
   draw(now = performance.now()) {
     if (document.hidden) return;
     this.drawnAt = now;
@@ -90,7 +90,7 @@ export class Timeline {
     this.draw();
   }
 
-  /** Says what a face expressed at the moment under the pointer. */
+  /** Shows a face's expression at the time under the pointer. */
   #tip(now, width) {
     this.tip.hidden = true;
     if (!this.pointed) return;
@@ -212,7 +212,7 @@ export class Timeline {
   }
 }
 
-/** Splits samples into stretches without a gap in which what `keys` name stays the same. */
+/** Splits samples into runs without gaps in which the values of `keys` stay the same. */
 function runs(samples, keys) {
   const found = [];
   for (const sample of samples) {

@@ -1,4 +1,4 @@
-// The viewer: follows one camera at a time and decides what the visitor sees.
+// The viewer: shows one camera at a time and decides what the visitor sees.
 
 import { adviceFor, coverFor } from "./advice.js";
 import { getCameras } from "./api.js";
@@ -15,15 +15,15 @@ import { isDark, onTheme, switchTheme } from "./theme.js";
 import { Timeline } from "./timeline.js";
 
 const POLL_MS = 4000; // of the other cameras' states
-const ATTEMPTS_MS = 1500; // to begin, while the server does not answer
-const PATIENCE_MS = 800; // before the page says that it is connecting
+const ATTEMPTS_MS = 1500; // between first attempts, while the server does not respond
+const PATIENCE_MS = 800; // before the page shows that it is connecting
 const ASK_WHY_AFTER = 4; // failed attempts
-const HIDDEN_MS = 10000; // then a page in the background gives its place among the viewers back
+const HIDDEN_MS = 10000; // then a page in the background frees its place among the viewers
 
 const query = new URLSearchParams(location.search);
 let cameras = []; // as the server last reported them
-let current = null; // the name of the one that is watched
-let cards, timeline, recorder; // made when the labels are known
+let current = null; // the name of the camera shown
+let cards, timeline, recorder; // created once the labels are known
 let operator = false; // viewers may not change what others see
 let lost = false;
 let hiddenForLong = false;
@@ -83,13 +83,13 @@ function watch(name) {
   streamView.show(null);
   stage.clear();
   const { width, height } = watched();
-  shape(height && width / height); // so that nothing moves when the first image comes
+  shape(height && width / height); // so that nothing moves when the first image arrives
   coverSoon();
   feed.follow(name);
   show();
 }
 
-/** Makes room for an image of this width over height. */
+/** Reserves space for an image with this ratio of width to height. */
 function shape(aspect) {
   if (aspect) document.documentElement.style.setProperty("--aspect", aspect.toFixed(4));
 }
@@ -100,7 +100,7 @@ function remember(name, value) {
   history.replaceState(null, "", `?${query}`);
 }
 
-/** Brings everything that depends on the cameras' states up to date. */
+/** Updates everything that depends on the cameras' states. */
 function show() {
   const camera = watched();
   switcher.show(cameras, current);
@@ -211,7 +211,7 @@ function wireFeed() {
   feed.addEventListener("open", () => {
     if (!lost) return;
     lost = false;
-    lastNumber = 0; // a server that was started again counts from 1
+    lastNumber = 0; // a restarted server counts from 1
     streamView.reopen(watched().stream);
     toast.say("Connected again.");
     show();
@@ -235,7 +235,7 @@ function wireFeed() {
   });
 }
 
-/** Says that the server is gone, and when the next attempt is. */
+/** Shows that the server cannot be reached, and when the next attempt is. */
 function tellLost(text) {
   lost = true;
   coverNow("Can\u2019t reach the server", text, "retry");
@@ -243,17 +243,17 @@ function tellLost(text) {
   statusLine.camera(watched(), { lost });
 }
 
-/** Says that no new frames come; the last one stays in sight. */
+/** Shows that no new frames arrive; the last one stays visible. */
 function tellStale() {
   lost = true;
   notice.say("Video is delayed. Reconnecting\u2026");
   statusLine.camera(watched(), { lost });
 }
 
-/** Asks in another way: an event stream that is refused does not say why. */
+/** Sends another request for the reason, because a refused event stream does not give one. */
 async function askWhy() {
   try {
-    await getCameras(); // leads to the login page where the session has ended
+    await getCameras(); // redirects to the login page if the session has ended
     if (lost) coverNow("The server is full", "Too many viewers. Trying again\u2026", "retry");
   } catch (error) {
     if (lost && error.status) coverNow("The server refused", error.message, "retry");
@@ -305,19 +305,19 @@ function showVisitor() {
   show();
 }
 
-/** Whether the visitor may do what is offered. */
+/** Whether the visitor may use an offer. */
 function allowed(offer) {
   return operator || offer !== "visitor";
 }
 
-/** What an offer's button says and does. */
+/** The label and the action of an offer's button. */
 function action(offer) {
   if (offer === "visitor") return ["Use this browser's camera", useVisitor];
   if (offer === "demo") return ["Watch the demo", () => watch(ofKind("demo").name)];
   return ["Try now", () => feed.retry()];
 }
 
-/** Covers the image in a moment, unless there is something to show by then. */
+/** Covers the image after a moment, unless there is something to show by then. */
 function coverSoon() {
   clearTimeout(patience);
   patience = setTimeout(() => veil.show("Connecting\u2026"), PATIENCE_MS);

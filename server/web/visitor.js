@@ -1,5 +1,5 @@
-// This browser's own camera: frames as JPEG up a WebSocket, the next one only when the server has taken
-// the one before, so that nothing queues.
+// This browser's own camera: sends frames as JPEG over a WebSocket, each only after the server has taken the
+// one before, so that nothing queues.
 
 import { getCameras, sentence, socketAddress } from "./api.js";
 
@@ -7,8 +7,8 @@ const LONGER_SIDE = 640;
 const JPEG_QUALITY = 0.8;
 const ACK_WITHIN_MS = 8000;
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
-const POLICY_VIOLATION = 1008; // a refusal that another try would meet again
-const PATIENT_ATTEMPTS = 4; // the server frees the place of a visitor who broke off after five seconds
+const POLICY_VIOLATION = 1008; // a refusal that a retry would meet again
+const PATIENT_ATTEMPTS = 4; // the server frees the place of a disconnected visitor after five seconds
 
 const DENIALS = {
   NotAllowedError: "The browser may not use the camera. Allow it beside the address and try again.",
@@ -17,7 +17,7 @@ const DENIALS = {
   OverconstrainedError: "The camera cannot deliver images of a usable size.",
 };
 
-/** Fires "changed" whenever `state` did; `reason` is set when it went off by itself. */
+/** Fires "changed" whenever `state` changes; `reason` is set if it turned off by itself. */
 export class Visitor extends EventTarget {
   constructor() {
     super();
@@ -31,7 +31,7 @@ export class Visitor extends EventTarget {
     this.sent = 0;
   }
 
-  /** Asks for the camera and begins to send it as the server's camera of that name. */
+  /** Requests the camera and starts to send it as the server's camera with that name. */
   async start(camera) {
     if (this.state !== "off") return;
     this.camera = camera;
@@ -49,7 +49,7 @@ export class Visitor extends EventTarget {
     this.#connect();
   }
 
-  /** Stops sending and lets go of the camera. */
+  /** Stops sending and releases the camera. */
   stop(reason = "") {
     clearTimeout(this.timer);
     for (const track of this.video.srcObject?.getTracks() ?? []) track.stop();
@@ -111,7 +111,7 @@ export class Visitor extends EventTarget {
   }
 
   #whenNextFrame(send) {
-    // A page in the background gets no frame callbacks; a few frames a second go on.
+    // A page in the background gets no frame callbacks; a few frames a second are still sent.
     if (document.hidden || !this.video.requestVideoFrameCallback) setTimeout(send, 100);
     else this.video.requestVideoFrameCallback(send);
   }
@@ -131,7 +131,7 @@ export class Visitor extends EventTarget {
   }
 }
 
-/** Whether somebody else is sending: a WebSocket that was refused does not tell why. */
+/** Whether another visitor is sending: a refused WebSocket does not give the reason. */
 async function isTaken(name) {
   try {
     const { cameras } = await getCameras();
@@ -144,7 +144,7 @@ async function isTaken(name) {
 
 function openCamera() {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error("browsers hand out a camera only over https or on localhost");
+    throw new Error("browsers allow cameras only over https or on localhost");
   }
   const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
   return navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });

@@ -19,7 +19,7 @@ export class Wall extends EventTarget {
     return !this.element.hidden;
   }
 
-  /** Shows or hides the wall; hidden, it asks for nothing. */
+  /** Shows or hides the wall; while hidden, it sends no requests. */
   toggle(shown, cameras) {
     this.element.hidden = !shown;
     for (const tile of this.tiles.values()) tile.remove();
@@ -27,7 +27,7 @@ export class Wall extends EventTarget {
     if (shown) this.follow(cameras);
   }
 
-  /** Brings names and states up to date. */
+  /** Updates names and states. */
   follow(cameras) {
     if (!this.shown) return;
     for (const camera of cameras) {

@@ -6,7 +6,7 @@ import { make } from "./looks.js";
 const EARLY = "Pause to ask";
 const HIDDEN = "Not while faces are hidden";
 
-/** `button` goes into the card's head, `panel` into its body. Fires "open", and "early" (detail: why not yet). */
+/** Insert `button` into the card's head, `panel` into its body. Fires "open" and "early" (detail: the reason). */
 export class Why extends EventTarget {
   constructor(track, looks) {
     super();
@@ -15,7 +15,7 @@ export class Why extends EventTarget {
     this.camera = null;
     this.obstacle = EARLY;
     this.labelled = "";
-    this.asked = 0; // answers to earlier questions are of no use
+    this.asked = 0; // responses to earlier requests are ignored
     this.address = null;
     this.button = make("button", "link why");
     this.button.type = "button";
@@ -27,7 +27,7 @@ export class Why extends EventTarget {
     this.#describe();
   }
 
-  /** Notes what the face is labelled with. */
+  /** Updates the face's label. */
   label(expression) {
     if (this.labelled === expression) return;
     this.labelled = expression;
@@ -35,7 +35,7 @@ export class Why extends EventTarget {
     this.#describe();
   }
 
-  /** Follows the camera's controls: a face can be asked about while it is paused and may be seen. */
+  /** Updates from the camera's controls: a face can be explained while it is paused and visible. */
   follow({ name, controls }) {
     const hidden = controls.privacy !== "none" ? HIDDEN : "";
     const obstacle = controls.paused ? hidden : EARLY;
@@ -47,7 +47,7 @@ export class Why extends EventTarget {
     this.#describe();
   }
 
-  /** Closes the panel and forgets the answer. */
+  /** Closes the panel and drops the explanation. */
   close() {
     if (this.panel.hidden) return;
     this.asked += 1;

@@ -79,7 +79,7 @@ def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_pa
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert sums(load_faces(data, cache_dir=cache)) == sums(first)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    with pytest.raises(DataError, match=r"happy/0\.png: the file holds nothing but zeros"):
+    with pytest.raises(DataError, match=r"happy/0\.png: the file contains only zeros"):
         load_faces(data, cache_dir=cache)
 
 

@@ -211,7 +211,7 @@ def test_faces_drawn_over_one_template_are_not_all_left_out() -> None:
 
 def test_an_audit_of_other_faces_is_refused() -> None:
     report = audit({"train": faces(("blank", HAPPY, BLANK))})
-    with pytest.raises(ValueError, match="of other faces: it lists blank"):
+    with pytest.raises(ValueError, match="of different faces: it lists blank"):
         excluded(report, {"train": faces(("another", HAPPY, scenery(1)))})
 
 

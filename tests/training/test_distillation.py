@@ -123,4 +123,4 @@ def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsy
     nameless = write_workdir(tmp_path / "nameless") / "checkpoints" / str(STEP)
     (nameless / "about" / "metadata").write_text("{}")
     assert short_run(tmp_path / "run", f"start={nameless}") == 2
-    assert "does not tell its network" in capsys.readouterr().err
+    assert "does not name its network" in capsys.readouterr().err

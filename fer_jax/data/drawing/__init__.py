@@ -1,1 +1,1 @@
-"""Faces drawn from action units: who it is, what the face does, and how the camera sees it."""
+"""Draws faces from action units: a person, facial movements, and a camera."""

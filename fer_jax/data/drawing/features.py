@@ -1,8 +1,8 @@
-"""What the action units move: brows, eyes, nose, mouth and the folds of the skin between them.
+"""The features that action units move: brows, eyes, nose, mouth and folds of the skin.
 
-Strokes come in painting order; `side` is -1 for the image's left and +1 for its right. Factors of
-`au[n]` are displacements in face units at that unit's maximum: directions are the FACS manual's,
-sizes were set by eye and are a little larger than life, since an image has only 48 pixels.
+Strokes are in painting order; `side` is -1 for the image's left and +1 for its right. Factors of
+`au[n]` are displacements in face units at that unit's maximum: directions are the FACS manual's, sizes
+were set by eye and are slightly exaggerated, because an image has only 48 pixels.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def nose(who: Identity, left: Activation, right: Activation) -> list[Stroke]:
 
 
 def mouth(who: Identity, left: Activation, right: Activation) -> list[Stroke]:
-    """Lips, and what shows between them: the dark inside, teeth, tongue."""
+    """Lips, and what is visible between them: the dark inside, teeth, tongue."""
     both = average(left, right)
     corner, other = _mouth_corner(who, left, -1.0), _mouth_corner(who, right, 1.0)
     gap = mouth_gap(both)
@@ -145,7 +145,7 @@ def mouth(who: Identity, left: Activation, right: Activation) -> list[Stroke]:
 
 
 def average(left: Activation, right: Activation) -> list[float]:
-    """What both halves of the face do together."""
+    """Returns the mean activation of both halves of the face."""
     return [(a + b) / 2 for a, b in zip(left, right, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""What the features sit on: head, neck, ears, hair, beard and glasses, and the head's own shadows."""
+"""The base of the features: head, neck, ears, hair, beard and glasses, and the head's shadows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CROWN = -1.42  # height of the top of the skull over the eyes
 
 
 def behind(who: Identity, clothes: float) -> list[Stroke]:
-    """Hair behind the head, shoulders, neck and ears: all that the face is painted over."""
+    """Hair behind the head, shoulders, neck and ears: everything behind the face."""
     strokes = []
     if not who.bald:
         wide, top = 1.0 + who.hair_volume, _CROWN - 0.7 * who.hair_volume

@@ -1,4 +1,4 @@
-"""Who the drawn person is: proportions, tones, hair, beard and glasses, drawn at random.
+"""The identity of a drawn person: random proportions, tones, hair, beard and glasses.
 
 Lengths are in face units (half the face's width), tones in grey levels; nothing here depends on the
 expression.

@@ -1,4 +1,4 @@
-"""One drawn face from first die to last: who, doing what, seen how."""
+"""Draws one random face: identity, expression and camera."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _UNITS = tuple(ACTION_UNITS)
 
 
 def draw_activations(expression: str, dice: Dice) -> tuple[list[float], list[float]]:
-    """Returns the action units of the face's left and right half (as imaged) at work."""
+    """Returns the active action units of the face's left and right half (as imaged)."""
     both = [0.0] * ACTIVATION_LENGTH
     # Sets the difficulty, together with stray units, pose and noise: from 0.5 up, with all of these
     # about twice as wide, a small network stopped at 76 % of the validation faces instead of 95 %.
     strength = dice.uniform(0.78, 1.0)
     for unit, (low, high) in dice.choice(EXPRESSION_VARIANTS[expression]).items():
         both[unit] = strength * dice.uniform(low, high)
-    for _ in range(2):  # people never move only the muscles that the book names
+    for _ in range(2):  # people also move muscles beyond the prototypes
         unit = dice.choice(_UNITS)
         both[unit] = max(both[unit], dice.uniform(0.0, 0.1))
     left = [min(1.0, a * dice.uniform(0.8, 1.2)) if a else 0.0 for a in both]

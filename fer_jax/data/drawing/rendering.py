@@ -1,4 +1,4 @@
-"""From strokes to the image a camera would have taken: pose, paint, light, lens and noise."""
+"""Renders strokes as a camera image: pose, paint, light, lens and noise."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fer_jax.data.drawing.strokes import Dice, Stroke
 from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 CANVAS = 96  # pixels; twice the image's side, so that lines thinner than a pixel survive
-_SHIFT = 4  # fractional bits of the coordinates handed to OpenCV
-_STEPS = 9  # points per curve; more cannot be told apart on the canvas
+_SHIFT = 4  # fractional bits of coordinates passed to OpenCV
+_STEPS = 9  # points per curve; more make no difference on the canvas
 
 _T = np.linspace(0.0, 1.0, _STEPS, dtype=np.float32)
 _BERNSTEIN = np.stack(
@@ -26,7 +26,7 @@ _ROWS, _COLUMNS = np.mgrid[0:FACE_SIZE, 0:FACE_SIZE].astype(np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where the head is and which way it faces. Angles in radians, lengths in canvas pixels."""
+    """Position and orientation of the head. Angles in radians, lengths in canvas pixels."""
 
     x: float
     y: float
@@ -38,7 +38,7 @@ class Pose:
 
 
 def draw_pose(dice: Dice) -> Pose:
-    """Returns a random pose, as loosely framed as a face detector's crops are."""
+    """Returns a random pose, framed as loosely as a face detector's crops."""
     uniform = dice.uniform
     return Pose(
         x=CANVAS * uniform(0.46, 0.54),
@@ -97,7 +97,7 @@ def paint(
 
 
 def backdrop(dice: Dice) -> np.ndarray:
-    """Returns what is behind the person: blurred tones and an edge or two, uint8 [96, 96]."""
+    """Returns the background: blurred tones and an edge or two, uint8 [96, 96]."""
     base, spread = dice.uniform(20.0, 235.0), dice.uniform(0.0, 60.0)
     coarse = base + spread * (dice.rng.random((4, 4), dtype=np.float32) - 0.5)
     canvas = cv2.resize(coarse, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
@@ -111,7 +111,7 @@ def backdrop(dice: Dice) -> np.ndarray:
 
 
 def light(dice: Dice, pose: Pose) -> np.ndarray:
-    """Returns how strongly each pixel is lit, float32 [48, 48] around 1: one lamp and daylight."""
+    """Returns the light on each pixel, float32 [48, 48] around 1: one lamp and daylight."""
     half = CANVAS / FACE_SIZE
     u = (_COLUMNS - pose.x / half) * (half / (1.15 * pose.scale))
     v = (_ROWS - (pose.y / half + 4.0)) * (half / (1.6 * pose.scale))

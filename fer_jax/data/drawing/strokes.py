@@ -1,4 +1,4 @@
-"""The drawing's vocabulary: cubic Bézier curves in face coordinates, and the dice that vary them.
+"""The elements of drawings: cubic Bézier curves in face coordinates, and random draws.
 
 Face coordinates: origin between the eyes, x to the image's right, y down, one unit is half the
 face's width. Every line and every filled area of a face is one `Stroke`.
@@ -24,7 +24,7 @@ class Stroke(NamedTuple):
 
     Attributes:
         curves: cubic Béziers joined end to end, in face coordinates.
-        tone: grey level 0 to 255; on the shading layer 128 changes nothing, less darkens.
+        tone: grey level 0 to 255; on the shading layer 128 means no change, less darkens.
         width: line width in face units, 0 for a filled area.
         relief: 1 lies on the rounded front of the head, 0 on its silhouette's plane.
         lift: height over that surface in face units (a nose tip stands out, back hair lies behind).
@@ -40,7 +40,7 @@ class Stroke(NamedTuple):
 class Dice:
     """Uniform draws from one generator, taken 256 at a time.
 
-    One call of numpy's own uniform costs 2.6 microseconds; a face takes a hundred draws.
+    One call of NumPy's uniform costs 2.6 microseconds; a face takes a hundred draws.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
