@@ -83,7 +83,7 @@ def test_a_webcam_that_is_not_there_is_missing(tmp_path: Path) -> None:
         DeviceReader(order("device", str(tmp_path / "video9")))
     assert caught.value.trouble == "missing"
     (tmp_path / "video9").write_bytes(b"no camera")
-    with pytest.raises(SourceError, match="no camera") as caught:
+    with pytest.raises(SourceError, match="not a camera") as caught:
         DeviceReader(order("device", str(tmp_path / "video9")))
     assert caught.value.trouble == "busy"
 

@@ -72,7 +72,8 @@ def test_the_cards_of_many_faces_are_whole_in_order_and_named_after_their_longes
     assert found["whole"] > 0.9 * found["cards"], found
     assert found["wrong"] <= 0.01 * found["labels"], found
     assert found["order"] == 0, found
-    assert all(len(shift) == 1 for shift in shifts), "something beside the cards moved"
+    beside = [shift for shift in shifts if len(shift) > 1]
+    assert not beside, "something beside the cards moved"
     assert sum(shift[0] for shift in shifts) < 0.1  # what Web Vitals call good, for all ten seconds
 
 
