@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from fer_jax.models.resnet import resnet_large, resnet_medium, resnet_small
+from fer_jax.models.resnet import resnet_deep, resnet_large, resnet_medium, resnet_small
 from fer_jax.models.seed_cnn import SeedCNN
 
 
@@ -27,6 +27,7 @@ class Architecture(Protocol):
 MODELS: Mapping[str, Architecture] = {
     "seed_cnn": SeedCNN,
     "resnet_small": resnet_small,
+    "resnet_deep": resnet_deep,
     "resnet_medium": resnet_medium,
     "resnet_large": resnet_large,
 }

@@ -1,7 +1,8 @@
 """Starts a run from trained weights: those of another run, or the mean of several.
 
 Runs that continue from the same weights lie in one basin of the loss. The mean of their weights is often
-better than each of them (Wortsman et al., 2022, arXiv:2203.05482).
+better than each of them (Wortsman et al., 2022, arXiv:2203.05482). A deeper network starts from the weights
+of a shallower one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from fer_jax import models
 from fer_jax.config import Config
 from fer_jax.errors import TrainingError
 from fer_jax.inference.network import inference_parts
-from fer_jax.saved_model import Variables, load_models
+from fer_jax.models.deepening import can_deepen, deepen
+from fer_jax.saved_model import SavedModel, Variables, load_models
 
 
 class Start(NamedTuple):
@@ -30,21 +33,29 @@ def load_start(config: Config) -> Start | None:
 
     Raises:
         CheckpointError: a network cannot be read or is not one of this version's.
-        TrainingError: its architecture is not the one that the run trains.
+        TrainingError: its architecture is neither the one that the run trains nor a shallower one.
     """
     networks = load_models(config.start)
-    for network in networks:
-        inference_parts(network)  # refuses weights that do not fit their network
-        name = network.about["config"]["model"]["name"]
-        if name != config.model.name:
-            raise TrainingError(
-                f"config.start={config.start}: {network.path} is a {name}, the run trains a "
-                f"{config.model.name}"
-            )
     if not networks:
         return None
-    variables = mean_variables([network.variables for network in networks])
+    variables = mean_variables([_fitting(network, config) for network in networks])
     return Start(variables, tuple(sorted(network.digest for network in networks)))
+
+
+def _fitting(network: SavedModel, config: Config) -> Variables:
+    """The network's variables, deepened where the run trains more blocks."""
+    shallow, _ = inference_parts(network)  # refuses weights that do not fit their network
+    name = network.about["config"]["model"]["name"]
+    if name == config.model.name:
+        return network.variables
+    deep = models.build(config.model.name)
+    if not can_deepen(shallow, deep):
+        raise TrainingError(
+            f"config.start={config.start}: {network.path} is a {name}, the run trains a "
+            f"{config.model.name}"
+        )
+    key = jax.random.key(config.seed)
+    return deepen(network.variables, shallow=shallow, deep=deep, key=key)
 
 
 def mean_variables(each: Sequence[Variables]) -> Variables:

@@ -1,0 +1,55 @@
+"""A network that gains blocks computes what it computed before, and can learn with the new ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fer_jax import models
+from fer_jax.models.deepening import can_deepen, deepen
+from tests.small_checkpoint import random_variables
+
+
+@pytest.fixture(scope="module")
+def small_and_deep():
+    return models.build("resnet_small"), models.build("resnet_deep")
+
+
+def test_a_deepened_network_gives_the_same_logits(small_and_deep):
+    small, deep = small_and_deep
+    variables = random_variables(small)
+    deepened = deepen(variables, shallow=small, deep=deep, key=jax.random.key(1))
+    faces = jax.random.normal(jax.random.key(2), (3, 48, 48, 1))
+    np.testing.assert_allclose(
+        deep.apply(deepened, faces, train=False),
+        small.apply(variables, faces, train=False),
+        atol=1e-5,
+    )
+    like = jax.eval_shape(lambda: deep.init(jax.random.key(0), faces, train=False))
+    assert jax.tree.map(jnp.shape, deepened) == jax.tree.map(jnp.shape, dict(like))
+
+
+def test_every_further_block_has_a_gradient(small_and_deep):
+    small, deep = small_and_deep
+    deepened = deepen(random_variables(small), shallow=small, deep=deep, key=jax.random.key(1))
+    faces = jax.random.normal(jax.random.key(2), (3, 48, 48, 1))
+
+    def total(params):
+        return deep.apply({**deepened, "params": params}, faces, train=False).sum()
+
+    gradient = jax.grad(total)(deepened["params"])
+    for block in ("ResidualBlock_2", "ResidualBlock_5"):
+        assert np.any(gradient[block]["BatchNorm_1"]["scale"])
+
+
+@pytest.mark.parametrize(
+    ("start", "goal", "possible"),
+    [
+        ("resnet_small", "resnet_deep", True),
+        ("resnet_deep", "resnet_small", False),
+        ("resnet_small", "resnet_medium", False),
+        ("resnet_small", "seed_cnn", False),
+    ],
+)
+def test_only_a_network_with_more_blocks_can_start_from_another(start, goal, possible):
+    assert can_deepen(models.build(start), models.build(goal)) is possible
