@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # Functions import what imports JAX, for no mistake in a flag should wait for it.
 
 _EXAMPLE = "fer-jax evaluate --data FER2013 --split validation"
+_MEASURED = "measured"  # --groups without a file
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     with command.ends_at_once():
         from fer_jax.data.datasets import evaluation_split
         from fer_jax.evaluation import reports, tables
-        from fer_jax.evaluation.groups import read_groups
+        from fer_jax.evaluation.groups import measured_groups, read_groups
         from fer_jax.machine import sharding
 
     say = command.speaker(quiet=options.quiet)
@@ -58,7 +59,10 @@ def main(argv: Sequence[str]) -> int:
         )
     except UnreadableFaceError as error:
         raise error.with_flag("--on-error skip") from None
-    groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
+    if options.groups == _MEASURED:
+        groups = measured_groups(faces)
+    else:
+        groups = read_groups(Path(options.groups), faces.names) if options.groups else {}
     task = Task(
         path=Path(options.data),
         faces=faces,
@@ -229,7 +233,9 @@ def _parser() -> command.Parser:
     )
     parser.add_argument(
         "--groups",
-        help="csv of names and groups (age, lighting, ...): figures for each group as well",
+        metavar=f"CSV|{_MEASURED}",
+        help="figures by group as well: a csv of names and groups (age, lighting, ...), or "
+        f"{_MEASURED}: by light, contrast, sharpness and the agreement of people",
     )
     parser.add_argument(
         "--degraded",

@@ -1,7 +1,8 @@
 """Figures by group of people or images: does the network work equally well for everybody?
 
-The groups come from a csv file with one row per face: its `name` and further columns (age, gender, skin
-tone, lighting). Read each gap with its interval: small groups have wide ones.
+The groups come from a csv file with one row per face, its `name` and further columns (age, gender, skin
+tone, lighting), or are measured: how light, contrasty and sharp a face is, and how far people agree
+about it. Read each gap with its interval: small groups have wide ones.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.data import votes
+from fer_jax.data.faces import Faces
 from fer_jax.errors import DataError
 from fer_jax.evaluation import metrics
+from fer_jax.faces.quality import measure
 
 _NAMES = ("name", "path", "file", "image")  # headers of the column that names the face
 _UNKNOWN = ""
+_THIRDS = ("bottom third", "middle third", "top third")  # in the order that names sort in
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -62,6 +67,30 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
             f"{path}: none of its {len(rows)} names is a face of the data, whose first is {names[0]!r}"
         )
     return groups
+
+
+def measured_groups(faces: Faces) -> dict[str, np.ndarray]:
+    """Returns groups that need no file, column -> str [N].
+
+    They are thirds of the faces by mean grey level ("light"), standard deviation ("contrast") and detail
+    ("sharpness"), and, where there are votes, bands of the majority's share of them ("agreement").
+    """
+    side = faces.images.shape[1]
+    each = [measure(image, side=side) for image in faces.images]
+    groups = {
+        column: _thirds(np.array([getattr(measures, column) for measures in each]))
+        for column in ("light", "contrast", "sharpness")
+    }
+    if faces.votes is not None:
+        share = votes.shares(faces.votes).max(axis=1) * votes.weights(faces.votes)
+        bands = np.digitize(share, (0.7, 0.9))
+        groups["agreement"] = np.array(["0 to 70 %", "70 to 90 %", "90 to 100 %"], object)[bands]
+    return groups
+
+
+def _thirds(values: np.ndarray) -> np.ndarray:
+    limits = np.quantile(values, (1 / 3, 2 / 3))
+    return np.array(_THIRDS, object)[np.digitize(values, limits)]
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:

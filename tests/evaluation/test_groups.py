@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from fer_jax.data.faces import Faces
 from fer_jax.errors import DataError
-from fer_jax.evaluation.groups import group_report, read_groups
+from fer_jax.evaluation.groups import group_report, measured_groups, read_groups
 
 NAMES = ("train/happy/1.png", "train/happy/2.png", "train/sad/2.png", "train/sad/3.png")
 
@@ -56,3 +59,17 @@ def test_each_group_has_its_figures_and_the_largest_gap_its_interval():
     # 80 of 100 against 0 of 80, by hand from Newcombe's formula.
     assert gap["interval"] == pytest.approx([0.6999, 0.8667], abs=2e-3)
     assert told["groups"]["day"]["count"] == 100
+
+
+def test_faces_are_grouped_by_what_is_measured_of_them_and_by_their_votes():
+    ramp = np.tile(np.arange(48, dtype=np.uint8), (48, 1))  # the lightest has the most contrast
+    images = np.stack([ramp, 2 * ramp, 5 * ramp])
+    votes = np.zeros((3, 10), np.float32)
+    votes[:, 0] = (10, 8, 6)  # neutral
+    votes[:, 1] = (0, 2, 4)  # happy
+    faces = Faces(images, np.zeros(3, np.int32), ("a", "b", "c"), votes)
+    groups = measured_groups(faces)
+    assert list(groups["light"]) == ["bottom third", "middle third", "top third"]
+    assert list(groups["contrast"]) == ["bottom third", "middle third", "top third"]
+    assert list(groups["agreement"]) == ["90 to 100 %", "70 to 90 %", "0 to 70 %"]
+    assert "agreement" not in measured_groups(dataclasses.replace(faces, votes=None))
