@@ -14,14 +14,14 @@ def get_config() -> config_dict.ConfigDict:
     config.update_from_flattened_dict(
         {
             "seed": 2,
-            "epochs": 26,
+            "epochs": 11,
             "model.name": "resnet_deep",
             "augment.camera": 0.4,
-            "optim.learning_rate": 7e-3,
+            "optim.learning_rate": 5e-3,
             "optim.warmup_epochs": 0.5,
-            "optim.anneal_fraction": 0.75,
+            "optim.anneal_fraction": 0.85,
             "resolution.start": 40,
-            "resolution.grow_over": 0.4,
+            "resolution.grow_over": 0.5,
         }
     )
     return config
