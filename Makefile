@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test fuzz serve lint format bench bench-score bench-model clean
+.PHONY: train test fuzz serve lint format bench bench-check bench-train bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
@@ -28,8 +28,20 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Runs every benchmark that this machine allows and writes bench/report.json and docs/benchmarks.md. What
+# others need lives in environments of their own; where one does not install, its part is left out.
+# DIR=photos names photographs for scoring.
+bench: $(VENV)/.installed-train
+	-@$(MAKE) --no-print-directory --keep-going .venv-keras/.installed .venv-fer/.installed .venv-torch/.installed
+	$(BIN)/python benchmarks/suite.py $(if $(DIR),--dir "$(DIR)") $(ARGS)
+	$(BIN)/python benchmarks/write_tables.py
+
+# Compares this machine's ratios with those of bench/report.json and warns where one is much worse.
+bench-check: $(VENV)/.installed-train
+	$(BIN)/python benchmarks/suite.py --check $(if $(DIR),--dir "$(DIR)") $(ARGS)
+
 # Trains seed_cnn here and in Keras on TensorFlow by turns; TensorFlow lives in an environment of its own.
-bench: $(VENV)/.installed-train .venv-keras/.installed
+bench-train: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
 # Scores the images below DIR here and with the PyPI package fer, by turns.

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from model_agreement import agreement, load_faces, print_agreement
-from turns import Player, Turn
+from turns import Player, Turn, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -137,11 +136,7 @@ def _shape(model: ResNet) -> list[str]:
 
 
 def _has(python: str, package: str) -> bool:
-    probe = f"import importlib.util as u, sys; sys.exit(u.find_spec('{package}') is None)"
-    try:
-        found = subprocess.run([python, "-c", probe], check=False).returncode == 0
-    except OSError:
-        found = False
+    found = has_module(python, package)
     if not found:
         print(
             f"left out: {package}, for {python} is no Python that has it; `make bench-model` tries to "

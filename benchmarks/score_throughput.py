@@ -11,14 +11,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turns import Player
+from turns import Player, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -44,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     if not options.dir and not options.crops:
         raise FerError("no images to score; name a folder with --dir, or --crops, or both")
-    if options.dir and not _has_fer(options.fer_python):
+    if options.dir and not has_module(options.fer_python, "fer"):
         raise FerError(
             f"{options.fer_python}: no Python with the package fer; `make bench-score` makes one, or "
             "name another with --fer-python"
@@ -86,14 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", help="file to write the figures to")
     return parser
-
-
-def _has_fer(python: str) -> bool:
-    probe = "import importlib.util as u, sys; sys.exit(u.find_spec('fer') is None)"
-    try:
-        return subprocess.run([python, "-c", probe], check=False).returncode == 0
-    except OSError:
-        return False
 
 
 def _measure(

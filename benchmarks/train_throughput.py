@@ -1,4 +1,4 @@
-"""Training throughput beside Keras on TensorFlow: `make bench`, or with options `make bench ARGS=...`.
+"""Training throughput beside Keras on TensorFlow: `make bench-train`, with options in ARGS.
 
 Every side is a process of its own that is set up and warmed up once; then they take turns, and only
 one computes at a time. Our sides run the whole training loop, augmentation included; Keras gets
@@ -11,13 +11,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turns import Player, Turn
+from turns import Player, Turn, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -106,19 +105,11 @@ def _check(options: argparse.Namespace) -> None:
         raise FerError(
             f"--devices={options.devices} does not divide --batch-size={options.batch_size}"
         )
-    if options.model == _COMPARED and not _has_tensorflow(options.keras_python):
+    if options.model == _COMPARED and not has_module(options.keras_python, "tensorflow"):
         raise FerError(
-            f"{options.keras_python}: no Python with TensorFlow; `make bench` installs one, or name "
-            "another with --keras-python"
+            f"{options.keras_python}: no Python with TensorFlow; `make bench-train` installs one, or "
+            "name another with --keras-python"
         )
-
-
-def _has_tensorflow(python: str) -> bool:
-    probe = "import importlib.util as u, sys; sys.exit(u.find_spec('tensorflow') is None)"
-    try:
-        return subprocess.run([python, "-c", probe], check=False).returncode == 0
-    except OSError:
-        return False
 
 
 def _sides(options: argparse.Namespace) -> list[Side]:

@@ -27,6 +27,15 @@ class Turn(NamedTuple):
     each: Sequence[float] = ()  # seconds of each time, from actions that tell
 
 
+def has_module(python: str, name: str) -> bool:
+    """Whether another environment's Python exists and has a module."""
+    probe = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is None)"
+    try:
+        return subprocess.run([python, "-c", probe], check=False).returncode == 0
+    except OSError:
+        return False
+
+
 class Player:
     """A child process that has set itself up and waits to be asked.
 

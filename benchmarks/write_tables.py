@@ -3,8 +3,8 @@
     python benchmarks/write_tables.py [--check]
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Reports lie in benchmarks/reports, as
-the benchmarks' --json writes them; figures of the shipped network come from its card alone. The shipped
-MODEL_CARD.md files are rewritten as well.
+the benchmarks' --json writes them, and in bench/; figures of the shipped network come from its card
+alone. The shipped MODEL_CARD.md files are rewritten as well.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from fer_jax.pretrained import DEFAULT, PRETRAINED, shipped_names
 
 _ROOT = Path(__file__).resolve().parents[1]
 _REPORTS = Path(__file__).with_name("reports")
+_SUITE = _ROOT / "bench" / "report.json"
 _REGION = re.compile(r"(<!-- table: (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -171,6 +172,30 @@ def _model_speed() -> str:
     return _table(head, rows)
 
 
+def _suite() -> str:
+    """Every ratio and figure of bench/report.json, by part."""
+    report = json.loads(_SUITE.read_text())
+    rows = []
+    for name, part in report["parts"].items():
+        for comparison, ratio in part.get("ratios", {}).items():
+            low, high = min(ratio["rounds"]), max(ratio["rounds"])
+            spread = f" ({low:.2f} to {high:.2f})" if low < high else ""
+            rows.append([name, comparison, f"**{ratio['median']:.2f}**{spread}"])
+        rows += [[name, what, figure] for what, figure in part.get("figures", {}).items()]
+        if "left_out" in part:
+            rows.append([name, "not measured", part["left_out"]])
+    return _table(["part", "what", "figure"], rows, left=(0, 1))
+
+
+def _bench_machine() -> str:
+    about = json.loads(_SUITE.read_text())["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    return (
+        f"{about['date']}: {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, "
+        f"{about['system']}, Python {about['python']}; {versions}.\n"
+    )
+
+
 def _percent(share: float, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
     text = f"{100 * share:.{digits}f} %"
     if interval is None:
@@ -193,6 +218,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "trainings": _trainings,
     "logit_adjustment": _logit_adjustment,
     "model_speed": _model_speed,
+    "suite": _suite,
+    "suite_machine": _bench_machine,
 }
 
 

@@ -1,0 +1,86 @@
+"""What an installation costs: seconds, megabytes and packages, each in an empty environment of its own.
+
+    python benchmarks/install_size.py . fer==25.10.3 deepface
+
+A requirement is what `pip install` takes; `.` is this package. Needs a package index, and disk for one
+environment at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_jax import command
+from fer_jax.errors import FerError
+
+_TIME_LIMIT_S = 1800
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv` and returns its exit code."""
+    parser = command.Parser(prog="install_size.py", description=__doc__)
+    parser.add_argument("requirements", nargs="+", help="what pip installs")
+    parser.add_argument("--json", help="file to write the figures to")
+    options = parser.parse_args(argv)
+    rows = {requirement: install(requirement) for requirement in options.requirements}
+    width = max(map(len, rows))
+    print(f"{'':{width}}  seconds     MB  packages")
+    for name, row in rows.items():
+        print(
+            f"{name:{width}}  {row['seconds']:7.0f}  {row['megabytes']:5,.0f}  {row['packages']:8}"
+        )
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
+def install(requirement: str) -> dict[str, Any]:
+    """Installs one requirement into an empty environment and returns what that took.
+
+    Returns:
+        "seconds" by the clock, "megabytes" of 10^6 bytes on disk over those of the empty environment,
+        and "packages" that came.
+
+    Raises:
+        FerError: pip refused it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "environment"
+        venv.create(home, with_pip=True)
+        empty = _bytes_on_disk(home)
+        python = str(home / "bin" / "python")
+        start_s = time.monotonic()
+        line = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", requirement]
+        done = subprocess.run(
+            line, capture_output=True, text=True, timeout=_TIME_LIMIT_S, check=False
+        )
+        seconds = time.monotonic() - start_s
+        if done.returncode:
+            last = (done.stderr.strip() or "nothing").splitlines()[-1]
+            raise FerError(f"pip install {requirement}: {last}")
+        listed = subprocess.run(
+            [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        names = {package["name"] for package in json.loads(listed.stdout)} - {"pip", "setuptools"}
+        size = _bytes_on_disk(home) - empty
+        return {"seconds": seconds, "megabytes": size / 1e6, "packages": len(names)}
+
+
+def _bytes_on_disk(folder: Path) -> int:
+    """Bytes of the blocks that the files take, links not followed."""
+    return sum(512 * path.lstat().st_blocks for path in folder.rglob("*") if not path.is_dir())
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
