@@ -10,7 +10,7 @@ import pytest
 
 from fer_jax import command, evaluate, train
 from fer_jax.expressions import EXPRESSIONS
-from fer_jax.training import session
+from fer_jax.training import summary
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
@@ -95,7 +95,7 @@ def test_a_batch_of_more_faces_than_there_are_is_refused_before_anything_is_comp
 
 
 def test_the_banner_of_synthetic_faces_is_a_rectangle():
-    lines = session._SYNTHETIC_BANNER.format(place="data/").splitlines()
+    lines = summary.SYNTHETIC_BANNER.format(place="data/").splitlines()
     assert {len(line) for line in lines} == {94}
 
 
