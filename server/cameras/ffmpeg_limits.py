@@ -47,7 +47,7 @@ def redirected(where: str, location: str) -> str | None:
     except ValueError:
         return None
     kept = {old.scheme, f"{old.scheme}s"}  # from http to https, never back
-    if new.scheme not in kept or not new.hostname or new.hostname != old.hostname:
+    if not location or new.scheme not in kept or not new.hostname or new.hostname != old.hostname:
         return None
     user, at, _ = old.netloc.rpartition("@")
     host = f"[{new.hostname}]" if ":" in new.hostname else new.hostname
