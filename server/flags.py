@@ -18,6 +18,7 @@ from typing import NoReturn, cast
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
+from fer_jax.machine.regular_files import read_regular
 from fer_jax.machine.terminal import printable
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import default_name, has_host, masked, masked_text
@@ -29,6 +30,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _ROTATED = re.compile(r"([A-Za-z0-9_-]{1,32})=(0|90|180|270)")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_MOST_LIST_BYTES = 1 << 20
 _FIRST_WEBCAM = Path("/dev/video0")
 _DESCRIPTION = """\
 Watches cameras and shows them in the browser, with the faces and what they express.
@@ -59,7 +61,7 @@ def from_arguments(
         FerError: a flag or value that cannot be used, or an address open to others without a token.
         SystemExit: `--help` was asked for.
     """
-    line = _parser().parse_args(argv)
+    line = _parser().parse_args([one for text in argv for one in _arguments(text)])
     host = _host(line.host)
     check_detect_size(line.detect_size)
     given = tokens(line, environment, host=host)
@@ -99,20 +101,29 @@ def parse_source(text: str) -> Source:
 
 
 class _Parser(command.Parser):
-    """Reads `@FILE` too: blank lines and lines that begin with # are left out."""
-
-    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        argument = arg_line.strip()
-        return [argument] if argument and not argument.startswith("#") else []
-
     def error(self, message: str) -> NoReturn:
-        if message.startswith("argument @") or "No such file" in message:
-            message = f"{message}; @FILE names a file of further arguments, one a line"
         super().error(masked_text(message))
 
 
+def _arguments(text: str) -> list[str]:
+    """Returns what an argument stands for; @FILE for the file's lines but blank ones and remarks."""
+    if not text.startswith("@"):
+        return [text]
+    path = Path(text[1:])
+    try:
+        lines = os.fsdecode(read_regular(path, most_bytes=_MOST_LIST_BYTES)).splitlines()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a file's name"
+        raise FerError(
+            f"{printable(text)}: cannot be read ({reason}); @FILE names a file of further arguments, "
+            "one a line"
+        ) from None
+    stripped = [line.strip() for line in lines]
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("live", example=_EXAMPLE, description=_DESCRIPTION, fromfile_prefix_chars="@")
+    parser = _Parser("live", example=_EXAMPLE, description=_DESCRIPTION)
     add = parser.add_argument
     add(
         "--source",

@@ -17,7 +17,10 @@ import select
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Hashable, Iterator
+
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam
 
 WINDOW_S = 10.0  # within which records of one kind are folded into one line
 _DIFFERENT = 5  # texts of one kind written in that time
@@ -212,6 +215,9 @@ class _Writer:
 def queued_log(*, descriptor: int | None = None) -> Iterator[QueuedLog]:
     """Sends all records of this process through a queue for the duration of the context.
 
+    Warnings of Python become records too, except those on what a visitor wrote in a form: of these every
+    text is another one, and Python remembers all of them.
+
     Args:
         descriptor: of the file to write to; standard error by default.
     """
@@ -221,7 +227,12 @@ def queued_log(*, descriptor: int | None = None) -> Iterator[QueuedLog]:
     root.handlers[:] = [handler]
     writer = _Writer(handler, descriptor=target)
     try:
-        yield handler
+        with warnings.catch_warnings():
+            for kind in (BadContentDispositionHeader, BadContentDispositionParam):
+                warnings.simplefilter("ignore", kind)
+            logging.captureWarnings(True)
+            yield handler
     finally:
+        logging.captureWarnings(False)
         writer.close()
         root.handlers[:] = before

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
+
+from fer_jax.machine.regular_files import read_regular
 
 _MOST_BYTES = 64 << 20
 
@@ -19,14 +18,7 @@ def read_json(path: Path) -> Any:
         OSError: missing, not permitted, not a regular file, or larger than 64 MiB.
         ValueError: not valid JSON, or nested too deeply.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if status.st_size > _MOST_BYTES:
-            raise OSError(errno.EFBIG, f"it is larger than {_MOST_BYTES >> 20} MiB", str(path))
-        return parse_json(file.read(_MOST_BYTES))
+    return parse_json(read_regular(path, most_bytes=_MOST_BYTES))
 
 
 def parse_json(text: str | bytes | bytearray) -> Any:

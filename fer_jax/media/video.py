@@ -17,7 +17,7 @@ import numpy as np
 
 from fer_jax.media.images import MediaError, open_regular
 from fer_jax.media.video_geometry import Converter, shape_of
-from fer_jax.media.video_header import is_cut
+from fer_jax.media.video_header import is_cut, lost_blocks
 from fer_jax.media.video_stream import BadVideoError, FrameStream, RawFrame
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
@@ -105,7 +105,7 @@ class SampledFrames:
         self._every, self._period = every, 1 / fps if fps else 0.0
         self._max_pixels, self._allocate, self._decoded = max_pixels, allocate, decoded
         self._converter = Converter()
-        self._cut = is_cut(file)
+        self._file, self._cut = file, is_cut(file)
         shortened = "; the file is cut short" if self._cut else ""
         try:
             self._stream = FrameStream(file, max_pixels=max_pixels)
@@ -154,6 +154,9 @@ class SampledFrames:
 
     def _conclude(self, frames: int, time_s: float) -> None:
         lost, claimed = self._stream.lost, self._stream.claimed
+        missing = self._stream.missing
+        if missing > lost and not self._cut and lost_blocks(self._file):
+            lost = missing
         if self._cut:
             of = f" of {claimed}" if claimed >= frames else ""
             self.ended_early = (

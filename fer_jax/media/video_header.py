@@ -102,13 +102,16 @@ def _riff_is_cut(file: BinaryIO, size: int) -> bool:
 
 
 _EBML = b"\x1aE\xdf\xa3"
+_EBML_HEADER = 0x1A45DFA3
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 # What lies in a segment and in a cluster (RFC 9559): SeekHead, Info, Tracks, Cues, Chapters, Tags,
-# Attachments, Cluster; Timestamp, Position, PrevSize, SimpleBlock, BlockGroup, Void, CRC-32.
+# Attachments, Cluster; Timestamp, Position, PrevSize, SimpleBlock, BlockGroup, Void, CRC-32, and the
+# EncryptedBlock and SilentTracks of old files.
 _ELEMENTS = frozenset(
     {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1254C367, 0x1941A469, _CLUSTER}
-    | {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0xEC, 0xBF}
+    | {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0xEC, 0xBF, 0xAF, 0x5854}
 )
+_MOST_ELEMENTS = 10_000_000  # two days of video
 
 
 def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
@@ -132,6 +135,32 @@ def _matroska_is_cut(file: BinaryIO, size: int) -> bool:
             return name in _ELEMENTS
         if name not in _ELEMENTS and at != header + length:  # the first is the EBML header
             return False
+    return False
+
+
+def lost_blocks(file: BinaryIO) -> bool:
+    """Returns whether a Matroska or WebM file has damage where blocks should be; changes the position.
+
+    A cluster consists of its elements, one after the other. Anything else in it has replaced some.
+    """
+    end, at = file.seek(0, os.SEEK_END), 0
+    for _ in range(_MOST_ELEMENTS):
+        if at >= end:
+            break
+        file.seek(at)
+        element = _ebml(file.read(12))
+        if at == 0 and (element is None or element[0] != _EBML_HEADER):
+            break
+        if element is None:
+            return end - at >= 12  # else it is only unfinished
+        name, length, header = element
+        if name == _SEGMENT and length is not None:
+            end = min(end, at + header + length)  # cameras append other things
+        if name not in _ELEMENTS | {_EBML_HEADER, _SEGMENT}:
+            return True
+        at += header  # what a segment or cluster holds follows, as if at the same level
+        if name not in (_SEGMENT, _CLUSTER):
+            at += length or 0
     return False
 
 

@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame as RawFrame
 from av.video.stream import VideoStream
 
 from fer_jax.media.video_header import FORMATS, is_video
+from fer_jax.media.video_losses import AviIndex, Gaps
 
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 18
@@ -130,20 +131,30 @@ class FrameStream:
         self.claimed = stream.frames
         self.frame_count = self.claimed or max(0, round(length_s * self.fps))
         self._clock = Clock(stream, step_s=1 / self.fps)
+        self._gaps, self._length_s = Gaps(1 / self.fps), length_s
+        self._index = AviIndex(stream) if self._container.format.name == "avi" else None
+
+    @property
+    def missing(self) -> int:
+        """How many frames are missing from a constant rate, by their times; final after the iteration."""
+        return self._gaps.missing(length_s=self._length_s)
 
     @property
     def lost(self) -> int:
         """How many frames could not be decoded; final after the iteration."""
+        unread = 0 if self._index is None else self._index.missing
         if self._context.name in _ONE_FRAME_A_PACKET and not self._interlaced:
-            return max(self._failed, self._sent - self._given)
-        return self._failed
+            return unread + max(self._failed, self._sent - self._given)
+        return unread + self._failed
 
     def __iter__(self) -> Iterator[tuple[float, RawFrame]]:
         """Yields each frame's time in seconds from the video's start, and the frame."""
         for frame in self._frames:
             # A frame coded as two fields takes two packets.
             self._interlaced = self._interlaced or frame.interlaced_frame
-            yield self._clock.time_of(frame.pts), frame
+            time_s = self._clock.time_of(frame.pts)
+            self._gaps.add(time_s)
+            yield time_s, frame
 
     def aspect_of(self, frame: RawFrame) -> Fraction:
         """Returns the width of a frame's pixels by their height; 1 where nothing is said."""
@@ -181,6 +192,8 @@ class FrameStream:
                 for packet in packets:
                     # An empty packet repeats the previous frame; a decoder would treat it as the end.
                     if packet.size:
+                        if self._index is not None:
+                            self._index.correct(packet)
                         yield packet
                         failures = 0
                 break

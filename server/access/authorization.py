@@ -64,6 +64,11 @@ def role(request: web.Request) -> Role:
     return request[_ACCESS].role
 
 
+def is_signed_in(request: web.Request) -> bool:
+    """Whether a session grants a request, which `end_session` can end."""
+    return request[_ACCESS].session is not None
+
+
 def end_session(request: web.Request) -> None:
     """Ends the session of a request and its other open responses."""
     session = request[_ACCESS].session

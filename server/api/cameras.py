@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
-from server.access.authorization import role, signed_path
+from server.access.authorization import is_signed_in, role, signed_path
 from server.access.keys import SETTINGS
 from server.access.refusal import ApiError
 from server.api.bodies import read_json
@@ -49,6 +49,7 @@ async def cameras(request: web.Request) -> web.Response:
             "colours": dict(COLOURS),
             "uncertain_below": request.app[PREDICTOR].uncertain_below,
             "role": role(request),
+            "signed_in": is_signed_in(request),
         }
     )
 

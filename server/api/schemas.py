@@ -127,6 +127,7 @@ SCHEMAS: dict[str, Schema] = {
             "colours": {"type": "object", "additionalProperties": _TEXT},
             "uncertain_below": _SHARE,
             "role": {"type": "string", "enum": ["operator", "viewer"]},
+            "signed_in": {**_FLAG, "description": "By a session, which `POST /logout` ends."},
         }
     ),
     "Scores": _object(

@@ -16,11 +16,11 @@ import av.error
 import cv2
 import numpy as np
 from av.codec.context import Flags
-from av.container import InputContainer
+from av.container import Container, InputContainer
 
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
-from server.cameras.ffmpeg_limits import ffmpeg_limits
+from server.cameras.ffmpeg_limits import ffmpeg_limits, redirected
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
@@ -28,10 +28,12 @@ from server.cameras.wire import Order
 _OPEN_S = 10.0
 _READ_S = 10.0  # less than the server's patience, so that FFmpeg can report its reason first
 _ASK_S = 3.0
+_HEAD_BYTES = 8192
 _FALLBACK_FPS = 25.0
 _MOST_FAILURES = (
     1000  # reads in a row; after damage FFmpeg searches for the next image line by line
 )
+_MOST_REDIRECTS = 5
 _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
 # Half a megabyte suffices for FFmpeg to detect the format; its default waits for 5 s of video.
@@ -51,7 +53,7 @@ class NetworkReader:
             SourceError: no answer, a password is required, or it sends no video.
         """
         cv2.setNumThreads(1)
-        self._order = order
+        self._order, self._where = order, order.where
         self._converter = Converter()
         self._frame: RawFrame | None = None
         self._rounds_s = self._time_s = 0.0
@@ -64,20 +66,14 @@ class NetworkReader:
         )
 
     def _connect(self) -> None:
-        rtsp = self._order.where.lower().startswith("rtsp")
-        try:
-            container = av.open(
-                self._order.where,
-                options={
-                    **_OPTIONS,
-                    **(_RTSP_OPTIONS if rtsp else {}),
-                    **ffmpeg_limits(self._order.where),
-                },
-                metadata_errors="replace",
-                timeout=(_OPEN_S, _READ_S),
-            )
-        except (av.error.FFmpegError, OSError):
-            raise _why_not(self._order) from None
+        for _ in range(1 + _MOST_REDIRECTS):
+            try:
+                container = self._open()
+                break
+            except (av.error.FFmpegError, OSError):
+                self._where = self._next_address()
+        else:
+            raise SourceError("missing", f"{self._order.masked} redirects again and again")
         assert isinstance(container, InputContainer)
         if not container.streams.video or container.streams.video[0].codec_context is None:
             container.close()
@@ -89,6 +85,31 @@ class NetworkReader:
         self._size = self._context.width, self._context.height
         self._clock = Clock(self._stream, step_s=1 / _FALLBACK_FPS)
         self._frames = self._decoded()
+
+    def _open(self) -> Container:
+        rtsp = self._where.lower().startswith("rtsp")
+        return av.open(
+            self._where,
+            options={
+                **_OPTIONS,
+                **(_RTSP_OPTIONS if rtsp else {}),
+                **ffmpeg_limits(self._where),
+            },
+            metadata_errors="replace",
+            timeout=(_OPEN_S, _READ_S),
+        )
+
+    def _next_address(self) -> str:
+        """Returns where the camera redirects to after a failure.
+
+        Raises:
+            SourceError: nowhere, or to another machine.
+        """
+        address = redirected(self._where, _ask(self._order, self._where))
+        if address is None:
+            reason = "the camera redirects to another machine, which is not followed"
+            raise SourceError("missing", f"{self._order.masked}: {reason}")
+        return address
 
     def grab(self) -> float:
         """Waits for the next image."""
@@ -141,36 +162,41 @@ class NetworkReader:
                 return  # PyAV's IndexError: the end of a stream to which a track was added late
 
 
-def _why_not(order: Order) -> SourceError:
-    """Asks the camera once more by hand for the reason of a failure."""
+def _ask(order: Order, where: str) -> str:
+    """Asks the camera once more by hand for the reason of a failure; returns where it redirects to.
+
+    Raises:
+        SourceError: it does not redirect.
+    """
     try:
-        url = urllib.parse.urlsplit(order.where)
+        url = urllib.parse.urlsplit(where)
         host, port = url.hostname or "", url.port or _PORTS.get(url.scheme, 80)
     except ValueError:
-        return SourceError("missing", f"{order.masked} is not a valid address")
+        raise SourceError("missing", f"{order.masked} is not a valid address") from None
     try:
         with socket.create_connection((host, port), _ASK_S) as connection:
-            code = "" if url.scheme.endswith("s") else _status(connection, url)
+            code, location = "", ""
+            if not url.scheme.endswith("s"):
+                code, location = _answer(connection, url)
     except socket.gaierror:
-        return SourceError("missing", f"{order.masked}: no machine of that name is known")
+        raise SourceError("missing", f"{order.masked}: no machine of that name is known") from None
     except ConnectionRefusedError:
-        return SourceError("missing", f"{order.masked}: nothing listens on port {port}")
+        raise SourceError("missing", f"{order.masked}: nothing listens on port {port}") from None
     except OSError:
-        return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
-    if code in ("401", "403"):
-        return SourceError("forbidden", f"{order.masked} requires a different user and password")
+        raise SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s") from None
     if code.startswith("3"):
-        reason = "the camera redirects, which is not followed; name the address it redirects to"
-        return SourceError("missing", f"{order.masked}: {reason}")
+        return location
+    if code in ("401", "403"):
+        raise SourceError("forbidden", f"{order.masked} requires a different user and password")
     if code in ("404", "454"):
-        return SourceError("missing", f"{order.masked}: the camera has no such stream")
+        raise SourceError("missing", f"{order.masked}: the camera has no such stream")
     if code in ("453", "503"):
-        return SourceError("busy", f"{order.masked} accepts no more viewers")
-    return SourceError("reconnecting", f"{order.masked} responds but sends no readable video")
+        raise SourceError("busy", f"{order.masked} accepts no more viewers")
+    raise SourceError("reconnecting", f"{order.masked} responds but sends no readable video")
 
 
-def _status(connection: socket.socket, url: urllib.parse.SplitResult) -> str:
-    """Returns the status code of the camera's response to a request without password; "" for none."""
+def _answer(connection: socket.socket, url: urllib.parse.SplitResult) -> tuple[str, str]:
+    """Returns status and Location of the camera's response to a request without password."""
     place = url._replace(netloc=(url.netloc.rpartition("@")[2]))
     if url.scheme == "rtsp":
         request = f"DESCRIBE {place.geturl()} RTSP/1.0\r\nCSeq: 1\r\n\r\n"
@@ -178,5 +204,14 @@ def _status(connection: socket.socket, url: urllib.parse.SplitResult) -> str:
         path = urllib.parse.urlunsplit(("", "", place.path or "/", place.query, ""))
         request = f"GET {path} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n"
     connection.sendall(request.encode("utf-8", "replace"))
-    words = connection.recv(256).decode("latin-1").split(maxsplit=2)
-    return words[1] if len(words) > 1 else ""
+    head, until_s = b"", time.monotonic() + _ASK_S
+    while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES and time.monotonic() < until_s:
+        chunk = connection.recv(_HEAD_BYTES)
+        if not chunk:
+            break
+        head += chunk
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(maxsplit=2)
+    headers = [line.partition(":") for line in lines[1:]]
+    locations = [value.strip() for name, _, value in headers if name.lower() == "location"]
+    return (words[1] if len(words) > 1 else ""), "".join(locations[:1])

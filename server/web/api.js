@@ -18,6 +18,12 @@ export function getCameras() {
   return send("api/cameras").then((response) => response.json());
 }
 
+/** Ends this browser's session, and shows the page that starts another. */
+export async function signOut() {
+  await send("logout", { method: "POST" });
+  location.assign("login");
+}
+
 /** Changes some of a camera's controls; resolves to the updated camera. */
 export async function control(camera, changes) {
   const response = await send(`api/cameras/${encodeURIComponent(camera)}`, {

@@ -1,7 +1,7 @@
 // The viewer: shows one camera at a time and decides what the visitor sees.
 
 import { adviceFor, coverFor } from "./advice.js";
-import { getCameras } from "./api.js";
+import { getCameras, signOut } from "./api.js";
 import { Cards } from "./cards.js";
 import { offerFullscreen } from "./controls.js";
 import { listen } from "./keys.js";
@@ -45,6 +45,7 @@ async function begin() {
   controls.uncertainBelow = known.uncertain_below;
   operator = known.role === "operator";
   controls.allow(operator);
+  $("sign-out").hidden = !known.signed_in;
   cards = new Cards({ list: $("cards"), empty: $("cards-empty"), count: $("faces-count") }, looks);
   cards.addEventListener("hover", ({ detail }) => light(detail));
   cards.addEventListener("early", ({ detail }) => toast.say(detail));
@@ -147,6 +148,9 @@ function wireButtons() {
   $("export").addEventListener("click", () => exportEvents(recorder));
   $("keys-open").addEventListener("click", () => $("keys").showModal());
   $("keys-close").addEventListener("click", () => $("keys").close());
+  $("sign-out").addEventListener("click", () =>
+    signOut().catch((error) => toast.say(error.message)),
+  );
   $("wall-toggle").addEventListener("click", () => showWall(!wall.shown));
   wall.addEventListener("pick", ({ detail }) => pick(detail));
   switcher.addEventListener("pick", ({ detail }) => pick(detail));

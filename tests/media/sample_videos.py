@@ -36,3 +36,12 @@ def without_jpeg(data: bytes, number: int) -> bytes:
         start = data.index(b"\xff\xd8\xff", start + 1)
     end = data.index(b"\xff\xd9", start) + 2
     return data[:start] + bytes(end - start) + data[end:]
+
+
+def without_blocks(data: bytes, first: int, end: int, *, header: int) -> bytes:
+    """A Motion JPEG video with zeros for the JPEGs from `first` to before `end`, and for their headers."""
+    starts, at = [], -1
+    while (at := data.find(b"\xff\xd8\xff", at + 1)) >= 0:
+        starts.append(at - header)
+    wiped = bytes(starts[end] - starts[first])
+    return data[: starts[first]] + wiped + data[starts[end] :]

@@ -18,7 +18,13 @@ from fer_jax.media.video import Video, VideoReader
 from fer_jax.media.video_decoder import VideoDecoder
 from fer_jax.media.video_header import is_cut
 from tests.faces.sample_media import bar_of, frames, write_video
-from tests.media.sample_videos import EVERY_FRAME_WHOLE, encode, ffmpeg, without_jpeg
+from tests.media.sample_videos import (
+    EVERY_FRAME_WHOLE,
+    encode,
+    ffmpeg,
+    without_blocks,
+    without_jpeg,
+)
 from tests.shared_files import shared_file
 
 Opener = Callable[..., Video]
@@ -74,6 +80,46 @@ def test_a_frame_that_cannot_be_decoded_costs_that_frame_only(
     assert times == pytest.approx([number / 10 for number in rest])
     assert video.note == "2 of 12 frames could not be decoded"
     assert video.ended_early is None
+
+
+@pytest.mark.parametrize(("ending", "header"), [(".mkv", 7), (".avi", 8)])
+def test_frames_that_left_no_trace_are_counted_and_the_others_keep_their_times(
+    tmp_path: Path, opened: Opener, ending: str, header: int
+) -> None:
+    clip = encode(tmp_path / f"clip{ending}", frames(18), *EVERY_FRAME_WHOLE)
+    clip.write_bytes(without_blocks(clip.read_bytes(), 7, 9, header=header))
+    video = opened(clip)
+    bars, times = read(video)
+    assert bars[:7] == list(range(7))
+    assert bars[-5:] == list(range(13, 18))  # what follows may be lost until FFmpeg finds a block
+    assert times == pytest.approx([bar / 10 for bar in bars])
+    assert video.note == f"{18 - len(bars)} of 18 frames could not be decoded"
+    assert video.ended_early is None
+
+
+def test_a_rest_that_cannot_be_found_is_counted(tmp_path: Path, opened: Opener) -> None:
+    clip = encode(tmp_path / "clip.mkv", frames(24), *EVERY_FRAME_WHOLE)
+    clip.write_bytes(without_blocks(clip.read_bytes(), 8, 23, header=7))
+    video = opened(clip)
+    assert len(read(video)[0]) in (8, 9)
+    assert video.note is not None
+    assert video.note.endswith("of 24 frames could not be decoded")
+
+
+def test_gaps_alone_are_no_evidence_of_a_loss(tmp_path: Path, opened: Opener) -> None:
+    kept = "select='not(between(n,7,11))'"
+    for name, options in (
+        ("gap.mkv", (kept,)),
+        ("gap.avi", (kept,)),
+        ("variable.mkv", ("mpdecimate",)),
+    ):
+        images = [image for image in frames(6) for _ in range(3)]
+        clip = encode(
+            tmp_path / name, images, *EVERY_FRAME_WHOLE, "-vf", *options, "-fps_mode", "vfr"
+        )
+        video = opened(clip)
+        assert len(read(video)[0]) < 18
+        assert (video.ended_early, video.note) == (None, None)
 
 
 def test_a_clip_with_a_damaged_middle_is_read_to_its_end(opened: Opener) -> None:

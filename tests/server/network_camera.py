@@ -34,6 +34,7 @@ class NetworkCamera:
 
     def __init__(self, *, fps: float = 25.0, status: int = 200, bad_every: int = 0) -> None:
         self.fps, self.status, self.bad_every = fps, status, bad_every
+        self.location = ""
         self.hangs = threading.Event()
         self._port = 0
         self._server: ThreadingTCPServer | None = None
@@ -113,6 +114,7 @@ class MjpegCamera(NetworkCamera):
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         request.send_response(self.status)
         if self.status != 200:
+            request.send_header("Location", self.location)
             request.end_headers()
             return
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
@@ -156,6 +158,8 @@ class RtspCamera(NetworkCamera):
             elif method == b"SETUP":
                 said["Transport"] = headers["transport"]
             status = self.status if method == b"DESCRIBE" else 200
+            if status != 200:
+                said["Location"], body = self.location, ""
             said["Content-Length"] = str(len(body))
             head = "".join(f"{name}: {value}\r\n" for name, value in said.items())
             request.wfile.write(f"RTSP/1.0 {status} -\r\n{head}\r\n{body}".encode())

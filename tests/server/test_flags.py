@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,25 @@ def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
     found = settings(f"@{file}")
     assert found.port == 0
     assert found.sources[0].where == "rtsp://user:secret@cam/1"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "not a regular file"),
+        (os.mkdir, "Is a directory"),
+        (lambda path: os.symlink("/dev/zero", path), "not a regular file"),
+        (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 30), "larger than"),
+        (lambda path: Path(path).write_text(f"@{path}\n"), "unrecognized arguments"),
+    ],
+)
+def test_a_file_of_arguments_that_is_none_is_refused_at_once(
+    tmp_path: Path, make: Callable[[Path], object], reason: str
+):
+    make(tmp_path / "cameras.txt")
+    with pytest.raises(FerError, match=reason) as refusal:
+        settings(f"@{tmp_path / 'cameras.txt'}")
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_camera_is_turned_and_flipped_by_its_name():

@@ -12,10 +12,12 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.multipart import parse_content_disposition
 
 from server.logs import WINDOW_S, QueuedLog, Repeats, queued_log
 from tests.server.failing_server import FLOOD_LINES
@@ -122,6 +124,22 @@ def test_nobody_waits_for_a_pipe_that_nobody_reads() -> None:
     os.close(writing)
     with open(reading, "rb") as pipe:
         assert 0 < len(pipe.read()) <= 1 << 16
+
+
+def test_warnings_wait_for_nobody_either_and_those_on_forms_are_left_out() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as log, os.fdopen(writing, "wb") as end:
+        with queued_log(descriptor=end.fileno()):
+            warnings.simplefilter("always", UserWarning)  # the tests make errors of them
+            warnings.warn("of a library", stacklevel=1)
+            for number in range(3):
+                name = f"attachment; filename*=utf-99''{number}"
+                assert parse_content_disposition(name) == ("attachment", {})
+        end.close()
+        written = log.read().decode()
+    assert "WARNING py.warnings: " in written
+    assert "of a library" in written
+    assert "utf-99" not in written
 
 
 def test_all_lines_are_written_before_the_end() -> None:

@@ -162,6 +162,7 @@ def test_viewers_watch_and_change_nothing(guarded: LiveServer) -> None:
     for headers in (log_in(guarded, VIEWER), {"Authorization": f"Bearer {VIEWER}"}):
         listed = guarded.get("/api/cameras", **headers).json
         assert listed["role"] == "viewer"
+        assert listed["signed_in"] == ("Cookie" in headers)
         assert guarded.get("/snapshot/demo.jpg", **headers).status == 200
         for change in ({"mirror": True}, {"privacy": "none"}, {"paused": True}, {}):
             refused = guarded.post_json("/api/cameras/demo", change, **headers)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from server.cameras.ffmpeg_limits import redirected
 from server.cameras.network import NetworkReader
 from server.cameras.reader import SourceError
-from tests.server.network_camera import MjpegCamera
+from tests.server.network_camera import MjpegCamera, NetworkCamera, RtspCamera
 from tests.server.orders import order, write_video
 
 
@@ -45,14 +46,43 @@ def refusal(liar: ThreadingHTTPServer, path: str) -> SourceError:
     return caught.value
 
 
-def test_a_redirect_is_not_followed_and_named(liar: ThreadingHTTPServer) -> None:
-    camera = MjpegCamera()
+@pytest.mark.parametrize("kind", [MjpegCamera, RtspCamera])
+def test_a_redirect_is_followed_on_the_cameras_own_host_only(kind: type[NetworkCamera]) -> None:
+    target, camera = kind(), kind(status=302)
     try:
-        liar.answer = (302, {"Location": camera.where}, b"")  # type: ignore[attr-defined]
-        assert "redirects" in str(refusal(liar, "video"))
-        assert not camera._sockets
+        camera.location = target.where.replace("user:secret@", "")
+        reader = NetworkReader(order("network", camera.where))
+        reader.grab()
+        assert reader.image() is not None
+        reader.close()
+        found = len(target._sockets)
+        for elsewhere in ("localhost", "127.0.0.2"):
+            camera.location = target.where.replace("127.0.0.1", elsewhere)
+            with pytest.raises(SourceError, match="redirects to another machine"):
+                NetworkReader(order("network", camera.where))
+        camera.location = camera.where
+        with pytest.raises(SourceError, match="redirects again and again"):
+            NetworkReader(order("network", camera.where))
+        assert len(target._sockets) == found
     finally:
         camera.unplug()
+        target.unplug()
+
+
+def test_a_redirect_keeps_the_password_and_never_gives_up_tls() -> None:
+    where = "https://user:secret@camera:8443/video"
+    assert redirected(where, "/live?a=1#b") == "https://user:secret@camera:8443/live?a=1"
+    assert redirected(where, "https://CAMERA/live") == "https://user:secret@camera/live"
+    assert redirected("rtsp://[::1]/a", "rtsps://[::1]:322/b") == "rtsps://[::1]:322/b"
+    for away in (
+        "http://camera/",
+        "https://camera@other/",
+        "//other/",
+        "file:///a",
+        "",
+        "https://[",
+    ):
+        assert redirected(where, away) is None, away
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_a_page_shows_frames_that_change_a_card_per_face_and_a_timeline_that_mov
     expect(page.locator("#state-text")).to_have_text("Live")
     expect(page.locator(".foot")).to_contain_text("Nothing is stored")
     expect(page.locator("#notice")).to_contain_text("no webcam")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()  # there is no session
 
 
 def test_expressions_differ_by_pattern_and_not_by_colour_alone(open_page: OpenPage, url: str):

@@ -42,5 +42,9 @@ def test_viewers_see_the_image_and_controls_that_they_cannot_use(checkpoint: str
                 else:
                     expected.to_be_disabled()
             sync_api.expect(page.locator("#visitor")).to_be_visible(visible=changes)
+            page.get_by_role("button", name="Sign out").click()
+            sync_api.expect(page.get_by_label("Access token")).to_be_visible()
+            page.goto(f"http://127.0.0.1:{server.port}/")
+            assert page.url.endswith("/login")
             page.context.close()
         browser.close()
