@@ -20,8 +20,15 @@ from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
 from fer_jax.machine.terminal import printable
 from server.access.options import add_access_options, path_prefix, proxy, tokens
-from server.cameras.source_names import default_name, has_host, masked, masked_text
-from server.settings import Rotation, Settings, Source, SourceKind
+from server.cameras.source_names import (
+    ENCODING,
+    SECRET,
+    default_name,
+    has_host,
+    masked,
+    masked_text,
+)
+from server.settings import STILL_FPS, Rotation, Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -75,6 +82,7 @@ def from_arguments(
         path_prefix=path_prefix(line.path_prefix),
         trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
+        still_fps=line.still_fps,
         unpaced=line.unpaced,
         detect_size=line.detect_size,
         jpeg_quality=line.jpeg_quality,
@@ -119,8 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[NAME=]WHERE",
-        help="a camera, may be repeated: a webcam's number, a video file, an rtsp:// or http:// "
-        "address, demo, or browser (the visitor's own); default: the first webcam, demo and browser",
+        help="a camera, may be repeated: a webcam's number or path (/dev/v4l/by-id/...), a video file, "
+        "an rtsp:// or http:// address (of a stream, a video or a still image), demo, or browser (the "
+        "visitor's own); default: the first webcam, demo and browser",
     )
     add(
         "--rotate",
@@ -147,6 +156,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_access_options(parser)
     command.add_checkpoint(parser)
+    add(
+        "--still-fps",
+        type=_number(float, 0.1, 30),
+        default=STILL_FPS,
+        metavar="RATE",
+        help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+    )
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     command.add_detect_size(parser, default=DETECT_SIZE)
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
@@ -239,12 +255,15 @@ def _kind(where: str) -> tuple[SourceKind, str]:
         if not has_host(where):
             raise FerError(
                 f"--source {masked(where)}: no host is left after the user and password; in those, "
-                "write %40 for @, %23 for #, %3F for ?, %2F for / and %3A for :"
+                f"{ENCODING}"
             )
         return "network", where
+    if where.startswith("/dev/"):  # also when nothing is plugged in
+        return "device", where
     path = Path(where).expanduser()
     if not where or not path.is_file():
-        shown = "***" if "@" in where else printable(where) if where else "''"
+        secret = masked(where) == SECRET
+        shown = SECRET if secret else printable(where) if where else "''"
         raise FerError(
             f"--source {shown}: no such file; expected a video file, "
             "a webcam's number, an rtsp:// or http:// address, demo or browser"

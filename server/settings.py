@@ -12,6 +12,8 @@ from typing import Literal
 
 from fer_jax.faces.detect import DETECT_SIZE, DetectSize
 
+STILL_FPS = 2.0
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Privacy = Literal["none", "pixelate", "no_picture"]
 Rotation = Literal[0, 90, 180, 270]  # degrees clockwise
@@ -34,7 +36,7 @@ class Source:
 
     name: str
     kind: SourceKind
-    where: str
+    where: str = dataclasses.field(repr=False)
     masked: str
     rotate: Rotation = 0
     flip: bool = False
@@ -82,6 +84,7 @@ class Settings:
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: requested from webcams and the demo; a camera may deliver others.
+        still_fps: how often a network camera of still images is asked for one, a second.
         unpaced: play every frame of video files, as fast as they are analysed.
         detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
@@ -94,8 +97,8 @@ class Settings:
     sources: tuple[Source, ...]
     host: str = "127.0.0.1"
     port: int = 8080
-    token: str = ""
-    viewer_token: str = ""
+    token: str = dataclasses.field(default="", repr=False)
+    viewer_token: str = dataclasses.field(default="", repr=False)
     announce_token: bool = False
     privacy: Privacy = "none"
     allowed_hosts: tuple[str, ...] = ()
@@ -105,6 +108,7 @@ class Settings:
     width: int = 640
     height: int = 480
     fps: float = 30.0
+    still_fps: float = STILL_FPS
     unpaced: bool = False
     detect_size: DetectSize = DETECT_SIZE
     jpeg_quality: int = 80

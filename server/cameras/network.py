@@ -6,9 +6,7 @@ messages quote only the masked address.
 
 from __future__ import annotations
 
-import socket
 import time
-import urllib.parse
 from collections.abc import Generator
 
 import av
@@ -23,16 +21,15 @@ from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
 from server.cameras.ffmpeg_limits import ffmpeg_limits
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
+from server.cameras.refusals import why_not
 from server.cameras.wire import Order
 
 _OPEN_S = 10.0
 _READ_S = 10.0  # less than the server's patience, so that FFmpeg can report its reason first
-_ASK_S = 3.0
 _FALLBACK_FPS = 25.0
 _MOST_FAILURES = (
     1000  # reads in a row; after damage FFmpeg searches for the next image line by line
 )
-_PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
 # Half a megabyte suffices for FFmpeg to detect the format; its default waits for 5 s of video.
 _OPTIONS = {"probesize": "500000", "analyzeduration": "1000000"}
@@ -77,7 +74,7 @@ class NetworkReader:
                 timeout=(_OPEN_S, _READ_S),
             )
         except (av.error.FFmpegError, OSError):
-            raise _why_not(self._order) from None
+            raise why_not(self._order) from None
         assert isinstance(container, InputContainer)
         if not container.streams.video or container.streams.video[0].codec_context is None:
             container.close()
@@ -139,44 +136,3 @@ class NetworkReader:
                 packets = self._container.demux(self._stream)
             except (av.error.FFmpegError, OSError, IndexError):
                 return  # PyAV's IndexError: the end of a stream to which a track was added late
-
-
-def _why_not(order: Order) -> SourceError:
-    """Asks the camera once more by hand for the reason of a failure."""
-    try:
-        url = urllib.parse.urlsplit(order.where)
-        host, port = url.hostname or "", url.port or _PORTS.get(url.scheme, 80)
-    except ValueError:
-        return SourceError("missing", f"{order.masked} is not a valid address")
-    try:
-        with socket.create_connection((host, port), _ASK_S) as connection:
-            code = "" if url.scheme.endswith("s") else _status(connection, url)
-    except socket.gaierror:
-        return SourceError("missing", f"{order.masked}: no machine of that name is known")
-    except ConnectionRefusedError:
-        return SourceError("missing", f"{order.masked}: nothing listens on port {port}")
-    except OSError:
-        return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
-    if code in ("401", "403"):
-        return SourceError("forbidden", f"{order.masked} requires a different user and password")
-    if code.startswith("3"):
-        reason = "the camera redirects, which is not followed; name the address it redirects to"
-        return SourceError("missing", f"{order.masked}: {reason}")
-    if code in ("404", "454"):
-        return SourceError("missing", f"{order.masked}: the camera has no such stream")
-    if code in ("453", "503"):
-        return SourceError("busy", f"{order.masked} accepts no more viewers")
-    return SourceError("reconnecting", f"{order.masked} responds but sends no readable video")
-
-
-def _status(connection: socket.socket, url: urllib.parse.SplitResult) -> str:
-    """Returns the status code of the camera's response to a request without password; "" for none."""
-    place = url._replace(netloc=(url.netloc.rpartition("@")[2]))
-    if url.scheme == "rtsp":
-        request = f"DESCRIBE {place.geturl()} RTSP/1.0\r\nCSeq: 1\r\n\r\n"
-    else:
-        path = urllib.parse.urlunsplit(("", "", place.path or "/", place.query, ""))
-        request = f"GET {path} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n"
-    connection.sendall(request.encode("utf-8", "replace"))
-    words = connection.recv(256).decode("latin-1").split(maxsplit=2)
-    return words[1] if len(words) > 1 else ""
