@@ -18,6 +18,7 @@ from typing import NoReturn, cast
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
+from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.terminal import printable
 from server.access.options import add_access_options, path_prefix, proxy, tokens
 from server.cameras.source_names import (
@@ -28,7 +29,7 @@ from server.cameras.source_names import (
     masked,
     masked_text,
 )
-from server.settings import STILL_FPS, Rotation, Settings, Source, SourceKind
+from server.settings import RECORD_LIMIT_GB, STILL_FPS, Rotation, Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -69,6 +70,8 @@ def from_arguments(
     line = _parser().parse_args(argv)
     host = _host(line.host)
     check_detect_size(line.detect_size)
+    if line.record is not None:
+        try_folder(line.record, flag="--record")
     given = tokens(line, environment, host=host)
     return Settings(
         sources=_mounted(_sources(line.source, webcam=webcam), rotate=line.rotate, flip=line.flip),
@@ -83,6 +86,9 @@ def from_arguments(
         trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
         still_fps=line.still_fps,
+        record=line.record is not None,
+        recordings=line.record or Path("recordings"),
+        record_limit_gb=line.record_limit,
         unpaced=line.unpaced,
         detect_size=line.detect_size,
         jpeg_quality=line.jpeg_quality,
@@ -162,6 +168,20 @@ def _parser() -> argparse.ArgumentParser:
         default=STILL_FPS,
         metavar="RATE",
         help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+    )
+    add(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="record all cameras from the start: a csv of the faces and a video with them marked; "
+        "without it, the page's button records into the folder recordings",
+    )
+    add(
+        "--record-limit",
+        type=_number(float, 0.001, 1e6),
+        default=RECORD_LIMIT_GB,
+        metavar="GB",
+        help="how much all recordings of a run may take; default: %(default)g",
     )
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     command.add_detect_size(parser, default=DETECT_SIZE)

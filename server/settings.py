@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+from pathlib import Path
 from typing import Literal
 
 from fer_jax.faces.detect import DETECT_SIZE, DetectSize
 
 STILL_FPS = 2.0
+RECORD_LIMIT_GB = 10.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Privacy = Literal["none", "pixelate", "no_picture"]
@@ -89,6 +91,9 @@ class Settings:
         detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
         smoothing_s: time constant of the probabilities, seconds; 0 disables smoothing.
+        record: record every camera from the start.
+        recordings: folder of the recordings; it is made with the first one.
+        record_limit_gb: how much the recordings of one run may take, in 10^9 bytes.
         browser: open the page where there is a desktop.
         quiet: print no messages.
         limits: see `Limits`.
@@ -113,6 +118,9 @@ class Settings:
     detect_size: DetectSize = DETECT_SIZE
     jpeg_quality: int = 80
     smoothing_s: float = 0.5
+    record: bool = False
+    recordings: Path = Path("recordings")
+    record_limit_gb: float = RECORD_LIMIT_GB
     browser: bool = False
     quiet: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)
