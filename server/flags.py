@@ -120,9 +120,11 @@ class _Parser(command.Parser):
         return [argument] if argument and not argument.startswith("#") else []
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("argument @") or "No such file" in message:
+        of_file = message.startswith("argument @") or "No such file" in message
+        message = masked_text(message)
+        if of_file:
             message = f"{message}; @FILE names a file of further arguments, one a line"
-        super().error(masked_text(message))
+        super().error(message)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,7 +218,7 @@ def _number(
 def _host(text: str) -> str:
     host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not _HOST.fullmatch(host):
-        raise FerError(f"{printable(text)}: not a host; expected a name or an address")
+        raise FerError(f"{masked_text(printable(text))}: not a host; expected a name or an address")
     return host
 
 
@@ -248,11 +250,14 @@ def _mounted(
     for text in rotate:
         asked = _ROTATED.fullmatch(text)
         if asked is None:
-            raise FerError(f"--rotate {text!r}: expected NAME=DEGREES with 0, 90, 180 or 270")
+            raise FerError(
+                f"--rotate {masked_text(text)!r}: expected NAME=DEGREES with 0, 90, 180 or 270"
+            )
         rotations[asked[1]] = cast(Rotation, int(asked[2]))
     for flag, given in (("--rotate", rotations), ("--flip", flip)):
         if unknown := sorted(set(given) - set(names)):
-            raise FerError(f"{flag} {unknown[0]!r}: no such camera; there are {', '.join(names)}")
+            shown = masked_text(unknown[0])
+            raise FerError(f"{flag} {shown!r}: no such camera; there are {', '.join(names)}")
     return tuple(
         dataclasses.replace(
             source, rotate=rotations.get(source.name, source.rotate), flip=source.name in flip

@@ -115,6 +115,15 @@ def test_no_refusal_shows_a_cameras_password():
         ["rtsp://user:se cr@et secret@cam/1", "--port", "0"],
         ["user:sec#secret@cam/1"],
         ["cam/user=admin_password=secret"],
+        ["--rotate", "rtsp://user:secret@cam/1=90"],
+        ["--source", "demo", "--flip", "rtsp://user:secret@cam/1"],
+        ["--host", "rtsp://user:secret@cam/1"],
+        ["--allowed-host", "rtsp://user:secret@cam/1"],
+        ["--port", "rtsp://user:secret@cam/1"],
+        ["--trusted-proxy", "rtsp://user:secret@cam/1"],
+        ["--path-prefix", "rtsp://user:secret@cam/1"],
+        ["--detect-size", "rtsp://user:secret@cam/1"],
+        ["@rtsp://user:secret@cam/1"],
     ):
         with pytest.raises(FerError) as refusal:
             settings(*argv)
