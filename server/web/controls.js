@@ -47,7 +47,7 @@ export class Controls extends EventTarget {
     const { mirror, paused, recording, privacy, rotate, flip, smoothing_s, threshold } = camera.controls;
     press(this.mirror, mirror);
     press(this.record, recording);
-    this.recordText.textContent = recording ? "Stop recording" : "Record";
+    this.recordText.textContent = recording ? "Stop" : "Record";
     if (!this.record.disabled) this.record.title = recording ? "Stop recording (R)" : RECORD;
     press(this.pause, paused);
     this.pauseIcon.setAttribute("href", paused ? "#i-play" : "#i-pause");
