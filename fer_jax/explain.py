@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from fer_jax import command
 from fer_jax.expressions import EXPRESSIONS
+from fer_jax.faces.crop import grey_crop
 from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detection, left_to_right, make_detector
+from fer_jax.faces.quality import face_quality
 from fer_jax.machine.files import write_bytes, write_json
 from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.terminal import printable
@@ -99,16 +101,19 @@ def _explain(
     buffer = io.BytesIO()
     FigureCanvasAgg(figure_of(faces)).print_png(buffer)
     write_bytes(figure_path, buffer.getvalue())
+    height, width = image.shape[:2]
+    qualities = [face_quality(grey_crop(image, at), at, width=width, height=height) for at in found]
     return [
         {
             "box": [at.x, at.y, at.width, at.height],
             "expression": face.expression,
             "confidence": float(face.probabilities.max()),
-            "uncertain": face.uncertain,
+            "uncertain": face.uncertain or quality != "ok",
+            "quality": quality,
             "asked": face.asked,
             "probabilities": dict(zip(EXPRESSIONS, map(float, face.probabilities), strict=True)),
         }
-        for at, face in zip(found, faces, strict=True)
+        for at, face, quality in zip(found, faces, qualities, strict=True)
     ]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fer_jax import command
 from fer_jax.machine.confinement import leave_no_core_dumps
 from fer_jax.machine.descriptors import raise_descriptor_limit
+from fer_jax.machine.terminal import printable
 from server.desktop import has_desktop
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ async def _serve(settings: Settings) -> None:
             url = f"{url.rstrip('/')}/login?token={settings.token}"
         say = command.speaker(quiet=settings.quiet)
         say(f"watch {names} at {url}")
+        if settings.record:
+            say(f"recording every camera into {printable(settings.recordings)}")
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             _LOG.warning("running as root; a user of its own would have less to lose")
         kinds = {source.kind for source in settings.sources}

@@ -18,11 +18,19 @@ from typing import NoReturn, cast
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
+from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.regular_files import read_regular
 from fer_jax.machine.terminal import printable
 from server.access.options import add_access_options, path_prefix, proxy, tokens
-from server.cameras.source_names import default_name, has_host, masked, masked_text
-from server.settings import Rotation, Settings, Source, SourceKind
+from server.cameras.source_names import (
+    ENCODING,
+    SECRET,
+    default_name,
+    has_host,
+    masked,
+    masked_text,
+)
+from server.settings import RECORD_LIMIT_GB, STILL_FPS, Rotation, Settings, Source, SourceKind
 
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,32})=(.+)", re.DOTALL)
 _DEVICE = re.compile(r"(?:/dev/video)?(\d{1,3})")
@@ -64,6 +72,8 @@ def from_arguments(
     line = _parser().parse_args([one for text in argv for one in _arguments(text)])
     host = _host(line.host)
     check_detect_size(line.detect_size)
+    if line.record is not None:
+        try_folder(line.record, flag="--record")
     given = tokens(line, environment, host=host)
     return Settings(
         sources=_mounted(_sources(line.source, webcam=webcam), rotate=line.rotate, flip=line.flip),
@@ -77,6 +87,10 @@ def from_arguments(
         path_prefix=path_prefix(line.path_prefix),
         trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),
         checkpoint=line.checkpoint,
+        still_fps=line.still_fps,
+        record=line.record is not None,
+        recordings=line.record or Path("recordings"),
+        record_limit_gb=line.record_limit,
         unpaced=line.unpaced,
         detect_size=line.detect_size,
         jpeg_quality=line.jpeg_quality,
@@ -115,8 +129,8 @@ def _arguments(text: str) -> list[str]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file's name"
         raise FerError(
-            f"{printable(text)}: cannot be read ({reason}); @FILE names a file of further arguments, "
-            "one a line"
+            f"{masked_text(printable(text))}: cannot be read ({reason}); @FILE names a file of further "
+            "arguments, one a line"
         ) from None
     stripped = [line.strip() for line in lines]
     return [line for line in stripped if line and not line.startswith("#")]
@@ -130,8 +144,9 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[NAME=]WHERE",
-        help="a camera, may be repeated: a webcam's number, a video file, an rtsp:// or http:// "
-        "address, demo, or browser (the visitor's own); default: the first webcam, demo and browser",
+        help="a camera, may be repeated: a webcam's number or path (/dev/v4l/by-id/...), a video file, "
+        "an rtsp:// or http:// address (of a stream, a video or a still image), demo, or browser (the "
+        "visitor's own); default: the first webcam, demo and browser",
     )
     add(
         "--rotate",
@@ -158,6 +173,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_access_options(parser)
     command.add_checkpoint(parser)
+    add(
+        "--still-fps",
+        type=_number(float, 0.1, 30),
+        default=STILL_FPS,
+        metavar="RATE",
+        help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+    )
+    add(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="record all cameras from the start: a csv of the faces and a video with them marked; "
+        "without it, the page's button records into the folder recordings",
+    )
+    add(
+        "--record-limit",
+        type=_number(float, 0.001, 1e6),
+        default=RECORD_LIMIT_GB,
+        metavar="GB",
+        help="how much all recordings of a run may take; default: %(default)g",
+    )
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
     command.add_detect_size(parser, default=DETECT_SIZE)
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
@@ -191,7 +227,7 @@ def _number(
 def _host(text: str) -> str:
     host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not _HOST.fullmatch(host):
-        raise FerError(f"{printable(text)}: not a host; expected a name or an address")
+        raise FerError(f"{masked_text(printable(text))}: not a host; expected a name or an address")
     return host
 
 
@@ -223,11 +259,14 @@ def _mounted(
     for text in rotate:
         asked = _ROTATED.fullmatch(text)
         if asked is None:
-            raise FerError(f"--rotate {text!r}: expected NAME=DEGREES with 0, 90, 180 or 270")
+            raise FerError(
+                f"--rotate {masked_text(text)!r}: expected NAME=DEGREES with 0, 90, 180 or 270"
+            )
         rotations[asked[1]] = cast(Rotation, int(asked[2]))
     for flag, given in (("--rotate", rotations), ("--flip", flip)):
         if unknown := sorted(set(given) - set(names)):
-            raise FerError(f"{flag} {unknown[0]!r}: no such camera; there are {', '.join(names)}")
+            shown = masked_text(unknown[0])
+            raise FerError(f"{flag} {shown!r}: no such camera; there are {', '.join(names)}")
     return tuple(
         dataclasses.replace(
             source, rotate=rotations.get(source.name, source.rotate), flip=source.name in flip
@@ -250,12 +289,15 @@ def _kind(where: str) -> tuple[SourceKind, str]:
         if not has_host(where):
             raise FerError(
                 f"--source {masked(where)}: no host is left after the user and password; in those, "
-                "write %40 for @, %23 for #, %3F for ?, %2F for / and %3A for :"
+                f"{ENCODING}"
             )
         return "network", where
+    if where.startswith("/dev/"):  # also when nothing is plugged in
+        return "device", where
     path = Path(where).expanduser()
     if not where or not path.is_file():
-        shown = "***" if "@" in where else printable(where) if where else "''"
+        secret = masked(where) == SECRET
+        shown = SECRET if secret else printable(where) if where else "''"
         raise FerError(
             f"--source {shown}: no such file; expected a video file, "
             "a webcam's number, an rtsp:// or http:// address, demo or browser"

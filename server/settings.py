@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+from pathlib import Path
 from typing import Literal
 
 from fer_jax.faces.detect import DETECT_SIZE, DetectSize
+
+STILL_FPS = 2.0
+RECORD_LIMIT_GB = 10.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Privacy = Literal["none", "pixelate", "no_picture"]
@@ -34,7 +38,7 @@ class Source:
 
     name: str
     kind: SourceKind
-    where: str
+    where: str = dataclasses.field(repr=False)
     masked: str
     rotate: Rotation = 0
     flip: bool = False
@@ -82,10 +86,14 @@ class Settings:
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: requested from webcams and the demo; a camera may deliver others.
+        still_fps: how often a network camera of still images is asked for one, a second.
         unpaced: play every frame of video files, as fast as they are analysed.
         detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
         smoothing_s: time constant of the probabilities, seconds; 0 disables smoothing.
+        record: record every camera from the start.
+        recordings: folder of the recordings; it is made with the first one.
+        record_limit_gb: how much the recordings of one run may take, in 10^9 bytes.
         browser: open the page where there is a desktop.
         quiet: print no messages.
         limits: see `Limits`.
@@ -94,8 +102,8 @@ class Settings:
     sources: tuple[Source, ...]
     host: str = "127.0.0.1"
     port: int = 8080
-    token: str = ""
-    viewer_token: str = ""
+    token: str = dataclasses.field(default="", repr=False)
+    viewer_token: str = dataclasses.field(default="", repr=False)
     announce_token: bool = False
     privacy: Privacy = "none"
     allowed_hosts: tuple[str, ...] = ()
@@ -105,10 +113,14 @@ class Settings:
     width: int = 640
     height: int = 480
     fps: float = 30.0
+    still_fps: float = STILL_FPS
     unpaced: bool = False
     detect_size: DetectSize = DETECT_SIZE
     jpeg_quality: int = 80
     smoothing_s: float = 0.5
+    record: bool = False
+    recordings: Path = Path("recordings")
+    record_limit_gb: float = RECORD_LIMIT_GB
     browser: bool = False
     quiet: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)

@@ -38,6 +38,7 @@ from server.live.keys import (
 )
 from server.live.lifecycle import Lifecycle
 from server.live.multipart import PartBytes
+from server.live.recording_space import Space
 
 MAX_BATCH = 32
 _UNDER_WAY = 2  # batches: the device computes one while the other is transferred
@@ -105,6 +106,7 @@ async def detectors(app: web.Application) -> AsyncIterator[None]:
 
 async def pipelines(app: web.Application) -> AsyncIterator[None]:
     """Starts every camera's pipeline."""
+    space = Space.of(app[SETTINGS])
     app[PIPELINES] = made = {
         name: CameraPipeline(
             camera,
@@ -113,6 +115,7 @@ async def pipelines(app: web.Application) -> AsyncIterator[None]:
             metrics=app[METRICS],
             settings=app[SETTINGS],
             uncertain_below=app[PREDICTOR].uncertain_below,
+            space=space,
         )
         for name, camera in app[CAMERAS].items()
     }

@@ -95,11 +95,11 @@ def read_values(path: Path) -> Iterator[Values]:
 
 
 def _write_csv(path: Path, rows: Iterable[Values]) -> None:
-    _write_cells(path, (_csv_cells(values, safe=False) for values in rows))
+    _write_cells(path, (csv_cells(values, safe=False) for values in rows))
 
 
 def _write_safe_csv(path: Path, rows: Iterable[Values]) -> None:
-    _write_cells(path, (_csv_cells(values, safe=True) for values in rows))
+    _write_cells(path, (csv_cells(values, safe=True) for values in rows))
 
 
 def _write_cells(path: Path, rows: Iterable[Values]) -> None:
@@ -115,8 +115,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _QUOTE = "'"
 
 
-def _csv_cells(values: Values, *, safe: bool) -> Values:
-    """Quotes formulas if `safe`, and texts that would be read as quoted; writes booleans as words."""
+def csv_cells(values: Values, *, safe: bool) -> Values:
+    """Returns a row's values as a .csv has them.
+
+    Formulas are quoted if `safe`, and texts that would be read as quoted; booleans are words.
+    """
     cells = [
         f"{_QUOTE}{value}"
         if isinstance(value, str) and (_is_quoted(value) or (safe and value.startswith(_FORMULA)))

@@ -8,11 +8,11 @@ import ipaddress
 import secrets
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 
 from fer_jax.errors import FerError
-from fer_jax.media.images import printable
+from fer_jax.machine.terminal import printable
 from server.access.proxies import is_prefix
+from server.cameras.source_names import masked_text
 from server.settings import Network, Privacy, is_loopback
 
 _TOKEN_LENGTH = 8
@@ -79,8 +79,8 @@ def path_prefix(text: str) -> str:
     prefix = text.rstrip("/")
     if prefix and not is_prefix(prefix):
         raise FerError(
-            f"--path-prefix {printable(Path(text))}: expected a path of letters, digits, - . _ and ~, "
-            "such as /fer"
+            f"--path-prefix {masked_text(printable(text))}: expected a path of letters, digits, "
+            "- . _ and ~, such as /fer"
         )
     return prefix
 
@@ -97,8 +97,8 @@ def proxy(text: str) -> Network:
         network = None
     if network is None or network.prefixlen == 0:
         raise FerError(
-            f"--trusted-proxy {printable(Path(text))}: expected the proxy's address or network, such as "
-            "127.0.0.1 or 10.0.0.0/8"
+            f"--trusted-proxy {masked_text(printable(text))}: expected the proxy's address or network, "
+            "such as 127.0.0.1 or 10.0.0.0/8"
         )
     return network
 

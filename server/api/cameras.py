@@ -93,6 +93,7 @@ def camera_json(request: web.Request, pipeline: CameraPipeline) -> dict[str, Any
         "reconnects": state.reconnects,
         "viewers": pipeline.viewers,
         "controls": dataclasses.asdict(controls),
+        "recording_problem": pipeline.recorder.problem,
         "stream": signed_path(request, f"/stream/{camera.name}.mjpg"),
         "snapshot": signed_path(request, f"/snapshot/{camera.name}.jpg"),
     }
@@ -107,7 +108,7 @@ def checked_controls(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise _bad("the body", "an object")
     for key, value in body.items():
-        if key in ("mirror", "paused", "flip"):
+        if key in ("mirror", "paused", "flip", "recording"):
             good, expected = isinstance(value, bool), "true or false"
         elif key == "rotate":
             good = isinstance(value, int) and not isinstance(value, bool) and value in ROTATIONS

@@ -24,6 +24,7 @@ _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Bufferi
 _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 _HEARTBEAT_S = 10.0
+_TOLD = ("status", "reason", "width", "controls", "viewers", "recording_problem")
 _LOOK_S = 1.0  # between checks of what has no event: controls, viewers, seconds until a retry
 
 
@@ -106,7 +107,7 @@ async def _watch_camera(request: web.Request, pipeline: CameraPipeline, waiting:
     camera, version, last = pipeline.camera, -1, None
     while True:
         shown = camera_json(request, pipeline)
-        told = {key: shown[key] for key in ("status", "reason", "width", "controls", "viewers")}
+        told = {key: shown[key] for key in _TOLD}
         if told != last or camera.version != version:
             last, version = told, camera.version
             waiting.put("camera", camera.name, message("camera", shown))

@@ -70,6 +70,10 @@ _CONTROLS: dict[str, Schema] = {
         "enum": list(PRIVACY),
         "description": "Pixelate the faces, or send no image at all; done before encoding.",
     },
+    "recording": {
+        **_FLAG,
+        "description": "Write a csv of the faces and an annotated video on the server's machine.",
+    },
 }
 
 _BOX = _list(
@@ -116,6 +120,10 @@ SCHEMAS: dict[str, Schema] = {
             "reconnects": _COUNT,
             "viewers": _COUNT,
             "controls": reference("Controls"),
+            "recording_problem": {
+                **_TEXT,
+                "description": "Why the last recording ended by itself; empty if it did not.",
+            },
             "stream": {**_TEXT, "description": "Path; signed for 5 minutes with a token."},
             "snapshot": {**_TEXT, "description": "Path; signed for 5 minutes with a token."},
         }

@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from fer_jax.machine.confinement import limit_memory
-from server.cameras.reader import Reader, SourceError
+from server.cameras.reader import UNCHANGED, Reader, SourceError, Unchanged
 from server.cameras.sources import open_reader
 from server.cameras.wire import (
     CapturedImage,
@@ -116,7 +118,7 @@ def relay(reader: Reader, demands: Demands, send: Callable[[CapturedImage], None
         image = reader.image()
         if image is not None:
             sent_s = captured_s
-            send(CapturedImage(image=image, captured_s=captured_s, wall_s=wall_s))
+            send(_captured(image, captured_s=captured_s, wall_s=wall_s))
 
 
 def play(
@@ -150,7 +152,12 @@ def play(
         sent_s, wall_s = time.monotonic(), time.time()
         image = reader.image()
         if image is not None:
-            send(CapturedImage(image=image, captured_s=sent_s, wall_s=wall_s))
+            send(_captured(image, captured_s=sent_s, wall_s=wall_s))
+
+
+def _captured(image: np.ndarray | Unchanged, *, captured_s: float, wall_s: float) -> CapturedImage:
+    new = None if image is UNCHANGED else image
+    return CapturedImage(image=new, captured_s=captured_s, wall_s=wall_s)
 
 
 def _listen(demands: Demands) -> None:

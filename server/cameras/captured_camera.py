@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from server.cameras.camera import Camera
 from server.cameras.capture_handle import COMMAND, CaptureProcess
 from server.cameras.device import device_path
@@ -30,6 +32,7 @@ class _Life:
     Attributes:
         began_s: when it was started.
         first_s, last_s: when its first and newest image arrived; None before.
+        image: the newest one, uint8 [H, W, 3] RGB.
         trouble: its last report, once it has given up.
     """
 
@@ -37,6 +40,7 @@ class _Life:
         self.began_s = time.monotonic()
         self.first_s: float | None = None
         self.last_s: float | None = None
+        self.image: np.ndarray | None = None
         self.trouble: Report | None = None
 
 
@@ -72,6 +76,7 @@ class CapturedCamera(Camera):
             width=settings.width,
             height=settings.height,
             fps=settings.fps,
+            still_fps=settings.still_fps,
             unpaced=lossless,
             parent=os.getpid(),
         )
@@ -201,15 +206,19 @@ class CapturedCamera(Camera):
                 return
 
     def _take_image(self, life: _Life, captured: CapturedImage) -> None:
-        """Puts an image in the slot; called by the reading thread."""
+        """Puts an image in the slot, the same array if it is unchanged; called by the reading thread."""
         if life is not self._life or self._demand.paused:
             return
         received_s = time.monotonic()
         life.last_s = received_s
         if life.first_s is None:
             life.first_s = received_s
+        if captured.image is not None:
+            life.image = captured.image
+        if life.image is None:
+            return
         frame = self._accept(
-            captured.image,
+            life.image,
             captured_s=captured.captured_s,
             wall_s=captured.wall_s,
             received_s=received_s,

@@ -6,9 +6,7 @@ messages quote only the masked address.
 
 from __future__ import annotations
 
-import socket
 import time
-import urllib.parse
 from collections.abc import Generator
 
 import av
@@ -23,18 +21,15 @@ from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
 from server.cameras.ffmpeg_limits import ffmpeg_limits, redirected
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError
+from server.cameras.refusals import MOST_REDIRECTS, leads_away, redirection, redirects_on
 from server.cameras.wire import Order
 
 _OPEN_S = 10.0
 _READ_S = 10.0  # less than the server's patience, so that FFmpeg can report its reason first
-_ASK_S = 3.0
-_HEAD_BYTES = 8192
 _FALLBACK_FPS = 25.0
 _MOST_FAILURES = (
     1000  # reads in a row; after damage FFmpeg searches for the next image line by line
 )
-_MOST_REDIRECTS = 5
-_PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
 # Half a megabyte suffices for FFmpeg to detect the format; its default waits for 5 s of video.
 _OPTIONS = {"probesize": "500000", "analyzeduration": "1000000"}
@@ -66,14 +61,14 @@ class NetworkReader:
         )
 
     def _connect(self) -> None:
-        for _ in range(1 + _MOST_REDIRECTS):
+        for _ in range(1 + MOST_REDIRECTS):
             try:
                 container = self._open()
                 break
             except (av.error.FFmpegError, OSError):
                 self._where = self._next_address()
         else:
-            raise SourceError("missing", f"{self._order.masked} redirects again and again")
+            raise redirects_on(self._order)
         assert isinstance(container, InputContainer)
         if not container.streams.video or container.streams.video[0].codec_context is None:
             container.close()
@@ -105,10 +100,9 @@ class NetworkReader:
         Raises:
             SourceError: nowhere, or to another machine.
         """
-        address = redirected(self._where, _ask(self._order, self._where))
+        address = redirected(self._where, redirection(self._order, self._where))
         if address is None:
-            reason = "the camera redirects to another machine, which is not followed"
-            raise SourceError("missing", f"{self._order.masked}: {reason}")
+            raise leads_away(self._order)
         return address
 
     def grab(self) -> float:
@@ -160,58 +154,3 @@ class NetworkReader:
                 packets = self._container.demux(self._stream)
             except (av.error.FFmpegError, OSError, IndexError):
                 return  # PyAV's IndexError: the end of a stream to which a track was added late
-
-
-def _ask(order: Order, where: str) -> str:
-    """Asks the camera once more by hand for the reason of a failure; returns where it redirects to.
-
-    Raises:
-        SourceError: it does not redirect.
-    """
-    try:
-        url = urllib.parse.urlsplit(where)
-        host, port = url.hostname or "", url.port or _PORTS.get(url.scheme, 80)
-    except ValueError:
-        raise SourceError("missing", f"{order.masked} is not a valid address") from None
-    try:
-        with socket.create_connection((host, port), _ASK_S) as connection:
-            code, location = "", ""
-            if not url.scheme.endswith("s"):
-                code, location = _answer(connection, url)
-    except socket.gaierror:
-        raise SourceError("missing", f"{order.masked}: no machine of that name is known") from None
-    except ConnectionRefusedError:
-        raise SourceError("missing", f"{order.masked}: nothing listens on port {port}") from None
-    except OSError:
-        raise SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s") from None
-    if code.startswith("3"):
-        return location
-    if code in ("401", "403"):
-        raise SourceError("forbidden", f"{order.masked} requires a different user and password")
-    if code in ("404", "454"):
-        raise SourceError("missing", f"{order.masked}: the camera has no such stream")
-    if code in ("453", "503"):
-        raise SourceError("busy", f"{order.masked} accepts no more viewers")
-    raise SourceError("reconnecting", f"{order.masked} responds but sends no readable video")
-
-
-def _answer(connection: socket.socket, url: urllib.parse.SplitResult) -> tuple[str, str]:
-    """Returns status and Location of the camera's response to a request without password."""
-    place = url._replace(netloc=(url.netloc.rpartition("@")[2]))
-    if url.scheme == "rtsp":
-        request = f"DESCRIBE {place.geturl()} RTSP/1.0\r\nCSeq: 1\r\n\r\n"
-    else:
-        path = urllib.parse.urlunsplit(("", "", place.path or "/", place.query, ""))
-        request = f"GET {path} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n"
-    connection.sendall(request.encode("utf-8", "replace"))
-    head, until_s = b"", time.monotonic() + _ASK_S
-    while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES and time.monotonic() < until_s:
-        chunk = connection.recv(_HEAD_BYTES)
-        if not chunk:
-            break
-        head += chunk
-    lines = head.decode("latin-1").split("\r\n")
-    words = lines[0].split(maxsplit=2)
-    headers = [line.partition(":") for line in lines[1:]]
-    locations = [value.strip() for name, _, value in headers if name.lower() == "location"]
-    return (words[1] if len(words) > 1 else ""), "".join(locations[:1])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import enum
+from typing import Final, Literal, Protocol
 
 import numpy as np
 
 from fer_jax.errors import FerError
 from server.cameras.wire import Trouble
+
+
+class _Same(enum.Enum):
+    UNCHANGED = enum.auto()
+
+
+Unchanged = Literal[_Same.UNCHANGED]
+UNCHANGED: Final = _Same.UNCHANGED  # in place of an image: the same one as before
 
 
 class SourceError(FerError):
@@ -45,8 +54,11 @@ class Reader(Protocol):
         """
         ...
 
-    def image(self) -> np.ndarray | None:
-        """Returns the grabbed image, uint8 [H, W, 3] RGB, in new memory; None for a damaged one."""
+    def image(self) -> np.ndarray | Unchanged | None:
+        """Returns the grabbed image, uint8 [H, W, 3] RGB, in new memory; None for a damaged one.
+
+        `UNCHANGED` stands for the image that was returned last.
+        """
         ...
 
     def close(self) -> None:

@@ -30,6 +30,10 @@ def _video_file(order: Order) -> Reader:
 
 
 def _network(order: Order) -> Reader:
+    from server.cameras.still import still_reader
+
+    if (still := still_reader(order)) is not None:
+        return still
     from server.cameras.network import NetworkReader
 
     return NetworkReader(order)

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MediaError
 from fer_jax.media.video import VideoFrame, VideoReader
 from server.cameras.fit import fit
@@ -28,7 +27,7 @@ class VideoFileReader:
             SourceError: missing, not permitted, or not a video.
         """
         cv2.setNumThreads(1)
-        self._path = Path(order.where)
+        self._path, self._shown = Path(order.where), order.masked
         self._video = self._open()
         self._frames: Iterator[VideoFrame] = iter(self._video)
         self._frame: VideoFrame | None = None
@@ -63,5 +62,5 @@ class VideoFileReader:
             return VideoReader(self._path)
         except MediaError as error:
             denied = error.reason == "permission denied"
-            reason = f"{printable(self._path.name)}: {error.reason}"  # not the whole path
+            reason = f"{self._shown}: {error.reason}"  # not the whole path
             raise SourceError("forbidden" if denied else "missing", reason) from error

@@ -19,10 +19,11 @@ from fer_jax.machine.json_files import parse_json
 
 Trouble = Literal["missing", "busy", "forbidden", "reconnecting"]
 
-# Magic, kind, width, height (of an image) or 0 and the report's bytes, captured_s, wall_s.
+# Magic, kind, width, height (of an image; 0 for the same one as before) or 0 and the report's bytes,
+# captured_s, wall_s.
 _HEADER = struct.Struct("<4scxxxIIdd")
 _MAGIC = b"fjx1"
-_IMAGE, _REPORT = b"P", b"R"
+_IMAGE, _SAME, _REPORT = b"P", b"S", b"R"
 
 _MAX_SIDE = 16384  # pixels; a header beyond it is not one of ours
 _MAX_REPORT = 65536  # bytes
@@ -47,16 +48,18 @@ class Order:
             travels here and not in the arguments that `ps` shows.
         masked: the name of `where` in reports.
         width, height, fps: requested from webcams and the demo.
+        still_fps: how often a camera of still images is asked, in requests per second.
         unpaced: every frame of a video, as fast as they are taken.
         parent: the server's process id.
     """
 
     kind: str
-    where: str
+    where: str = dataclasses.field(repr=False)
     masked: str
     width: int
     height: int
     fps: float
+    still_fps: float
     unpaced: bool
     parent: int
 
@@ -76,9 +79,12 @@ class Demand:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CapturedImage:
-    """One transferred image: uint8 [H, W, 3] RGB, and when the source delivered it."""
+    """One transferred image: uint8 [H, W, 3] RGB, and when the source delivered it.
 
-    image: np.ndarray
+    `image` is None if the source still has the same image as before.
+    """
+
+    image: np.ndarray | None
     captured_s: float
     wall_s: float
 
@@ -119,10 +125,13 @@ def send_image(pipe: int, captured: CapturedImage) -> None:
     Raises:
         BrokenPipeError: the server is gone.
     """
+    times = captured.captured_s, captured.wall_s
+    if captured.image is None:
+        _write(pipe, _HEADER.pack(_MAGIC, _SAME, 0, 0, *times))
+        return
     image = np.ascontiguousarray(captured.image)
     height, width = image.shape[:2]
-    header = _HEADER.pack(_MAGIC, _IMAGE, width, height, captured.captured_s, captured.wall_s)
-    _write(pipe, header)
+    _write(pipe, _HEADER.pack(_MAGIC, _IMAGE, width, height, *times))
     _write(pipe, image.reshape(-1).data)
 
 
@@ -148,6 +157,8 @@ def receive(pipe: io.FileIO) -> CapturedImage | Report | None:
     if magic == _MAGIC and kind == _REPORT and height <= _MAX_REPORT:
         data = bytearray(height)
         return Report(**_loads(data)) if _fill(pipe, memoryview(data)) else None
+    if magic == _MAGIC and kind == _SAME:
+        return CapturedImage(image=None, captured_s=captured_s, wall_s=wall_s)
     if magic == _MAGIC and kind == _IMAGE and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
         image = np.empty((height, width, 3), np.uint8)
         if not _fill(pipe, image.reshape(-1).data):

@@ -1,7 +1,7 @@
 """Processes a camera's frames: detect, batch, track, annotate, encode, broadcast; one per camera.
 
 Two frames are in flight at a time, so that detection on one overlaps prediction and drawing of the one
-before; they are labelled and published in order. Late frames are dropped: see `deadlines`.
+before; they are labelled and published in order. Late frames are dropped: see `analyser`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import numpy as np
 
 from server.cameras.camera import Camera
 from server.cameras.frames import Frame
+from server.live.analyser import Analyser
 from server.live.analysis import Analysis
 from server.live.batcher import Batcher, BatcherClosed, DeadlinePassed
 from server.live.broadcast import KINDS, REPEAT_S, Broadcast, Kind, Part
 from server.live.controls import Controls, Privacy
-from server.live.deadlines import Lateness
 from server.live.detection_threads import DetectionThreads
 from server.live.last_faces import LastFaces
 from server.live.marker import Marked, Marker
 from server.live.metrics import Metrics
 from server.live.notices import Notices, notice_text
+from server.live.recording import Recorder
+from server.live.recording_space import Space
 from server.settings import Settings
 
 __all__ = ["CameraPipeline", "Controls", "Privacy"]
@@ -64,6 +66,7 @@ class CameraPipeline:
         results: the analysis of each frame.
         latest: the newest result, None before the first.
         faces: those of the newest result, while privacy allows them to be seen.
+        recorder: writes it to disk while the controls ask for it.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class CameraPipeline:
         metrics: Metrics,
         settings: Settings,
         uncertain_below: float,
+        space: Space | None = None,
     ) -> None:
         """Create it inside the running event loop; nothing happens before `run`.
 
@@ -85,6 +89,7 @@ class CameraPipeline:
             metrics: where events are counted.
             settings: the server's.
             uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
+            space: for recordings, shared by all cameras; None for one of its own.
         """
         self.camera = camera
         self.streams: Mapping[Kind, Broadcast[Part]] = {
@@ -94,13 +99,18 @@ class CameraPipeline:
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
         self.latest: Analysis | None = None
         self.faces = LastFaces()
-        self._pool, self._batcher, self._metrics = threads, batcher, metrics
+        self._pool, self._metrics = threads, metrics
+        self._analyser = Analyser(camera, threads=threads, batcher=batcher)
         self._controls = Controls(
             mirror=camera.source.kind == "browser",  # people expect to see themselves mirrored
             rotate=camera.source.rotate,
             flip=camera.source.flip,
             smoothing_s=settings.smoothing_s,
             privacy=settings.privacy,
+            recording=settings.record,
+        )
+        self.recorder = Recorder(
+            camera.name, space=space or Space.of(settings), on_failure=self._recording_failed
         )
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
@@ -114,7 +124,6 @@ class CameraPipeline:
             behind=self._canvases.get,
         )
         self._room = asyncio.Semaphore(_VIDEO_DEPTH if camera.lossless else _LIVE_DEPTH)
-        self._lateness = Lateness(time.monotonic())
         self._imaged_s = self._logged_s = -math.inf
         self._ending, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
@@ -141,12 +150,14 @@ class CameraPipeline:
             self.faces.forget()
         if controls.paused != before.paused:
             self.camera.set_paused(controls.paused)
+        if controls.recording != before.recording:
+            self._record(controls.recording)
         self._notices.look()
 
     async def run(self) -> None:
         """Runs until it is cancelled or `close` is called."""
         self._ended.clear()
-        self._viewers_changed(0)
+        self._record(self._controls.recording)
         try:
             async with asyncio.TaskGroup() as group:
                 workers = (
@@ -166,6 +177,7 @@ class CameraPipeline:
             stream.close()
         self.results.close()
         await self._ended.wait()
+        await self.recorder.close()
 
     async def snapshot(self) -> Part:
         """Returns an image captured after this call, even without viewers.
@@ -185,6 +197,14 @@ class CameraPipeline:
             notice_text(self.camera.state) or "no image came", kind="annotated"
         )
 
+    def _record(self, on: bool) -> None:
+        self.recorder.turn(on, fps=1 / self.camera.interval_s)
+        self._viewers_changed(0)
+
+    def _recording_failed(self) -> None:
+        self._controls = dataclasses.replace(self._controls, recording=False)
+        self._viewers_changed(0)
+
     def _viewers_changed(self, count: int) -> None:
         del count
         for kind, stream in self.streams.items():
@@ -193,7 +213,7 @@ class CameraPipeline:
         watched = self.viewers + self.results.viewers > 0
         if not watched:
             self.faces.forget()
-        self.camera.set_demand(watched)
+        self.camera.set_demand(watched or self.recorder.active)
         self._notices.look()
 
     def _forget_image(self, kind: Kind) -> None:
@@ -238,21 +258,8 @@ class CameraPipeline:
             await before.done.wait()
 
     async def _carry(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
-        controls = self._controls
-        image, found = await self._pool.find_oriented(
-            frame.image, rotate=controls.rotate, flip=controls.flip
-        )
+        image, found, answer = await self._analyser.analyse(frame, self._controls)
         frame = dataclasses.replace(frame, image=image)
-        now_s, deadline_s = time.monotonic(), None
-        if not self.camera.lossless:
-            deadline_s = self._lateness.deadline_s(
-                frame, interval_s=self.camera.interval_s, now_s=now_s
-            )
-            if now_s > deadline_s:
-                raise DeadlinePassed
-        answer = await self._batcher.answer(
-            found.crops, client=self.camera.name, deadline_s=deadline_s, live=True
-        )
         answered_s = time.monotonic()
         await before.labelled.wait()
         controls = self._controls
@@ -261,7 +268,8 @@ class CameraPipeline:
         )
         turn.labelled.set()
         marked = Marked(analysis=analysis)
-        if kinds := self._claim_images():
+        kinds, record = self._claim_images()
+        if kinds or record:
             marked = await self._pool.run_aside(
                 self._marker.draw,
                 frame,
@@ -270,22 +278,28 @@ class CameraPipeline:
                 lost=lost,
                 controls=controls,
                 since_s=answered_s,
+                record=record,
             )
         await before.done.wait()
         self._publish(marked, found.crops, controls)
 
-    def _claim_images(self) -> tuple[Kind, ...]:
-        """Returns the kinds to draw for this frame; a video then skips drawing for a while."""
+    def _claim_images(self) -> tuple[tuple[Kind, ...], bool]:
+        """Returns the kinds to draw for this frame, and whether to draw it for a recording.
+
+        A video then skips drawing for a while.
+        """
         now_s, pause_s = time.monotonic(), _VIDEO_IMAGE_S if self.camera.lossless else 0.0
-        if not self.viewers or now_s - self._imaged_s < pause_s:
-            return ()
+        wanted = self.viewers or self.recorder.active
+        if not wanted or now_s - self._imaged_s < pause_s:
+            return (), False
         self._imaged_s = now_s
-        return tuple(kind for kind, stream in self.streams.items() if stream.viewers)
+        kinds = tuple(kind for kind, stream in self.streams.items() if stream.viewers)
+        return kinds, self.recorder.active
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
         analysis = marked.analysis
         now_s = time.monotonic()
-        self._lateness.frame_done(now_s)
+        self._analyser.frame_done(now_s)
         self.latest = analysis
         self._metrics.frame_analyzed(analysis)
         self.results.publish(analysis)
@@ -294,6 +308,10 @@ class CameraPipeline:
         new = self._controls
         if new.privacy == controls.privacy == "none":
             self.faces.replace(analysis.faces, crops)
+        if not new.paused:
+            image = marked.recorded if new.privacy == controls.privacy else None
+            threshold = self._marker.uncertain_below(controls)
+            self.recorder.add(analysis, image, uncertain_below=threshold)
         if new.paused or new.privacy != controls.privacy:
             return
         for kind, jpeg in marked.jpegs.items():

@@ -19,6 +19,7 @@ class Controls:
         paused: take no frames.
         smoothing_s: time constant of the probabilities in seconds; 0 disables smoothing.
         threshold: confidence below which a face is uncertain; None for the checkpoint's.
+        recording: write results and annotated images to disk, as far as `privacy` shows them.
         privacy: "pixelate" hides faces, "no_picture" sends results only.
     """
 
@@ -29,3 +30,4 @@ class Controls:
     smoothing_s: float = 0.5
     threshold: float | None = None
     privacy: Privacy = "none"
+    recording: bool = False

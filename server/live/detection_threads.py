@@ -96,11 +96,15 @@ class DetectionThreads:
         return await loop.run_in_executor(self._aside, lambda: function(*args, **kwargs))
 
     async def place(self) -> None:
-        """Waits until a thread is free for a `find`, which must follow and releases it.
+        """Waits until a thread is free for a `find`, which must follow, or else `give_up_place`.
 
         Call it before choosing the image, to choose the newest. Callers get places in turn.
         """
         await self._places.acquire()
+
+    def give_up_place(self) -> None:
+        """Releases a `place` without a `find`."""
+        self._places.release()
 
     async def find(self, image: np.ndarray) -> Found:
         """Returns the faces of uint8 [H, W, 3] RGB; the caller holds a `place`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,12 +27,22 @@ class Marked:
     Attributes:
         analysis: of the frame.
         canvases: uint8 [H, W, 3] RGB of each kind that was drawn, as its viewers see it.
+        recorded: uint8 [H, W, 3] RGB, annotated and not mirrored; None without a recording.
         jpegs: the image to send, for each requested kind.
     """
 
     analysis: Analysis
     canvases: Mapping[Kind, np.ndarray] = dataclasses.field(default_factory=dict)
     jpegs: Mapping[Kind, bytes] = dataclasses.field(default_factory=dict)
+    recorded: np.ndarray | None = None
+
+
+class _Drawn(NamedTuple):
+    """The last encoded image of a kind: its frame's pixels, what was drawn, the file."""
+
+    source: np.ndarray
+    look: tuple[object, ...]
+    jpeg: bytes
 
 
 class Marker:
@@ -48,6 +59,7 @@ class Marker:
         self._camera, self._quality = camera, jpeg_quality
         self._uncertain_below = uncertain_below
         self._labels = Labels()
+        self._drawn: dict[Kind, _Drawn] = {}
 
     def label(
         self, frame: Frame, found: Found, answer: Answer, *, controls: Controls, since_s: float
@@ -64,7 +76,6 @@ class Marker:
         Returns:
             The analysis, and where faces were a moment ago (`Labels.lost`).
         """
-        threshold = controls.threshold
         faces = self._labels.update(
             found.detections,
             found.appearances,
@@ -72,7 +83,7 @@ class Marker:
             answer.probabilities,
             frame.captured_s,
             smoothing_s=controls.smoothing_s,
-            uncertain_below=self._uncertain_below if threshold is None else threshold,
+            uncertain_below=self.uncertain_below(controls),
         )
         stages = {
             "read": frame.read_s,
@@ -95,6 +106,10 @@ class Marker:
         )
         return analysis, self._labels.lost(frame.captured_s)
 
+    def uncertain_below(self, controls: Controls) -> float:
+        """Returns the confidence below which a face is uncertain."""
+        return self._uncertain_below if controls.threshold is None else controls.threshold
+
     def draw(
         self,
         frame: Frame,
@@ -104,8 +119,11 @@ class Marker:
         lost: Sequence[Box],
         controls: Controls,
         since_s: float,
+        record: bool = False,
     ) -> Marked:
         """Draws and encodes once for each kind; may be called by several threads at once.
+
+        An image that looks as the one before is not encoded again: it has a JPEG and no canvas.
 
         Args:
             frame: any.
@@ -114,26 +132,60 @@ class Marker:
             lost: what `label` returned with it.
             controls: those the frame was labelled under.
             since_s: as passed to `label`.
+            record: also draw the image for a recording, whose boxes must fit its csv.
         """
         if controls.privacy == "no_picture":
-            jpeg = rendering.withheld(
-                self._camera, width=analysis.width, height=analysis.height, quality=self._quality
-            )
-            return Marked(analysis=analysis, jpegs=dict.fromkeys(kinds, jpeg))
+            size = {"width": analysis.width, "height": analysis.height}
+            jpeg = rendering.withheld(self._camera, quality=self._quality, **size)
+            canvas = rendering.withheld_image(self._camera, **size) if record else None
+            return Marked(analysis=analysis, jpegs=dict.fromkeys(kinds, jpeg), recorded=canvas)
         image = frame.image
         if controls.privacy == "pixelate":
             image = rendering.hide(image, (*lost, *(face.box for face in analysis.faces)))
+        looks = {kind: _look(analysis, lost, controls, kind) for kind in kinds}
+        jpegs: dict[Kind, bytes] = {}
+        for kind in kinds:
+            before = self._drawn.get(kind)
+            if before is not None and before.source is frame.image and before.look == looks[kind]:
+                jpegs[kind] = before.jpeg
         canvases: dict[Kind, np.ndarray] = {
-            kind: _draw(image, analysis, kind, mirror=controls.mirror) for kind in kinds
+            kind: _draw(image, analysis, kind, mirror=controls.mirror)
+            for kind in kinds
+            if kind not in jpegs
         }
+        recorded = None
+        if record:
+            shared = None if controls.mirror else canvases.get("annotated")
+            recorded = (
+                _draw(image, analysis, "annotated", mirror=False) if shared is None else shared
+            )
         drawn_s = time.monotonic()
-        jpegs: dict[Kind, bytes] = {
-            kind: encoding.jpeg(canvas, quality=self._quality) for kind, canvas in canvases.items()
-        }
+        for kind, canvas in canvases.items():
+            jpegs[kind] = encoding.jpeg(canvas, quality=self._quality)
+            self._drawn[kind] = _Drawn(frame.image, looks[kind], jpegs[kind])
         encode_s = time.monotonic() - drawn_s
         stages = {**analysis.stages, "annotate": drawn_s - since_s, "encode": encode_s}
         analysis = dataclasses.replace(analysis, stages=stages)
-        return Marked(analysis=analysis, canvases=canvases, jpegs=jpegs)
+        return Marked(analysis=analysis, canvases=canvases, jpegs=jpegs, recorded=recorded)
+
+
+def _look(
+    analysis: Analysis, lost: Sequence[Box], controls: Controls, kind: Kind
+) -> tuple[object, ...]:
+    """Returns all that decides how an image looks, besides its pixels."""
+    hidden = controls.privacy == "pixelate"
+    boxes = tuple(face.box for face in analysis.faces)
+    if kind == "plain":
+        return ("plain", *lost, *boxes) if hidden else ("plain",)
+    shown = tuple(
+        (face.track, face.expression, face.uncertain, face.quality, *_percents(face.probabilities))
+        for face in analysis.faces
+    )
+    return (hidden, controls.mirror, *(lost if hidden else ()), *boxes, *shown)
+
+
+def _percents(probabilities: np.ndarray) -> list[int]:
+    return [round(100 * share) for share in probabilities.tolist()]
 
 
 def _draw(image: np.ndarray, analysis: Analysis, kind: Kind, *, mirror: bool) -> np.ndarray:

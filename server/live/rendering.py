@@ -119,8 +119,13 @@ def badge(image: np.ndarray, text: str) -> np.ndarray:
 @functools.lru_cache(maxsize=64)
 def withheld(title: str, *, width: int, height: int, quality: int) -> bytes:
     """Returns the JPEG that replaces the images of a camera with privacy "no_picture"."""
-    text = "no image is sent, results only"
-    return jpeg(notice(title, text, width=width, height=height), quality=quality)
+    return jpeg(withheld_image(title, width=width, height=height), quality=quality)
+
+
+@functools.lru_cache(maxsize=16)
+def withheld_image(title: str, *, width: int, height: int) -> np.ndarray:
+    """Returns that image, uint8 [H, W, 3] RGB; do not change it."""
+    return notice(title, "no image is sent, results only", width=width, height=height)
 
 
 def _mirrored(box: Box, width: int) -> Box:

@@ -21,6 +21,9 @@ export function adviceFor(camera, cameras, visitor) {
   if (WAITING.includes(camera.status)) {
     return { text: camera.reason || "The camera sends no images", offers: [] };
   }
+  if (camera.recording_problem) {
+    return { text: `The recording ended: ${camera.recording_problem}`, offers: [] };
+  }
   const real = cameras.some(({ kind }) => !["demo", "browser"].includes(kind));
   if (camera.kind === "demo" && !real) {
     return { text: "There is no webcam on the server's machine; this is a demo", offers, calm: true };

@@ -3,6 +3,8 @@
 import { control } from "./api.js";
 import { percent } from "./looks.js";
 
+const RECORD = "Record results and annotated images on the server's machine (R)";
+
 /** Fires "changed" (detail: the updated camera) and "refused" (detail: the message). */
 export class Controls extends EventTarget {
   constructor(elements) {
@@ -13,6 +15,7 @@ export class Controls extends EventTarget {
     this.uncertainBelow = 0;
     this.mirror.addEventListener("click", () => this.toggle("mirror"));
     this.pause.addEventListener("click", () => this.toggle("paused"));
+    this.record.addEventListener("click", () => this.toggle("recording"));
     this.privacy.addEventListener("change", () => this.#send({ privacy: this.privacy.value }));
     this.smoothing.addEventListener("input", () => this.#outputs());
     this.smoothing.addEventListener("change", () =>
@@ -29,8 +32,9 @@ export class Controls extends EventTarget {
 
   /** Allows the visitor to change the camera, or only to see its settings. */
   allow(allowed) {
-    const { mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset } = this;
-    for (const element of [mirror, pause, privacy, rotate, flip, smoothing, threshold, thresholdReset]) {
+    const { mirror, pause, record, privacy, rotate, flip, smoothing, threshold, thresholdReset } = this;
+    const looks = [privacy, rotate, flip, smoothing, threshold, thresholdReset];
+    for (const element of [mirror, pause, record, ...looks]) {
       element.disabled = !allowed;
       if (!allowed) element.title = "Only operators may change this";
     }
@@ -40,8 +44,11 @@ export class Controls extends EventTarget {
   show(camera) {
     this.camera = camera;
     if (this.busy) return;
-    const { mirror, paused, privacy, rotate, flip, smoothing_s, threshold } = camera.controls;
+    const { mirror, paused, recording, privacy, rotate, flip, smoothing_s, threshold } = camera.controls;
     press(this.mirror, mirror);
+    press(this.record, recording);
+    this.recordText.textContent = recording ? "Stop" : "Record";
+    if (!this.record.disabled) this.record.title = recording ? "Stop recording (R)" : RECORD;
     press(this.pause, paused);
     this.pauseIcon.setAttribute("href", paused ? "#i-play" : "#i-pause");
     this.pauseText.textContent = paused ? "Resume" : "Pause";

@@ -41,6 +41,8 @@ export const controls = new Controls({
   pause: $("pause"),
   pauseIcon: $("pause").querySelector("use"),
   pauseText: $("pause-text"),
+  record: $("record"),
+  recordText: $("record-text"),
   rotate: $("rotate"),
   flip: $("flip"),
   privacy: $("privacy"),

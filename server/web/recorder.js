@@ -1,44 +1,51 @@
-// The session's events, kept only in this page, for CSV export.
+// The session's results, kept only in this page, as the CSV that scoring writes.
 
-import { make } from "./looks.js";
+import { leader, make } from "./looks.js";
 
 const MOST_ROWS = 120000; // more than an hour of one face at 30 frames a second
 const FORGET = 10000;
 
 /** One row per face and analysed frame. */
 export class Recorder {
-  constructor(labels) {
+  constructor(labels, uncertainBelow) {
     this.labels = labels;
+    this.uncertainBelow = uncertainBelow;
     this.rows = [];
     this.forgotten = 0;
   }
 
-  /** Records the faces of one frame. */
-  add({ camera, number, wall_s, faces }) {
-    for (const face of faces) this.rows.push({ camera, number, wall_s, face });
+  /** Records the faces of one frame; `threshold` is the camera's, null for the model's own. */
+  add({ camera, number, wall_s, faces }, threshold) {
+    const below = threshold ?? this.uncertainBelow;
+    faces.forEach((face, n) => this.rows.push({ camera, number, wall_s, face, place: n + 1, below }));
     if (this.rows.length > MOST_ROWS) {
       this.rows.splice(0, FORGET);
       this.forgotten += FORGET;
     }
   }
 
-  /** All rows as CSV (RFC 4180), with a header line. */
-  csv() {
-    const head = ["time", "camera", "frame", "track", "x", "y", "width", "height"];
-    head.push("detection_score", "expression", "confidence", "uncertain", ...this.labels);
-    head.push(...this.labels.map((label) => `raw_${label}`));
-    const lines = this.rows.map((row) => this.#line(row));
-    return [head.join(","), ...lines, ""].join("\r\n");
+  /** When the first row was captured, as a Date; its `time_s` is 0. */
+  get began() {
+    return new Date(1000 * (this.rows[0]?.wall_s ?? 0));
   }
 
-  #line({ camera, number, wall_s, face }) {
-    const time = new Date(1000 * wall_s).toISOString();
-    const cells = [time, text(camera), number, face.track, ...face.box.map((side) => side.toFixed(1))];
-    cells.push(face.detection_score.toFixed(3), text(face.expression), face.confidence.toFixed(4));
-    cells.push(face.uncertain ? 1 : 0);
-    for (const values of [face.probabilities, face.raw]) {
-      cells.push(...this.labels.map((label) => values[label].toFixed(4)));
-    }
+  /** All rows as CSV (RFC 4180) with a header line: the columns of scoring, with their meaning. */
+  csv() {
+    const head = ["path", "frame", "time_s", "face", "track", "x", "y", "width", "height"];
+    head.push("detection_score", "expression", "confidence", "uncertain", "quality", ...this.labels);
+    head.push("status", "error", ...this.labels.map((label) => `smooth_${label}`), "smooth_expression");
+    const lines = this.rows.map((row) => this.#line(row));
+    return [head.join(","), ...lines, ""].join("\n");
+  }
+
+  #line({ camera, number, wall_s, face, place, below }) {
+    const { raw, probabilities, quality } = face;
+    const best = leader(raw);
+    const cells = [text(camera), number, (wall_s - this.rows[0].wall_s).toFixed(3), place, face.track];
+    cells.push(...face.box.map((side) => side.toFixed(1)), face.detection_score.toFixed(4), best);
+    cells.push(raw[best].toFixed(4), raw[best] < below || quality !== "ok", quality);
+    cells.push(...this.labels.map((label) => raw[label].toFixed(4)), "ok", "");
+    cells.push(...this.labels.map((label) => probabilities[label].toFixed(4)), leader(probabilities));
     return cells.join(",");
   }
 }

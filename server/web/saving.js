@@ -18,7 +18,7 @@ export function saveImage(camera) {
 
 /** Saves this session's results as CSV. */
 export function exportEvents(recorder) {
-  save(new Blob([recorder.csv()], { type: "text/csv" }), fileName("faces", "csv"));
+  save(new Blob([recorder.csv()], { type: "text/csv" }), fileName("faces", "csv", recorder.began));
   const dropped = recorder.forgotten ? `; the ${recorder.forgotten} oldest were dropped` : "";
   toast.say(`${recorder.rows.length} rows exported${dropped}.`);
 }

@@ -20,6 +20,7 @@ const TOAST_MS = 4500;
 /** A camera's status in a word or two. */
 export function saying(camera) {
   if (camera.controls.paused) return SAYINGS.paused;
+  if (camera.controls.recording && camera.status === "live") return "Recording";
   if (camera.kind === "browser" && camera.status === "missing") return "Off";
   return SAYINGS[camera.status] ?? camera.status;
 }

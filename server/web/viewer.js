@@ -50,7 +50,7 @@ async function begin() {
   cards.addEventListener("hover", ({ detail }) => light(detail));
   cards.addEventListener("early", ({ detail }) => toast.say(detail));
   timeline = new Timeline({ canvas: $("timeline-canvas"), count: $("past-count") }, looks);
-  recorder = new Recorder(known.labels);
+  recorder = new Recorder(known.labels, known.uncertain_below);
   makePhotos(looks);
   onTheme(() => timeline.draw());
   cameras = known.cameras;
@@ -114,6 +114,7 @@ function show() {
   cards.follow(camera);
   showImage(camera);
   $("badge").hidden = !(camera.controls.paused && stage.bitmap);
+  showRecording(camera);
   statusLine.camera(camera, { lost });
   if (lost) return;
   const { text, offers, calm } = adviceFor(camera, cameras, visitor);
@@ -121,6 +122,16 @@ function show() {
   const cover = coverFor(camera, visitor, { pictured: Boolean(stage.bitmap) });
   if (cover) coverNow(cover.title, cover.text, cover.offer);
   else if (stage.bitmap) uncover();
+}
+
+/** Says on the image and at the foot of the page what is being recorded, to everybody. */
+function showRecording(camera) {
+  const recorded = cameras.filter(({ controls }) => controls.recording).map(({ name }) => name);
+  $("recording").hidden = !camera.controls.recording;
+  $("kept-nothing").hidden = recorded.length > 0;
+  $("kept").hidden = recorded.length === 0;
+  const names = recorded.join(", ");
+  if ($("kept-names").textContent !== names) $("kept-names").textContent = names;
 }
 
 function showImage(camera) {
@@ -162,6 +173,7 @@ function wireButtons() {
       [[" "], "Pause or resume", () => controls.toggle("paused")],
       [["M"], "Mirror", () => controls.toggle("mirror")],
       [["S"], "Save the image", () => saveImage(current)],
+      [["R"], "Record or stop", () => controls.toggle("recording")],
       [["F"], "Full screen", () => $("fullscreen").click()],
       [["ArrowLeft", "ArrowUp"], "Previous camera", () => step(-1)],
       [["ArrowRight", "ArrowDown"], "Next camera", () => step(+1)],
@@ -233,7 +245,7 @@ function wireFeed() {
     streamView.addResult(detail);
     cards.show(detail.faces);
     timeline.add(detail.faces);
-    recorder.add(detail);
+    recorder.add(detail, watched().controls.threshold);
     statusLine.analysis(detail);
     if ($("export").disabled && recorder.rows.length) $("export").disabled = false;
   });

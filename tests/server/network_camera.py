@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import socket
@@ -216,3 +217,54 @@ class FilmServer(NetworkCamera):
                 pass
 
         return Handler
+
+
+class StillCamera(NetworkCamera):
+    """One image a request, for whoever knows the password; the last one is sent for good.
+
+    Attributes:
+        images: bodies, whatever they are.
+        asked: how many requests with the password there were.
+    """
+
+    address = "http://user:se%23cret@127.0.0.1:{}/snapshot.jpg?size=1"
+
+    def __init__(self, *images: bytes, status: int = 200, digest: bool = False) -> None:
+        self.images, self.asked, self._digest = list(images), 0, digest
+        super().__init__(status=status)
+
+    def _handler(self) -> type[BaseRequestHandler]:
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    camera._serve(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        if self._refuses(request.headers.get("Authorization", "")):
+            request.send_response(401)
+            scheme = (
+                'Digest realm="r", nonce="n", qop="auth"' if self._digest else 'Basic realm="r"'
+            )
+            request.send_header("WWW-Authenticate", scheme)
+            request.end_headers()
+            return
+        self.asked += 1
+        body = self.images.pop(0) if len(self.images) > 1 else self.images[0]
+        request.send_response(self.status)
+        request.send_header("Location", self.location)
+        request.send_header("Content-Type", "image/jpeg")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def _refuses(self, given: str) -> bool:
+        if self._digest:
+            return not given.startswith('Digest username="user"')
+        return given != "Basic " + base64.b64encode(b"user:se#cret").decode()

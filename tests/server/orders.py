@@ -12,7 +12,14 @@ from server.cameras.wire import Order
 
 
 def order(kind: str = "demo", where: str = "demo", **changes: object) -> Order:
-    values = {"width": 160, "height": 120, "fps": 30.0, "unpaced": False, "parent": os.getpid()}
+    values = {
+        "width": 160,
+        "height": 120,
+        "fps": 30.0,
+        "still_fps": 20.0,
+        "unpaced": False,
+        "parent": os.getpid(),
+    }
     return Order(kind=kind, where=where, masked="masked", **{**values, **changes})  # type: ignore[arg-type]
 
 

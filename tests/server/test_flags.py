@@ -62,6 +62,7 @@ def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
     [
         ("0", "device", "0"),
         ("/dev/video3", "device", "3"),
+        ("/dev/v4l/by-id/usb-C920-index0", "device", "/dev/v4l/by-id/usb-C920-index0"),
         ("demo", "demo", "demo"),
         ("x=browser", "browser", "browser"),
         ("door=rtsp://u:p@cam/1?a=b", "network", "rtsp://u:p@cam/1?a=b"),
@@ -90,6 +91,7 @@ def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
         ("http://cam/", "http://cam/"),
         ("rtsp://cam", "rtsp://cam"),
         ("films/video\n.mp4", "video\\n.mp4"),
+        ("films/user=admin_password=secret.mp4", "***"),
     ],
 )
 def test_what_may_be_secret_in_an_address_is_masked(where: str, shown: str):
@@ -111,6 +113,19 @@ def test_no_refusal_shows_a_cameras_password():
         ["--source", "a=rtsp://user:secret@cam/1", "--source", "a=rtsp://user:secret@cam/1"],
         ["rtsp://user:secret@cam/1"],
         ["--source", "user:secret@cam/1"],
+        ["--source", "cam/user=admin_password=secret_channel=1"],
+        ["rtsp://user:se cr@et secret@cam/1", "--port", "0"],
+        ["user:sec#secret@cam/1"],
+        ["cam/user=admin_password=secret"],
+        ["--rotate", "rtsp://user:secret@cam/1=90"],
+        ["--source", "demo", "--flip", "rtsp://user:secret@cam/1"],
+        ["--host", "rtsp://user:secret@cam/1"],
+        ["--allowed-host", "rtsp://user:secret@cam/1"],
+        ["--port", "rtsp://user:secret@cam/1"],
+        ["--trusted-proxy", "rtsp://user:secret@cam/1"],
+        ["--path-prefix", "rtsp://user:secret@cam/1"],
+        ["--detect-size", "rtsp://user:secret@cam/1"],
+        ["@rtsp://user:secret@cam/1"],
     ):
         with pytest.raises(FerError) as refusal:
             settings(*argv)
@@ -265,6 +280,22 @@ def test_a_browser_is_opened_for_a_person_at_a_desktop_only(
 ):
     found = has_desktop(environment=environment, platform=platform, terminal=terminal)
     assert found == expected
+
+
+def test_a_camera_named_by_its_place_has_a_short_name_and_no_setting_shows_its_password():
+    assert (
+        names("--source", "/dev/v4l/by-id/usb-046d_C920_8FB2-video-index0")[0] == "046d_C920_8FB2"
+    )
+    found = settings("--source", "rtsp://user:secret@cam/1", "--token", TOKEN)
+    assert "secret" not in repr(found)
+    assert TOKEN not in repr(found)
+
+
+def test_still_images_are_asked_for_as_often_as_said():
+    assert settings().still_fps == 2.0
+    assert settings("--still-fps", "0.5").still_fps == 0.5
+    with pytest.raises(FerError, match=r"0\.1 to 30"):
+        settings("--still-fps", "0")
 
 
 def test_the_browser_stays_closed_when_asked():

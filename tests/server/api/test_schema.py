@@ -29,9 +29,10 @@ def schema(*, token: bool) -> schemathesis.schemas.BaseSchema:
 
 
 @pytest.fixture(scope="module")
-def fuzzed(checkpoint: str) -> Iterator[LiveServer]:
+def fuzzed(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server of its own: its controls end up anywhere."""
-    with LiveServer(settings_of(checkpoint, limits=LIMITS)) as server:
+    recordings = tmp_path_factory.mktemp("recordings")
+    with LiveServer(settings_of(checkpoint, limits=LIMITS, recordings=recordings)) as server:
         server.wait_ready()
         yield server
 

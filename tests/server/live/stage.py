@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,9 +56,13 @@ class HandCamera(Camera):
 
     def show(self, image: np.ndarray, *, age_s: float = 0.0) -> int:
         """Puts a frame that was captured `age_s` ago into the slot; returns its number."""
+        return self.repeat(image.copy(), age_s=age_s)
+
+    def repeat(self, image: np.ndarray, *, age_s: float = 0.0) -> int:
+        """Does that with the very same pixels."""
         now = time.monotonic()
         frame = self._accept(
-            image.copy(), captured_s=now - age_s, wall_s=time.time() - age_s, received_s=now - age_s
+            image, captured_s=now - age_s, wall_s=time.time() - age_s, received_s=now - age_s
         )
         self.slot.put(frame)
         return frame.number
@@ -87,7 +92,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(predictor: Predictor, *, lossless: bool = False) -> AsyncIterator[Stage]:
+async def staged(
+    predictor: Predictor, *, lossless: bool = False, **settings: Any
+) -> AsyncIterator[Stage]:
     """Runs a pipeline until the end of the block; `lossless` makes its camera an unpaced video."""
     metrics, camera = Metrics(), HandCamera(lossless=lossless)
     pool = DetectionThreads(detect_size=160, threads=2)
@@ -100,7 +107,7 @@ async def staged(predictor: Predictor, *, lossless: bool = False) -> AsyncIterat
         threads=pool,
         batcher=batcher,
         metrics=metrics,
-        settings=Settings(sources=(SOURCE,)),
+        settings=Settings(sources=(SOURCE,), **settings),
         uncertain_below=predictor.uncertain_below,
     )
     running = asyncio.create_task(pipeline.run())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import os
 import re
 import signal
 import socket
+import threading
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 
 from fer_jax.expressions import COLOURS, EXPRESSIONS
+from fer_jax.faces.quality import QUALITIES
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: pip install playwright"
@@ -37,6 +40,13 @@ from tests.server.pages import (  # noqa: E402
 )
 
 OpenPage = Callable[..., Page]
+PLAYS = """(data) => new Promise((done) => {
+  const video = document.createElement("video");
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  video.addEventListener("canplaythrough", () => done(video.readyState));
+  video.addEventListener("error", () => done(-video.error.code));
+  video.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
+})"""
 
 
 def camera_of(server: LiveServer, name: str) -> dict[str, Any]:
@@ -157,14 +167,69 @@ def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: 
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
     assert rows
     for row in rows:
-        assert row["camera"] == "demo"
+        assert row["path"] == "demo"
         assert row["expression"] in EXPRESSIONS
-        for prefix in ("", "raw_"):
+        assert row["quality"] in QUALITIES
+        for prefix in ("", "smooth_"):
             assert sum(float(row[prefix + name]) for name in EXPRESSIONS) == pytest.approx(
                 1, abs=1e-3
             )
     frames = [int(row["frame"]) for row in rows]
     assert frames == sorted(frames)
+
+
+def test_a_recording_is_said_on_the_page_until_it_is_stopped(
+    open_page: OpenPage, checkpoint: str, tmp_path: Path
+):
+    settings = settings_of(checkpoint, "demo", "browser", recordings=tmp_path)
+    with LiveServer(settings) as server:
+        server.wait_ready()
+        page = open_page(f"http://127.0.0.1:{server.port}/?camera=demo")
+        expect(page.locator("#cards .card").first).to_be_visible()
+        expect(page.locator("#recording")).to_be_hidden()
+        record = page.get_by_role("button", name="Record", exact=True)
+        record.click()
+        expect(record).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#recording")).to_be_visible()
+        expect(page.locator(".foot")).to_contain_text("Recording demo.")
+        expect(page.locator(".foot")).not_to_contain_text("Nothing is stored", use_inner_text=True)
+        page.get_by_role("radio", name=re.compile("browser")).check(force=True)
+        expect(page.locator("#recording")).to_be_hidden()
+        expect(page.locator(".foot")).to_contain_text(
+            "Recording demo."
+        )  # also beside another camera
+        page.get_by_role("radio", name=re.compile("demo")).check(force=True)
+        written = lambda: sum(path.stat().st_size for path in tmp_path.glob("*.mp4"))  # noqa: E731
+        eventually(lambda: written() > 4000, "a video is written")
+        page.keyboard.press("r")
+        expect(page.locator("#recording")).to_be_hidden()
+        expect(page.locator(".foot")).to_contain_text("Nothing is stored")
+        running = lambda: {thread.name for thread in threading.enumerate()}  # noqa: E731
+        eventually(lambda: "record-demo" not in running(), "the files are complete")
+        (video,) = tmp_path.glob("*.mp4")
+        data = base64.b64encode(video.read_bytes()).decode()
+        ready = page.evaluate(PLAYS, data)
+    assert ready >= 2, "Chromium plays it"
+
+
+def test_the_timeline_tells_what_is_under_the_pointer(open_page: OpenPage, url: str):
+    page = open_page(url + "?camera=demo")
+    expect(page.locator("#cards .card").first).to_be_visible()
+    canvas, tip = page.locator("#timeline-canvas"), page.locator(".timeline-tip")
+    expect_changes(page, TIMELINE, "the timeline")
+    box = canvas.bounding_box()
+    assert box is not None
+    expect(tip).to_be_hidden()
+    said = rf"#\d+ ({'|'.join(EXPRESSIONS)}) \d+\W%( \(uncertain\))?, \d s ago"
+    canvas.hover(position={"x": box["width"] - 12, "y": 40})
+    expect(tip).to_have_text(re.compile(said))
+    at = tip.bounding_box()
+    assert at is not None
+    assert box["x"] <= at["x"] <= at["x"] + at["width"] <= box["x"] + box["width"] + 1
+    canvas.hover(position={"x": 10, "y": 40})  # the names of the lanes
+    expect(tip).to_be_hidden()
+    page.locator("#faces-title").hover()
+    expect(tip).to_be_hidden()
 
 
 def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
@@ -299,6 +364,7 @@ def test_a_keyboard_reaches_everything_and_everything_has_a_name(open_page: Open
         for element in page.get_by_role(role).all():
             snapshot = element.aria_snapshot()
             assert re.match(rf"- '?{role} \"[^\"]+\"", snapshot), snapshot
+    expect(page.get_by_role("radio", name="demo, Live", exact=True)).to_have_count(1)
     page.locator("input[value=demo]").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#veil")).to_contain_text("Your own camera")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs a Chromium: apt-get install chromium"
 )
 OPERATOR, VIEWER = "correct-horse-battery", "only-looking-around"
-CONTROLS = ("#mirror", "#pause", "#privacy", "#smoothing", "#threshold")
+CONTROLS = ("#mirror", "#pause", "#record", "#privacy", "#smoothing", "#threshold")
 
 
 def test_viewers_see_the_image_and_controls_that_they_cannot_use(checkpoint: str) -> None:
