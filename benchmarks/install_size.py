@@ -59,9 +59,12 @@ def install(requirement: str) -> dict[str, Any]:
         python = str(home / "bin" / "python")
         start_s = time.monotonic()
         line = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", requirement]
-        done = subprocess.run(
-            line, capture_output=True, text=True, timeout=_TIME_LIMIT_S, check=False
-        )
+        try:
+            done = subprocess.run(
+                line, capture_output=True, text=True, timeout=_TIME_LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise FerError(f"pip install {requirement}: over {_TIME_LIMIT_S} s") from None
         seconds = time.monotonic() - start_s
         if done.returncode:
             last = (done.stderr.strip() or "nothing").splitlines()[-1]
