@@ -28,8 +28,9 @@ from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces import crop
 from fer_jax.faces.detect import Detector, make_detector
 from fer_jax.machine.files import write_bytes, write_json
-from fer_jax.media.images import MediaError, media_kind, read_image
+from fer_jax.media.images import MediaError, read_image
 from fer_jax.media.inputs import expand_inputs
+from fer_jax.media.kinds import media_kind
 
 # The detector fires on 76 % of the bare 48 x 48 images, on 92 % enlarged twice and 96 % four times.
 _ENLARGED = 4

@@ -22,8 +22,8 @@ from turns import Player, has_module
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.inference import MAX_BATCH
-from fer_jax.media.images import IMAGE_SUFFIXES
 from fer_jax.media.inputs import expand_inputs
+from fer_jax.media.kinds import IMAGE_SUFFIXES
 from fer_jax.pretrained import CHECKPOINT_HELP
 
 _HERE = Path(__file__).resolve().parent

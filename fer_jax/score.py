@@ -28,7 +28,7 @@ from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, make_detector
 from fer_jax.inference import MAX_BATCH
 from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MAX_PIXELS
-from fer_jax.media.inputs import expand_inputs
+from fer_jax.media.inputs import common_parent, expand_inputs
 from fer_jax.scoring.outputs import check_outputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
@@ -135,6 +135,11 @@ def _parser() -> command.Parser:
         "--every", type=command.count, default=1, help="every N-th frame of a video"
     )
     frames.add_argument("--fps", type=_rate, help="at most F frames a second of a video")
+    add(
+        "--first-frame",
+        action="store_true",
+        help="of animations and images with several pages, score the first alone",
+    )
     add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
     add("--summary", type=Path, metavar="HTML", help="write a page to look at")
     add(
@@ -163,9 +168,11 @@ def _settings(options: argparse.Namespace, *, out: Path) -> ScoringOptions:
         detect_size=options.detect_size,
         every=options.every,
         fps=options.fps,
+        first_frame=options.first_frame,
         max_pixels=options.max_pixels,
         batch_size=options.batch_size,
         annotate=options.annotate,
+        parent=common_parent(options.inputs),
         summary=options.summary,
         safe_csv=options.safe_csv,
         temporary=options.out in (None, _STDOUT),

@@ -108,11 +108,7 @@ class DecoderChild:
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
-        if code >= 0:
-            return f"exit code {code}"
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-        return f"signal {-code}"
+        return how_it_ended(code)
 
     def close(self) -> None:
         """Ends the process and frees the memory; `start` may be called again."""
@@ -127,3 +123,12 @@ class DecoderChild:
     def unavailable(self, reason: str) -> DecoderUnavailableError:
         """Returns the error for a process that cannot be started."""
         return DecoderUnavailableError(f"the {self._what} decoder cannot be started ({reason})")
+
+
+def how_it_ended(code: int) -> str:
+    """Returns what an exit code of `subprocess` says, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"

@@ -14,10 +14,12 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-FORMATS = "JPEG, PNG, GIF, BMP, WebP and TIFF"
+from fer_jax.media.raw_images import RAW, is_raw, tiff_entries
+
+FORMATS = "JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, HEIC, JPEG 2000, PNM and rarer ones"
 
 _TRUNCATED = "the image is cut short (its file ends too early)"
-_DAMAGED = "the image is damaged"
+DAMAGED = "the image is damaged"
 _LOST = b"\0" * 16  # what a disk or a download leaves instead of lost data
 
 
@@ -42,11 +44,16 @@ class DecoderFailedError(BadImageError):
 
 
 def format_of(data: bytes) -> str | None:
-    """Returns the image format of a file's first 64 bytes, None if it is not one of `FORMATS`."""
+    """Returns the image format of a file's first 64 bytes, None if it is not a usual one."""
     for name, (signature, _, _) in _FORMATS.items():
         if signature.match(data):
             return name
-    return None
+    return next((name for name, signature in _OTHERS.items() if signature.match(data)), None)
+
+
+def is_usual(name: str | None) -> bool:
+    """Returns whether `read_header` and `check_whole` know a format; Pillow reads the others."""
+    return name in _FORMATS
 
 
 def read_header(data: bytes) -> ImageHeader:
@@ -56,8 +63,8 @@ def read_header(data: bytes) -> ImageHeader:
         BadImageError: not an image of `FORMATS`, or a truncated or invalid header.
     """
     name = format_of(data)
-    if name is None:
-        raise BadImageError(_stranger(data))
+    if name is None or name not in _FORMATS:
+        raise BadImageError(stranger(data))
     try:
         width, height = _FORMATS[name][1](data)
     except (struct.error, IndexError):
@@ -120,14 +127,19 @@ def check_whole(data: bytes, header: ImageHeader) -> bytes:
         raise BadImageError(_TRUNCATED) from None
 
 
-def _stranger(data: bytes) -> str:
+def stranger(data: bytes) -> str:
+    """Returns why bytes that have none of the known formats are no image."""
     if not data:
         return "the file is empty"
     if not data.strip(b"\0"):
         return "the file contains only zeros"
-    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
-        return f"HEIC and AVIF images are not supported; convert it to one of {FORMATS}"
-    return f"the file is not an image; {FORMATS} are supported"
+    if is_raw(data):
+        return RAW
+    if format_of(data) == "heic":
+        return 'HEIC images need pillow-heif: pip install "fer_jax[heif]", or convert it to JPEG'
+    if (name := format_of(data)) is not None:
+        return f"the {name} image is damaged or not supported"
+    return f"the file is not an image that can be read; {FORMATS} are supported"
 
 
 # A marker other than stuffed zeros, restart markers and fill bytes ends a scan (ITU-T T.81, B.1.1).
@@ -147,13 +159,13 @@ def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
     while data[at] == 0xFF and data[at + 1] == 0xFF:
         at += 1
     if data[at] != 0xFF:
-        raise BadImageError(_DAMAGED)
+        raise BadImageError(DAMAGED)
     marker = data[at + 1]
     if marker == _JPEG_EOI:
         return marker, at + 2, at + 2
     (length,) = struct.unpack_from(">H", data, at + 2)
     if length < 2:
-        raise BadImageError(_DAMAGED)
+        raise BadImageError(DAMAGED)
     return marker, at + 4, at + 2 + length
 
 
@@ -165,7 +177,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             height, width = struct.unpack_from(">HH", data, contents + 1)
             return width, height
         if marker in (_JPEG_SOS, _JPEG_EOI):
-            raise BadImageError(_DAMAGED)
+            raise BadImageError(DAMAGED)
 
 
 def _jpeg_whole(data: bytes) -> bytes:
@@ -191,7 +203,7 @@ _PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"eXIf", b
 def _png_size(data: bytes) -> tuple[int, int]:
     length, kind, width, height = struct.unpack_from(">I4sII", data, 8)
     if (length, kind) != (13, b"IHDR"):
-        raise BadImageError(_DAMAGED)
+        raise BadImageError(DAMAGED)
     return width, height
 
 
@@ -208,7 +220,7 @@ def _png_whole(data: bytes) -> bytes:
         if kind in _PNG_NEEDED:
             (checksum,) = struct.unpack_from(">I", data, end - 4)
             if zlib.crc32(view[at + 4 : end - 4]) != checksum or (kind in seen and kind != b"IDAT"):
-                raise BadImageError(_DAMAGED)
+                raise BadImageError(DAMAGED)
             seen.add(kind)
             kept.append(view[at:end])
         at = end
@@ -229,7 +241,7 @@ def _gif_whole(data: bytes) -> bytes:
             _gif_blocks(data, at + 11 + (3 << (colours & 7) + 1 if colours & 0x80 else 0))
             return data
         if block != 0x21:
-            raise BadImageError(_DAMAGED)
+            raise BadImageError(DAMAGED)
         at = _gif_blocks(data, at + 2)
 
 
@@ -269,7 +281,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         (bits,) = struct.unpack_from("<I", data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind != b"VP8 ":  # libwebp also accepts a stream without a chunk header
-        raise BadImageError(_DAMAGED)
+        raise BadImageError(DAMAGED)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
 
@@ -286,18 +298,13 @@ _TIFF_NUMBERS = {3: "H", 4: "I"}  # the types that a size may have: SHORT and LO
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
-    """Reads the first directory (TIFF 6.0, section 2)."""
-    order = "<" if data[:2] == b"II" else ">"
-    (at,) = struct.unpack_from(f"{order}I", data, 4)
-    (entries,) = struct.unpack_from(f"{order}H", data, at)
     size: dict[int, int] = {}
-    for entry in range(at + 2, at + 2 + 12 * entries, 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHI", data, entry)
+    for order, tag, kind, count, at in tiff_entries(data):
         if tag not in (_TIFF_WIDTH, _TIFF_HEIGHT):
             continue
         if tag in size or kind not in _TIFF_NUMBERS or count != 1:
-            raise BadImageError(_DAMAGED)
-        (size[tag],) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, entry + 8)
+            raise BadImageError(DAMAGED)
+        (size[tag],) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, at)
     return size.get(_TIFF_WIDTH, 0), size.get(_TIFF_HEIGHT, 0)
 
 
@@ -319,4 +326,18 @@ _FORMATS: dict[str, tuple[re.Pattern[bytes], _Size, _Whole]] = {
     ),
     "webp": (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp_size, _webp_whole),
     "tiff": (re.compile(rb"II\*\0|MM\0\*"), _tiff_size, _tiff_whole),
+}
+
+# Pillow finds their size, and what OpenCV alone reads is small code.
+_OTHERS = {
+    "avif": re.compile(rb"....ftypavi[fs]", re.DOTALL),
+    "heic": re.compile(rb"....ftyp(hei|hev|mif|msf)", re.DOTALL),
+    "bigtiff": re.compile(rb"II\+\0|MM\0\+"),
+    "jpeg2000": re.compile(rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51\0"),
+    "pnm": re.compile(rb"P[1-6][\s#]|Pf\s"),
+    "psd": re.compile(rb"8BPS\x00\x01"),
+    "qoi": re.compile(rb"qoif"),
+    "pam": re.compile(rb"P7\s"),
+    "pfm": re.compile(rb"PF\s"),
+    "hdr": re.compile(rb"#\?(RADIANCE|RGBE)"),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,39 +22,17 @@ from fer_jax.media.image_header import (
     TooManyPixelsError,
     check_whole,
     format_of,
+    is_usual,
     jpeg_without_end,
     read_header,
 )
-from fer_jax.media.video_header import is_video
+from fer_jax.media.raw_images import RAW, RAW_SUFFIXES, is_raw
 
 MAX_PIXELS = 100_000_000  # an image of a 100-megapixel camera; 300 MB of memory while open
-
-MediaKind = Literal["image", "video"]
-
-# HEIC and AVIF are images too: reading them gives the reason for refusal.
-_STILL = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".webp",
-    ".tif",
-    ".tiff",
-}
-IMAGE_SUFFIXES = frozenset(_STILL | {".heic", ".heif", ".avif"})
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".ogv", ".3gp"}
-)
 
 # The file may hold more than the pixels (16 bits, several pages, maker notes), within reason.
 _BYTES_PER_PIXEL = 8
 _MIN_FILE_LIMIT = 64 << 20
-_HEAD_BYTES = 4096
 
 _JPEG_ENDS = tuple(filler + b"\xff\xd9" for filler in (b"", b"\x55" * 64, b"\xaa" * 64))
 
@@ -86,7 +64,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
 
     Grey, palette, RGBA (alpha is dropped), CMYK and 16-bit images become 8-bit RGB; of an
-    animated GIF, WebP or PNG, the first frame is used.
+    animation or several pages, the first is used.
 
     Args:
         path: any name the system allows, even if it is not UTF-8.
@@ -117,9 +95,13 @@ def read_file(path: Path, *, most: int) -> bytes:
         if os.fstat(file.fileno()).st_size > most:
             raise MediaError(path, f"the file is larger than {most >> 20} MiB")
         try:
-            return file.read(most)
+            data = file.read(most)
         except OSError as error:
             raise MediaError(path, _system_reason(error)) from error
+    # Some cameras' files look like a TIFF that holds the thumbnail alone.
+    if path.suffix.lower() in RAW_SUFFIXES and format_of(data) in (None, "tiff"):
+        raise MediaError(path, RAW)
+    return data
 
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, grey: bool = False) -> np.ndarray:
@@ -148,6 +130,10 @@ class Decoded(NamedTuple):
 
 def decode_noted(data: bytes, *, max_pixels: int, grey: bool) -> Decoded:
     """Decodes as `decode_image` does, with a note on a file that is damaged but complete."""
+    if is_raw(data):
+        raise BadImageError(RAW)
+    if not is_usual(name := format_of(data)):
+        return Decoded(_decode_other(data, name, max_pixels=max_pixels, grey=grey))
     header = read_header(data)
     claimed = header.width * header.height
     if claimed > max_pixels:
@@ -166,14 +152,31 @@ def decode_noted(data: bytes, *, max_pixels: int, grey: bool) -> Decoded:
     return Decoded(image, "the JPEG lacks its end marker; all its pixels are there")
 
 
-def _decode(needed: bytes, header: ImageHeader, *, grey: bool) -> np.ndarray:
+def _decode_other(data: bytes, name: str | None, *, max_pixels: int, grey: bool) -> np.ndarray:
+    """Decodes a format whose header we do not parse ourselves."""
+    if name == "pam":
+        # OpenCV checks the size itself, against $OPENCV_IO_MAX_IMAGE_PIXELS of its process.
+        return _decode(data, ImageHeader(name, max_pixels, 1), grey=grey)
+    if name in ("hdr", "pfm"):
+        return _decode(
+            data, ImageHeader(name, max_pixels, 1), grey=grey, floats=cv2.IMREAD_ANYDEPTH
+        )
+    from fer_jax.media import pillow_images  # slow to load, and rarely needed
+
+    image = pillow_images.decode(data, max_pixels=max_pixels)
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if grey else image
+
+
+def _decode(needed: bytes, header: ImageHeader, *, grey: bool, floats: int = 0) -> np.ndarray:
     try:
         mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
-        image = cv2.imdecode(np.frombuffer(needed, np.uint8), mode)
+        image = cv2.imdecode(np.frombuffer(needed, np.uint8), mode | floats)
     except cv2.error:
         image = None
     if image is None or image.shape[0] * image.shape[1] > header.width * header.height:
         raise BadImageError(f"the {header.format} image is damaged or not supported")
+    if image.dtype == np.float32:  # light from 0 to 1, or brighter
+        image = (np.nan_to_num(image) * 255).clip(0, 255)
     return np.asarray(image, np.uint8)
 
 
@@ -193,26 +196,6 @@ def open_regular(path: Path) -> BinaryIO:
         what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise MediaError(path, f"it is {what}; an image or a video is expected")
     return os.fdopen(descriptor, "rb")
-
-
-def media_kind(path: Path) -> MediaKind | None:
-    """Distinguishes images and videos by their first bytes, else by name; None means neither.
-
-    A file that cannot be opened is classified by its name: reading it gives the reason.
-    """
-    try:
-        with open_regular(path) as file:
-            head = file.read(_HEAD_BYTES)
-    except (MediaError, OSError):
-        head = b""
-    if format_of(head):
-        return "image"
-    if is_video(head):
-        return "video"
-    suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES:
-        return "video"
-    return "image" if suffix in IMAGE_SUFFIXES else None
 
 
 def _system_reason(error: OSError | ValueError) -> str:

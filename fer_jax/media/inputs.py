@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fer_jax.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
+from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
 
 # A list whose first names are separated by zero bytes has one within the longest path (PATH_MAX).
 _FIRST_READ = 8192
@@ -38,6 +38,27 @@ def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Itera
             yield from _matching(text)
         else:
             yield from _below(Path(text))
+
+
+def common_parent(inputs: Iterable[str]) -> Path:
+    """Returns the deepest folder above everything that `inputs` name, as an absolute path.
+
+    A folder named "photos" lies in its parent; "." and ".." stand for what is in them. What a list on
+    standard input will name is unknown: it counts as the current folder.
+    """
+    folders = [os.path.abspath(_folder_of(text)) for text in inputs]
+    try:
+        return Path(os.path.commonpath(folders or [os.curdir])).absolute()
+    except ValueError:  # on two drives
+        return Path.cwd()
+
+
+def _folder_of(text: str) -> str:
+    if text == "-":
+        return os.curdir
+    if any(sign in text for sign in "*?[") and not os.path.lexists(text):
+        text = text[: min(text.index(sign) for sign in "*?[" if sign in text)] + "*"
+    return text if Path(text).name in ("", os.pardir) else os.path.dirname(text.rstrip("/"))
 
 
 def _matching(pattern: str) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Reads a video frame by frame: sampled by time stamps, one frame in memory, losses reported.
+"""Reads a video or an animation by frames: sampled by times, one in memory, losses reported.
 
 It decodes in this process, which a fault of the decoder may crash. A
 `fer_jax.media.video_decoder.VideoDecoder` reads the same frames in a separate process.
@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, Self
 import av.error
 import numpy as np
 
+from fer_jax.media.animation import HEAD_BYTES, AnimationStream, is_animation_head
 from fer_jax.media.images import MediaError, open_regular
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_header import is_cut, lost_blocks
@@ -108,7 +109,10 @@ class SampledFrames:
         self._file, self._cut = file, is_cut(file)
         shortened = "; the file is cut short" if self._cut else ""
         try:
-            self._stream = FrameStream(file, max_pixels=max_pixels)
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            stream = AnimationStream if is_animation_head(head) else FrameStream
+            self._stream = stream(file, max_pixels=max_pixels)
         except BadVideoError as error:
             raise BadVideoError(f"{error}{shortened}") from None
         self.fps, self.frame_count = self._stream.fps, self._stream.frame_count

@@ -15,7 +15,7 @@ FORMATS = "MP4, MOV, AVI, Matroska, WebM, MPEG, Ogg, FLV and WMV"
 
 _RIFF = re.compile(rb"RIFF....AVI ", re.DOTALL)
 _MP4 = re.compile(
-    rb"....(ftyp(?!avif|avis|hei|hev|mif|msf)|moov|mdat|free|wide|skip|pnot)", re.DOTALL
+    rb"....(ftyp(?!avif|avis|hei|hev|mif|msf|crx)|moov|mdat|free|wide|skip|pnot)", re.DOTALL
 )
 _OTHERS = re.compile(
     rb"\x1aE\xdf\xa3"  # EBML: Matroska, WebM

@@ -78,29 +78,11 @@ class FrameStream:
         Raises:
             BadVideoError: not a video, or its frames are too large.
         """
-        head = file.read(_HEAD_BYTES)
-        file.seek(0)
-        if not is_video(head):
-            raise BadVideoError(
-                f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
-            )
-        options = {
-            "format_whitelist": _CONTAINERS,
-            "protocol_whitelist": "none",
-            # Limit while opening: enough to learn the size of frames that are then refused.
-            "max_pixels": str(max(2 * max_pixels, _MOST_PIXELS)),
-        }
-        try:
-            # The file's name would only appear in messages; metadata may be any bytes.
-            container = av.open(
-                _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
-            )
-        except av.error.FFmpegError:
-            raise BadVideoError("the video has no frame that can be read") from None
-        assert isinstance(container, InputContainer)
+        # Limit while opening: enough to learn the size of frames that are then refused.
+        container = open_container(file, max_pixels=max(2 * max_pixels, _MOST_PIXELS))
         self._container = container
         try:
-            self._stream = _video_stream(self._container)
+            self._stream = video_stream(self._container)
             self._context = self._stream.codec_context
             self._context.thread_type = "AUTO"
             # Of the coded size, which is slightly larger than the displayed one.
@@ -247,7 +229,39 @@ class Clock:
         return self._last_s
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
+def open_container(file: BinaryIO, *, max_pixels: int = _MOST_PIXELS) -> InputContainer:
+    """Opens a video's container; its streams are not decoded yet.
+
+    Args:
+        file: at its beginning; it stays the caller's to close.
+        max_pixels: the most that a frame may have.
+
+    Raises:
+        BadVideoError: not a video.
+    """
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if not is_video(head):
+        raise BadVideoError(
+            f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
+        )
+    options = {
+        "format_whitelist": _CONTAINERS,
+        "protocol_whitelist": "none",
+        "max_pixels": str(max_pixels),
+    }
+    try:
+        # The file's name would only appear in messages; metadata may be any bytes.
+        container = av.open(
+            _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
+        )
+    except av.error.FFmpegError:
+        raise BadVideoError("the video has no frame that can be read") from None
+    assert isinstance(container, InputContainer)
+    return container
+
+
+def video_stream(container: InputContainer) -> VideoStream:
     """Returns the default video track, else the first one; a cover image is not a track.
 
     Raises:

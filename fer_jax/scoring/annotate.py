@@ -1,14 +1,14 @@
 """`--annotate DIR`: a copy of every image and video with its faces marked.
 
-Videos become MP4, or WebM or AVI if this OpenCV cannot write MP4. Images are decoded a second time, so
-that annotating needs no additional memory.
+Videos play in browsers and keep their sound and the times of their frames. Images are decoded a second
+time, so that annotating needs no additional memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,18 +24,15 @@ from fer_jax.machine.terminal import printable
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
 from fer_jax.media.images import MediaError
+from fer_jax.media.sound import join_sound
 from fer_jax.media.video import Video, VideoFrame
 from fer_jax.media.video_decoder import video_decoder
+from fer_jax.media.video_writer import VideoWriter
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
-# The available codecs depend on OpenCV's build: they are tried in this order. H.264 plays
-# everywhere, MPEG-4 Part 2 in most players, VP8 (slow to write) in every browser.
-_CODECS = (("avc1", ".mp4"), ("mp4v", ".mp4"), ("VP80", ".webm"), ("MJPG", ".avi"))
-
 _JPEG_QUALITY = 92
 _JPEG = frozenset({".jpg", ".jpeg"})
-_LONGEST_STILL_S = 10.0  # a gap in the time stamps is shortened to this
 
 
 class Annotator:
@@ -45,19 +42,23 @@ class Annotator:
         self,
         folder: Path,
         *,
+        parent: Path,
         every: int,
         fps: float | None,
         max_pixels: int,
         uncertain_below: float,
+        say: Callable[[str], None],
     ) -> None:
         """Writes nothing yet.
 
         Args:
-            folder: for the copies; it must exist. Copies lie in it as the inputs lie below the root.
+            folder: for the copies; it must exist. They lie in it as the inputs lie below `parent`.
+            parent: of the inputs; see `media.inputs.common_parent`.
             every, fps, max_pixels: as used for the views.
             uncertain_below: labels with less confidence get a question mark.
+            say: gets a line on each video whose sound is lost.
         """
-        self._folder = folder
+        self._folder, self._parent, self._say = folder, parent, say
         self._every, self._fps = every, fps
         self._uncertain_below = uncertain_below
         self._decoder = Decoder(max_pixels=max_pixels)
@@ -90,7 +91,7 @@ class Annotator:
         """
         found = [row for row in rows if row.status == "ok"]
         labels = [self._label(row, alone=len(found) == 1) for row in found]
-        target = annotated_path(self._folder, view.path)
+        target = annotated_path(self._folder, view.path, parent=self._parent)
         if same_file(target, view.path):
             raise OutputError(
                 f"--annotate {printable(self._folder)}: the copy would replace "
@@ -111,8 +112,10 @@ class Annotator:
                     drawn = annotate(image, labels)
                 _write_image(target, drawn)
         if view.ends_input and self._video is not None:
-            self._video.finish()
+            lost = self._video.finish()
             self._video = None
+            if lost:
+                self._say(f"{printable(target)}: {lost}; the copy is silent")
 
     def _label(self, row: Row, *, alone: bool) -> FaceLabel:
         """Returns one face's label, with its number in the rows unless it is alone in its image.
@@ -137,7 +140,11 @@ class Annotator:
             video = self._videos.opened(view.path, every=self._every, fps=self._fps)
             rate = video.fps / self._every
             self._video = _AnnotatedVideo(
-                target, video, rate=min(rate, self._fps or rate), folder=self._folder
+                target,
+                video,
+                source=view.path,
+                rate=min(rate, self._fps or rate),
+                folder=self._folder,
             )
         if view.error is None:
             assert view.frame is not None
@@ -150,80 +157,60 @@ class _AnnotatedVideo:
     The copy has the size of the video's first frame; a frame of another size is shown whole in it.
     """
 
-    def __init__(self, target: Path, video: Video, *, rate: float, folder: Path) -> None:
-        self._target, self._video, self._rate = target, video, rate
+    def __init__(
+        self, target: Path, video: Video, *, source: Path, rate: float, folder: Path
+    ) -> None:
+        self._video, self._source = video, source
         self._frames: Iterator[VideoFrame] = iter(video)
-        self._start_s: float | None = None
-        self._still: np.ndarray | None = None
-        self._written = 0
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._size = video.width, video.height
-        # Not beside the target: OpenCV accepts only UTF-8 names.
-        self._writer, self._partial = _open_writer(folder, size=self._size, rate=rate)
+        # Not beside the target, whose name may have the greatest length already.
+        self._writer = VideoWriter(
+            folder / f".annotated.{os.getpid()}", size=(video.width, video.height), rate=rate
+        )
+        ending = self._writer.path.suffix
+        self._joined = folder / f".joined.{os.getpid()}{ending}"
+        same = target.suffix.lower() == ending
+        self._target = target if same else target.with_name(target.name + ending)
 
     def add(self, index: int, labels: list[FaceLabel]) -> None:
         """Draws the frame with this number."""
         for frame in self._frames:
             if frame.index == index:
-                self._put(frame, labels)
+                self._writer.write(annotate(frame.image, labels), time_s=frame.time_s)
                 return
 
-    def _put(self, frame: VideoFrame, labels: list[FaceLabel]) -> None:
-        """Repeats the previous frame up to now: the copy has a fixed frame rate, the video may not."""
-        if self._start_s is None:
-            self._start_s = frame.time_s
-        due = round((frame.time_s - self._start_s) * self._rate)
-        due = min(due, self._written + round(_LONGEST_STILL_S * self._rate))
-        while self._still is not None and self._written < due:
-            self._write(self._still)
-        drawn = _within(annotate(frame.image, labels), self._size)
-        self._still = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
-
-    def _write(self, image: np.ndarray) -> None:
-        self._writer.write(image)
-        self._written += 1
-
-    def finish(self) -> None:
-        """Moves the copy to its final name."""
-        if self._still is not None:
-            self._write(self._still)
-        self._writer.release()
+    def finish(self) -> str | None:
+        """Moves the copy to its final name; returns why its sound is lost, if it is."""
         self._video.close()
-        target = self._target
-        if target.suffix.lower() != self._partial.suffix:
-            target = target.with_name(target.name + self._partial.suffix)
-        self._partial.replace(target)
+        self._writer.close()
+        try:
+            lost = join_sound(self._writer.path, self._source, self._joined)
+        except MediaError as error:
+            lost = error.reason
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        (self._joined if lost is None else self._writer.path).replace(self._target)
+        self._writer.path.unlink(missing_ok=True)
+        return lost
 
     def discard(self) -> None:
         """Removes the unfinished copy."""
-        self._writer.release()
         self._video.close()
-        self._partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk is full; the file goes anyway
+            self._writer.close()
+        for path in (self._writer.path, self._joined):
+            path.unlink(missing_ok=True)
 
 
-def annotated_path(folder: Path, path: Path) -> Path:
+def annotated_path(folder: Path, path: Path, *, parent: Path) -> Path:
     """Returns the path of a copy: an image's ends in .jpg, a video's ending depends on its codec.
 
-    The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`; `../a.jpg` lies in a folder `up`.
+    The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`. An input outside of `parent`, which a
+    list may hold, keeps its whole path; `..` becomes a folder `up`.
     """
+    whole = Path(os.path.abspath(path))  # lexical: a link stays where it lies
+    if whole.is_relative_to(parent):
+        return folder / whole.relative_to(parent)
     parts = ["up" if part == ".." else part for part in path.parts if part != path.anchor]
     return folder.joinpath(*parts)
-
-
-def _within(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns the image scaled to fit into width x height on black, with its aspect ratio kept."""
-    width, height = size
-    if image.shape[:2] == (height, width):
-        return image
-    scale = min(width / image.shape[1], height / image.shape[0])
-    fitted = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    shown = cv2.resize(
-        image, fitted, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    )
-    x, y = (width - fitted[0]) // 2, (height - fitted[1]) // 2
-    whole = np.zeros((height, width, 3), np.uint8)
-    whole[y : y + fitted[1], x : x + fitted[0]] = shown
-    return whole
 
 
 def _write_image(target: Path, image: np.ndarray) -> None:
@@ -237,19 +224,3 @@ def _write_image(target: Path, image: np.ndarray) -> None:
         target = target.with_name(target.name + ending)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(target, encoded)
-
-
-def _open_writer(
-    folder: Path, *, size: tuple[int, int], rate: float
-) -> tuple[cv2.VideoWriter, Path]:
-    for codec, ending in _CODECS:
-        partial = folder / f".annotated.{os.getpid()}{ending}"
-        code = cv2.VideoWriter.fourcc(*codec)
-        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, code, rate, size)
-        if writer.isOpened():
-            return writer, partial
-        partial.unlink(missing_ok=True)
-    raise OutputError(
-        f"--annotate: this OpenCV writes no video of {size[0]} x {size[1]} pixels; "
-        "leave out --annotate, or the video"
-    )

@@ -42,9 +42,11 @@ class ScoringOptions:
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
         every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
+        first_frame: of an animation or several pages, look at the first alone.
         max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
+        parent: of all inputs, absolute; the copies lie below `annotate` as the inputs below it.
         summary: file for the summary page.
         safe_csv: no text in a .csv reads like a formula.
         temporary: `out` goes after the run, so that no later run can resume it.
@@ -58,7 +60,9 @@ class ScoringOptions:
     fps: float | None
     max_pixels: int
     batch_size: int
+    first_frame: bool = False
     annotate: Path | None = None
+    parent: Path = Path("/")
     summary: Path | None = None
     safe_csv: bool = False
     temporary: bool = False
@@ -111,8 +115,12 @@ def run(
         _say_what_is_kept(journal, settings, reporter)
         todo = (path for path in paths if not journal.finished.take(path))
         videos = stack.enter_context(video_decoder(settings.max_pixels))
-        source = views(todo, partial(videos.opened, every=settings.every, fps=settings.fps))
-        annotator = _annotator(predictor, settings)
+        source = views(
+            todo,
+            partial(videos.opened, every=settings.every, fps=settings.fps),
+            first_frame=settings.first_frame,
+        )
+        annotator = _annotator(predictor, settings, reporter)
         if annotator is not None:
             stack.enter_context(annotator)
         recorder = _Recorder(journal, settings, annotator, reporter)
@@ -204,17 +212,21 @@ def _stages(predictor: Predictor, detector: Detector, settings: ScoringOptions) 
     )
 
 
-def _annotator(predictor: Predictor, settings: ScoringOptions) -> Annotator | None:
+def _annotator(
+    predictor: Predictor, settings: ScoringOptions, reporter: ScoringProgress
+) -> Annotator | None:
     if settings.annotate is None:
         return None
     from fer_jax.scoring.annotate import Annotator  # its text needs matplotlib, slow to load
 
     return Annotator(
         settings.annotate,
+        parent=settings.parent,
         every=settings.every,
         fps=settings.fps,
         max_pixels=settings.max_pixels,
         uncertain_below=predictor.uncertain_below,
+        say=lambda line: reporter.note(f"note: {line}"),
     )
 
 
@@ -226,6 +238,7 @@ def _options(predictor: Predictor, settings: ScoringOptions) -> dict[str, str | 
         "detect-size": settings.detect_size,
         "every": settings.every,
         "fps": settings.fps,
+        "first-frame": settings.first_frame,
         "max-pixels": settings.max_pixels,
     }
 

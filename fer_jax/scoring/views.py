@@ -1,4 +1,4 @@
-"""Converts inputs to views: one per image, one per sampled frame of a video, in order."""
+"""Converts inputs to views: one per image, one per sampled frame of a video or animation, in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from fer_jax.faces.detect import Detection
 from fer_jax.faces.quality import Quality
-from fer_jax.media.images import MediaError, media_kind
+from fer_jax.media.animation import is_animation
+from fer_jax.media.images import MediaError
+from fer_jax.media.kinds import media_kind
 from fer_jax.media.video import Video, VideoFrame
 
 
@@ -65,15 +67,19 @@ class View:
     note: str | None = None
 
 
-def views(paths: Iterable[Path], open_video: Callable[[Path], Video]) -> Iterator[View]:
+def views(
+    paths: Iterable[Path], open_video: Callable[[Path], Video], *, first_frame: bool = False
+) -> Iterator[View]:
     """Yields the views of `paths` in order, unprocessed: images are not opened yet.
 
     Args:
         paths: images and videos; the image reader refuses anything else.
-        open_video: opens a video, or raises MediaError.
+        open_video: opens a video or an animation, or raises MediaError.
+        first_frame: an animated image, or one with several pages, is its first one alone.
     """
     for path in paths:
-        if media_kind(path) == "video":
+        kind = media_kind(path)
+        if kind == "video" or (kind == "image" and not first_frame and is_animation(path)):
             yield from _video(path, open_video)
         else:
             yield View(path)

@@ -18,7 +18,7 @@ from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError, TooManyPixelsError, format_of
+from fer_jax.media.image_header import BadImageError, TooManyPixelsError, format_of, stranger
 from server.access.refusal import ApiError
 from server.api.bodies import collect, read_body, refuse_compressed
 from server.settings import Limits
@@ -80,7 +80,9 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
             if not upload.data:
                 raise BadImageError("the image is empty")
             kind = format_of(upload.data)
-            if kind is not None and kind not in FORMATS:
+            if kind is None:
+                raise BadImageError(stranger(upload.data))
+            if kind not in FORMATS:
                 message = f"{upload.name}: expected one of {', '.join(FORMATS)}, not {kind}"
                 raise ApiError(415, "unsupported_image", message)
             image = stack.enter_context(decoder.decoded(upload.data, seconds=seconds))

@@ -116,12 +116,12 @@ def test_strict_counts_unreadable_rows_that_were_kept(run, tmp_path):
 
 
 def test_a_copy_that_can_not_be_written_ends_in_one_line_and_the_rest_is_kept(run, tmp_path):
-    shutil.copy(PHOTO, tmp_path / "photo.jpg")
     marked = tmp_path / "marked"
-    blocked = marked.joinpath(*tmp_path.parts[1:])
-    blocked.parent.mkdir(parents=True)
-    blocked.write_text("a file where a folder has to be")
-    line = (tmp_path / "photo.jpg", "--out", tmp_path / "f.csv")
+    (tmp_path / "in").mkdir()
+    shutil.copy(PHOTO, tmp_path / "in" / "photo.jpg")
+    marked.mkdir()
+    (marked / "in").write_text("a file where a folder has to be")
+    line = (tmp_path / "in", "--out", tmp_path / "f.csv")
     code, _, said = run(*line, "--annotate", marked)
     assert (code, len(said.splitlines())) == (2, 1)
     assert "cannot be written" in said

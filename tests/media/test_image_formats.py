@@ -1,0 +1,194 @@
+"""Image formats beyond the usual six, read whole and upright or refused, and raw files."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_jax.media import pillow_images
+from fer_jax.media.decoder import Decoder
+from fer_jax.media.image_header import BadImageError, TooManyPixelsError
+from fer_jax.media.images import MediaError
+from fer_jax.media.inputs import expand_inputs
+from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
+from tests.faces.sample_media import photo
+
+WIDTH, HEIGHT = 64, 80
+RGB = cv2.resize(photo(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+IMAGE = Image.fromarray(RGB)
+GREY = np.asarray(IMAGE.convert("L"))
+TURNED = IMAGE.rotate(90, expand=True)
+QUARTER_TURN = Image.Exif()
+QUARTER_TURN[274] = 6
+
+
+def encoded(source: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    source.save(file, kind, **options)
+    return file.getvalue()
+
+
+def heic() -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    return encoded(IMAGE, "HEIF", quality=95)
+
+
+def by_opencv(ending: str, values: np.ndarray) -> bytes:
+    return cv2.imencode(ending, values)[1].tobytes()
+
+
+def sixteen_bit_pgm() -> bytes:
+    return b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + (GREY.astype(">u2") * 257).tobytes()
+
+
+PAM = b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+
+FORMATS = {
+    "a.ppm": lambda: encoded(IMAGE, "PPM"),
+    "plain.ppm": lambda: (
+        b"P3 %d %d 255 " % (WIDTH, HEIGHT) + b" ".join(b"%d" % v for v in RGB.flat)
+    ),
+    "a.pgm": lambda: encoded(IMAGE.convert("L"), "PPM"),
+    "sixteen.pgm": sixteen_bit_pgm,
+    "a.jp2": lambda: encoded(IMAGE, "JPEG2000"),
+    "a.j2k": lambda: encoded(IMAGE, "JPEG2000", no_jp2=True),
+    "big.tif": lambda: encoded(IMAGE, "TIFF", big_tiff=True),
+    "a.avif": lambda: encoded(IMAGE, "AVIF", quality=95),
+    "turned.avif": lambda: encoded(TURNED, "AVIF", quality=95, exif=QUARTER_TURN),
+    "a.heic": heic,
+    "a.tga": lambda: encoded(IMAGE, "TGA"),
+    "a.pcx": lambda: encoded(IMAGE, "PCX"),
+    "a.qoi": lambda: encoded(IMAGE, "QOI"),
+    "a.sgi": lambda: encoded(IMAGE, "SGI"),
+    "a.pam": lambda: PAM % (WIDTH, HEIGHT) + RGB.tobytes(),
+    "a.pfm": lambda: by_opencv(".pfm", RGB[..., ::-1].astype(np.float32) / 255),
+    "a.hdr": lambda: by_opencv(".hdr", RGB[..., ::-1].astype(np.float32) / 255),
+}
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder(max_pixels=1_000_000) as decoder:
+        yield decoder
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_image_of_any_format_comes_back_upright(
+    tmp_path: Path, decoder: Decoder, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(FORMATS[name]())
+    grey = np.repeat(GREY[..., None], 3, axis=2) if path.suffix == ".pgm" else RGB
+    with decoder.opened(path) as image:
+        assert (image.shape, image.dtype) == (RGB.shape, np.uint8)
+        assert np.abs(image.astype(int) - grey).mean() < 6
+    assert list(expand_inputs([str(tmp_path)])) == [path]
+
+
+def test_a_large_claim_is_refused_before_it_is_decoded() -> None:
+    with Decoder(max_pixels=1000) as decoder:
+        for name in ("a.ppm", "a.jp2", "big.tif", "a.avif", "a.pcx", "a.heic"):
+            with pytest.raises(TooManyPixelsError, match="claims 64 x 80 pixels"):
+                decoder.decoded(FORMATS[name]()).__enter__()
+        for name in ("a.pam", "a.hdr", "a.pfm"):  # OpenCV's own limit
+            with pytest.raises(BadImageError):
+                decoder.decoded(FORMATS[name]()).__enter__()
+        huge = b"P6 60000 60000 255\n"
+        with pytest.raises(TooManyPixelsError):
+            decoder.decoded(huge).__enter__()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.ppm", "a.jp2", "big.tif", "a.avif", "a.heic", "a.tga", "a.pam"]
+)
+def test_one_that_is_cut_short_is_refused(decoder: Decoder, name: str) -> None:
+    data = FORMATS[name]()
+    with pytest.raises(BadImageError):
+        decoder.decoded(data[: len(data) // 2]).__enter__()
+
+
+def test_a_damaged_jpeg_gets_no_second_opinion(decoder: Decoder) -> None:
+    data = encoded(IMAGE, "JPEG")
+    with pytest.raises(BadImageError, match="cut short"):
+        decoder.decoded(data[:-200]).__enter__()
+
+
+def test_without_its_library_a_heic_image_says_what_to_install(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = heic()
+    monkeypatch.setattr(pillow_images, "_FORMATS", ["PPM"])
+    with pytest.raises(BadImageError, match=r'pip install "fer_jax\[heif\]"'):
+        pillow_images.decode(data, max_pixels=10_000)
+
+
+def raw_tiff(*tags: tuple[int, int, int]) -> bytes:
+    """A TIFF of a small grey image, with further (tag, type, value) entries."""
+    pixels = bytes(16 * 16)
+    usual = [(256, 3, 16), (257, 3, 16), (258, 3, 8), (259, 3, 1), (262, 3, 1), (278, 3, 16)]
+    entries = sorted([*usual, *tags, (279, 4, len(pixels)), (273, 4, 0)])
+    start = 8 + 2 + 12 * len(entries) + 4
+    packed = b"".join(
+        struct.pack("<HHII", tag, kind, 1, start if tag == 273 else value)
+        for tag, kind, value in entries
+    )
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4) + pixels
+
+
+RAW = {
+    "dng by its tag.tif": raw_tiff((50706, 1, 1)),
+    "thumbnail of a nef.tif": raw_tiff((254, 4, 1), (330, 4, 8)),
+    "a.nef": raw_tiff(),
+    "A.ARW": raw_tiff(),
+    "a.cr2": raw_tiff()[:8] + b"CR\2\0" + raw_tiff()[12:],
+    "cr3 by its bytes": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(400),
+    "a.raf": b"FUJIFILMCCD-RAW 0201" + bytes(100) + encoded(IMAGE, "JPEG"),
+    "a.x3f": b"FOVb" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_the_thumbnail_of_a_raw_file_is_never_the_photograph(
+    tmp_path: Path, decoder: Decoder, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(RAW[name])
+    assert media_kind(path) != "video"
+    with pytest.raises(MediaError, match="raw camera file; export it as JPEG or TIFF"):
+        decoder.opened(path).__enter__()
+
+
+def test_a_jpeg_with_a_raw_name_and_a_small_tiff_are_images(
+    tmp_path: Path, decoder: Decoder
+) -> None:
+    (tmp_path / "a.nef").write_bytes(encoded(IMAGE, "JPEG"))
+    (tmp_path / "a.tif").write_bytes(raw_tiff())
+    with decoder.opened(tmp_path / "a.nef") as image:
+        assert image.shape == RGB.shape
+    with decoder.opened(tmp_path / "a.tif") as image:
+        assert image.shape == (16, 16, 3)
+
+
+def test_no_file_with_the_name_of_an_image_or_video_is_passed_over(tmp_path: Path) -> None:
+    for ending in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        (tmp_path / f"a{ending.upper()}").write_text("something else")
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "without a name").write_bytes(FORMATS["a.jp2"]())
+    found = {path.name for path in expand_inputs([str(tmp_path)])}
+    assert len(found) == len(IMAGE_SUFFIXES | VIDEO_SUFFIXES) + 1
+    assert "notes.txt" not in found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_all_of_them_are_decoded_in_the_confined_process(decoder: Decoder) -> None:
+    with decoder.decoded(FORMATS["a.avif"]()):
+        maps = Path(f"/proc/{decoder.pid}/maps").read_text()
+    assert "_avif" in maps
