@@ -86,6 +86,7 @@ class Settings:
         detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
         smoothing_s: time constant of the probabilities, seconds; 0 disables smoothing.
+        drain_s: how long it answers after the signal to stop, while `/readyz` says no; seconds.
         browser: open the page where there is a desktop.
         quiet: print no messages.
         limits: see `Limits`.
@@ -109,6 +110,7 @@ class Settings:
     detect_size: DetectSize = DETECT_SIZE
     jpeg_quality: int = 80
     smoothing_s: float = 0.5
+    drain_s: float = 0.0
     browser: bool = False
     quiet: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)

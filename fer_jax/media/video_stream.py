@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame as RawFrame
 from av.video.stream import VideoStream
 
 from fer_jax.media.video_header import FORMATS, is_video
+from fer_jax.media.video_span import EMPTY, VideoSpan, find_span
 
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 18
@@ -67,12 +68,13 @@ class FrameStream:
         claimed: how many frames the container claims, 0 if unknown.
     """
 
-    def __init__(self, file: BinaryIO, *, max_pixels: int) -> None:
+    def __init__(self, file: BinaryIO, *, max_pixels: int, share: tuple[int, int] = (0, 1)) -> None:
         """Opens the video.
 
         Args:
             file: at its beginning; it stays the caller's to close.
             max_pixels: the most that a frame may have; later frames with more count as lost.
+            share: number and count of the shares that the video is divided into, by time.
 
         Raises:
             BadVideoError: not a video, or its frames are too large.
@@ -83,23 +85,10 @@ class FrameStream:
             raise BadVideoError(
                 f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
             )
-        options = {
-            "format_whitelist": _CONTAINERS,
-            "protocol_whitelist": "none",
-            # Limit while opening: enough to learn the size of frames that are then refused.
-            "max_pixels": str(max(2 * max_pixels, _MOST_PIXELS)),
-        }
+        self.span = _span(file, max_pixels, *share)
+        self._container = container = _container(file, max_pixels)
         try:
-            # The file's name would only appear in messages; metadata may be any bytes.
-            container = av.open(
-                _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
-            )
-        except av.error.FFmpegError:
-            raise BadVideoError("the video has no frame that can be read") from None
-        assert isinstance(container, InputContainer)
-        self._container = container
-        try:
-            self._stream = _video_stream(self._container)
+            self._stream = _video_stream(container)
             self._context = self._stream.codec_context
             self._context.thread_type = "AUTO"
             # Of the coded size, which is slightly larger than the displayed one.
@@ -161,24 +150,38 @@ class FrameStream:
 
     def _decoded(self) -> Generator[RawFrame]:
         for packet in self._packets():
-            if packet is not None:
+            counts = self._holds(None if packet is None else packet.pts)
+            if packet is not None and counts:
                 self._sent += not packet.is_discard  # frames hidden by an edit list are not lost
             try:
                 frames = self._context.decode(packet)
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError:
-                self._failed += 1
+                self._failed += counts
                 continue
-            self._given += len(frames)
-            yield from frames
+            for frame in frames:
+                if self.span is not None and self.span.is_over(frame.pts):
+                    return
+                if self._holds(frame.pts):
+                    self._given += 1
+                    yield frame
+
+    def _holds(self, stamp: int | None) -> bool:
+        return self.span is None or self.span.holds(stamp)
 
     def _packets(self) -> Iterator[av.Packet | None]:
         """Yields the stream's packets and then None, which flushes the decoder."""
+        if self.span is EMPTY:
+            return
         packets = self._container.demux(self._stream)
+        start = None if self.span is None else self.span.start
         for failures in itertools.count():
             try:
                 for packet in packets:
+                    if start is not None and packet.pts != start:
+                        continue
+                    start = None
                     # An empty packet repeats the previous frame; a decoder would treat it as the end.
                     if packet.size:
                         yield packet
@@ -193,6 +196,36 @@ class FrameStream:
                     break
                 packets = self._container.demux(self._stream)
         yield None
+
+
+def _container(file: BinaryIO, max_pixels: int) -> InputContainer:
+    options = {
+        "format_whitelist": _CONTAINERS,
+        "protocol_whitelist": "none",
+        # Limit while opening: enough to learn the size of frames that are then refused.
+        "max_pixels": str(max(2 * max_pixels, _MOST_PIXELS)),
+    }
+    try:
+        # The file's name would only appear in messages; metadata may be any bytes.
+        container = av.open(
+            _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
+        )
+    except av.error.FFmpegError:
+        raise BadVideoError("the video has no frame that can be read") from None
+    assert isinstance(container, InputContainer)
+    return container
+
+
+def _span(file: BinaryIO, max_pixels: int, share: int, shares: int) -> VideoSpan | None:
+    """Returns a share of the video, and the file to its beginning; None for all of it."""
+    if shares == 1:
+        return None
+    with _container(file, max_pixels) as container:
+        stream = _video_stream(container)
+        plain = stream.codec_context.name in _ONE_FRAME_A_PACKET
+        span = find_span(container, stream, share=share, shares=shares) if plain else None
+    file.seek(0)
+    return EMPTY if span is None and share and not plain else span
 
 
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
