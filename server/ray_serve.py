@@ -2,7 +2,7 @@
 
     serve run server.ray_serve:app replicas=2 checkpoint=crowd
 
-Ray's proxy has no visitors, sessions or cameras. If $FER_TOKEN is set in the replicas' environment, every
+Ray's proxy has no visitors, sessions or cameras. If $FER_TOKEN is set for the replicas, every
 request needs it as a bearer token. Without it keep the proxy's port to yourself.
 """
 
@@ -59,7 +59,9 @@ class Scoring:
         """Answers a request as the live server answers `POST /api/score`."""
         try:
             self._check(request)
-            body = await collect(request.stream(), most=self._most(), seconds=_seconds(self._limits))
+            body = await collect(
+                request.stream(), most=self._most(), seconds=_seconds(self._limits)
+            )
             received = _as_aiohttp(request, body)
             images = [await self._image(one) async for one in uploads(received, self._limits)]
         except Exception as error:

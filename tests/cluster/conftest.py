@@ -47,9 +47,7 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 80 << 20}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={**node, "include_dashboard": False}
-    )
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     cluster.other = cluster.add_node(**node)
     yield cluster
     cluster.shutdown()

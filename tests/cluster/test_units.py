@@ -15,7 +15,7 @@ def test_every_input_is_in_one_unit_and_their_order_is_that_of_the_parts() -> No
     names = [f"{n}.jpg" for n in range(5000)]
     names[700], names[701] = "a.tar", "clip.mp4"
     found = cut(names, first=7)
-    assert sum((unit.names for unit in found), []) == names
+    assert [name for unit in found for name in unit.names] == names
     assert [unit.part for unit in found] == list(range(7, 7 + len(found)))
     assert ["a.tar"] in [unit.names for unit in found]
     assert ["clip.mp4"] in [unit.names for unit in found]
