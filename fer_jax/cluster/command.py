@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from fer_jax.cluster import storage
 from fer_jax.cluster.parts import Parts
-from fer_jax.cluster.run import require_ray, run_on_cluster
+from fer_jax.cluster.run import cluster, require_ray, run_on_cluster
 from fer_jax.cluster.worker import Job
 from fer_jax.errors import FerError
 from fer_jax.machine.terminal import printable
@@ -43,9 +43,8 @@ def score_on_cluster(
         yield first
         yield from names
 
-    return run_on_cluster(
-        every(), _job(options), reporter, address=options.address, workers=options.workers
-    )
+    with cluster(options.address):  # before JAX is imported: it starts processes by forking
+        return run_on_cluster(every(), _job(options), reporter, workers=options.workers)
 
 
 def check_flags(options: argparse.Namespace) -> None:
@@ -59,6 +58,8 @@ def check_flags(options: argparse.Namespace) -> None:
     if options.safe_csv and Path(storage.shown(options.out)).suffix.lower() != ".csv":
         raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {options.out}")
     Parts(options.out)
+    if not storage.is_uri(options.out) and not Path(options.out).absolute().parent.is_dir():
+        raise FerError(f"--out {printable(options.out)}: its folder is not there; make it first")
 
 
 def input_names(inputs: Sequence[str], stdin: BinaryIO | None) -> Iterator[str]:
@@ -88,8 +89,6 @@ def _job(options: argparse.Namespace) -> Job:
         checkpoint = os.path.abspath(checkpoint)
     out = options.out
     if not storage.is_uri(out):
-        if not Path(out).absolute().parent.is_dir():
-            raise FerError(f"--out {printable(out)}: its folder is not there; make it first")
         out = os.path.abspath(out)
     return Job(
         out=out,

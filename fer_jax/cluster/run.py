@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import itertools
 import logging
@@ -36,7 +37,6 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no report to its makers
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # the rest is in the session's log files
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
-    "RAY_DEDUP_LOGS": "0",
 }
 
 
@@ -60,7 +60,10 @@ def cluster(address: str | None) -> Iterator[None]:
     os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
     with contextlib.ExitStack() as stack:
         if address is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fer_jax-"))
+            # Ray's processes may still write to it when it goes.
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="fer_jax-", ignore_cleanup_errors=True)
+            )
             # Without "clusters", in Ray's words, it listens on the loopback address alone.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
@@ -80,9 +83,10 @@ def cluster(address: str | None) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 **options,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises this very class
             reason = " ".join(str(error).split())[:200]
-            raise FerError(f"--address {address}: no Ray cluster answers ({reason})") from error
+            what = f"--address {address}: no cluster answers" if address else "Ray cannot start"
+            raise FerError(f"{what} ({reason})") from error
         signal.signal(signal.SIGTERM, handler)  # Ray has one of its own
         yield
 
@@ -92,31 +96,33 @@ def run_on_cluster(
     job: Job,
     reporter: ScoringProgress,
     *,
-    address: str | None = None,
     workers: int | None = None,
     split_bytes: int = SPLIT_BYTES,
 ) -> Outcome:
-    """Scores inputs on a cluster; what an earlier run with this output has finished is left out.
+    """Scores inputs on the `cluster` that the process has joined.
+
+    What an earlier run with this output has finished is left out.
 
     Args:
         names: of files that every node can read, or URIs.
-        job: what to do; `threads` is overruled where workers have a GPU.
+        job: what to do; `threads` is overruled where workers have GPUs.
         reporter: sees progress and unreadable inputs.
-        address: of a running cluster; None for one on this machine, for this run.
         workers: how many there are; None for one on each GPU or, without any, on each core.
         split_bytes: as for `units`.
 
     Raises:
         FerError: an output that cannot be written or continued, or a cluster that fails.
     """
+    import ray
+
     parts = Parts(job.out)
     parts.prepare()
     before = parts.numbers() if parts.take_over(job.run, options(job)) else []
-    with contextlib.closing(_finished(parts, before)) as finished, cluster(address):
-        import ray
-
+    with contextlib.closing(_finished(parts, before)) as finished:
         cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
-        count = workers or gpus or max(1, cores // job.threads)
+        count = workers or gpus or max(1, cores)
+        if gpus:  # the cores of a host decode for its GPUs
+            job = dataclasses.replace(job, threads=max(1, cores // gpus))
         if before:
             reporter.say(
                 f"{printable(storage.shown(job.out))}: going on after {len(before):,} parts"
@@ -187,7 +193,7 @@ class _Run:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        needs = {"num_gpus": 1} if self._gpu else {"num_cpus": self._job.threads}
+        needs = {"num_cpus": self._job.threads, **({"num_gpus": 1} if self._gpu else {})}
         units = ray.data.from_arrow_refs(list(self._left.values()))
         yield from units.map_batches(
             ScoringWorker,
