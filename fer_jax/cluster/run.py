@@ -195,7 +195,7 @@ class _Run:
         context.enable_progress_bars = False
         needs = {"num_cpus": self._job.threads, **({"num_gpus": 1} if self._gpu else {})}
         units = ray.data.from_arrow_refs(list(self._left.values()))
-        yield from units.map_batches(
+        done = units.map_batches(
             ScoringWorker,
             fn_constructor_args=(self._job,),
             batch_size=1,
@@ -204,7 +204,12 @@ class _Run:
                 min_size=1, max_size=self._workers, initial_size=self._workers
             ),
             **needs,
-        ).iter_rows()
+        )
+        try:
+            yield from done.iter_rows()
+        except ray.exceptions.ActorDiedError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise FerError(f"a worker cannot start ({reason}); see the cluster's logs") from error
 
     def _take(self, done: dict[str, Any]) -> list[Any]:
         """Counts a unit; returns the task that stitches a video, after its last share."""

@@ -49,14 +49,22 @@ def test_files_uris_and_shards_have_rows_in_their_order(job, parts, memory, tmp_
     inputs = [str(PHOTO), f"{memory}/1.jpg", f"{memory}/2.jpg", f"{memory}/3.jpg", "text.png"]
     worker = ScoringWorker(job)
     found = worker.score(Unit(0, [*inputs, "s.tar"]))
-    assert [(row.path, row.status, row.error) for row in rows(parts, 0)] == [
-        (str(PHOTO), "ok", None),
-        (inputs[1], "ok", None),
-        (inputs[2], "unreadable", "the file is empty"),
-        (inputs[3], "unreadable", "no such file"),
-        ("text.png", "unreadable", "the file is not an image"),
-        ("s.tar#a.jpg", "ok", None),
-        ("s.tar#b.jpg", "unreadable", "the file is not an image"),
+    found_rows = rows(parts, 0)
+    errors = [row.error and row.error.partition(";")[0] for row in found_rows]
+    assert [(row.path, row.status) for row in found_rows] == [
+        (str(PHOTO), "ok"),
+        (inputs[1], "ok"),
+        (inputs[2], "unreadable"),
+        (inputs[3], "unreadable"),
+        ("text.png", "unreadable"),
+        ("s.tar#a.jpg", "ok"),
+        ("s.tar#b.jpg", "unreadable"),
+    ]
+    assert [error for error in errors if error] == [
+        "the file is empty",
+        "no such file",
+        "the file is not an image",
+        "the file is not an image",
     ]
     assert (found["ok"], found["no_face"], found["unreadable"], found["faces"]) == (3, 0, 4, 3)
 

@@ -17,7 +17,8 @@ def test_images_of_a_shard_are_inputs_of_their_own_and_a_finished_shard_is_not_s
     assert "1 faces in 2 files: 1 ok, 0 no_face, 1 unreadable" in said
     first, second = read_rows(out)
     assert (first.path, first.status) == (f"{shard}#a.jpg", "ok")
-    assert (second.path, second.error) == (f"{shard}#b.jpg", "the file is not an image")
+    assert second.path == f"{shard}#b.jpg"
+    assert "not an image" in second.error
     assert "0 faces in 0 files" in run(shard, "--out", out, "--append")[1]
     assert list(read_rows(out)) == [first, second]
 
