@@ -29,6 +29,7 @@ from fer_jax.inference import MAX_BATCH
 from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MAX_PIXELS
 from fer_jax.media.inputs import common_parent, expand_inputs
+from fer_jax.media.shards import is_shard
 from fer_jax.scoring.outputs import check_outputs
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
@@ -61,6 +62,8 @@ def main(argv: Sequence[str]) -> int:
     --strict; 130 or 143 when stopped.
     """
     options = _parser().parse_args(argv)
+    if options.engine == "ray":
+        return _on_cluster(options)
     with _output(options) as out:
         settings = _settings(options, out=out)
         detector = _check(options, settings)
@@ -70,8 +73,27 @@ def main(argv: Sequence[str]) -> int:
             print(_stopped_line(options.out), file=sys.stderr)
             return 128 + stop.number
         _deliver(options, out, _closing_line(outcome, options.out, seconds=seconds))
+    return _exit_code(outcome, strict=options.strict)
+
+
+def _on_cluster(options: argparse.Namespace) -> int:
+    from fer_jax.cluster.command import check_flags, score_on_cluster  # may need Ray
+
+    check_flags(options)
+    with _stoppable(), ScoringProgress(quiet=options.quiet) as reporter:
+        try:
+            outcome = score_on_cluster(options, _stdin(options.inputs), reporter)
+        except Stopped as stop:
+            print("stopped; the same command goes on from the finished parts", file=sys.stderr)
+            return 128 + stop.number
+    if not options.quiet:
+        print(_closing_line(outcome, options.out, seconds=reporter.seconds()))
+    return _exit_code(outcome, strict=options.strict)
+
+
+def _exit_code(outcome: Outcome, *, strict: bool) -> int:
     unreadable = outcome.inputs["unreadable"]
-    if options.strict:
+    if strict:
         return 1 if unreadable + outcome.kept_unreadable else 0
     return 1 if 0 < unreadable == sum(outcome.inputs.values()) else 0
 
@@ -100,7 +122,7 @@ def _score(
                 options.checkpoint, batch_size=settings.batch_size, quiet=options.quiet
             )
         count = None
-        if _STDIN not in options.inputs:
+        if _STDIN not in options.inputs and not any(map(is_shard, options.inputs)):
             count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
         with ScoringProgress(count=count, quiet=options.quiet) as reporter:
             outcome = run(paths, predictor, detector, settings, reporter)
@@ -121,7 +143,7 @@ def _deliver(options: argparse.Namespace, out: Path, closing: str) -> None:
 def _parser() -> command.Parser:
     parser = command.Parser("score", example=_EXAMPLE, description=__doc__)
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, pattern, or "-": a list')
+    add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, shard, or "-": a list')
     add(
         "--out",
         metavar="FILE",
@@ -157,6 +179,23 @@ def _parser() -> command.Parser:
     add("--strict", action="store_true", help="exit code 1 if something was unreadable")
     add("--max-pixels", type=command.count, default=MAX_PIXELS, help="refuse larger images")
     add("--batch-size", type=command.count, default=MAX_BATCH, help="faces recognised together")
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help='"ray": on a Ray cluster, also with URIs; --out becomes a folder of parts',
+    )
+    add(
+        "--address",
+        metavar="HOST:PORT",
+        help="of a running Ray cluster; without it one is made here",
+    )
+    add(
+        "--workers",
+        type=command.count,
+        metavar="N",
+        help="of the cluster; default: one a GPU or core",
+    )
     return parser
 
 
@@ -189,10 +228,17 @@ def _rate(text: str) -> float:
 def _check(options: argparse.Namespace, settings: ScoringOptions) -> Detector:
     """Refuses what cannot end well, before the network is loaded, and returns the detector."""
     inputs, out = options.inputs, options.out
+    for flag in ("address", "workers"):
+        if getattr(options, flag) is not None:
+            raise FerError(f"--{flag}: is for runs on a cluster; add --engine ray")
+    if found := next((text for text in inputs if "://" in text), None):
+        raise FerError(f"{printable(found.partition('?')[0])}: URIs are read with --engine ray")
     if all(_matches_nothing(text) for text in inputs):
         raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
     if settings.safe_csv and (out is None or settings.out.suffix.lower() != ".csv"):
         raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {out or 'no --out'}")
+    if settings.annotate is not None and any(map(is_shard, inputs)):
+        raise FerError("--annotate: images of shards get no copies; leave it out, or unpack them")
     detector = make_detector(settings.detector, detect_size=settings.detect_size)
     check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
     return detector
@@ -205,15 +251,16 @@ def _matches_nothing(text: str) -> bool:
 
 def _paths(inputs: Sequence[str]) -> Iterator[Path]:
     """Gives the inputs' files; there is at least one."""
-    stdin = None
-    if _STDIN in inputs:
-        # Without a buffer: a thread that still waits for a name must not hold Python's lock at exit.
-        stdin = cast(BinaryIO, io.FileIO(0, closefd=False))
-    paths = expand_inputs(inputs, stdin)
+    paths = expand_inputs(inputs, _stdin(inputs))
     first = next(paths, None)
     if first is None:
         raise FerError(f"{' '.join(inputs)}: holds no image and no video; name one, or its folder")
     return itertools.chain([first], paths)
+
+
+def _stdin(inputs: Sequence[str]) -> BinaryIO | None:
+    # Without a buffer: a thread that still waits for a name must not hold Python's lock at exit.
+    return cast(BinaryIO, io.FileIO(0, closefd=False)) if _STDIN in inputs else None
 
 
 def _load(checkpoint: str | None, *, batch_size: int, quiet: bool) -> Predictor:

@@ -48,10 +48,10 @@ async def _serve(settings: Settings) -> None:
     from server.listen import listening
 
     leave_cores_for_others()
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, draining = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         _on_signal(loop, number, stop.set)
-    async with listening(settings) as url:
+    async with listening(settings, draining=draining) as url:
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
             url = f"{url.rstrip('/')}/login?token={settings.token}"
@@ -67,6 +67,12 @@ async def _serve(settings: Settings) -> None:
         if settings.browser and has_desktop():
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
+        if settings.drain_s:
+            say(f"draining for {settings.drain_s:g} s; a second signal ends that")
+            draining.set()
+            stop.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), settings.drain_s)
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)  # a second signal does not wait for a farewell

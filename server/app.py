@@ -39,14 +39,20 @@ from server.api import browser, cameras, events, health, login, openapi, pages, 
 from server.api.errors import json_errors
 from server.api.timing import timed
 from server.live.keys import LIFECYCLE, METRICS
+from server.live.lifecycle import Lifecycle
 from server.live.metrics import Metrics
 from server.settings import Settings
 
 _FAREWELL_S = 1.0  # for streams to send their last bytes
 
 
-def make_app(settings: Settings) -> web.Application:
-    """Returns the server without its socket; nothing starts before it is run."""
+def make_app(settings: Settings, *, draining: asyncio.Event | None = None) -> web.Application:
+    """Returns the server without its socket; nothing starts before it is run.
+
+    Args:
+        settings: of the server.
+        draining: set by the caller before the server is to stop.
+    """
     app = web.Application(
         middlewares=[
             timed,
@@ -59,6 +65,7 @@ def make_app(settings: Settings) -> web.Application:
     )
     limits = settings.limits
     app[SETTINGS] = settings
+    app[LIFECYCLE] = Lifecycle(draining=draining or asyncio.Event())
     app[METRICS] = metrics = Metrics()
     app[TOKENS] = Tokens(operator=settings.token, viewer=settings.viewer_token)
     app[SESSIONS], app[SIGNATURES] = Sessions(), Signatures()

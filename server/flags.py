@@ -95,6 +95,7 @@ def from_arguments(
         detect_size=line.detect_size,
         jpeg_quality=line.jpeg_quality,
         smoothing_s=line.smoothing,
+        drain_s=line.drain_s,
         browser=line.browser,
         quiet=line.quiet,
     )
@@ -204,6 +205,14 @@ def _parser() -> argparse.ArgumentParser:
         default=0.5,
         metavar="SECONDS",
         help="time constant of the probabilities; 0 smooths nothing; %(default)s",
+    )
+    add(
+        "--drain-s",
+        type=_number(float, 0, 3600),
+        default=0.0,
+        metavar="SECONDS",
+        help="after the signal to stop go on for so long, while /readyz sends a balancer's requests "
+        "elsewhere; %(default)s",
     )
     return parser
 

@@ -43,10 +43,13 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[str]:
+async def listening(
+    settings: Settings, *, draining: asyncio.Event | None = None
+) -> AsyncIterator[str]:
     """Runs a server for the duration of the context and yields its URL.
 
-    Leaving the context stops it within `Limits.shutdown_s`.
+    Leaving the context stops it within `Limits.shutdown_s`. Before that, setting `draining` makes it
+    ask balancers, by `/readyz`, to send their requests elsewhere.
 
     Raises:
         FerError: cannot listen on the address, or a part cannot start.
@@ -54,7 +57,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     with contextlib.closing(_bind(settings)) as bound:
         runner = web.AppRunner(
-            make_app(settings),
+            make_app(settings, draining=draining),
             access_log=None,
             shutdown_timeout=_LAST_ANSWERS_S,
             handler_cancellation=True,

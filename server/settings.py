@@ -94,6 +94,7 @@ class Settings:
         record: record every camera from the start.
         recordings: folder of the recordings; it is made with the first one.
         record_limit_gb: how much the recordings of one run may take, in 10^9 bytes.
+        drain_s: how long it answers after the signal to stop, while `/readyz` says no; seconds.
         browser: open the page where there is a desktop.
         quiet: print no messages.
         limits: see `Limits`.
@@ -121,6 +122,7 @@ class Settings:
     record: bool = False
     recordings: Path = Path("recordings")
     record_limit_gb: float = RECORD_LIMIT_GB
+    drain_s: float = 0.0
     browser: bool = False
     quiet: bool = False
     limits: Limits = dataclasses.field(default_factory=Limits)

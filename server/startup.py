@@ -62,7 +62,6 @@ async def cameras(app: web.Application) -> AsyncIterator[None]:
 async def network(app: web.Application) -> AsyncIterator[None]:
     """Reads the checkpoint, compiles the smallest batch and continues with the others."""
     settings, metrics = app[SETTINGS], app[METRICS]
-    app[LIFECYCLE] = Lifecycle()
     predictor = await asyncio.to_thread(Predictor.load, settings.checkpoint, max_batch=MAX_BATCH)
     _watch_compilation(predictor, app[LIFECYCLE])
     batcher = Batcher(

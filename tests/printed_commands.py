@@ -40,6 +40,9 @@ OTHER_LANGUAGES = {
 OTHER_PROGRAMS = {
     "docker": "needs a container engine; tests/server/test_process.py starts the same command",
     "git": "needs a network",
+    "kubectl": "needs a cluster; tests/test_deploy.py validates what it applies",
+    "ray": "starts a cluster; tests/cluster starts one in its own way",
+    "serve": "starts a cluster; docs/scale.md says what was measured with it",
     "systemctl": "needs systemd as the first process",
 }
 OTHER_MODULES = {
@@ -144,6 +147,7 @@ def _try_python(
         return ""  # it is only named
     provide(rest, folder)
     quick = module.rpartition(".")[2] in QUICK or bool({*rest[:1]} & {*QUICK})
+    quick = quick and "--engine" not in rest  # tests/cluster runs such commands
     return _run(module, rest, environment, folder, whole=run and quick)
 
 

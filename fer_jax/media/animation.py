@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame as RawFrame
 
 from fer_jax.media.image_header import BadImageError, format_of
 from fer_jax.media.images import MediaError, open_regular
+from fer_jax.media.video_span import EMPTY, VideoSpan
 from fer_jax.media.video_stream import BadVideoError
 
 HEAD_BYTES = 64
@@ -117,12 +118,13 @@ def _tiff(file: BinaryIO) -> bool:
 class AnimationStream:
     """Iterates once over the frames of an open file; see `video_stream.FrameStream`."""
 
-    def __init__(self, file: BinaryIO, *, max_pixels: int) -> None:
+    def __init__(self, file: BinaryIO, *, max_pixels: int, share: tuple[int, int] = (0, 1)) -> None:
         """Opens the animation.
 
         Args:
             file: at its beginning; it stays the caller's to close.
             max_pixels: the most that a frame may have.
+            share: as for `FrameStream`; animations are not divided, so the first share is all of it.
 
         Raises:
             BadVideoError: it is damaged, or its frames are too large.
@@ -140,10 +142,13 @@ class AnimationStream:
         self.width, self.height = self._image.size
         self.fps = 1 / self._duration_s()
         self.claimed = self.frame_count
-        self.lost = 0
+        self.lost = self.missing = 0
+        self.span: VideoSpan | None = EMPTY if share[0] else None
 
     def __iter__(self) -> Iterator[tuple[float, RawFrame]]:
         """Yields each frame's time in seconds, and the frame; ends at the first damaged one."""
+        if self.span is EMPTY:
+            return
         time_s = 0.0
         # A PNG may start with an image for programs that know no animations.
         for index in range(int(getattr(self._image, "default_image", False)), self.frame_count):

@@ -32,7 +32,7 @@ def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Itera
     """
     for text in inputs:
         if text == "-" and stdin is not None:
-            for listed in _listed(stdin):
+            for listed in listed_names(stdin):
                 yield from _below(Path(os.fsdecode(listed)))
         elif any(sign in text for sign in "*?[") and not os.path.lexists(text):
             yield from _matching(text)
@@ -104,8 +104,8 @@ def _is_media(path: Path) -> bool:
     return suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES or media_kind(path) is not None
 
 
-def _listed(stream: BinaryIO) -> Iterator[bytes]:
-    """Splits a list of names as it arrives."""
+def listed_names(stream: BinaryIO) -> Iterator[bytes]:
+    """Yields the names of a list, see `expand_inputs`, as it arrives."""
     rest = stream.read(_FIRST_READ)
     separator = b"\0" if b"\0" in rest else b"\n"
     while rest:

@@ -19,6 +19,7 @@ from fer_jax.media.animation import HEAD_BYTES, AnimationStream, is_animation_he
 from fer_jax.media.images import MediaError, open_regular
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_header import is_cut, lost_blocks
+from fer_jax.media.video_span import EMPTY
 from fer_jax.media.video_stream import BadVideoError, FrameStream, RawFrame
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
@@ -85,6 +86,7 @@ class SampledFrames:
         every: int,
         fps: float | None,
         max_pixels: int,
+        share: tuple[int, int] = (0, 1),
         allocate: Callable[[tuple[int, int, int]], np.ndarray] = _new,
         decoded: Callable[[], None] = lambda: None,
     ) -> None:
@@ -93,6 +95,8 @@ class SampledFrames:
         Args:
             file: at its beginning; it stays the caller's to close.
             every, fps, max_pixels: as for `VideoReader`.
+            share: number and count of the shares that the video is divided into, by time; it may be
+                empty, unless it is the first. `ended_early` is told by the last.
             allocate: gives the memory for each image.
             decoded: called after each frame, sampled or not.
 
@@ -106,18 +110,22 @@ class SampledFrames:
         self._every, self._period = every, 1 / fps if fps else 0.0
         self._max_pixels, self._allocate, self._decoded = max_pixels, allocate, decoded
         self._converter = Converter()
-        self._file, self._cut = file, is_cut(file)
+        self._file, self._cut = file, is_cut(file) and share[0] == share[1] - 1
         shortened = "; the file is cut short" if self._cut else ""
         try:
             head = file.read(HEAD_BYTES)
             file.seek(0)
             stream = AnimationStream if is_animation_head(head) else FrameStream
-            self._stream = stream(file, max_pixels=max_pixels)
+            self._stream = stream(file, max_pixels=max_pixels, share=share)
         except BadVideoError as error:
             raise BadVideoError(f"{error}{shortened}") from None
         self.fps, self.frame_count = self._stream.fps, self._stream.frame_count
         self._frames = iter(self._stream)
         self._next = next(self._frames, None)
+        self._first, self._due_s = self._start()
+        if self._next is None and (share[0] or self._stream.span is EMPTY):
+            self.width = self.height = 0
+            return
         if self._next is None:
             self._stream.close()
             raise BadVideoError(f"the video has no frame that can be read{shortened}")
@@ -128,21 +136,37 @@ class SampledFrames:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Gives the sampled frames; a second iteration gives none."""
-        index, time_s, due = 0, 0.0, 0.0
+        index, time_s, due = self._first, 0.0, self._due_s
         while self._next is not None:
             time_s, raw = self._next
-            if index % self._every == 0 and time_s + _CLOCK_S >= due:
+            if self._is_due(index, time_s, due):
                 image = self._image(raw)
-                # After a gap the next frame is due one period later, not all the missed ones at once.
-                due = due + self._period if time_s < due + self._period else time_s + self._period
+                due = self._next_due(time_s, due)
                 if image is not None:
                     yield VideoFrame(index, time_s, image)
             self._next = next(self._frames, None)
             self._decoded()
             index += 1
-        if index:
+        if index > self._first:
             self._conclude(index, time_s)
-            self.close()
+        self.close()
+
+    def _is_due(self, index: int, time_s: float, due: float) -> bool:
+        return index % self._every == 0 and time_s + _CLOCK_S >= due
+
+    def _next_due(self, time_s: float, due: float) -> float:
+        # After a gap the next frame is due one period later, not all the missed ones at once.
+        return due + self._period if time_s < due + self._period else time_s + self._period
+
+    def _start(self) -> tuple[int, float]:
+        """Returns the number of the first frame, and the time from which on one is due."""
+        if self._stream.span is None:
+            return 0, 0.0
+        due = 0.0
+        for index, time_s in enumerate(self._stream.span.before_s):
+            if self._is_due(index, time_s, due):
+                due = self._next_due(time_s, due)
+        return self._stream.span.first, due
 
     def _image(self, raw: RawFrame) -> np.ndarray | None:
         aspect = self._stream.aspect_of(raw)
@@ -167,7 +191,7 @@ class SampledFrames:
                 f"the video is cut short: it ends after frame {frames}{of}, at {time_s:.2f} s"
             )
         if lost:
-            self.note = f"{lost} of {frames + lost} frames could not be decoded"
+            self.note = f"{lost} of {frames - self._first + lost} frames could not be decoded"
 
     def close(self) -> None:
         """Frees the decoder."""
@@ -185,6 +209,7 @@ class VideoReader:
         every: int = 1,
         fps: float | None = None,
         max_pixels: int = MAX_FRAME_PIXELS,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Opens the video and decodes its first frame.
 
@@ -193,6 +218,7 @@ class VideoReader:
             every: gives each `every`-th frame only.
             fps: gives at most this many frames a second of video, by their time stamps.
             max_pixels: the most that a frame may have.
+            share: see `SampledFrames`.
 
         Raises:
             MediaError: missing, unreadable, not a video, too large, or without a frame.
@@ -202,7 +228,9 @@ class VideoReader:
         self.note: str | None = None
         self._file = open_regular(path)
         try:
-            self._frames = SampledFrames(self._file, every=every, fps=fps, max_pixels=max_pixels)
+            self._frames = SampledFrames(
+                self._file, every=every, fps=fps, max_pixels=max_pixels, share=share
+            )
         except BadVideoError as error:
             self._file.close()
             raise MediaError(path, str(error)) from None

@@ -69,23 +69,28 @@ class VideoDecoder:
         return self._child.pid
 
     def opened(
-        self, path: Path, *, every: int = 1, fps: float | None = None
+        self,
+        path: Path,
+        *,
+        every: int = 1,
+        fps: float | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> IsolatedVideo | VideoReader:
-        """Opens a video; see `media.video.VideoReader`. Closes the previous one.
+        """Opens a video, or a share of it; see `media.video.VideoReader`. Closes the previous one.
 
         Raises:
             MediaError: as `VideoReader`, or it crashed the process.
             DecoderUnavailableError: no process can be started.
         """
         if not self._isolated:
-            return VideoReader(path, every=every, fps=fps, max_pixels=self.max_pixels)
+            return VideoReader(path, every=every, fps=fps, max_pixels=self.max_pixels, share=share)
         if every < 1 or (fps is not None and not fps > 0):
             raise ValueError(f"every must be 1 or more and fps positive, got {every} and {fps}")
         if self._video is not None:
             self._video.close()
         with open_regular(path) as file:
             self._make_ready()
-            request = VideoRequest(Ask.OPEN, every, fps or 0.0, file.fileno())
+            request = VideoRequest(Ask.OPEN, every, fps or 0.0, file.fileno(), *share)
             self._video = IsolatedVideo(self, path, request)
         return self._video
 

@@ -144,6 +144,7 @@ def _played(
                 every=request.number,
                 fps=request.fps or None,
                 max_pixels=max_pixels,
+                share=(request.share, request.shares),
                 allocate=slots.allocate,
                 decoded=alive,
             )

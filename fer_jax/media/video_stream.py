@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from fer_jax.media.video_header import FORMATS, is_video
 from fer_jax.media.video_losses import AviIndex, Gaps
+from fer_jax.media.video_span import EMPTY, VideoSpan, find_span
 
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 18
@@ -68,21 +69,23 @@ class FrameStream:
         claimed: how many frames the container claims, 0 if unknown.
     """
 
-    def __init__(self, file: BinaryIO, *, max_pixels: int) -> None:
+    def __init__(self, file: BinaryIO, *, max_pixels: int, share: tuple[int, int] = (0, 1)) -> None:
         """Opens the video.
 
         Args:
             file: at its beginning; it stays the caller's to close.
             max_pixels: the most that a frame may have; later frames with more count as lost.
+            share: number and count of the shares that the video is divided into, by time.
 
         Raises:
             BadVideoError: not a video, or its frames are too large.
         """
         # Limit while opening: enough to learn the size of frames that are then refused.
-        container = open_container(file, max_pixels=max(2 * max_pixels, _MOST_PIXELS))
-        self._container = container
+        limit = max(2 * max_pixels, _MOST_PIXELS)
+        self.span = _span(file, limit, *share)
+        self._container = container = open_container(file, max_pixels=limit)
         try:
-            self._stream = video_stream(self._container)
+            self._stream = video_stream(container)
             self._context = self._stream.codec_context
             self._context.thread_type = "AUTO"
             # Of the coded size, which is slightly larger than the displayed one.
@@ -114,12 +117,16 @@ class FrameStream:
         self.frame_count = self.claimed or max(0, round(length_s * self.fps))
         self._clock = Clock(stream, step_s=1 / self.fps)
         self._gaps, self._length_s = Gaps(1 / self.fps), length_s
-        self._index = AviIndex(stream) if self._container.format.name == "avi" else None
+        whole_avi = self.span is None and self._container.format.name == "avi"
+        self._index = AviIndex(stream) if whole_avi else None
 
     @property
     def missing(self) -> int:
-        """How many frames are missing from a constant rate, by their times; final after the iteration."""
-        return self._gaps.missing(length_s=self._length_s)
+        """How many frames are missing from a constant rate, by their times; final after the iteration.
+
+        0 for a share of a video.
+        """
+        return 0 if self.span is not None else self._gaps.missing(length_s=self._length_s)
 
     @property
     def lost(self) -> int:
@@ -154,24 +161,38 @@ class FrameStream:
 
     def _decoded(self) -> Generator[RawFrame]:
         for packet in self._packets():
-            if packet is not None:
+            counts = self._holds(None if packet is None else packet.pts)
+            if packet is not None and counts:
                 self._sent += not packet.is_discard  # frames hidden by an edit list are not lost
             try:
                 frames = self._context.decode(packet)
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError:
-                self._failed += 1
+                self._failed += counts
                 continue
-            self._given += len(frames)
-            yield from frames
+            for frame in frames:
+                if self.span is not None and self.span.is_over(frame.pts):
+                    return
+                if self._holds(frame.pts):
+                    self._given += 1
+                    yield frame
+
+    def _holds(self, stamp: int | None) -> bool:
+        return self.span is None or self.span.holds(stamp)
 
     def _packets(self) -> Iterator[av.Packet | None]:
         """Yields the stream's packets and then None, which flushes the decoder."""
+        if self.span is EMPTY:
+            return
         packets = self._container.demux(self._stream)
+        start = None if self.span is None else self.span.start
         for failures in itertools.count():
             try:
                 for packet in packets:
+                    if start is not None and packet.pts != start:
+                        continue
+                    start = None
                     # An empty packet repeats the previous frame; a decoder would treat it as the end.
                     if packet.size:
                         if self._index is not None:
@@ -188,6 +209,18 @@ class FrameStream:
                     break
                 packets = self._container.demux(self._stream)
         yield None
+
+
+def _span(file: BinaryIO, max_pixels: int, share: int, shares: int) -> VideoSpan | None:
+    """Returns a share of the video, and the file to its beginning; None for all of it."""
+    if shares == 1:
+        return None
+    with open_container(file, max_pixels=max_pixels) as container:
+        stream = video_stream(container)
+        plain = stream.codec_context.name in _ONE_FRAME_A_PACKET
+        span = find_span(container, stream, share=share, shares=shares) if plain else None
+    file.seek(0)
+    return EMPTY if span is None and share and not plain else span
 
 
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:

@@ -20,8 +20,8 @@ from fer_jax.media.decoder_wire import (
     send_all,
 )
 
-# Magic, kind, slot or `every`, frames a second (0 is all of them).
-_REQUEST = struct.Struct("<4sBxxxId")
+# Magic, kind, slot or `every`, frames a second (0 is all of them), share and number of shares.
+_REQUEST = struct.Struct("<4sBxxxIdII")
 # Magic, kind, slot, width, height, index or count, seconds or frames a second, bytes of the text.
 _REPLY = struct.Struct("<4sBxxxIIIQdI")
 _MAGIC = b"fjv1"
@@ -54,6 +54,8 @@ class VideoRequest(NamedTuple):
     number: int = 0
     fps: float = 0.0
     descriptor: int | None = None
+    share: int = 0
+    shares: int = 1
 
 
 class VideoReply(NamedTuple):
@@ -70,7 +72,9 @@ class VideoReply(NamedTuple):
 
 def send_video_request(wire: socket.socket, request: VideoRequest) -> None:
     """Raises DecoderWireError if the process is gone."""
-    data = _REQUEST.pack(_MAGIC, request.kind, request.number, request.fps)
+    data = _REQUEST.pack(
+        *(_MAGIC, request.kind, request.number, request.fps, request.share, request.shares)
+    )
     if request.descriptor is None:
         send_all(wire, data)
         return
@@ -89,10 +93,10 @@ def receive_video_request(wire: socket.socket) -> VideoRequest | None:
             return None
         data += more
         descriptors += found
-    magic, kind, number, fps = _REQUEST.unpack(data)
+    magic, kind, number, fps, *share = _REQUEST.unpack(data)
     if magic != _MAGIC:
         return None
-    return VideoRequest(Ask(kind), number, fps, descriptors[0] if descriptors else None)
+    return VideoRequest(Ask(kind), number, fps, descriptors[0] if descriptors else None, *share)
 
 
 def send_video_reply(wire: socket.socket, reply: VideoReply) -> None:

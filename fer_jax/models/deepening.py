@@ -19,27 +19,29 @@ from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.models.resnet import ResNet
 
 
-def can_deepen(shallow: nn.Module, deep: nn.Module) -> bool:
-    """Whether `deep` is `shallow` with more blocks in some stages."""
-    if not (isinstance(shallow, ResNet) and isinstance(deep, ResNet)):
-        return False
-    alike = shallow.widths == deep.widths and shallow.space_to_depth == deep.space_to_depth
-    return alike and all(few <= many for few, many in zip(shallow.blocks, deep.blocks, strict=True))
-
-
 def deepen(
-    variables: Mapping[str, Mapping[str, Any]], *, shallow: ResNet, deep: ResNet, key: jax.Array
-) -> dict[str, dict[str, Any]]:
+    variables: Mapping[str, Mapping[str, Any]],
+    shallow: nn.Module,
+    deep: nn.Module,
+    *,
+    key: jax.Array,
+) -> dict[str, dict[str, Any]] | None:
     """Returns variables of `deep` that compute what `variables` compute in `shallow`.
 
-    Each stage keeps its trained blocks; the further ones follow them.
+    Each stage keeps its trained blocks; the further ones follow them. Returns None unless `deep` is
+    `shallow` with more blocks in some stages.
 
     Args:
         variables: params and batch_stats of `shallow`, float32 arrays.
         shallow: the trained network.
-        deep: the network to start; `can_deepen` holds.
+        deep: the network to start.
         key: of the further blocks' random kernels.
     """
+    if not (isinstance(shallow, ResNet) and isinstance(deep, ResNet)):
+        return None
+    alike = shallow.widths == deep.widths and shallow.space_to_depth == deep.space_to_depth
+    if not alike or any(few > many for few, many in zip(shallow.blocks, deep.blocks, strict=True)):
+        return None
     fresh = deep.init(key, jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1)), train=False)
     moved = {_block(was): _block(now) for was, now in _moves(shallow.blocks, deep.blocks)}
     return {

@@ -31,7 +31,7 @@ class Accountant:
         """Returns the rows that a view adds: its faces, and at the end of its input any other rows."""
         if self._ended:
             self._begin()
-        path = path_text(view.path)
+        path = path_text(view.path if view.name is None else view.name)
         rows = [self._row(path, view, n, face) for n, face in enumerate(view.faces)]
         if view.frame is not None and view.faces:
             rows = self._followed(view, rows)

@@ -15,6 +15,7 @@ from fer_jax.faces.quality import face_quality
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
+from fer_jax.media.image_header import BadImageError
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _IMAGE_SIZE = 96  # pixels; of the faces in the summary
@@ -47,6 +48,9 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
                 face.image = _face_image(image, face.detection)
     except DecoderUnavailableError:
         raise
+    except BadImageError as error:
+        view.error = str(error)
+        return
     except Exception as error:  # noqa: BLE001  no input may end the run
         view.error = reason(error)
         return
@@ -56,7 +60,12 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
 
 @contextlib.contextmanager
 def _image(view: View, decoder: Decoder) -> Iterator[np.ndarray]:
-    if view.frame is None:
+    if view.data is not None:
+        data, view.data = view.data, None
+        with decoder.decoded(data) as image:
+            view.note = decoder.note or None
+            yield image
+    elif view.frame is None:
         with decoder.opened(view.path) as image:
             view.note = decoder.note or None
             yield image

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_jax.machine.processor import usable_cores
-from fer_jax.media.decoder import Decoder
 from fer_jax.scoring.find_faces import find_faces
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.views import ScoredFace, View
@@ -126,7 +125,7 @@ class ScoringPipeline:
     def _look(self) -> None:
         """Body of a worker thread: takes a view, finds its faces, passes them to the device."""
         stages = self._stages
-        with Decoder(max_pixels=stages.max_pixels) as decoder:
+        with stages.decoder() as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
                 find_faces(view, stages.detector, decoder, images=stages.images)

@@ -135,8 +135,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
 
-def path_text(path: Path) -> str:
-    r"""Returns a path as one line of valid UTF-8.
+def path_text(path: Path | str) -> str:
+    r"""Returns a path, or a URI, as one line of valid UTF-8.
 
     A control character, a line separator and every byte that is not UTF-8 become `\xNN`, byte by
     byte, and a backslash is doubled. Other names, including spaces and non-ASCII, stay unchanged.

@@ -23,6 +23,7 @@ from fer_jax.scoring.journal import Journal
 from fer_jax.scoring.pipeline import ScoringPipeline
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.rows import Row, Status
+from fer_jax.scoring.shards import opened_shards, path_of
 from fer_jax.scoring.stages import Stages
 from fer_jax.scoring.summary import Summary
 from fer_jax.scoring.views import View, views
@@ -113,7 +114,7 @@ def run(
         )
         before = sum(journal.inputs.values()), journal.faces
         _say_what_is_kept(journal, settings, reporter)
-        todo = (path for path in paths if not journal.finished.take(path))
+        todo = (one for one in opened_shards(paths) if not journal.finished.take(path_of(one)))
         videos = stack.enter_context(video_decoder(settings.max_pixels))
         source = views(
             todo,

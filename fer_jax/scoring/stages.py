@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
 
 from fer_jax.faces.detect import Detector
+from fer_jax.media.decoder import Decoder
 
 
 class Recognition(Protocol):
@@ -41,6 +43,7 @@ class Stages:
         max_pixels: of an image, at most.
         images: also keep a small image of each face.
         threads: for decoding and detection; 0 means one per core.
+        decoders: lends each of them a decoder; None starts new ones, which end with the pipeline.
     """
 
     detector: Detector
@@ -49,3 +52,8 @@ class Stages:
     max_pixels: int
     images: bool = False
     threads: int = 0
+    decoders: Callable[[], AbstractContextManager[Decoder]] | None = None
+
+    def decoder(self) -> AbstractContextManager[Decoder]:
+        """Returns a decoder for one thread."""
+        return Decoder(max_pixels=self.max_pixels) if self.decoders is None else self.decoders()

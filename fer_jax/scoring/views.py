@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class View:
 
     Attributes:
         path: the input it belongs to.
+        name: what its rows call it, if not by its path.
+        data: an image's file, if it does not lie at `path`; until the faces are cropped.
         video: whether the input is a video.
         frame: of a video, with its image until the faces are cropped; None at the video's end.
         share: finished part of the input, 0 to 1.
@@ -57,6 +60,8 @@ class View:
     """
 
     path: Path
+    name: str | None = None
+    data: bytes | None = None
     video: bool = False
     frame: VideoFrame | None = None
     share: float = 1.0
@@ -67,37 +72,64 @@ class View:
     note: str | None = None
 
 
+class Held(NamedTuple):
+    """An input that is not simply the file at its path: an image of a shard, or a copy from elsewhere.
+
+    Attributes:
+        path: of the copy, or a name for an input that lies nowhere.
+        name: what rows call it; None for the path.
+        data: the file of an image that does not lie at `path`.
+        error: why there is no data.
+    """
+
+    path: Path
+    name: str | None = None
+    data: bytes | None = None
+    error: str | None = None
+
+
 def views(
-    paths: Iterable[Path], open_video: Callable[[Path], Video], *, first_frame: bool = False
+    inputs: Iterable[Path | Held],
+    open_video: Callable[[Path], Video],
+    *,
+    first_frame: bool = False,
 ) -> Iterator[View]:
-    """Yields the views of `paths` in order, unprocessed: images are not opened yet.
+    """Yields the views of `inputs` in order, unprocessed: images are not opened yet.
 
     Args:
-        paths: images and videos; the image reader refuses anything else.
+        inputs: images and videos; the image reader refuses anything else.
         open_video: opens a video or an animation, or raises MediaError.
         first_frame: an animated image, or one with several pages, is its first one alone.
     """
-    for path in paths:
-        kind = media_kind(path)
-        if kind == "video" or (kind == "image" and not first_frame and is_animation(path)):
-            yield from _video(path, open_video)
+    for each in inputs:
+        held = each if isinstance(each, Held) else Held(each)
+        if held.data is not None or held.error is not None:
+            yield View(held.path, name=held.name, data=held.data, error=held.error)
+        elif _moves(held.path, first_frame=first_frame):
+            yield from _video(held, open_video)
         else:
-            yield View(path)
+            yield View(held.path, name=held.name)
 
 
-def _video(path: Path, open_video: Callable[[Path], Video]) -> Iterator[View]:
+def _moves(path: Path, *, first_frame: bool) -> bool:
+    kind = media_kind(path)
+    return kind == "video" or (kind == "image" and not first_frame and is_animation(path))
+
+
+def _video(held: Held, open_video: Callable[[Path], Video]) -> Iterator[View]:
     note = None
+    path, name = held.path, held.name
     try:
         with contextlib.closing(open_video(path)) as video:
             for frame in video:
                 share = frame.index / max(video.frame_count, frame.index + 1)
-                yield View(path, video=True, frame=frame, share=share, ends_input=False)
+                yield View(path, name=name, video=True, frame=frame, share=share, ends_input=False)
             error, note = video.ended_early, video.note
         if error is not None and note is not None:
             error, note = f"{error}; {note}", None
     except (MediaError, MemoryError, OSError) as problem:
         error = reason(problem)
-    yield View(path, video=True, error=error, note=note)
+    yield View(path, name=name, video=True, error=error, note=note)
 
 
 def reason(error: Exception) -> str:

@@ -31,7 +31,17 @@ def check_output(path: Path) -> None:
     """Checks that rows can be written to `path`, before any work is done.
 
     Raises:
-        FerError: an unknown ending, pyarrow is missing, or an error of `try_file`.
+        FerError: as `check_ending`, or an error of `try_file`.
+    """
+    check_ending(path)
+    try_file(path, flag="--out")
+
+
+def check_ending(path: Path) -> None:
+    """Checks that the ending of `path` names a format that can be written.
+
+    Raises:
+        FerError: an unknown ending, or pyarrow is missing.
     """
     if path.suffix.lower() not in _FORMATS:
         raise FerError(
@@ -42,7 +52,6 @@ def check_output(path: Path) -> None:
             f"--out {printable(path)}: Parquet needs pyarrow; "
             'pip install "fer_jax[parquet]", or write .csv or .jsonl'
         )
-    try_file(path, flag="--out")
 
 
 def write_values(path: Path, rows: Iterable[Values], *, safe_csv: bool = False) -> None:

@@ -17,7 +17,7 @@ from fer_jax import models
 from fer_jax.config import Config
 from fer_jax.errors import TrainingError
 from fer_jax.inference.network import inference_parts
-from fer_jax.models.deepening import can_deepen, deepen
+from fer_jax.models.deepening import deepen
 from fer_jax.saved_model import SavedModel, Variables, load_models
 
 
@@ -49,13 +49,13 @@ def _fitting(network: SavedModel, config: Config) -> Variables:
     if name == config.model.name:
         return network.variables
     deep = models.build(config.model.name)
-    if not can_deepen(shallow, deep):
+    deepened = deepen(network.variables, shallow, deep, key=jax.random.key(config.seed))
+    if deepened is None:
         raise TrainingError(
             f"config.start={config.start}: {network.path} is a {name}, the run trains a "
             f"{config.model.name}"
         )
-    key = jax.random.key(config.seed)
-    return deepen(network.variables, shallow=shallow, deep=deep, key=key)
+    return deepened
 
 
 def mean_variables(each: Sequence[Variables]) -> Variables:

@@ -16,8 +16,11 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Responds 200 if every batch size is compiled and the server is not stopping; else 503."""
-    waits_for = request.app[LIFECYCLE].waits_for
+    """Responds 200 if every batch size is compiled and the server is not about to stop; else 503."""
+    lifecycle = request.app[LIFECYCLE]
+    waits_for = lifecycle.waits_for
+    if lifecycle.draining.is_set():
+        waits_for = waits_for or "the server is about to stop; it still answers"
     if waits_for:
         raise ApiError(503, "not_ready", waits_for, retry_after_s=1)
     return web.json_response({"status": "ready"})

@@ -25,7 +25,7 @@ from server.live.detection_threads import DetectionThreads, Found
 from server.live.keys import BATCHER, PREDICTOR, UPLOAD_THREADS
 
 
-class _Image(NamedTuple):
+class LookedAt(NamedTuple):
     """An uploaded image: its size, and its pixels if it will be drawn on."""
 
     width: int
@@ -50,27 +50,37 @@ async def score(request: web.Request) -> web.Response:
             deadline_s = time.monotonic() + limits.request_deadline_s
             pool = request.app[UPLOAD_THREADS]
             with request.app[LOAD_SHEDDING].work():
-                image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
+                image, found = await pool.run(look, pool, upload, deadline_s, keep=drawn)
             probabilities = await request.app[BATCHER].predict(
                 found.crops, client=f"upload {asking.name}", deadline_s=deadline_s
             )
             threshold = request.app[PREDICTOR].uncertain_below
-            unreadable = np.array([quality != "ok" for quality in found.qualities], bool)
-            uncertain = unreadable | (probabilities.max(axis=1, initial=0) < threshold)
+            uncertain = is_uncertain(found, probabilities, threshold=threshold)
             if drawn:
                 quality = request.app[SETTINGS].jpeg_quality
                 annotated = await pool.run(
                     _draw, image.pixels, found, probabilities, uncertain, quality
                 )
-            images.append(_image_json(upload.name, image, found, probabilities, uncertain))
+            images.append(image_json(upload.name, image, found, probabilities, uncertain))
     if drawn:
         return web.Response(body=annotated, content_type="image/jpeg")
-    return web.json_response({"images": images, "labels": EXPRESSIONS})
+    return web.json_response(answer_json(images))
 
 
-def _look(
+def answer_json(images: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the answer to a request with these images."""
+    return {"images": images, "labels": EXPRESSIONS}
+
+
+def is_uncertain(found: Found, probabilities: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Returns which faces are uncertain, bool [N]: too little confidence, or not readable."""
+    unreadable = np.array([quality != "ok" for quality in found.qualities], bool)
+    return unreadable | (probabilities.max(axis=1, initial=0) < threshold)
+
+
+def look(
     pool: DetectionThreads, upload: Upload, deadline_s: float, *, keep: bool
-) -> tuple[_Image, Found]:
+) -> tuple[LookedAt, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
@@ -78,7 +88,7 @@ def _look(
     with decoded(upload, pool.decoder(), seconds=left_s) as pixels:
         found = pool.find_now(pixels)
         height, width = pixels.shape[:2]
-        return _Image(width, height, pixels.copy() if keep else _NO_PIXELS), found
+        return LookedAt(width, height, pixels.copy() if keep else _NO_PIXELS), found
 
 
 def _draw(
@@ -103,13 +113,14 @@ def _draw(
         raise ApiError(422, "bad_image", str(error)) from None
 
 
-def _image_json(
+def image_json(
     name: str,
-    image: _Image,
+    image: LookedAt,
     found: Found,
     probabilities: np.ndarray,
     uncertain: np.ndarray,
 ) -> dict[str, Any]:
+    """Returns what is said of one image."""
     faces = [
         {
             "box": box_json(_box(found, n)),

@@ -12,11 +12,13 @@ class Lifecycle:
 
     Attributes:
         compiled: every batch size is compiled.
+        draining: a balancer should send new work elsewhere; what comes is still done.
         stopping: no new work is accepted, streams are about to end.
         failure: why the network could not be compiled; None without a failure.
     """
 
     compiled: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    draining: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     stopping: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
     failure: BaseException | None = None
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_jax import models
-from fer_jax.models.deepening import can_deepen, deepen
+from fer_jax.models.deepening import deepen
 from tests.small_checkpoint import random_variables
 
 
@@ -18,7 +18,7 @@ def small_and_deep():
 def test_a_deepened_network_gives_the_same_logits(small_and_deep):
     small, deep = small_and_deep
     variables = random_variables(small)
-    deepened = deepen(variables, shallow=small, deep=deep, key=jax.random.key(1))
+    deepened = deepen(variables, small, deep, key=jax.random.key(1))
     faces = jax.random.normal(jax.random.key(2), (3, 48, 48, 1))
     np.testing.assert_allclose(
         deep.apply(deepened, faces, train=False),
@@ -31,7 +31,7 @@ def test_a_deepened_network_gives_the_same_logits(small_and_deep):
 
 def test_every_further_block_has_a_gradient(small_and_deep):
     small, deep = small_and_deep
-    deepened = deepen(random_variables(small), shallow=small, deep=deep, key=jax.random.key(1))
+    deepened = deepen(random_variables(small), small, deep, key=jax.random.key(1))
     faces = jax.random.normal(jax.random.key(2), (3, 48, 48, 1))
 
     def total(params):
@@ -43,13 +43,13 @@ def test_every_further_block_has_a_gradient(small_and_deep):
 
 
 @pytest.mark.parametrize(
-    ("start", "goal", "possible"),
+    ("start", "goal"),
     [
-        ("resnet_small", "resnet_deep", True),
-        ("resnet_deep", "resnet_small", False),
-        ("resnet_small", "resnet_medium", False),
-        ("resnet_small", "seed_cnn", False),
+        ("resnet_deep", "resnet_small"),
+        ("resnet_small", "resnet_medium"),
+        ("resnet_small", "seed_cnn"),
     ],
 )
-def test_only_a_network_with_more_blocks_can_start_from_another(start, goal, possible):
-    assert can_deepen(models.build(start), models.build(goal)) is possible
+def test_only_a_network_with_more_blocks_can_start_from_another(start, goal):
+    shallow, deep = models.build(start), models.build(goal)
+    assert deepen(random_variables(shallow), shallow, deep, key=jax.random.key(1)) is None

@@ -41,8 +41,8 @@ def snippet(port: int, *, location: str = "/") -> str:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, location: str) -> Iterator[int]:
-    """Runs nginx with one location block, and gives its port."""
+def nginx(folder: Path, location: str, *, before: str = "") -> Iterator[int]:
+    """Runs nginx with these blocks in and before its server block, and gives its port."""
     assert NGINX is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ def nginx(folder: Path, location: str) -> Iterator[int]:
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{folders}\n"
+        f"events {{}}\nhttp {{ access_log off;\n{folders}\n{before}\n"
         f"server {{ listen 127.0.0.1:{port};\n{location}\n}} }}\n"
     )
     command = [NGINX, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]

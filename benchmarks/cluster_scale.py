@@ -1,0 +1,110 @@
+"""Scores a folder on a Ray cluster of this machine, with one worker and with two by turns.
+
+    python benchmarks/cluster_scale.py --dir photos --turns 3
+
+Prints images a second between the first parts and the last, without the start of the cluster and of the
+network, beside those of the local engine; and what `hours` makes of them for a large run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fer_jax.cluster.parts import Parts
+
+_IMAGES = 100_000_000
+_WORKERS = 1000
+
+
+def main() -> int:
+    """Measures and prints; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", type=Path, required=True, help="of images")
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+    rates: dict[str, list[float]] = {"local": [], "1 worker": [], "2 workers": []}
+    starts: list[float] = []
+    for _ in range(options.turns):
+        rates["local"].append(_local(options.dir))
+        for workers, name in ((1, "1 worker"), (2, "2 workers")):
+            rate, start_s = _cluster(options.dir, workers)
+            rates[name].append(rate)
+            starts.append(start_s)
+    median = {name: statistics.median(each) for name, each in rates.items()}
+    start_s = statistics.median(starts)
+    one, two = median["1 worker"], median["2 workers"]
+    told = {
+        "images_per_s": rates,
+        "median": median,
+        "start_s": start_s,
+        "two_by_one": two / one,
+        "hours": hours(_IMAGES, workers=_WORKERS, rate=one, start_s=start_s),
+    }
+    print(json.dumps(told, indent=1))
+    return 0
+
+
+def hours(
+    images: int,
+    *,
+    workers: int,
+    rate: float,
+    start_s: float,
+    bytes_per_image: float = 0.0,
+    store_bytes_per_s: float = float("inf"),
+    lost_share: float = 0.0,
+) -> float:
+    """Returns the hours that a run takes: the slower of workers and storage, and the start.
+
+    Args:
+        images: to score.
+        workers: of one core each.
+        rate: images a second of one worker.
+        start_s: from the command to the first part.
+        bytes_per_image: read from the storage.
+        store_bytes_per_s: that the storage gives to all workers together.
+        lost_share: of the work that is done twice, because nodes died.
+    """
+    scoring_s = images * (1 + lost_share) / (workers * rate)
+    reading_s = images * (1 + lost_share) * bytes_per_image / store_bytes_per_s
+    return (start_s + max(scoring_s, reading_s)) / 3600
+
+
+def _local(folder: Path) -> float:
+    with tempfile.TemporaryDirectory() as out:
+        said = _score(folder, Path(out, "faces.csv"))
+    return float(said.split(" files/s")[0].split()[-1].replace(",", ""))
+
+
+def _cluster(folder: Path, workers: int) -> tuple[float, float]:
+    """Returns the rate of a run after the first part of each worker, and the seconds until those."""
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place, "faces.csv")
+        begun_s = time.time()
+        _score(folder, out, "--engine", "ray", "--workers", str(workers))
+        parts = Parts(str(out))
+        written = []
+        for number in parts.numbers():
+            count = len(set(parts.paths(number)))
+            written.append(((out / f"part-{number:08}.csv").stat().st_mtime, count))
+    written.sort()
+    first_s = written[workers - 1][0]
+    later = sum(count for _, count in written[workers:])
+    return later / (written[-1][0] - first_s), first_s - begun_s
+
+
+def _score(folder: Path, out: Path, *more: str) -> str:
+    line = [sys.executable, "-m", "fer_jax", "score", str(folder), "--out", str(out), *more]
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

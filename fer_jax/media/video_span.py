@@ -1,0 +1,100 @@
+"""Finds the share of a video that one of several workers decodes, from packets alone.
+
+Shares begin at keyframes, at about equal numbers of frames, and hold whole groups of pictures; numbers,
+times and sampling of their frames are those of the undivided video. A video that says too little (no
+time stamps, codecs that hide frames in packets, a damaged container) is not divided: its first share is
+all of it, and the others are empty.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import av.error
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoSpan:
+    """A share: the frames whose time stamps are at least `start` and below `end`.
+
+    Attributes:
+        start, end: time stamps in the stream's unit; an `end` of None is that of the video.
+        first: number of the share's first frame in the video, if all before it can be decoded.
+        before_s: times of all frames before, in seconds.
+    """
+
+    start: int
+    end: int | None
+    first: int
+    before_s: Sequence[float]
+
+    def holds(self, stamp: int | None) -> bool:
+        """Returns whether a frame is in the share."""
+        return stamp is not None and self.start <= stamp and not self.is_over(stamp)
+
+    def is_over(self, stamp: int | None) -> bool:
+        """Returns whether a frame comes after the share."""
+        return stamp is not None and self.end is not None and stamp >= self.end
+
+
+EMPTY = VideoSpan(0, 0, 0, ())
+
+
+def find_span(
+    container: InputContainer, stream: VideoStream, *, share: int, shares: int
+) -> VideoSpan | None:
+    """Reads all packets and returns a share; None for the whole video, `EMPTY` for nothing.
+
+    Args:
+        container: at its beginning; at its end afterwards.
+        stream: of the video.
+        share: from 0.
+        shares: how many there are.
+    """
+    found = _stamps(container, stream)
+    if found is None:
+        return EMPTY if share else None
+    stamps, keys = found
+    edges: list[int | None] = [stamps[0]]
+    for number in range(1, shares):
+        at = bisect.bisect_left(keys, stamps[len(stamps) * number // shares])
+        edges.append(keys[at] if at < len(keys) else None)
+    start, end = (*edges, None)[share : share + 2]
+    if start is None or start == end:
+        return EMPTY
+    first = bisect.bisect_left(stamps, start)
+    unit_s, zero = float(stream.time_base or 0), stream.start_time or 0
+    before_s = [stamp * unit_s - zero * unit_s for stamp in stamps[:first]]
+    return VideoSpan(start, end, first, before_s)
+
+
+def _stamps(container: InputContainer, stream: VideoStream) -> tuple[list[int], list[int]] | None:
+    """Returns the sorted time stamps of all frames and of keyframes; None if they are not plain."""
+    stamps, keys = list[int](), list[int]()
+    try:
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if packet.pts is None or packet.is_discard:
+                return None
+            stamps.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+    except (av.error.FFmpegError, IndexError):
+        return None
+    plain = (
+        bool(keys)
+        and keys[0] == stamps[0] == min(stamps)
+        and keys == sorted(keys)
+        and len(set(stamps)) == len(stamps)
+        and stream.start_time is not None
+        and stream.start_time <= stamps[0]
+    )
+    return (sorted(stamps), keys) if plain else None

@@ -1,0 +1,34 @@
+"""Replaces the shards among a run's inputs by the images they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fer_jax.media.shards import is_shard, shard_images
+from fer_jax.scoring.views import Held
+
+
+def opened_shards(paths: Iterable[Path]) -> Iterator[Path | Held]:
+    """Yields the inputs in order: for a shard its images, named `shard.tar#name`, as they are read.
+
+    A shard that cannot be read, or not to its end, is an input of its own, with an error.
+    """
+    for path in paths:
+        if is_shard(path) and not path.is_dir():
+            yield from held_images(path, str(path))
+        else:
+            yield path
+
+
+def held_images(path: Path, name: str) -> Iterator[Held]:
+    """Yields the images of the shard at `path`, whose name in the rows is `name`."""
+    for member in shard_images(path):
+        named = f"{name}#{member.name}" if member.name else name
+        data = None if member.error else member.data
+        yield Held(Path(named), named, data, member.error)
+
+
+def path_of(one: Path | Held) -> Path:
+    """Returns the path by which a run remembers an input."""
+    return one.path if isinstance(one, Held) else one

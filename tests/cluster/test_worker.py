@@ -1,0 +1,138 @@
+"""A worker by itself, without a cluster: its parts, what it survives, and videos in shares."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_jax.cluster.parts import Parts
+from fer_jax.cluster.units import Unit
+from fer_jax.cluster.worker import Job, ScoringWorker, stitch
+from fer_jax.errors import FerError
+from fer_jax.scoring.rows import Row, row_of
+from tests.faces.sample_media import PHOTO, photo, write_video
+from tests.media.sample_shards import write_tar
+
+fsspec = pytest.importorskip("fsspec")
+
+
+def rows(parts: Parts, number: int) -> list[Row]:
+    return [row_of(values) for values in parts.values(number)]
+
+
+@pytest.fixture
+def parts(job: Job) -> Parts:
+    parts = Parts(job.out)
+    parts.prepare()
+    parts.take_over(job.run, {"every": job.every})
+    return parts
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    files = fsspec.filesystem("memory")
+    files.pipe("/b/1.jpg", PHOTO.read_bytes())
+    files.pipe("/b/2.jpg", b"")
+    yield "memory://b"
+    files.rm("/b", recursive=True)
+
+
+def test_files_uris_and_shards_have_rows_in_their_order(job, parts, memory, tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    write_tar(tmp_path / "s.tar", {"a.jpg": PHOTO.read_bytes(), "b.jpg": b"x"})
+    inputs = [str(PHOTO), f"{memory}/1.jpg", f"{memory}/2.jpg", f"{memory}/3.jpg", "text.png"]
+    worker = ScoringWorker(job)
+    found = worker.score(Unit(0, [*inputs, "s.tar"]))
+    found_rows = rows(parts, 0)
+    errors = [row.error and row.error.partition(";")[0] for row in found_rows]
+    assert [(row.path, row.status) for row in found_rows] == [
+        (str(PHOTO), "ok"),
+        (inputs[1], "ok"),
+        (inputs[2], "unreadable"),
+        (inputs[3], "unreadable"),
+        ("text.png", "unreadable"),
+        ("s.tar#a.jpg", "ok"),
+        ("s.tar#b.jpg", "unreadable"),
+    ]
+    assert [error for error in errors if error] == [
+        "the file is empty",
+        "no such file",
+        "the file is not an image",
+        "the file is not an image",
+    ]
+    assert (found["ok"], found["no_face"], found["unreadable"], found["faces"]) == (3, 0, 4, 3)
+
+
+def test_a_poisoned_file_costs_its_decoder_and_its_row(job, parts):
+    worker = ScoringWorker(job)
+    worker.score(Unit(0, [str(PHOTO)]))
+    (decoder,) = worker._decoders
+    os.kill(decoder.pid, signal.SIGSEGV)
+    worker.score(Unit(1, [str(PHOTO)] * 2))
+    first, second = rows(parts, 1)
+    assert (first.status, second.status) == ("unreadable", "ok")
+    assert "decoder crashed (SIGSEGV)" in first.error
+
+
+def test_a_unit_that_is_scored_twice_is_there_once(job, parts):
+    worker = ScoringWorker(job)
+    for _ in range(2):
+        worker.score(Unit(4, [str(PHOTO)]))
+    assert parts.numbers() == [4]
+    assert list(parts.paths(4)) == [str(PHOTO)]
+    assert not [path for path in Path(job.out).iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_that_was_taken_over_writes_nothing_more(job, parts):
+    parts.take_over("two", {"every": job.every})
+    worker = ScoringWorker(job)
+    for unit in (Unit(0, [str(PHOTO)]), Unit(1, ["x.mp4"], 0, 2)):
+        with pytest.raises(FerError, match="taken it over"):
+            worker.score(unit)
+    assert parts.numbers() == []
+
+
+def test_an_output_with_other_options_is_not_continued(job, parts):
+    with pytest.raises(FerError, match="every 1, not 2"):
+        parts.take_over("two", {"every": 2})
+
+
+def test_parts_in_memory_or_a_cloud_are_as_those_of_a_folder(job, memory):
+    elsewhere = dataclasses.replace(job, out=f"{memory}/faces.csv")
+    parts = Parts(elsewhere.out)
+    parts.prepare()
+    assert not parts.take_over(job.run, {})
+    ScoringWorker(elsewhere).score(Unit(0, [str(PHOTO)]))
+    assert parts.numbers() == [0]
+    assert [row.path for row in rows(parts, 0)] == [str(PHOTO)]
+    assert parts.take_over("two", {})
+
+
+def test_a_network_of_another_node_is_refused(job):
+    with pytest.raises(FerError, match="another network"):
+        ScoringWorker(dataclasses.replace(job, digest="0"))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_video_in_shares_has_the_rows_of_one_in_a_piece(job, parts, tmp_path, every):
+    moving = [np.roll(photo(), 4 * n, axis=1) for n in range(12)]
+    moving[5:5] = [
+        np.zeros_like(moving[0])
+    ] * 15  # a face that comes back after its track has ended
+    write_video(tmp_path / "walk.avi", moving, codec="MJPG", fps=10)
+    job = dataclasses.replace(job, every=every)
+    worker = ScoringWorker(job)
+    whole = worker.score(Unit(0, ["walk.avi"]))
+    for share in (2, 0, 1):
+        worker.score(Unit(1, ["walk.avi"], share, 3))
+    assert stitch(job, 1, "walk.avi", 3) == whole
+    expected = rows(parts, 0)
+    assert rows(parts, 1) == expected
+    assert {row.track for row in expected} == {1, 2}
+    assert list((Path(job.out) / "_shares").iterdir()) == []
