@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fer_jax.errors import FerError
 from fer_jax.machine.terminal import printable
-from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, MediaError
+from fer_jax.media.images import MediaError
+from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem

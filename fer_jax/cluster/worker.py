@@ -20,7 +20,8 @@ from fer_jax.cluster.units import Unit
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DetectSize, make_detector
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.kinds import VIDEO_SUFFIXES, MediaError, most_file_bytes
+from fer_jax.media.images import MediaError, most_file_bytes
+from fer_jax.media.kinds import VIDEO_SUFFIXES
 from fer_jax.media.shards import is_shard
 from fer_jax.media.video_decoder import video_decoder
 from fer_jax.scoring.accounting import Accountant
