@@ -136,7 +136,7 @@ class FrameStream:
 
     @property
     def missing(self) -> int:
-        """How many frames are missing from a constant rate, by their times; final after the iteration."""
+        """How many frames are missing from a constant rate, by their times; final at the end."""
         return self._gaps.missing(length_s=self._length_s)
 
     @property
