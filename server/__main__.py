@@ -32,9 +32,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     from server.flags import from_arguments
-    from server.logs import queued_log
 
     settings = from_arguments(argv)
+    from server.logs import queued_log  # and with it aiohttp, which no mistake in a flag waits for
+
     leave_no_core_dumps()  # capture processes and decoders inherit that
     raise_descriptor_limit()
     with queued_log():

@@ -111,8 +111,8 @@ class DecoderChild:
         return how_it_ended(code)
 
     def close(self) -> None:
-        """Ends the process and frees the memory; `start` may be called again."""
-        self.end()
+        """Ends the process at once and frees the memory; `start` may be called again."""
+        self.end(within_s=0)
         if self._memory is not None:
             # An image still in use keeps the memory until it is released.
             with contextlib.suppress(BufferError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +71,8 @@ class Decoder:
         Args:
             data: the whole file.
             grey: return only the luma, uint8 [H, W].
-            seconds: time limit, after which the process is killed.
+            seconds: time limit, after which the process is killed; waiting for its start comes on top,
+                see `wait_ready`.
 
         Raises:
             BadImageError: not an image, cut short, damaged, too large, or it crashed the process.
@@ -122,6 +124,28 @@ class Decoder:
         if self._isolated:
             self._child.start(OPENCV_IO_MAX_IMAGE_PIXELS=str(self._max_pixels))
 
+    def wait_ready(self, within_s: float) -> bool:
+        """Starts the process and waits until it can decode; False if it needs longer.
+
+        Raises:
+            DecoderUnavailableError: it cannot be started.
+        """
+        self.start()
+        child = self._child
+        if child.wire is None or child.ready:
+            return True
+        try:
+            child.wire.settimeout(max(1e-3, within_s))
+            child.wire.recv(
+                1, socket.MSG_PEEK
+            )  # the report comes at once as a whole, and may be late
+            child.ready = receive_reply(child.wire, seconds=STARTS_WITHIN_S).status == Status.READY
+        except TimeoutError:
+            return False
+        except (DecoderWireError, OSError):
+            raise child.unavailable(child.end()) from None
+        return child.ready
+
     def close(self) -> None:
         """Ends the process; a later image starts a new one."""
         self._child.close()
@@ -139,16 +163,9 @@ class Decoder:
 
     def _started(self) -> mmap.mmap:
         """Waits until the process is ready, and returns the memory shared with it."""
-        self.start()
-        child = self._child
-        assert child.wire is not None
-        if not child.ready:
-            try:
-                first = receive_reply(child.wire, seconds=STARTS_WITHIN_S)
-                child.ready = first.status == Status.READY
-            except (DecoderWireError, TimeoutError):
-                raise child.unavailable(child.end()) from None
-        return child.memory
+        if not self.wait_ready(STARTS_WITHIN_S):
+            raise self._child.unavailable(self._child.end())
+        return self._child.memory
 
     def _ask(self, request: DecodeRequest, *, seconds: float) -> DecodeReply:
         wire = self._child.wire

@@ -1,8 +1,8 @@
 """Frames that a damaged container lost without a trace, where the rest of the container shows that.
 
 FFmpeg passes over bytes that it cannot read. In AVI, the index says which frames lay there. In Matroska
-and WebM, a cluster that holds something else than its elements shows the damage, and a constant frame rate
-how many frames are missing. Gaps alone show nothing: recordings of screens have them.
+and WebM, a cluster that holds something else than its elements shows the damage, and a constant frame
+rate how many frames are missing. Gaps alone show nothing: recordings of screens have them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class AviIndex:
         return max(0, len(self._numbers) - self._seen) if self._fits and self._seen else 0
 
     def correct(self, packet: Packet) -> None:
-        """Gives a packet its own time; behind a loss, FFmpeg counts on from the last frame it has read."""
+        """Gives a packet its own time; behind a loss, FFmpeg counts on from the last frame it read."""
         number = None if packet.pos is None else self._numbers.get(packet.pos - _CHUNK_HEAD_BYTES)
         if number is None or packet.dts is None:
             self._fits = False  # an index of another file, or of no use

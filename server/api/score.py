@@ -82,10 +82,13 @@ def look(
     pool: DetectionThreads, upload: Upload, deadline_s: float, *, keep: bool
 ) -> tuple[LookedAt, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""
+    decoder = pool.decoder()
+    # It may have waited long for a thread, or the image before it killed the decoder.
+    ready = decoder.wait_ready(deadline_s - time.monotonic())
     left_s = deadline_s - time.monotonic()
-    if left_s <= 0:
-        raise DeadlinePassed  # it waited too long for a thread: the answer would be too late
-    with decoded(upload, pool.decoder(), seconds=left_s) as pixels:
+    if not ready or left_s <= 0:
+        raise DeadlinePassed
+    with decoded(upload, decoder, seconds=left_s) as pixels:
         found = pool.find_now(pixels)
         height, width = pixels.shape[:2]
         return LookedAt(width, height, pixels.copy() if keep else _NO_PIXELS), found

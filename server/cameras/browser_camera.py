@@ -151,6 +151,9 @@ class BrowserCamera(Camera):
             raise BadImageError(f"the image has more than {self._limits.image_bytes} bytes")
         if format_of(jpeg) not in ("jpeg", None):  # the decoder reports what None is
             raise BadImageError("a browser's camera sends JPEG images")
+        while not self._decoder.wait_ready(_DECODE_S):
+            if self._thread is None:
+                raise CameraBusyError(f"camera {self.name} is closed")
         with self._decoder.decoded(jpeg, seconds=_DECODE_S) as image:
             return np.array(fit(image))
 

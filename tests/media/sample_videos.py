@@ -39,7 +39,7 @@ def without_jpeg(data: bytes, number: int) -> bytes:
 
 
 def without_blocks(data: bytes, first: int, end: int, *, header: int) -> bytes:
-    """A Motion JPEG video with zeros for the JPEGs from `first` to before `end`, and for their heads."""
+    """A Motion JPEG video with zeros for the JPEGs from `first` to before `end` and their headers."""
     starts, at = [], -1
     while (at := data.find(b"\xff\xd8\xff", at + 1)) >= 0:
         starts.append(at - header)

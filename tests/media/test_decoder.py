@@ -19,7 +19,7 @@ from PIL import Image
 
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.decoder_wire import receive_reply
+from fer_jax.media.decoder_wire import DecodeReply, Status, receive_reply, send_reply
 from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MediaError, decode_image
 from tests.faces.sample_media import PHOTO, photo
@@ -166,6 +166,19 @@ def test_one_that_was_killed_while_idle_is_replaced() -> None:
         with pytest.raises(DecoderFailedError, match="SIGKILL"):
             pixels(decoder, JPEG)
         assert pixels(decoder, JPEG).shape == (150, 128, 3)
+
+
+def test_nobody_has_to_wait_until_a_process_has_started() -> None:
+    ours, theirs = socket.socketpair()
+    with Decoder(max_pixels=1_000_000) as decoder, theirs:
+        assert decoder.wait_ready(60)
+        assert decoder._child.wire is not None
+        decoder._child.wire.close()
+        decoder._child.wire, decoder._child.ready = ours, False  # as one that is still starting
+        for _ in range(2):
+            assert not decoder.wait_ready(0.01)
+        send_reply(theirs, DecodeReply(Status.READY))
+        assert decoder.wait_ready(0)
 
 
 def test_an_image_outlives_its_decoder_unharmed() -> None:

@@ -133,7 +133,7 @@ def test_warnings_wait_for_nobody_either_and_those_on_forms_are_left_out() -> No
             warnings.simplefilter("always", UserWarning)  # the tests make errors of them
             warnings.warn("of a library", stacklevel=1)
             for number in range(3):
-                name = f"attachment; filename*=utf-99''{number}"
+                name = f"attachment; filename*=utf-99''%ff{number}"
                 assert parse_content_disposition(name) == ("attachment", {})
         end.close()
         written = log.read().decode()
