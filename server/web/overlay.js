@@ -7,6 +7,7 @@ const INK = "#f3f5f7";
 const DIM = "rgb(14 17 20 / 55%)";
 const FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
 const [TEXT, LINE, PAD, BAR] = [13, 20, 6, 8];
+const [CROWD, NARROW] = [3, 480]; // so many faces in so few pixels: their cards say the rest
 
 /**
  * Draws faces.
@@ -25,17 +26,19 @@ export function drawFaces(context, faces, looks, { unit, width, height, shows, l
     if (shows.boxes || face.track === lit) drawBox(context, face, looks, unit, face.track === lit);
     if (shows.bars) drawBar(context, face, looks, unit);
   }
+  const brief = faces.length >= CROWD && width < NARROW * unit;
   for (const face of faces) {
-    const text = textOf(face, shows);
+    const text = textOf(face, shows, brief);
     if (text) drawLabel(context, face, text, looks, { unit, width, height, taken, bars: shows.bars });
   }
   context.restore();
 }
 
-function textOf(face, { names, confidence }) {
+function textOf(face, { names, confidence }, brief) {
   const parts = [];
   if (names) parts.push(face.name);
   if (names || confidence) parts.push(labelOf(face) + (face.uncertain ? "?" : ""));
+  if (brief && parts.length) return parts.join(" ");
   if (confidence) parts.push(percent(face.confidence));
   if (parts.length && face.uncertain && REASONS[face.quality]) parts.push(`\u00b7 ${REASONS[face.quality]}`);
   return parts.join(" ");
