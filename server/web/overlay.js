@@ -73,17 +73,18 @@ function drawBar(context, { box, probabilities }, looks, unit) {
   }
 }
 
-/** Above the box, below it or inside its top: wherever there is no other label. */
+/** Above the box, below it or inside its top, from its left or to its right: where no other label is. */
 function drawLabel(context, { box, expression }, text, looks, { unit, width, height, taken, bars }) {
-  const [x, y, , high] = box;
+  const [x, y, across, high] = box;
   const wide = context.measureText(text).width + (2.5 * PAD + TEXT * 0.7) * unit;
   const tall = LINE * unit;
-  const left = Math.max(0, Math.min(x - unit, width - wide));
+  const lefts = [x - unit, x + across - wide].map((left) => Math.max(0, Math.min(left, width - wide)));
   const below = y + high + (bars ? BAR + 6 : 3) * unit;
-  const places = [y - tall - 2 * unit, below, y + 2 * unit].map((top) => ({ left, top, wide, tall }));
+  const tops = [y - tall - 2 * unit, below, y + 2 * unit];
+  const places = tops.flatMap((top) => lefts.map((left) => ({ left, top, wide, tall })));
   const fits = (place) => place.top >= 0 && place.top + tall <= height;
   const free = (place) => fits(place) && !taken.some((other) => meets(place, other));
-  const place = places.find(free) ?? places.find(fits) ?? places[2];
+  const place = places.find(free) ?? places.find(fits) ?? places.at(-2);
   taken.push(place);
   context.fillStyle = PLATE;
   context.fillRect(place.left, place.top, wide, tall);
