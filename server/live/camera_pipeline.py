@@ -293,7 +293,9 @@ class CameraPipeline:
         if not wanted or now_s - self._imaged_s < pause_s:
             return (), False
         self._imaged_s = now_s
-        kinds = tuple(kind for kind, stream in self.streams.items() if stream.viewers)
+        kinds: tuple[Kind, ...] = tuple(
+            kind for kind, stream in self.streams.items() if stream.viewers
+        )
         return kinds, self.recorder.active
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:

@@ -124,18 +124,24 @@ class Recording:
             self._write(item.analysis, item.image, item.uncertain_below)
 
     def _write(self, analysis: Analysis, image: np.ndarray | None, uncertain_below: float) -> None:
-        files = self._files
-        if files is not None and files.size != (analysis.width, analysis.height):
-            self._files = None
-            files.close()  # the camera was turned or changed its size: two more files
-        if self._files is None:
-            self._bytes = 0
-            files = RecordingFiles(self._space.folder, self._camera, first=analysis, fps=self._fps)
-            self._files = files
+        files = self._files_for(analysis)
         files.add(analysis, image, uncertain_below=uncertain_below)
         written = files.bytes
         self._space.take(written - self._bytes)
         self._bytes = written
+
+    def _files_for(self, analysis: Analysis) -> RecordingFiles:
+        """Returns the open files, or two more if the camera was turned or changed its size."""
+        if self._files is not None and self._files.size == (analysis.width, analysis.height):
+            return self._files
+        if self._files is not None:
+            before, self._files = self._files, None
+            before.close()
+        self._bytes = 0
+        self._files = RecordingFiles(
+            self._space.folder, self._camera, first=analysis, fps=self._fps
+        )
+        return self._files
 
 
 def _reason(error: OSError | ValueError) -> str:

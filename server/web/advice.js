@@ -47,7 +47,8 @@ export function coverFor(camera, visitor, { pictured }) {
     return { title: "Your own camera", text: "Allow the camera when the browser asks." };
   }
   if (visitor.state === "off" && camera.status === "missing") {
-    const text = "Its images go only to this server and are not stored.";
+    const kept = camera.controls.recording ? "are recorded there" : "are not stored";
+    const text = `Its images go only to this server and ${kept}.`;
     return { title: "Your own camera", text, offer: "visitor" };
   }
   return null;

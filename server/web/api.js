@@ -109,5 +109,5 @@ async function refusal(response) {
 export function sentence(text) {
   if (!text) return "";
   const first = text[0].toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
+  return /[.!?\u2026]$/.test(first) ? first : `${first}.`;
 }

@@ -5,6 +5,8 @@ import { moveSmoothly } from "./motion.js";
 
 const LOST_AFTER_MS = 500; // a face lost for a frame or two counts as in view
 const LEAVES_AFTER_MS = 1500;
+const [LOST_FRAMES, LEAVES_FRAMES] = [2.5, 3.5]; // of slow cameras, whose frames are further apart
+const SLOW_MS = 1000; // between frames, while the rate is not known yet
 const REDRAW_MS = 100; // eyes do not read faster
 const THUMBNAIL_MS = 500;
 const COMPACT_FROM = 3; // faces
@@ -18,14 +20,16 @@ export class Cards extends EventTarget {
     this.cards = new Map();
     this.drawnAt = this.shownAt = 0;
     this.compact = false;
+    this.intervalMs = SLOW_MS;
     this.crowdedAt = -Infinity;
     this.clear();
     setInterval(() => this.#settle(performance.now()), LEAVES_AFTER_MS / 3);
   }
 
-  /** Shows the faces of one analysed frame; call it for every frame. */
-  show(faces, now = performance.now()) {
+  /** Shows the faces of one analysed frame of `fps` a second; call it for every frame. */
+  show(faces, fps, now = performance.now()) {
     this.faces = faces;
+    this.intervalMs = fps > 0 ? 1000 / fps : SLOW_MS;
     this.#seen(now);
     const unknown = faces.some((face) => !this.cards.has(face.track));
     if (unknown || this.#paused || now - this.drawnAt >= REDRAW_MS) this.#draw(now);
@@ -107,8 +111,8 @@ export class Cards extends EventTarget {
     for (const [track, card] of this.cards) {
       const stays = this.#paused && card.seenAt === this.shownAt;
       const awayMs = stays ? 0 : now - card.seenAt;
-      card.setLost(awayMs > LOST_AFTER_MS);
-      if (awayMs > LEAVES_AFTER_MS) {
+      card.setLost(awayMs > Math.max(LOST_AFTER_MS, LOST_FRAMES * this.intervalMs));
+      if (awayMs > Math.max(LEAVES_AFTER_MS, LEAVES_FRAMES * this.intervalMs)) {
         if (card.element.contains(document.activeElement)) this.list.focus(); // keeps the focus in the list
         this.cards.delete(track);
       }

@@ -7,6 +7,7 @@ const INK = "#f3f5f7";
 const DIM = "rgb(14 17 20 / 55%)";
 const FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
 const [TEXT, LINE, PAD, BAR] = [13, 20, 6, 8];
+const [CROWD, NARROW] = [3, 480]; // so many faces in so few pixels: their cards say the rest
 
 /**
  * Draws faces.
@@ -25,17 +26,19 @@ export function drawFaces(context, faces, looks, { unit, width, height, shows, l
     if (shows.boxes || face.track === lit) drawBox(context, face, looks, unit, face.track === lit);
     if (shows.bars) drawBar(context, face, looks, unit);
   }
+  const brief = faces.length >= CROWD && width < NARROW * unit;
   for (const face of faces) {
-    const text = textOf(face, shows);
+    const text = textOf(face, shows, brief);
     if (text) drawLabel(context, face, text, looks, { unit, width, height, taken, bars: shows.bars });
   }
   context.restore();
 }
 
-function textOf(face, { names, confidence }) {
+function textOf(face, { names, confidence }, brief) {
   const parts = [];
   if (names) parts.push(face.name);
   if (names || confidence) parts.push(labelOf(face) + (face.uncertain ? "?" : ""));
+  if (brief && parts.length) return parts.join(" ");
   if (confidence) parts.push(percent(face.confidence));
   if (parts.length && face.uncertain && REASONS[face.quality]) parts.push(`\u00b7 ${REASONS[face.quality]}`);
   return parts.join(" ");
@@ -70,17 +73,18 @@ function drawBar(context, { box, probabilities }, looks, unit) {
   }
 }
 
-/** Above the box, below it or inside its top: wherever there is no other label. */
+/** Above the box, below it or inside its top, from its left or to its right: where no other label is. */
 function drawLabel(context, { box, expression }, text, looks, { unit, width, height, taken, bars }) {
-  const [x, y, , high] = box;
+  const [x, y, across, high] = box;
   const wide = context.measureText(text).width + (2.5 * PAD + TEXT * 0.7) * unit;
   const tall = LINE * unit;
-  const left = Math.max(0, Math.min(x - unit, width - wide));
+  const lefts = [x - unit, x + across - wide].map((left) => Math.max(0, Math.min(left, width - wide)));
   const below = y + high + (bars ? BAR + 6 : 3) * unit;
-  const places = [y - tall - 2 * unit, below, y + 2 * unit].map((top) => ({ left, top, wide, tall }));
+  const tops = [y - tall - 2 * unit, below, y + 2 * unit];
+  const places = tops.flatMap((top) => lefts.map((left) => ({ left, top, wide, tall })));
   const fits = (place) => place.top >= 0 && place.top + tall <= height;
   const free = (place) => fits(place) && !taken.some((other) => meets(place, other));
-  const place = places.find(free) ?? places.find(fits) ?? places[2];
+  const place = places.find(free) ?? places.find(fits) ?? places.at(-2);
   taken.push(place);
   context.fillStyle = PLATE;
   context.fillRect(place.left, place.top, wide, tall);

@@ -105,7 +105,7 @@ class Photo {
     context.drawImage(bitmap, 0, 0, width, height);
     bitmap.close();
     const named = faces.map((face, n) => ({ ...face, track: n + 1, name: `#${n + 1}` }));
-    const unit = Math.max(1, Math.max(width, height) / 700);
+    const unit = Math.max(1, width / (this.canvas.clientWidth || 700)); // legible as it is shown
     drawFaces(context, named, this.looks, { unit, width, height, shows: SHOWS });
     this.painted = true;
   }
@@ -117,8 +117,8 @@ class Photo {
     this.canvas.setAttribute("aria-label", `${this.file.name}: ${names || "no face found"}`);
     const list = make("ol", "photo-faces");
     list.append(...faces.map((face, n) => this.#face(face, n + 1)));
-    this.about.append(list);
     if (this.painted && faces.length) this.about.append(this.#saveButton());
+    this.about.append(list);
   }
 
   #saveButton() {

@@ -4,7 +4,7 @@ import { make, percent } from "./looks.js";
 
 const [LEAST_S, MOST_S] = [10, 60]; // the scale grows with what has been seen
 const STEP_S = 0.1; // finer than a pixel of the lane needs no sample
-const GAP_S = 1; // a face unseen for longer was out of view
+const [GAP_S, GAP_FRAMES] = [1, 2.5]; // a face unseen for longer than both was out of view
 const LASTED_S = 1; // a face seen for less loses its lane once it is gone
 const MOST_LANES = 4;
 const [HEIGHT, LANE_GAP, AXIS, GUTTER] = [122, 6, 20, 36]; // pixels
@@ -30,8 +30,9 @@ export class Timeline {
     setInterval(() => this.draw(), 250); // time passes without frames too
   }
 
-  /** Records the faces of one frame. */
-  add(faces, now = performance.now()) {
+  /** Records the faces of one frame of `fps` a second. */
+  add(faces, fps, now = performance.now()) {
+    this.gap = Math.max(GAP_S, fps > 0 ? GAP_FRAMES / fps : 0);
     this.beganAt ??= now / 1000;
     for (const face of faces) this.#note(face, now / 1000);
     if (now - this.drawnAt >= REDRAW_MS) this.draw(now);
@@ -42,6 +43,7 @@ export class Timeline {
     this.tracks.clear();
     this.beganAt = null;
     this.pointed = null;
+    this.gap = GAP_S;
     this.drawnAt = this.toldAt = -Infinity;
     this.draw();
   }
@@ -71,7 +73,7 @@ export class Timeline {
 
   /** Numbers of the faces to show: those in view first, then those that were longest. */
   #lanes(now) {
-    const inView = (samples) => now - samples.at(-1).to < GAP_S;
+    const inView = (samples) => now - samples.at(-1).to < this.gap;
     const weight = (samples) => (inView(samples) ? MOST_S : 0) + seen(samples);
     const tracks = [...this.tracks]
       .filter(([, samples]) => inView(samples) || seen(samples) >= LASTED_S)
@@ -115,7 +117,7 @@ export class Timeline {
     const same = last && last.expression === expression && last.uncertain === uncertain;
     if (same && time - last.from < STEP_S) last.to = time;
     else {
-      if (last && time - last.to < GAP_S) last.to = time;
+      if (last && time - last.to < this.gap) last.to = time;
       samples.push({ from: time, to: time, expression, confidence, uncertain });
     }
   }
@@ -166,8 +168,8 @@ export class Timeline {
     context.fillStyle = theme.line;
     context.fillRect(GUTTER, top + this.lane - 1, width - GUTTER, 1);
     const samples = this.tracks.get(track);
-    for (const run of runs(samples, ["expression", "uncertain"])) this.#run(run, top + this.lane, x);
-    for (const run of runs(samples, ["expression"])) this.#name(run, top + this.lane, x, theme);
+    for (const run of runs(samples, ["expression", "uncertain"], this.gap)) this.#run(run, top + this.lane, x);
+    for (const run of runs(samples, ["expression"], this.gap)) this.#name(run, top + this.lane, x, theme);
     context.restore();
   }
 
@@ -213,12 +215,12 @@ export class Timeline {
 }
 
 /** Splits samples into runs without gaps in which the values of `keys` stay the same. */
-function runs(samples, keys) {
+function runs(samples, keys, gap) {
   const found = [];
   for (const sample of samples) {
     const last = found.at(-1)?.at(-1);
     const alike = last && keys.every((key) => last[key] === sample[key]);
-    if (alike && sample.from - last.to < GAP_S) found.at(-1).push(sample);
+    if (alike && sample.from - last.to < gap) found.at(-1).push(sample);
     else found.push([sample]);
   }
   return found;

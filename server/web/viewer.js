@@ -243,8 +243,8 @@ function wireFeed() {
     if (detail.camera !== current || detail.number === lastNumber) return;
     lastNumber = detail.number;
     streamView.addResult(detail);
-    cards.show(detail.faces);
-    timeline.add(detail.faces);
+    cards.show(detail.faces, detail.fps);
+    timeline.add(detail.faces, detail.fps);
     recorder.add(detail, watched().controls.threshold);
     statusLine.analysis(detail);
     if ($("export").disabled && recorder.rows.length) $("export").disabled = false;

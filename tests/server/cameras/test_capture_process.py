@@ -143,7 +143,7 @@ def test_nothing_is_sent_while_paused() -> None:
 def test_the_capture_process_does_without_jax() -> None:
     program = (
         "import sys, server.cameras.capture_process, server.cameras.device, server.cameras.network;"
-        "import server.cameras.video_file, server.cameras.demo;"
+        "import server.cameras.video_file, server.cameras.demo, server.cameras.still;"
         "sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0

@@ -11,6 +11,8 @@ pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install
 from playwright.sync_api import Page, expect
 
 from tests.server.live_server import LiveServer, settings_of
+from tests.server.network_camera import StillCamera
+from tests.server.pages import PHOTO
 from tests.shared_files import shared_file
 
 OpenPage = Callable[..., Page]
@@ -97,3 +99,22 @@ def test_cards_are_lines_from_three_faces_on_and_open_on_a_click(
         expect(card.locator(".bar-name")).to_have_count(7)
         expect(card.locator(".card-body")).to_be_visible()
         expect(card.locator(".card-toggle")).to_have_attribute("aria-expanded", "true")
+
+
+def test_a_still_image_keeps_its_card_and_is_analysed_once(open_page: OpenPage, checkpoint: str):
+    away = StillCamera(PHOTO.read_bytes())
+    try:
+        settings = settings_of(checkpoint, f"still={away.where}", still_fps=1.0)
+        with LiveServer(settings) as server:
+            server.wait_ready()
+            page = open_page(f"http://127.0.0.1:{server.port}/")
+            expect(page.locator("#cards .card")).to_have_count(1)
+            expect(page.locator("#state-text")).to_have_text("Live")
+            asked = away.asked
+            while away.asked < asked + 3:
+                assert page.locator("#cards .card:not(.lost)").count() == 1
+                page.wait_for_timeout(100)
+            metrics = server.get("/metrics").body.decode()
+    finally:
+        away.unplug()
+    assert "\nfer_batch_rows_count 1.0\n" in metrics
