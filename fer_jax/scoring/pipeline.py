@@ -129,7 +129,9 @@ class ScoringPipeline:
         with Decoder(max_pixels=stages.max_pixels) as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
-                find_faces(view, stages.detector, decoder, images=stages.images)
+                find_faces(
+                    view, stages.detector, decoder, images=stages.images, rotate=stages.rotate
+                )
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:

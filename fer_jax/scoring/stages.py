@@ -40,6 +40,7 @@ class Stages:
         batch_size: faces recognised together.
         max_pixels: of an image, at most.
         images: also keep a small image of each face.
+        rotate: look at images in all four turns.
         threads: for decoding and detection; 0 means one per core.
     """
 
@@ -48,4 +49,5 @@ class Stages:
     batch_size: int
     max_pixels: int
     images: bool = False
+    rotate: bool = False
     threads: int = 0
