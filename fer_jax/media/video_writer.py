@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import av
 import av.error
@@ -21,6 +20,8 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
+
+from fer_jax.media.closing import ClosedAtExit
 
 
 class _Kind(NamedTuple):
@@ -69,7 +70,7 @@ _GROUP_S = 2.0  # between images that a player can jump to
 _BT709 = 1
 
 
-class VideoWriter:
+class VideoWriter(ClosedAtExit):
     """An open video file, without sound.
 
     Attributes:
@@ -142,17 +143,6 @@ class VideoWriter:
         container, self._container = self._container, None
         with self._system_errors():
             container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _encode(self, frame: VideoFrame | None) -> None:
         assert self._container is not None
