@@ -65,6 +65,8 @@ _READABLE_ALWAYS = {
     },
     "webm": {"cluster_time_limit": "1000", "flush_packets": "1"},  # milliseconds
 }
+# Damaged time stamps jump by years; MP4 has no room for a frame of more than 13 hours.
+_LONGEST_STILL_S = 3600.0
 _GROUP_S = 2.0  # between images that a player can jump to
 # VP8 has only the matrix of BT.601. Primaries and transfer of screens: BT.709, in FFmpeg's tables.
 _BT709 = 1
@@ -94,7 +96,7 @@ class VideoWriter(ClosedAtExit):
         """
         kind = _kind()
         self.path = path if path.suffix.lower() == kind.ending else Path(f"{path}{kind.ending}")
-        self._unit, self._last = kind.unit, -1
+        self._unit, self._last, self._left_out = kind.unit, -1, 0
         self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._reformatter = VideoReformatter()
         layout = (_READABLE_ALWAYS if readable_always else _INDEX_FIRST).get(kind.format, {})
@@ -112,7 +114,8 @@ class VideoWriter(ClosedAtExit):
 
         Args:
             image: uint8 [H, W, 3] RGB; one of another size is scaled to fit, on black.
-            time_s: seconds from the video's start, more than those of the frame before.
+            time_s: seconds from the video's start, more than those of the frame before. A gap of more
+                than an hour is shortened to it.
 
         Raises:
             OSError: it cannot be written.
@@ -127,7 +130,10 @@ class VideoWriter(ClosedAtExit):
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
         )
-        self._last = max(round(time_s / self._unit), self._last + 1)
+        due = round(time_s / self._unit) - self._left_out
+        most = self._last + round(_LONGEST_STILL_S / self._unit)
+        self._left_out += max(0, due - most)
+        self._last = max(min(due, most), self._last + 1)
         frame.pts, frame.time_base = self._last, self._unit
         self._encode(frame)
 
@@ -179,7 +185,7 @@ def _video_stream(
     width, height = size
     stream = container.add_stream(
         kind.encoder,
-        Fraction(rate).limit_denominator(1001),
+        Fraction(min(max(rate, 0.01), 1000.0)).limit_denominator(1001),
         options=options,
         width=width,
         height=height,
