@@ -162,6 +162,12 @@ def _parser() -> command.Parser:
         action="store_true",
         help="of animations and images with several pages, score the first alone",
     )
+    add(
+        "--rotate",
+        choices=("off", "auto"),
+        default="off",
+        help="auto: also find faces in images that lie on their side or upside down",
+    )
     add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
     add("--summary", type=Path, metavar="HTML", help="write a page to look at")
     add(
@@ -208,6 +214,7 @@ def _settings(options: argparse.Namespace, *, out: Path) -> ScoringOptions:
         every=options.every,
         fps=options.fps,
         first_frame=options.first_frame,
+        rotate=options.rotate == "auto",
         max_pixels=options.max_pixels,
         batch_size=options.batch_size,
         annotate=options.annotate,

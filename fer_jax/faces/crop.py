@@ -99,10 +99,12 @@ def square_of(detection: Detection, *, align: Align = "landmarks") -> Square:
     its centre is the mean of their estimate and the box's, and the eyes are level.
     """
     side = math.sqrt(max(detection.width * detection.height, 1.0)) / BOX_SIDE
-    x = detection.x + detection.width / 2 + (0.5 - BOX_CENTRE[0]) * side
-    y = detection.y + detection.height / 2 + (0.5 - BOX_CENTRE[1]) * side
+    # Down is where the face's chin is.
+    offset = complex(0.5 - BOX_CENTRE[0], 0.5 - BOX_CENTRE[1]) * side * (-1j) ** detection.turns
+    x = detection.x + detection.width / 2 + offset.real
+    y = detection.y + detection.height / 2 + offset.imag
     if align == "box" or detection.landmarks is None:
-        return Square(x, y, side)
+        return Square(x, y, side, -math.pi / 2 * detection.turns)
     centre, roll = _centre_and_roll(detection.landmarks, side)
     return Square((x + centre.real) / 2, (y + centre.imag) / 2, side, roll)
 

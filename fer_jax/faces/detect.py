@@ -35,6 +35,7 @@ class Detection:
         landmarks: float32 [5, 2] x, y in pixels: left eye, right eye, nose tip, left and right
             corner of the mouth, left and right as seen in the image. None if there are none.
         is_crop: the box is the crop, because the image is already framed like a training face.
+        turns: quarter turns clockwise after which it was found; left and right are as seen then.
     """
 
     x: float
@@ -44,6 +45,7 @@ class Detection:
     score: float
     landmarks: np.ndarray | None = None
     is_crop: bool = False
+    turns: int = 0
 
 
 class Detector(Protocol):

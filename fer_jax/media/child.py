@@ -14,6 +14,7 @@ import subprocess
 
 from fer_jax.errors import FerError
 from fer_jax.machine.confinement import child_command, child_environment
+from fer_jax.media.closing import ClosedAtExit
 from fer_jax.media.decoder_wire import shared_memory
 
 _ENDS_WITHIN_S = 1.0  # once its socket is closed
@@ -123,6 +124,23 @@ class DecoderChild:
     def unavailable(self, reason: str) -> DecoderUnavailableError:
         """Returns the error for a process that cannot be started."""
         return DecoderUnavailableError(f"the {self._what} decoder cannot be started ({reason})")
+
+
+class ChildOwner(ClosedAtExit):
+    """What owns a decoder process."""
+
+    def __init__(self, child: DecoderChild) -> None:
+        """Starts nothing yet."""
+        self._child = child
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None while there is none."""
+        return self._child.pid
+
+    def close(self) -> None:
+        """Ends the process; a later image or video starts a new one."""
+        self._child.close()
 
 
 def how_it_ended(code: int) -> str:

@@ -13,12 +13,10 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
-from fer_jax.media.child import DecoderChild
+from fer_jax.media.child import ChildOwner, DecoderChild
 from fer_jax.media.decoder_wire import (
     DecodeReply,
     DecodeRequest,
@@ -38,7 +36,7 @@ _KEPT_BYTES = 32 << 20  # of memory kept between images; the rest of a larger on
 _MODULE = "fer_jax.media.decoder_process"
 
 
-class Decoder:
+class Decoder(ChildOwner):
     """A process that decodes images, one at a time, for one thread at a time.
 
     It is started for the first image, or by `start`; a crashed one is replaced. On systems that cannot
@@ -55,12 +53,7 @@ class Decoder:
         self._most_bytes = most_file_bytes(max_pixels)
         self._isolated = os.name == "posix"
         size = max(self._most_bytes, 3 * max_pixels)
-        self._child = DecoderChild(_MODULE, max_pixels, what="image", memory_bytes=size)
-
-    @property
-    def pid(self) -> int | None:
-        """The process's id; None while there is none."""
-        return self._child.pid
+        super().__init__(DecoderChild(_MODULE, max_pixels, what="image", memory_bytes=size))
 
     @contextlib.contextmanager
     def decoded(
@@ -145,21 +138,6 @@ class Decoder:
         except (DecoderWireError, OSError):
             raise child.unavailable(child.end()) from None
         return child.ready
-
-    def close(self) -> None:
-        """Ends the process; a later image starts a new one."""
-        self._child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _started(self) -> mmap.mmap:
         """Waits until the process is ready, and returns the memory shared with it."""

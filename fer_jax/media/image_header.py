@@ -334,10 +334,10 @@ _OTHERS = {
     "heic": re.compile(rb"....ftyp(hei|hev|mif|msf)", re.DOTALL),
     "bigtiff": re.compile(rb"II\+\0|MM\0\+"),
     "jpeg2000": re.compile(rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51\0"),
-    "pnm": re.compile(rb"P[1-6][\s#]|Pf\s"),
+    "pnm": re.compile(rb"P([1-6]|f)\s+[\d#]"),
     "psd": re.compile(rb"8BPS\x00\x01"),
     "qoi": re.compile(rb"qoif"),
     "pam": re.compile(rb"P7\s"),
-    "pfm": re.compile(rb"PF\s"),
+    "pfm": re.compile(rb"PF\s+\d"),
     "hdr": re.compile(rb"#\?(RADIANCE|RGBE)"),
 }

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol
 
 import av.error
 import numpy as np
 
 from fer_jax.media.animation import HEAD_BYTES, AnimationStream, is_animation_head
+from fer_jax.media.closing import ClosedAtExit
 from fer_jax.media.images import MediaError, open_regular
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_header import is_cut, lost_blocks
@@ -199,7 +199,7 @@ class SampledFrames:
         self._stream.close()
 
 
-class VideoReader:
+class VideoReader(ClosedAtExit):
     """Reads a video file in this process; the end of it, or of the context, closes the file."""
 
     def __init__(
@@ -250,14 +250,3 @@ class VideoReader:
         """Gives the file and the decoder back; may be called twice."""
         self._frames.close()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -13,13 +13,12 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from fer_jax.machine.processor import usable_cores
-from fer_jax.media.child import DecoderChild
+from fer_jax.media.child import ChildOwner, DecoderChild
+from fer_jax.media.closing import ClosedAtExit
 from fer_jax.media.decoder import STARTS_WITHIN_S
 from fer_jax.media.decoder_wire import DecoderWireError, release
 from fer_jax.media.images import MediaError, open_regular
@@ -42,7 +41,7 @@ _MOST_LENT = 8
 _KEPT_BYTES = 32 << 20  # of memory kept per frame; the rest of a larger one is released
 
 
-class VideoDecoder:
+class VideoDecoder(ChildOwner):
     """A process that decodes videos, one at a time, for one thread at a time.
 
     It is started for the first video, or by `start`; a crashed one is replaced. On systems that cannot
@@ -57,16 +56,11 @@ class VideoDecoder:
         self._most_lent = min(usable_cores() + 1, _MOST_LENT)
         self.slots = self._most_lent + _AHEAD
         size = self.slots * self.slot_bytes
-        self._child = DecoderChild(_MODULE, max_pixels, what="video", memory_bytes=size)
+        super().__init__(DecoderChild(_MODULE, max_pixels, what="video", memory_bytes=size))
         self._lent: set[int] = set()
         self._returned: deque[int] = deque()  # appended by the thread that releases an image last
         self._largest = 0  # bytes of a frame
         self._video: IsolatedVideo | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The process's id; None while there is none."""
-        return self._child.pid
 
     def opened(
         self,
@@ -103,21 +97,6 @@ class VideoDecoder:
         if self._isolated:
             # Each FFmpeg thread would reserve 64 MB of address space, which is limited.
             self._child.start(MALLOC_ARENA_MAX="2")
-
-    def close(self) -> None:
-        """Ends the process; a later video starts a new one."""
-        self._child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _make_ready(self) -> None:
         """Waits until the process is ready; a new one gets all unused slots."""
@@ -206,7 +185,7 @@ def video_decoder(max_pixels: int) -> VideoDecoder:
     return VideoDecoder(max_pixels=min(max_pixels, MAX_FRAME_PIXELS))
 
 
-class IsolatedVideo:
+class IsolatedVideo(ClosedAtExit):
     """A video that a `VideoDecoder`'s process decodes; see `media.video.Video`."""
 
     def __init__(self, decoder: VideoDecoder, path: Path, request: VideoRequest) -> None:
@@ -263,17 +242,6 @@ class IsolatedVideo:
                     self._decoder.send(VideoRequest(Ask.FREE, reply.slot))
         except (DecoderWireError, TimeoutError):
             self._decoder.abandon(within_s=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _reply(self) -> VideoReply:
         with self._survived():

@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import av
 import av.error
@@ -21,6 +20,8 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
+
+from fer_jax.media.closing import ClosedAtExit
 
 
 class _Kind(NamedTuple):
@@ -64,12 +65,14 @@ _READABLE_ALWAYS = {
     },
     "webm": {"cluster_time_limit": "1000", "flush_packets": "1"},  # milliseconds
 }
+# Damaged time stamps jump by years; MP4 has no room for a frame of more than 13 hours.
+_LONGEST_STILL_S = 3600.0
 _GROUP_S = 2.0  # between images that a player can jump to
 # VP8 has only the matrix of BT.601. Primaries and transfer of screens: BT.709, in FFmpeg's tables.
 _BT709 = 1
 
 
-class VideoWriter:
+class VideoWriter(ClosedAtExit):
     """An open video file, without sound.
 
     Attributes:
@@ -93,7 +96,7 @@ class VideoWriter:
         """
         kind = _kind()
         self.path = path if path.suffix.lower() == kind.ending else Path(f"{path}{kind.ending}")
-        self._unit, self._last = kind.unit, -1
+        self._unit, self._last, self._left_out = kind.unit, -1, 0
         self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._reformatter = VideoReformatter()
         layout = (_READABLE_ALWAYS if readable_always else _INDEX_FIRST).get(kind.format, {})
@@ -111,7 +114,8 @@ class VideoWriter:
 
         Args:
             image: uint8 [H, W, 3] RGB; one of another size is scaled to fit, on black.
-            time_s: seconds from the video's start, more than those of the frame before.
+            time_s: seconds from the video's start, more than those of the frame before. A gap of more
+                than an hour is shortened to it.
 
         Raises:
             OSError: it cannot be written.
@@ -126,7 +130,10 @@ class VideoWriter:
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
         )
-        self._last = max(round(time_s / self._unit), self._last + 1)
+        due = round(time_s / self._unit) - self._left_out
+        most = self._last + round(_LONGEST_STILL_S / self._unit)
+        self._left_out += max(0, due - most)
+        self._last = max(min(due, most), self._last + 1)
         frame.pts, frame.time_base = self._last, self._unit
         self._encode(frame)
 
@@ -142,17 +149,6 @@ class VideoWriter:
         container, self._container = self._container, None
         with self._system_errors():
             container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _encode(self, frame: VideoFrame | None) -> None:
         assert self._container is not None
@@ -189,7 +185,7 @@ def _video_stream(
     width, height = size
     stream = container.add_stream(
         kind.encoder,
-        Fraction(rate).limit_denominator(1001),
+        Fraction(min(max(rate, 0.01), 1000.0)).limit_denominator(1001),
         options=options,
         width=width,
         height=height,

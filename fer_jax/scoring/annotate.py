@@ -27,7 +27,7 @@ from fer_jax.media.images import MediaError
 from fer_jax.media.sound import join_sound
 from fer_jax.media.video import Video, VideoFrame
 from fer_jax.media.video_decoder import video_decoder
-from fer_jax.media.video_writer import VideoWriter
+from fer_jax.media.video_writer import VideoWriter, video_ending
 from fer_jax.scoring.rows import Row
 from fer_jax.scoring.views import View
 
@@ -163,10 +163,13 @@ class _AnnotatedVideo:
         self._video, self._source = video, source
         self._frames: Iterator[VideoFrame] = iter(video)
         # Not beside the target, whose name may have the greatest length already.
-        self._writer = VideoWriter(
-            folder / f".annotated.{os.getpid()}", size=(video.width, video.height), rate=rate
-        )
-        ending = self._writer.path.suffix
+        ending = video_ending()
+        partial = folder / f".annotated.{os.getpid()}{ending}"
+        try:
+            self._writer = VideoWriter(partial, size=(video.width, video.height), rate=rate)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         self._joined = folder / f".joined.{os.getpid()}{ending}"
         same = target.suffix.lower() == ending
         self._target = target if same else target.with_name(target.name + ending)

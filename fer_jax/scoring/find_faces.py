@@ -12,6 +12,7 @@ import numpy as np
 from fer_jax.faces.crop import crop_face, grey_crop
 from fer_jax.faces.detect import Detection, Detector, left_to_right
 from fer_jax.faces.quality import face_quality
+from fer_jax.faces.turning import TurningDetector
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
@@ -23,7 +24,14 @@ _MOST_IMAGES = 30  # of one view: a crowd would fill the memory
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 
-def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool = False) -> None:
+def find_faces(
+    view: View,
+    detector: Detector,
+    decoder: Decoder,
+    *,
+    images: bool = False,
+    rotate: bool = False,
+) -> None:
     """Fills in a view's size and faces, or its error.
 
     Args:
@@ -31,12 +39,15 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
         detector: safe to call from several threads.
         decoder: the calling thread's.
         images: also keep a small image of each face.
+        rotate: look at images, not at frames, in all four turns; the view's note names the turn.
 
     Raises:
         FerError: no decoder can be started.
     """
     if view.error is not None or (view.video and view.frame is None):
         return
+    if rotate and not view.video:
+        detector = TurningDetector(detector)
     try:
         with _image(view, decoder) as image:
             height, width = image.shape[:2]
@@ -56,6 +67,9 @@ def find_faces(view: View, detector: Detector, decoder: Decoder, *, images: bool
         return
     view.size = width, height
     view.faces = faces
+    if found and found[0].turns:
+        turned = f"its faces stand upright after a turn of {90 * found[0].turns} degrees clockwise"
+        view.note = "; ".join(filter(None, (view.note, turned)))
 
 
 @contextlib.contextmanager

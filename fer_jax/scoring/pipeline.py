@@ -128,7 +128,9 @@ class ScoringPipeline:
         with stages.decoder() as decoder:
             while (taken := self._take()) is not None:
                 sequence, view = taken
-                find_faces(view, stages.detector, decoder, images=stages.images)
+                find_faces(
+                    view, stages.detector, decoder, images=stages.images, rotate=stages.rotate
+                )
                 self._hand_over(sequence, view)
 
     def _take(self) -> tuple[int, View] | None:

@@ -44,6 +44,7 @@ class ScoringOptions:
         detect_size: of the longer side in pixels, or "full".
         every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
         first_frame: of an animation or several pages, look at the first alone.
+        rotate: look at images in all four turns.
         max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
@@ -62,6 +63,7 @@ class ScoringOptions:
     max_pixels: int
     batch_size: int
     first_frame: bool = False
+    rotate: bool = False
     annotate: Path | None = None
     parent: Path = Path("/")
     summary: Path | None = None
@@ -210,6 +212,7 @@ def _stages(predictor: Predictor, detector: Detector, settings: ScoringOptions) 
         batch_size=settings.batch_size,
         max_pixels=settings.max_pixels,
         images=settings.summary is not None,
+        rotate=settings.rotate,
     )
 
 
@@ -240,6 +243,7 @@ def _options(predictor: Predictor, settings: ScoringOptions) -> dict[str, str | 
         "every": settings.every,
         "fps": settings.fps,
         "first-frame": settings.first_frame,
+        "rotate": "auto" if settings.rotate else "off",
         "max-pixels": settings.max_pixels,
     }
 

@@ -42,6 +42,7 @@ class Stages:
         batch_size: faces recognised together.
         max_pixels: of an image, at most.
         images: also keep a small image of each face.
+        rotate: look at images in all four turns.
         threads: for decoding and detection; 0 means one per core.
         decoders: lends each of them a decoder; None starts new ones, which end with the pipeline.
     """
@@ -51,6 +52,7 @@ class Stages:
     batch_size: int
     max_pixels: int
     images: bool = False
+    rotate: bool = False
     threads: int = 0
     decoders: Callable[[], AbstractContextManager[Decoder]] | None = None
 

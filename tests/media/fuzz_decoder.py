@@ -52,6 +52,10 @@ def samples() -> Sequence[bytes]:
         (rgb, "TIFF", {"compression": "tiff_lzw"}),
         (rgb, "TIFF", {"compression": "tiff_deflate"}),
         (rgb, "TIFF", {"compression": "jpeg"}),
+        (rgb, "TIFF", {"big_tiff": True}),
+        (rgb, "AVIF", {"exif": turned}),
+        (rgb, "JPEG2000", {}),
+        *((rgb, kind, {}) for kind in ("PCX", "PPM", "QOI", "SGI", "TGA")),
     ]
     made = [hostile.tiff_with_two_widths(), hostile.vp8l_without_chunk()]
     for image, kind, options in ways:

@@ -77,13 +77,22 @@ def test_a_killed_recording_can_be_played_to_its_last_second(tmp_path: Path, cod
 
 
 def test_a_frame_of_another_size_is_shown_whole(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.mp4", size=(80, 60), rate=10) as video:
+    with VideoWriter(tmp_path / "a.mp4", size=(80, 60), rate=1e-5) as video:
         video.write(flat(RED, width=60, height=80), time_s=0)
     with VideoReader(video.path) as seen:
         (frame,) = seen
     assert frame.image.shape == (60, 80, 3)
     assert frame.image[:, :16].max() < 20
     assert frame.image[30, 40, 0] > 180
+
+
+def test_time_stamps_that_jump_by_years_leave_a_video_of_hours(tmp_path: Path, codec: str) -> None:
+    with VideoWriter(tmp_path / "a", size=(64, 48), rate=10) as video:
+        for time_s in (0, 0.1, 1e9, 1e9 + 0.1):
+            video.write(flat(RED, width=64, height=48), time_s=time_s)
+    with VideoReader(video.path) as seen:
+        times = [frame.time_s for frame in seen]
+    assert times == pytest.approx([0, 0.1, 3600.1, 3600.2], abs=2e-3)
 
 
 def test_what_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:

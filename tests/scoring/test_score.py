@@ -51,6 +51,12 @@ def animated_gif() -> bytes:
     return file.getvalue()
 
 
+def avif() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, "AVIF", speed=10)
+    return file.getvalue()
+
+
 def test_the_photograph_has_one_face_in_its_place(run, tmp_path):
     out = tmp_path / "faces.csv"
     code, said, complaints = run(PHOTO, "--out", out)
@@ -79,6 +85,9 @@ def bad_inputs(folder: Path) -> dict[str, str | None]:
         b"bomb.jpg": (huge_jpeg(), "60000 x 60000"),
         b"zero.png": (b"", "empty"),
         b"moving.gif": (animated_gif(), None),
+        b"photo.avif": (avif(), None),
+        b"raw.nef": (cv2.imencode(".tif", photo())[1].tobytes(), "raw camera file"),
+        b"drawing.svg": (b"<svg/>", "not an image"),
         b"with space.jpg": (jpeg, None),
         b"new\nline.jpg": (jpeg, None),
         b"not utf-8 \xff.jpg": (jpeg, None),
