@@ -97,7 +97,7 @@ class SampledFrames:
             share: number and count of the shares that the video is divided into, by time; it may be
                 empty, unless it is the first. `ended_early` is told by the last.
             allocate: gives the memory for each image.
-            decoded: called after each frame, sampled or not.
+            decoded: called after each frame, sampled or not, and each packet on the way to a share.
 
         Raises:
             BadVideoError: not a video, too large, or without a frame.
@@ -112,7 +112,7 @@ class SampledFrames:
         self._cut = is_cut(file) and share[0] == share[1] - 1
         shortened = "; the file is cut short" if self._cut else ""
         try:
-            self._stream = FrameStream(file, max_pixels=max_pixels, share=share)
+            self._stream = FrameStream(file, max_pixels=max_pixels, share=share, passed=decoded)
         except BadVideoError as error:
             raise BadVideoError(f"{error}{shortened}") from None
         self.fps, self.frame_count = self._stream.fps, self._stream.frame_count

@@ -223,7 +223,8 @@ class IsolatedVideo:
         self._seen = ""
         with self._survived():
             decoder.send(request)
-        opened = self._reply()
+        while (opened := self._reply()).kind == Said.ALIVE:
+            pass  # it looks for its share
         with self._survived():
             if opened.kind != Said.OPENED:
                 raise DecoderWireError

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -68,13 +68,21 @@ class FrameStream:
         claimed: how many frames the container claims, 0 if unknown.
     """
 
-    def __init__(self, file: BinaryIO, *, max_pixels: int, share: tuple[int, int] = (0, 1)) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        max_pixels: int,
+        share: tuple[int, int] = (0, 1),
+        passed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Opens the video.
 
         Args:
             file: at its beginning; it stays the caller's to close.
             max_pixels: the most that a frame may have; later frames with more count as lost.
             share: number and count of the shares that the video is divided into, by time.
+            passed: called for each packet that is read to find a share, and not decoded.
 
         Raises:
             BadVideoError: not a video, or its frames are too large.
@@ -85,7 +93,8 @@ class FrameStream:
             raise BadVideoError(
                 f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
             )
-        self.span = _span(file, max_pixels, *share)
+        self._passed = passed
+        self.span = _span(file, max_pixels, *share, passed)
         self._container = container = _container(file, max_pixels)
         try:
             self._stream = _video_stream(container)
@@ -180,6 +189,7 @@ class FrameStream:
             try:
                 for packet in packets:
                     if start is not None and packet.pts != start:
+                        self._passed()
                         continue
                     start = None
                     # An empty packet repeats the previous frame; a decoder would treat it as the end.
@@ -216,16 +226,21 @@ def _container(file: BinaryIO, max_pixels: int) -> InputContainer:
     return container
 
 
-def _span(file: BinaryIO, max_pixels: int, share: int, shares: int) -> VideoSpan | None:
+def _span(
+    file: BinaryIO, max_pixels: int, share: int, shares: int, passed: Callable[[], None]
+) -> VideoSpan | None:
     """Returns a share of the video, and the file to its beginning; None for all of it."""
     if shares == 1:
         return None
     with _container(file, max_pixels) as container:
         stream = _video_stream(container)
         plain = stream.codec_context.name in _ONE_FRAME_A_PACKET
-        span = find_span(container, stream, share=share, shares=shares) if plain else None
+        if plain:
+            span = find_span(container, stream, share=share, shares=shares, passed=passed)
+        else:
+            span = EMPTY if share else None
     file.seek(0)
-    return EMPTY if span is None and share and not plain else span
+    return span
 
 
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
