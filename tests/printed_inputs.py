@@ -10,6 +10,7 @@ import cv2
 
 from tests.data import face_files
 from tests.faces.sample_media import PHOTO, photo, write_video
+from tests.media.sample_shards import write_tar
 from tests.small_checkpoint import write_workdir
 
 _IMAGES, _VIDEOS = (".jpg", ".jpeg", ".png"), (".mp4", ".avi", ".mkv")
@@ -40,6 +41,9 @@ def provide_input(name: str, folder: Path) -> None:
         cv2.imwrite(str(path), cv2.imread(str(PHOTO)))
     elif name.endswith(_VIDEOS):
         write_video(path, [photo()[::2, ::2]] * 3, codec="mp4v", fps=10)
+    elif name.endswith("*.tar") and "://" not in name:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tar(path.with_name("0001.tar"), {"key.jpg": PHOTO.read_bytes()})
     elif name.startswith("runs/"):
         write_workdir(path, dataset="fer2013", seed=len(name) + sum(name.encode()))
     elif name.endswith("/"):

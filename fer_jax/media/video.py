@@ -98,7 +98,7 @@ class SampledFrames:
             share: number and count of the shares that the video is divided into, by time; it may be
                 empty, unless it is the first. `ended_early` is told by the last.
             allocate: gives the memory for each image.
-            decoded: called after each frame, sampled or not.
+            decoded: called after each frame, sampled or not, and each packet on the way to a share.
 
         Raises:
             BadVideoError: not a video, too large, or without a frame.
@@ -110,13 +110,16 @@ class SampledFrames:
         self._every, self._period = every, 1 / fps if fps else 0.0
         self._max_pixels, self._allocate, self._decoded = max_pixels, allocate, decoded
         self._converter = Converter()
+        self._stream: AnimationStream | FrameStream
         self._file, self._cut = file, is_cut(file) and share[0] == share[1] - 1
         shortened = "; the file is cut short" if self._cut else ""
         try:
             head = file.read(HEAD_BYTES)
             file.seek(0)
-            stream = AnimationStream if is_animation_head(head) else FrameStream
-            self._stream = stream(file, max_pixels=max_pixels, share=share)
+            if is_animation_head(head):
+                self._stream = AnimationStream(file, max_pixels=max_pixels, share=share)
+            else:
+                self._stream = FrameStream(file, max_pixels=max_pixels, share=share, passed=decoded)
         except BadVideoError as error:
             raise BadVideoError(f"{error}{shortened}") from None
         self.fps, self.frame_count = self._stream.fps, self._stream.frame_count

@@ -202,7 +202,8 @@ class IsolatedVideo(ClosedAtExit):
         self._seen = ""
         with self._survived():
             decoder.send(request)
-        opened = self._reply()
+        while (opened := self._reply()).kind == Said.ALIVE:
+            pass  # it looks for its share
         with self._survived():
             if opened.kind != Said.OPENED:
                 raise DecoderWireError

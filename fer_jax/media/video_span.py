@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import av.error
@@ -48,7 +48,12 @@ EMPTY = VideoSpan(0, 0, 0, ())
 
 
 def find_span(
-    container: InputContainer, stream: VideoStream, *, share: int, shares: int
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    share: int,
+    shares: int,
+    passed: Callable[[], None],
 ) -> VideoSpan | None:
     """Reads all packets and returns a share; None for the whole video, `EMPTY` for nothing.
 
@@ -57,8 +62,9 @@ def find_span(
         stream: of the video.
         share: from 0.
         shares: how many there are.
+        passed: called for each packet.
     """
-    found = _stamps(container, stream)
+    found = _stamps(container, stream, passed)
     if found is None:
         return EMPTY if share else None
     stamps, keys = found
@@ -75,11 +81,14 @@ def find_span(
     return VideoSpan(start, end, first, before_s)
 
 
-def _stamps(container: InputContainer, stream: VideoStream) -> tuple[list[int], list[int]] | None:
+def _stamps(
+    container: InputContainer, stream: VideoStream, passed: Callable[[], None]
+) -> tuple[list[int], list[int]] | None:
     """Returns the sorted time stamps of all frames and of keyframes; None if they are not plain."""
     stamps, keys = list[int](), list[int]()
     try:
         for packet in container.demux(stream):
+            passed()
             if not packet.size:
                 continue
             if packet.pts is None or packet.is_discard:

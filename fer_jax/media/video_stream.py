@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -69,20 +69,29 @@ class FrameStream:
         claimed: how many frames the container claims, 0 if unknown.
     """
 
-    def __init__(self, file: BinaryIO, *, max_pixels: int, share: tuple[int, int] = (0, 1)) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        max_pixels: int,
+        share: tuple[int, int] = (0, 1),
+        passed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Opens the video.
 
         Args:
             file: at its beginning; it stays the caller's to close.
             max_pixels: the most that a frame may have; later frames with more count as lost.
             share: number and count of the shares that the video is divided into, by time.
+            passed: called for each packet that is read to find a share, and not decoded.
 
         Raises:
             BadVideoError: not a video, or its frames are too large.
         """
         # Limit while opening: enough to learn the size of frames that are then refused.
         limit = max(2 * max_pixels, _MOST_PIXELS)
-        self.span = _span(file, limit, *share)
+        self._passed = passed
+        self.span = _span(file, limit, *share, passed)
         self._container = container = open_container(file, max_pixels=limit)
         try:
             self._stream = video_stream(container)
@@ -191,6 +200,7 @@ class FrameStream:
             try:
                 for packet in packets:
                     if start is not None and packet.pts != start:
+                        self._passed()
                         continue
                     start = None
                     # An empty packet repeats the previous frame; a decoder would treat it as the end.
@@ -211,16 +221,21 @@ class FrameStream:
         yield None
 
 
-def _span(file: BinaryIO, max_pixels: int, share: int, shares: int) -> VideoSpan | None:
+def _span(
+    file: BinaryIO, max_pixels: int, share: int, shares: int, passed: Callable[[], None]
+) -> VideoSpan | None:
     """Returns a share of the video, and the file to its beginning; None for all of it."""
     if shares == 1:
         return None
     with open_container(file, max_pixels=max_pixels) as container:
         stream = video_stream(container)
         plain = stream.codec_context.name in _ONE_FRAME_A_PACKET
-        span = find_span(container, stream, share=share, shares=shares) if plain else None
+        if plain:
+            span = find_span(container, stream, share=share, shares=shares, passed=passed)
+        else:
+            span = EMPTY if share else None
     file.seek(0)
-    return EMPTY if span is None and share and not plain else span
+    return span
 
 
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
