@@ -1,6 +1,6 @@
 """Gives a crowd network two more blocks and trains it on.
 
-    fer-jax train --config deeper --data FER2013 --config.start=crowd
+fer-jax train --config deeper --data FER2013 --config.start=crowd
 """
 
 from ml_collections import config_dict

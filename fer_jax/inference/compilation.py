@@ -35,7 +35,7 @@ def use_private_cache() -> Path | None:
     folder = cache_folder("xla").absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             return None
         folder.chmod(0o700)
     except OSError:
