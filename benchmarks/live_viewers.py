@@ -24,8 +24,8 @@ def latency(options: Options) -> None:
     with open_server(options, "--source", "demo") as server:
         (seen,) = watch(server, ["demo"], options.seconds)
         print_viewer("demo", seen, options.seconds)
-        told = server.figure("fer_frames_dropped_total")
-        print(f"  dropped as late or failed: {told:.0f}")
+        dropped = server.figure("fer_frames_dropped_total")
+        print(f"  dropped as late or failed: {dropped:.0f}")
 
 
 def crowd(options: Options) -> None:

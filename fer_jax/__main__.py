@@ -16,7 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "score": ("fer_jax.score", "find faces in photos and videos and say what they express"),
     "live": ("server.__main__", "watch cameras in the browser"),
     "explain": ("fer_jax.explain", "show why a face got its label"),
-    "explore": ("fer_jax.explore", "look at a data set of faces and audit it"),
+    "explore": ("fer_jax.explore", "show a data set of faces and audit it"),
     "train": ("fer_jax.train", "train a network"),
     "evaluate": ("fer_jax.evaluate", "measure a network on labelled faces"),
     "export": ("fer_jax.export", "write a network as StableHLO, ONNX or a release"),

@@ -97,7 +97,7 @@ def add_detect_size(parser: argparse.ArgumentParser, *, default: int) -> None:
         type=_detect_size,
         default=default,
         metavar="N|full",
-        help="longer side in pixels of the copy in which faces are looked for; "
+        help="longer side in pixels of the copy that is searched for faces; "
         '"full" for tiny faces; default %(default)s',
     )
 
@@ -227,7 +227,7 @@ def _nobody_reads() -> bool:
         return True  # on Windows nothing else breaks a pipe
     output = select.poll()
     try:
-        output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+        output.register(sys.stdout.fileno(), 0)  # errors are reported without asking
     except OSError:
         return False  # it is no file
     return bool(output.poll(0))

@@ -136,7 +136,7 @@ def _parser() -> command.Parser:
     )
     frames.add_argument("--fps", type=_rate, help="at most F frames a second of a video")
     add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
-    add("--summary", type=Path, metavar="HTML", help="write a page to look at")
+    add("--summary", type=Path, metavar="HTML", help="write an HTML page that shows what was found")
     add(
         "--append",
         "--resume",

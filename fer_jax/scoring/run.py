@@ -41,7 +41,7 @@ class ScoringOptions:
         resume: keep what an interrupted run, or `out`, holds and score what is missing.
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
-        every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
+        every, fps: which frames of a video are analysed; see `media.video.VideoReader`.
         max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.
