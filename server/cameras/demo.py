@@ -24,7 +24,7 @@ _NOISES = 8
 _NOISE = 3.0  # standard deviation, of 255: a webcam's in a lit room
 
 
-class Portrait(NamedTuple):
+class DemoPortrait(NamedTuple):
     """A photograph that an installed package ships.
 
     Attributes:
@@ -42,8 +42,8 @@ class Portrait(NamedTuple):
 
 
 PORTRAITS = (
-    Portrait("skimage", "data/astronaut.png", (228.0, 134.0), 180.0),
-    Portrait("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", (258.0, 258.0), 335.0),
+    DemoPortrait("skimage", "data/astronaut.png", (228.0, 134.0), 180.0),
+    DemoPortrait("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", (258.0, 258.0), 335.0),
 )
 
 
@@ -52,7 +52,7 @@ class DemoReader:
 
     live = False
 
-    def __init__(self, order: Order, portraits: Sequence[Portrait] = PORTRAITS) -> None:
+    def __init__(self, order: Order, portraits: Sequence[DemoPortrait] = PORTRAITS) -> None:
         """Reads the first of the portraits that is installed.
 
         Raises:
@@ -104,7 +104,7 @@ class DemoReader:
         """Does nothing: there is nothing to free."""
 
 
-def _view(portrait: Portrait, time_s: float, width: int, height: int) -> np.ndarray:
+def _view(portrait: DemoPortrait, time_s: float, width: int, height: int) -> np.ndarray:
     """Returns the affine map float64 [2, 3] from the image's pixels to the photograph's.
 
     Its periods have no common multiple, so that it never looks like a loop; a person before a webcam
@@ -124,7 +124,7 @@ def _view(portrait: Portrait, time_s: float, width: int, height: int) -> np.ndar
     )
 
 
-def _first_installed(portraits: Sequence[Portrait]) -> tuple[Portrait, np.ndarray]:
+def _first_installed(portraits: Sequence[DemoPortrait]) -> tuple[DemoPortrait, np.ndarray]:
     """Returns a portrait and its image, uint8 [H, W, 3] RGB, without the seconds of an import."""
     for portrait in portraits:
         spec = importlib.util.find_spec(portrait.package)

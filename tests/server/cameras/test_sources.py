@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_jax.faces.detect import YuNetDetector
-from server.cameras.demo import PORTRAITS, DemoReader, Portrait
+from server.cameras.demo import PORTRAITS, DemoReader, DemoPortrait
 from server.cameras.device import DeviceReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
@@ -22,7 +22,7 @@ from tests.server.orders import order, write_video
 
 
 @pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.package)
-def test_the_demo_shows_one_moving_face_and_always_the_same_video(portrait: Portrait) -> None:
+def test_the_demo_shows_one_moving_face_and_always_the_same_video(portrait: DemoPortrait) -> None:
     pytest.importorskip(portrait.package)
     reader = DemoReader(order(width=640, height=480), [portrait])
     again = DemoReader(order(width=640, height=480), [portrait])
@@ -39,7 +39,7 @@ def test_the_demo_shows_one_moving_face_and_always_the_same_video(portrait: Port
 
 
 def test_the_demo_shows_the_first_portrait_that_is_installed() -> None:
-    missing = Portrait("no_such_package", "face.png", (0.0, 0.0), 100.0)
+    missing = DemoPortrait("no_such_package", "face.png", (0.0, 0.0), 100.0)
     image = DemoReader(order(), [missing, PORTRAITS[1]]).at(5)
     np.testing.assert_array_equal(image, DemoReader(order(), PORTRAITS[1:]).at(5))
     with pytest.raises(SourceError, match="portrait"):
