@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_jax.faces.detect import YuNetDetector
-from server.cameras.demo import PORTRAITS, DemoReader, DemoPortrait
+from server.cameras.demo import PORTRAITS, DemoPortrait, DemoReader
 from server.cameras.device import DeviceReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
