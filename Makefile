@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test fuzz serve lint format bench bench-check bench-train bench-score bench-model clean
+.PHONY: train test fuzz serve lint docs format bench bench-check bench-train bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
@@ -23,6 +23,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+# Builds the API pages in $(DIR); open index.html there.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/build_api.py $(or $(DIR),build/api)
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

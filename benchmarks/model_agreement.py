@@ -50,22 +50,22 @@ def in_our_order(answers: np.ndarray, labels: Sequence[str]) -> np.ndarray:
 
 def against_labels(answers: np.ndarray, faces: Faces, *, data: Path) -> dict[str, Any]:
     """Returns figures of float [N, 7] answers under "own" and, where there are votes, "votes"."""
-    told = {}
+    shares = {}
     for by in ("own",) if faces.votes is None else ("own", "votes"):
         rows, labels = judged_faces(faces, by=by, path=data)
         report = metrics.report(answers[rows], labels)
-        told[by] = {
+        shares[by] = {
             name: report[name] for name in ("count", "accuracy", "accuracy_interval", "uar")
         }
-    return told
+    return shares
 
 
 def print_agreement(rows: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints a line for each network and kind of label."""
     width = max(map(len, rows))
     print(f"\n{'':{width}}  against       faces  accuracy    95 % interval  unweighted recall")
-    for network, told in rows.items():
-        for by, figures in told.items():
+    for network, shares in rows.items():
+        for by, figures in shares.items():
             low, high = figures["accuracy_interval"]
             against = "own labels" if by == "own" else "the crowd"
             print(

@@ -1,10 +1,11 @@
-"""Writes the tables of README and docs from the shipped cards and from the reports of benchmarks.
+"""Writes the figures of README and docs from the shipped cards and from the reports of benchmarks.
 
     python benchmarks/write_tables.py [--check]
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`. Reports lie in benchmarks/reports, as
-the benchmarks' --json writes them, and in bench/; figures of the shipped network come from its card
-alone. The shipped MODEL_CARD.md files are rewritten as well.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`, a figure within a sentence between
+`<!-- figure: NAME -->` and `<!-- end -->`. Reports lie in benchmarks/reports, as the benchmarks' --json
+writes them, and in bench/; figures of the shipped network come from its card alone. The shipped
+MODEL_CARD.md files are rewritten as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from fer_jax.pretrained import DEFAULT, PRETRAINED, shipped_names
 _ROOT = Path(__file__).resolve().parents[1]
 _REPORTS = Path(__file__).with_name("reports")
 _SUITE = _ROOT / "bench" / "report.json"
-_REGION = re.compile(r"(<!-- table: (\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_REGION = re.compile(r"(<!-- (table|figure): (\w+) -->\n?).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,14 +57,16 @@ def _wanted() -> Iterable[tuple[Path, str]]:
 
 
 def with_tables(text: str, *, name: str) -> str:
-    """Returns a page's text with its tables written anew; `name` is what an error calls the page."""
+    """Returns a page's text with current tables and figures; `name` is what an error calls the page."""
 
-    def table(match: re.Match[str]) -> str:
-        if match[2] not in _TABLES:
-            raise FerError(f"{name}: no table {match[2]!r}; there are {', '.join(_TABLES)}")
-        return match[1] + _TABLES[match[2]]()
+    def current(match: re.Match[str]) -> str:
+        start, kind, wanted = match.groups()
+        known = _TABLES if kind == "table" else _FIGURES
+        if wanted not in known:
+            raise FerError(f"{name}: no {kind} {wanted!r}; there are {', '.join(known)}")
+        return start + known[wanted]()
 
-    return _REGION.sub(table, text)
+    return _REGION.sub(current, text)
 
 
 def _card(name: str = DEFAULT) -> dict[str, Any]:
@@ -220,6 +223,15 @@ _TABLES: dict[str, Callable[[], str]] = {
     "model_speed": _model_speed,
     "suite": _suite,
     "suite_machine": _bench_machine,
+}
+
+_FIGURES: dict[str, Callable[[], str]] = {
+    "accuracy": lambda: _percent(_shipped()["accuracy"]),
+    "degraded": lambda: _percent(_report("degraded")["accuracy"]),
+    "confident": lambda: _percent(_card()["calibrated"]["confident"]["accuracy"]),
+    "disgust": lambda: _percent(_shipped()["disgust"], digits=0),
+    "fear": lambda: _percent(_shipped()["fear"], digits=0),
+    "labels": lambda: _percent(_card("fer2013")["report"]["accuracy"]),
 }
 
 

@@ -1,6 +1,6 @@
 """Facial expression recognition to train, run and trust.
 
-`from fer_jax import Predictor` is the way in; nothing heavy is imported before a name is asked for.
+Start with `from fer_jax import Predictor`. Nothing slow is imported until one of the names is used.
 """
 
 import importlib
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     __version__: str
 
 # Native libraries read these once, when they are loaded. OpenCV checks an image's size a second time,
-# with its own parser; ONNX Runtime reports to its maker unless it is told not to.
+# with its own parser; ONNX Runtime sends telemetry unless told not to.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "400000000")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 keep_matplotlib_in_cache()

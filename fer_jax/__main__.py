@@ -10,13 +10,14 @@ from pathlib import Path
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.machine.completion import command_to_complete
 
 # Named, not imported: a command loads what it needs, and the library does not import the server.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "score": ("fer_jax.score", "find faces in photos and videos and say what they express"),
     "live": ("server.__main__", "watch cameras in the browser"),
     "explain": ("fer_jax.explain", "show why a face got its label"),
-    "explore": ("fer_jax.explore", "look at a data set of faces and audit it"),
+    "explore": ("fer_jax.explore", "show a data set of faces and audit it"),
     "train": ("fer_jax.train", "train a network"),
     "evaluate": ("fer_jax.evaluate", "measure a network on labelled faces"),
     "export": ("fer_jax.export", "write a network as StableHLO, ONNX or a release"),
@@ -29,8 +30,8 @@ fer-jax live
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command that `argv` names and returns its exit code."""
-    options = _parser().parse_args(argv[:1])
-    module, _ = COMMANDS[options.command]
+    name = command_to_complete(COMMANDS) or _parser().parse_args(argv[:1]).command
+    module, _ = COMMANDS[name]
     with command.ends_at_once():
         imported = importlib.import_module(module)
     return imported.main(argv[1:])
@@ -50,7 +51,10 @@ def _parser() -> command.Parser:
         description=f"Facial expression recognition.\n\ncommands:\n{table}",
         usage="fer-jax COMMAND ...",
     )
-    parser.add_argument("command", metavar="COMMAND", type=_known, help="COMMAND --help says more")
+    action = parser.add_argument(
+        "command", metavar="COMMAND", type=_known, help="COMMAND --help says more"
+    )
+    action.completer = lambda **_: tuple(COMMANDS)  # type: ignore[attr-defined]  # for argcomplete
     return parser
 
 

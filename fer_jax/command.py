@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Literal, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
+from fer_jax.machine.completion import complete
 from fer_jax.machine.outputs import FULL_DISK
 from fer_jax.machine.terminal import printable
 from fer_jax.pretrained import CHECKPOINT_HELP
@@ -52,10 +53,18 @@ class Parser(argparse.ArgumentParser):
             "allow_abbrev": False,
         }
         super().__init__(**{**own, **options})
+        self._completed = False
         add = self.add_argument
         add("--verbose", action=_Verbose, nargs=0, help="print informative messages as well")
         add("--quiet", action="store_true", help="print only results and errors")
         add("--version", action=_Version, nargs=0, help="print the version and exit")
+
+    def parse_known_args(self, *line: Any, **options: Any) -> Any:  # type: ignore[override]
+        """Parses, unless the shell asks for completions, which parses again."""
+        if not self._completed:
+            self._completed = True
+            complete(self)
+        return super().parse_known_args(*line, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raises FerError in place of printing the usage."""
@@ -97,7 +106,7 @@ def add_detect_size(parser: argparse.ArgumentParser, *, default: int) -> None:
         type=_detect_size,
         default=default,
         metavar="N|full",
-        help="longer side in pixels of the copy in which faces are looked for; "
+        help="longer side in pixels of the copy that is searched for faces; "
         '"full" for tiny faces; default %(default)s',
     )
 
@@ -227,7 +236,7 @@ def _nobody_reads() -> bool:
         return True  # on Windows nothing else breaks a pipe
     output = select.poll()
     try:
-        output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+        output.register(sys.stdout.fileno(), 0)  # errors are reported without asking
     except OSError:
         return False  # it is no file
     return bool(output.poll(0))

@@ -75,13 +75,18 @@ def main(argv: Sequence[str]) -> int:
         say(f"against the majority of FER+'s votes, on the {len(task.rows):,} faces that have one")
     for saved in networks:
         _warn_of_processing(saved, faces)
-    told = [_report(saved, task) for saved in networks]
-    report = told[0]
-    if len(told) > 1:
-        summary = reports.across_runs(told)
-        tables.print_runs(told, summary)
-        confusion = np.sum([each["confusion"] for each in told], axis=0)
-        report = {"split": options.split, **summary, "confusion": confusion.tolist(), "each": told}
+    of_each = [_report(saved, task) for saved in networks]
+    report = of_each[0]
+    if len(of_each) > 1:
+        summary = reports.across_runs(of_each)
+        tables.print_runs(of_each, summary)
+        confusion = np.sum([each["confusion"] for each in of_each], axis=0)
+        report = {
+            "split": options.split,
+            **summary,
+            "confusion": confusion.tolist(),
+            "each": of_each,
+        }
     if options.out:
         _write(report, Path(options.out))
         shown = printable(options.out)

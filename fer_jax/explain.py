@@ -1,7 +1,7 @@
 """Shows why a face got its label.
 
-For each photo an image of its faces, with what speaks for the expression by Grad-CAM and, as a check,
-what covering each part costs; and explain.json with boxes and probabilities.
+Draws each photo's faces with the areas that support the expression (Grad-CAM) and, as a check, how much
+covering each area costs; explain.json holds boxes and probabilities.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ def main(argv: Sequence[str]) -> int:
         from fer_jax.media.decoder import Decoder
 
     predictor = Predictor.load(options.checkpoint)
-    told = []
+    photos = []
     with Decoder() as decoder:
         for name in options.photo:
             with decoder.opened(Path(name)) as image:
                 found = _largest(detector.detect(image))
                 if not found:
                     say(f"{printable(name)}: no face was found")
-                    told.append({"photo": name, "faces": []})
+                    photos.append({"photo": name, "faces": []})
                     continue
-                figure_path = out / _file_name(name, used={entry.get("picture") for entry in told})
+                figure_path = out / _file_name(name, used={entry.get("image") for entry in photos})
                 faces = _explain(predictor, image, found, options.expression, figure_path)
-            told.append({"photo": name, "picture": figure_path.name, "faces": faces})
-            said = ", ".join(face["expression"] for face in faces)
-            say(f"{printable(name)}: {said}; see {printable(figure_path)}")
-    write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": told})
+            photos.append({"photo": name, "image": figure_path.name, "faces": faces})
+            expressions = ", ".join(face["expression"] for face in faces)
+            say(f"{printable(name)}: {expressions}; see {printable(figure_path)}")
+    write_json(out / "explain.json", {"labels": list(EXPRESSIONS), "photos": photos})
     return 0
 
 
@@ -66,7 +66,7 @@ def _parser() -> command.Parser:
     parser.add_argument("--out", required=True, help="folder for the images and explain.json")
     command.add_checkpoint(parser)
     parser.add_argument(
-        "--expression", choices=EXPRESSIONS, help="to ask about; default each face's own"
+        "--expression", choices=EXPRESSIONS, help="to explain; default: each face's own"
     )
     command.add_detector(parser, detectors=DETECTORS, detect_size=DETECT_SIZE)
     return parser
@@ -79,7 +79,7 @@ def _largest(found: Sequence[Detection]) -> list[Detection]:
 
 
 def _file_name(photo: str, *, used: set[Any]) -> str:
-    """The photo's name with .png behind it; numbered when another folder had a photo of that name."""
+    """Returns the photo's name followed by .png, numbered if two photos have the same name."""
     name = Path(photo).name
     candidates = (f"{name}{'' if n == 1 else f'-{n}'}.png" for n in range(1, len(used) + 2))
     return next(candidate for candidate in candidates if candidate not in used)
@@ -92,7 +92,7 @@ def _explain(
     expression: str | None,
     figure_path: Path,
 ) -> list[dict[str, Any]]:
-    """Draws the faces of one photo and returns what explain.json says of them."""
+    """Draws the faces of one photo and returns their entries for explain.json."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from fer_jax.inference.explanation_figure import ExplainedFace, explained_faces, figure_of

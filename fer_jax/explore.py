@@ -119,10 +119,10 @@ def summary(found: Exploration) -> str:
             )
     lines += ["", f"processing: {sentence(found.processing)}"]
     if found.label_votes is not None:
-        told = found.label_votes.to_json()
+        figures = found.label_votes.to_json()
         lines.append(
-            f"labels against votes: the crowd confirms {told['agreement']:.1%}; "
-            f"{told['label_nobody_voted_for']:.1%} have a label that none of the ten gave"
+            f"labels against votes: the crowd confirms {figures['agreement']:.1%}; "
+            f"{figures['label_nobody_voted_for']:.1%} have a label that none of the ten gave"
         )
     if found.linear_accuracy is not None:
         lines += [

@@ -1,6 +1,6 @@
 """Writes a network as one file that runs without Flax, or as the release inside the package.
 
-`fer-jax export release` has options of its own; `--help` behind it lists them.
+`fer-jax export release` has its own options; `fer-jax export release --help` lists them.
 """
 
 from __future__ import annotations

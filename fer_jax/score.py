@@ -169,7 +169,7 @@ def _parser() -> command.Parser:
         help="auto: also find faces in images that lie on their side or upside down",
     )
     add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
-    add("--summary", type=Path, metavar="HTML", help="write a page to look at")
+    add("--summary", type=Path, metavar="HTML", help="write an HTML page that shows what was found")
     add(
         "--append",
         "--resume",

@@ -61,7 +61,7 @@ async def _serve(settings: Settings) -> None:
         if settings.record:
             say(f"recording every camera into {printable(settings.recordings)}")
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            _LOG.warning("running as root; a user of its own would have less to lose")
+            _LOG.warning("running as root; a dedicated user would limit the damage of a break-in")
         kinds = {source.kind for source in settings.sources}
         if "browser" in kinds and "device" not in kinds:
             say("no webcam was given or found; the page can use the browser's own")

@@ -21,10 +21,10 @@ from server.access.admission import Admission, Client, Full
 from server.access.keys import SOCKETS
 from server.access.proxies import TrustedProxies
 from server.access.refusal import ApiError
+from server.access.refused_connections import MOST as MOST_REFUSED
+from server.access.refused_connections import RefusedConnections
 from server.access.security import HEADERS
 from server.access.stuck_sockets import StuckSockets
-from server.access.turning_away import MOST as MOST_TURNED_AWAY
-from server.access.turning_away import TurningAway
 from server.api.errors import from_http
 from server.app import make_app
 from server.live.keys import METRICS
@@ -36,7 +36,7 @@ _LINGER_S = 2.0  # to read the rest of a refused upload, so that the client read
 _BACKLOG = 256  # clients that may wait in the kernel
 _ACCEPTED = 32  # of them accepted at a time, before any can be refused
 # Other descriptors in use: connections not refused yet or being refused, images, libraries.
-_OTHER_DESCRIPTORS = _ACCEPTED + MOST_TURNED_AWAY + 64
+_OTHER_DESCRIPTORS = _ACCEPTED + MOST_REFUSED + 64
 _LEAST_CONNECTIONS = 16
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ async def listening(
             await runner.setup()
             assert runner.server is not None
             admission = _connection_admission(settings)
-            turning_away = TurningAway(headers=HEADERS, on_refusal=runner.app[METRICS].rejected)
+            refused = RefusedConnections(headers=HEADERS, on_refusal=runner.app[METRICS].rejected)
             try:
                 accepting = await loop.create_server(
                     functools.partial(
@@ -75,7 +75,7 @@ async def listening(
                         runner.server,
                         admission,
                         sockets,
-                        turning_away,
+                        refused,
                         settings,
                         loop=loop,
                     ),
@@ -103,7 +103,7 @@ class Connection(web.RequestHandler):
         server: web.Server,
         admission: Admission,
         sockets: StuckSockets,
-        turning_away: TurningAway,
+        refused: RefusedConnections,
         settings: Settings,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -119,7 +119,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self._admission, self._sockets, self._place = admission, sockets, None
-        self._turning_away = turning_away
+        self._refused = refused
         self._proxies = TrustedProxies(settings.trusted_proxies)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,7 +131,7 @@ class Connection(web.RequestHandler):
             client = Client(address, shared=self._proxies.trusts(address))
             self._place = self._admission.enter(client)
         except Full as reason:
-            self._turning_away.refuse(transport, reason)
+            self._refused.refuse(transport, reason)
             return
         self._sockets.add(transport)
         super().connection_made(transport)

@@ -173,8 +173,10 @@ class _Writer:
 
     def __init__(self, handler: QueuedLog, *, descriptor: int) -> None:
         self._handler, self._descriptor = handler, descriptor
-        self._ready = select.poll()
-        self._ready.register(descriptor, select.POLLOUT)
+        self._ready = None
+        if hasattr(select, "poll"):  # on Windows a write waits for the reader
+            self._ready = select.poll()
+            self._ready.register(descriptor, select.POLLOUT)
         self._ending = threading.Event()
         # A daemon: an unread log must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -204,7 +206,7 @@ class _Writer:
         """Writes a line as soon as possible; False if the end comes first."""
         data = f"{line}\n".encode(errors="backslashreplace")
         for start in range(0, len(data), _CHUNK_BYTES):
-            while not self._ready.poll(1000 * _LOOK_S):
+            while self._ready is not None and not self._ready.poll(1000 * _LOOK_S):
                 if self._ending.is_set():
                     return False
             os.write(self._descriptor, data[start : start + _CHUNK_BYTES])

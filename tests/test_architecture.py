@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("fer_jax", "server")
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def modules() -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -27,7 +33,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
     """The modules of ours that a module imports, also inside functions and for types only."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -43,6 +49,7 @@ def room(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     every = dict(modules())
     return {name: set(imports(name, path, set(every))) for name, path in every.items()}
@@ -56,9 +63,8 @@ def order(arrows: dict[str, set[str]]) -> list[str]:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    arrows = graph()
-    arrows["fer_jax"] = set()  # a package's face imports what it hands on
-    assert order(arrows)
+    # A package's face imports what it hands on.
+    assert order({**graph(), "fer_jax": set()})
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:
@@ -85,7 +91,7 @@ def test_the_library_does_not_know_the_server() -> None:
 def test_every_public_class_has_a_name_of_its_own() -> None:
     names: dict[str, list[str]] = {}
     for module, path in modules():
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 names.setdefault(node.name, []).append(module)
     assert {name: where for name, where in names.items() if len(where) > 1} == {}

@@ -79,8 +79,8 @@ def test_the_command_draws_every_face_and_tells_of_photos_without_one(workdir, t
     assert sum(photos[0]["faces"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert photos[0]["faces"][0]["quality"] == "ok"
     for photo in (photos[0], photos[2]):
-        assert cv2.imread(str(out / photo["picture"])).shape[1] > 800
-    assert photos[0]["picture"] != photos[2]["picture"]
+        assert cv2.imread(str(out / photo["image"])).shape[1] > 800
+    assert photos[0]["image"] != photos[2]["image"]
     assert "no face was found" in capsys.readouterr().out
 
 

@@ -6,6 +6,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+# The notebook's own parameters: its two networks, three sizes of faces and every figure in less time.
+SHORTER = {
+    "FACES = 1400": "FACES = 280",
+    "(15, 36) if DATA else (3, 10)": "(1, 3)",
+}
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "facial_expression_recognition.ipynb"
 
 
@@ -13,6 +18,10 @@ NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "facial_expression_recognit
 @pytest.mark.filterwarnings("default")
 def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, private_cache: Path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    parameters = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    for written, shorter in SHORTER.items():
+        assert written in parameters.source
+        parameters.source = parameters.source.replace(written, shorter)
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=240, kernel_name="python3", resources=resources).execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,8 +1,8 @@
 """Finds the faces under a user's path, in every form in which people have FER2013.
 
-`load_faces` is the way in. `find_source` looks at names and at the first bytes of archives only;
-`FaceSource.read` is the one pass that decodes everything, so that a .tar.xz is unpacked once whatever
-splits it holds.
+Start with `load_faces`. `find_source` reads only names and the first bytes of archives;
+`FaceSource.read` decodes everything in one pass, so a .tar.xz is unpacked once, however many splits it
+holds.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from fer_jax.data.reading import read_csv, read_images
 from fer_jax.data.records import OnError, Reading, Refusals, stacked
 from fer_jax.errors import DataError
 
-# How far to look for faces in an archive that nobody named: ten seconds of unpacking.
+# How much of an archive to search if the user named only its folder: ten seconds of unpacking.
 _PROBE_BYTES = 1 << 30
 
 
 class NoFacesError(DataError):
-    """A path that exists and holds no faces in any accepted form."""
+    """A path that exists but holds no faces in any accepted form."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FaceSource:
         form: "csv", "folders", "archive:csv" or "archive:folders".
         root: the folder inside `path` that holds the csv, or the split or class folders; "" for `path`.
         csv: the csv's name inside `root`, None for images.
-        members: the files of an open folder as they were found, none for an archive.
+        members: the files found in a folder; none for an archive.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class FaceSource:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hex digest of names, sizes and times of change: another one means other faces."""
+        """A hex digest of names, sizes and modification times; it changes with the faces."""
         digest = hashlib.sha256(f"{self.form}\n{self.root}\n{self.csv}\n".encode())
         for name in self._names():
             digest.update(name.encode())
@@ -77,7 +77,7 @@ class FaceSource:
 
         Raises:
             DataError: a bad face under "raise"; a damaged archive, a csv without the right header,
-                votes of another csv, or no faces at all under either.
+                votes for another csv, or no usable face, in both cases.
         """
         joint = ": " if self._packed else "/"
         refusals = Refusals(on_error, f"{self.path}{joint}{self._inside('')}")
@@ -118,7 +118,7 @@ class FaceSource:
             yield self.members
 
     def _names(self) -> Sequence[str]:
-        """The files below `path` whose change would change the reading."""
+        """The files below `path` that the reading depends on."""
         if self._packed:
             return [""]
         if self.csv is not None:
@@ -129,7 +129,7 @@ class FaceSource:
 def load_faces(
     path: Path, *, on_error: OnError = "raise", cache_dir: Path | None = None
 ) -> Reading:
-    """Returns the faces under a path, read once and from then on taken from the cache.
+    """Returns the faces under a path, read once and then kept in the cache.
 
     Where they have no validation split, a tenth of the training faces is held out as one.
 
@@ -151,12 +151,12 @@ def find_source(path: Path) -> FaceSource:
     """Finds the faces under a path.
 
     Args:
-        path: a csv, an archive, or a folder. In a folder, faces that lie open win over archives and
-            those nearer the top win over those one folder down; what has splits wins over what has none.
+        path: a csv, an archive, or a folder. In a folder, loose files win over archives, files
+            nearer the top over those one folder down, and data with splits over data without.
 
     Raises:
-        NoFacesError: nothing of the accepted forms is there.
-        DataError: the path does not exist, or holds several data sets and none comes first.
+        NoFacesError: the path holds none of the accepted forms.
+        DataError: the path does not exist, or holds several data sets of equal rank.
     """
     path = path.expanduser()
     if not path.exists():
@@ -200,7 +200,7 @@ def _in_folder(path: Path) -> FaceSource | None:
 
 
 def _strangers(folder: Path, members: Iterable[Member]) -> Iterator[str]:
-    """Gives a line for each image in a split folder whose class folder names no expression."""
+    """Yields a line for each image in a split folder whose class folder is not an expression's."""
     for name, _ in members:
         root = layout.root_of(name)
         place = None if root is None else layout.place(name, root)
@@ -209,7 +209,7 @@ def _strangers(folder: Path, members: Iterable[Member]) -> Iterator[str]:
 
 
 def _in_archives_of(path: Path) -> FaceSource | None:
-    """Looks into the archives that lie in a folder, those that are called fer2013 first."""
+    """Searches the archives in a folder, those named fer2013 first."""
     names = [member.name for member in folder_members(path) if member.name.count("/") <= 1]
     archives = [path / name for name in names if is_archive(Path(name))]
     groups: dict[tuple[bool, int], list[Path]] = {}
@@ -244,7 +244,7 @@ def _in_archive(path: Path, *, limit: int) -> FaceSource | None:
 
 
 def _until_splits(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Gives candidates up to the first with splits, which wins over all before it."""
+    """Yields candidates up to the first with splits, which wins over all before it."""
     for candidate in candidates:
         yield candidate
         if candidate.has_splits:

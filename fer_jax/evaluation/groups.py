@@ -117,19 +117,19 @@ def group_report(
         Column -> {"unknown": count, "groups": {value: report}, "largest_gap": {"from", "to",
         "accuracy", "interval"} or None}; the gap's 95 % interval is Newcombe's (1998).
     """
-    told = {}
+    summaries = {}
     for column, values in groups.items():
         present = sorted(set(values) - {_UNKNOWN})
         reports = {
             value: metrics.report(probabilities[values == value], labels[values == value])
             for value in present
         }
-        told[column] = {
+        summaries[column] = {
             "unknown": int((values == _UNKNOWN).sum()),
             "groups": reports,
             "largest_gap": _largest_gap(reports),
         }
-    return told
+    return summaries
 
 
 def _largest_gap(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def report_by_labels(
         path: of the data, for messages.
     """
     single, mirrored = softmax(logits / temperature), softmax(flipped / temperature)
-    told = {}
+    by_protocol = {}
     protocols: tuple[Labels, ...] = ("own",) if faces.votes is None else ("votes", "own")
     for by in protocols:
         rows, labels = judged_faces(faces, by=by, path=path)
@@ -65,5 +65,5 @@ def report_by_labels(
         answers = single[rows], (single[rows] + mirrored[rows]) / 2
         for figures, probabilities in zip((report, report["flip"]), answers, strict=True):
             figures["calibrated_ece"] = metrics.calibration_error(probabilities, labels)
-        told[by] = report
-    return told
+        by_protocol[by] = report
+    return by_protocol

@@ -58,12 +58,12 @@ def across_runs(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     spread = float(scipy.stats.t.ppf(0.975, len(reports) - 1)) / np.sqrt(len(reports))
 
     def over(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        told = {}
+        across = {}
         for name in ("accuracy", "uar", "macro_f1", "loss", "ece"):
             values = np.array([figures[name] for figures in each])
             mean, half = float(values.mean()), spread * float(values.std(ddof=1))
-            told[name] = {"mean": mean, "interval": [mean - half, mean + half]}
-        return told
+            across[name] = {"mean": mean, "interval": [mean - half, mean + half]}
+        return across
 
     flip = over([report["flip"] for report in reports])
     return {"runs": len(reports), **over(reports), "flip": flip}

@@ -20,8 +20,8 @@ def print_report(report: Mapping[str, Any]) -> None:
         _print_by_labels(report["by_labels"])
     if "degraded" in report:
         _print_degraded(report)
-    for column, told in report.get("groups", {}).items():
-        _print_groups(column, told)
+    for column, summary in report.get("groups", {}).items():
+        _print_groups(column, summary)
 
 
 def _print_figures(report: Mapping[str, Any]) -> None:
@@ -97,19 +97,19 @@ def _shares(figures: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return f"{figures['accuracy']:.2%}", interval, f"{figures['uar']:.2%}", f"{figures['ece']:.3f}"
 
 
-def _print_groups(column: str, told: Mapping[str, Any]) -> None:
+def _print_groups(column: str, summary: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     table = Table(title=f"by {printable(column)}")
     for heading in ("", "faces", "accuracy", "95 % interval", "UAR"):
         table.add_column(heading, justify="right" if heading else "left")
-    for value, figures in told["groups"].items():
+    for value, figures in summary["groups"].items():
         low, high = figures["accuracy_interval"]
         shares = f"{figures['accuracy']:.2%}", f"{low:.1%} to {high:.1%}", f"{figures['uar']:.2%}"
         table.add_row(printable(value), f"{figures['count']:,}", *shares)
     console.print(table)
-    if told["unknown"]:
-        console.print(f"{told['unknown']:,} faces have no {printable(column)}")
-    if (gap := told["largest_gap"]) is not None:
+    if summary["unknown"]:
+        console.print(f"{summary['unknown']:,} faces have no {printable(column)}")
+    if (gap := summary["largest_gap"]) is not None:
         low, high = gap["interval"]
         console.print(
             f"largest gap in accuracy: {printable(gap['from'])} to {printable(gap['to'])}, "

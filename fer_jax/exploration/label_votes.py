@@ -81,11 +81,11 @@ def votes_section(found: LabelVotes | None, faces: Faces) -> str:
     """Returns the page's part as HTML; empty without votes."""
     if found is None:
         return ""
-    told = found.to_json()
+    figures = found.to_json()
     rows = "".join(
         f"<tr><td>{name}<td>{each['count']:,}<td>{each['agreement']:.1%}"
         f"<td>{each['most_often_seen_as'] or ''}"
-        for name, each in told["by_label"].items()
+        for name, each in figures["by_label"].items()
     )
     blocks = "".join(
         f"<h3>Labelled {name}</h3><p class='soft'>People see {found.seen(name)}.</p>"
@@ -97,8 +97,9 @@ def votes_section(found: LabelVotes | None, faces: Faces) -> str:
     )
     return (
         "<h2>Labels against votes</h2>"
-        f"<p>Where a majority of FER+'s ten people agrees, it confirms <b>{told['agreement']:.1%}</b> "
-        f"of the labels. {found.unseen:.1%} of all faces have a label that none of the ten gave.</p>"
+        "<p>Where a majority of FER+'s ten people agrees, it confirms "
+        f"<b>{figures['agreement']:.1%}</b> of the labels. "
+        f"{found.unseen:.1%} of all faces have a label that none of the ten gave.</p>"
         "<table><thead><tr><th>label<th>faces<th>confirmed<th>else mostly</thead>"
         f"<tbody>{rows}</tbody></table>"
         "<p class='soft'>Below, for each label, the faces that people most clearly see otherwise.</p>"

@@ -14,14 +14,14 @@ _SHOWN = 12  # faces of each kind
 def processing_section(found: Exploration) -> str:
     """Returns a paragraph in plain words, and the faces that show each kind of processing most."""
     verdicts = found.processing["verdicts"]
-    looked = f"{found.processing['statistics']['images']:,} images of {found.main}"
+    examined = f"{found.processing['statistics']['images']:,} images of {found.main}"
     if not verdicts:
         about = (
-            f"Nothing in {looked} says that they were processed: clipped, equalised, or blurred."
+            f"Nothing in {examined} says that they were processed: clipped, equalised, or blurred."
         )
         return f"<h2>Processing</h2><p>{about}</p>"
     about = (
-        f"{looked} were processed before they came here. A network trained on them learns the "
+        f"{examined} were processed before they came here. A network trained on them learns the "
         "processing, and does worse on photographs and cameras. Look for the original images."
     )
     faces = found.main_faces

@@ -91,7 +91,7 @@ class Graph:
         for name, array in outputs.items():
             self._nodes.append(helper.make_node("Identity", [self.as_traced(array)], [name]))
 
-        def told(arrays: Mapping[str, Array]) -> list[onnx.ValueInfoProto]:
+        def declared(arrays: Mapping[str, Array]) -> list[onnx.ValueInfoProto]:
             return [
                 helper.make_tensor_value_info(
                     name, types[name], ["batch" if size == BATCH else size for size in array.shape]
@@ -100,7 +100,7 @@ class Graph:
             ]
 
         graph = helper.make_graph(
-            self._nodes, "fer_jax", told(inputs), told(outputs), self._constants
+            self._nodes, "fer_jax", declared(inputs), declared(outputs), self._constants
         )
         opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(

@@ -64,8 +64,8 @@ def stablehlo(saved: SavedModel) -> bytes:
         raise FerError(
             'writing StableHLO needs the package flatbuffers: pip install "fer_jax[export]"'
         ) from error
-    told = {**metadata(saved), "platforms": list(PLATFORMS)}
-    return _zipped({PROGRAM: bytes(program), METADATA: _json(told)})
+    about = {**metadata(saved), "platforms": list(PLATFORMS)}
+    return _zipped({PROGRAM: bytes(program), METADATA: _json(about)})
 
 
 def onnx_model(saved: SavedModel) -> bytes:

@@ -58,8 +58,8 @@ class Square:
     def to_image(self, points: np.ndarray) -> np.ndarray:
         """Maps points of the crop, float [N, 2] from 0 to 1, to the photograph's pixels."""
         cos, sin = math.cos(self.roll), math.sin(self.roll)
-        turn = np.array([[cos, -sin], [sin, cos]])
-        return (points - 0.5) * self.side @ turn.T + [self.x, self.y]
+        rotation = np.array([[cos, -sin], [sin, cos]])
+        return (points - 0.5) * self.side @ rotation.T + [self.x, self.y]
 
 
 def crop_face(
@@ -119,8 +119,8 @@ def _centre_and_roll(landmarks: np.ndarray, side: float) -> tuple[complex, float
     seen = one_eye, other_eye, sum(mouth) / 2
     middle = sum(seen) / 3
     pairs = zip(_WANTED, seen, strict=True)
-    turn = sum((u - _WANTED_MIDDLE).conjugate() * (v - middle) for u, v in pairs)
-    roll = cmath.phase(turn)
+    rotation = sum((u - _WANTED_MIDDLE).conjugate() * (v - middle) for u, v in pairs)
+    roll = cmath.phase(rotation)
     return middle - side * cmath.rect(1, roll) * _WANTED_MIDDLE, roll
 
 

@@ -79,18 +79,18 @@ class YuNetDetector:
         """Returns the faces of uint8 [H, W, 3] RGB by falling score."""
         height, width = image.shape[:2]
         first, second = plan(width, height, self._size)
-        found = self._look(image, first)
+        found = self._search(image, first)
         if not len(found):
-            found = self._look(image, second)
+            found = self._search(image, second)
         return [
             Detection(*map(float, row[:4]), score=float(row[14]), landmarks=row[4:14].reshape(5, 2))
             for row in found
         ]
 
-    def _look(self, image: np.ndarray, passes: list[Pass]) -> np.ndarray:
+    def _search(self, image: np.ndarray, passes: list[Pass]) -> np.ndarray:
         rows = [np.empty((0, 15), np.float32)]
-        for look in passes:
-            small = scaled(image, look)
+        for search in passes:
+            small = scaled(image, search)
             to_pixels = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
             for tile in tiles(small.shape[1], small.shape[0]):
                 faces = self._network(small[tile.top : tile.bottom, tile.left : tile.right])

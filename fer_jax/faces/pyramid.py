@@ -28,7 +28,7 @@ import numpy as np
 _NEEDED = 0.6  # of the image's own resolution
 _SMALLEST = 160  # pixels of the longer side
 _STRIDE = 32  # YuNet pads to a multiple of this
-_SECOND_LOOK = 1.6
+_SECOND_PASS = 1.6
 
 # "full" adds the original resolution to the usual sizes, and intermediate sizes for very large images.
 # Tiles bound the memory (4000 x 3000 in one piece takes 300 MB). They overlap by the largest face that
@@ -63,18 +63,18 @@ def plan(width: int, height: int, size: int | None) -> tuple[list[Pass], list[Pa
     side = min(size, max(_SMALLEST, needed))
     if side > 2 * _SMALLEST:
         return [Pass(side / longer), Pass(_SMALLEST / longer)], []
-    other = min(size, _SECOND_LOOK * side)
+    other = min(size, _SECOND_PASS * side)
     return [Pass(side / longer)], [Pass(other / longer)] if other > side else []
 
 
-def scaled(image: np.ndarray, look: Pass) -> np.ndarray:
+def scaled(image: np.ndarray, search: Pass) -> np.ndarray:
     """Returns uint8 [H, W, 3] at the scale of the pass; each side keeps at least one pixel."""
     height, width = image.shape[:2]
-    size = max(1, round(width * look.scale)), max(1, round(height * look.scale))
+    size = max(1, round(width * search.scale)), max(1, round(height * search.scale))
     if size == (width, height):
         return image
     return cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if look.scale < 1 else cv2.INTER_LINEAR
+        image, size, interpolation=cv2.INTER_AREA if search.scale < 1 else cv2.INTER_LINEAR
     )
 
 

@@ -35,7 +35,7 @@ def use_private_cache() -> Path | None:
     folder = cache_folder("xla").absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             return None
         folder.chmod(0o700)
     except OSError:
@@ -57,8 +57,8 @@ def leave_cores_for_others() -> None:
 
 def threads() -> int:
     """Returns the number of threads that XLA uses on this process's CPU."""
-    told = os.environ.get("NPROC", "")
-    return max(1, int(told)) if told.isdecimal() else usable_cores()
+    wanted = os.environ.get("NPROC", "")
+    return max(1, int(wanted)) if wanted.isdecimal() else usable_cores()
 
 
 def compile_inference(lowered: Lowered, *, platform: str) -> Compiled:

@@ -1,7 +1,7 @@
 """`Predictor`, the Python interface: images of faces in, calibrated probabilities out.
 
-`Predictor.load()` reads a shipped network, or a workdir's. Called with face crops it says what they
-express; `analyze` takes a photograph and finds the faces first.
+`Predictor.load()` reads a shipped network, or a workdir's. Called with face crops, it returns what
+they express; `analyze` takes a photograph and finds the faces first.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Predictor:
     Attributes:
         saved: the checkpoint.
         labels: names of the 7 probabilities.
-        temperature: that logits are divided by (Guo et al., 2017), fitted on the validation split.
+        temperature: divides the logits (Guo et al., 2017); fitted on the validation split.
         uncertain_below: the confidence that the most confident 80 % of the validation faces reach.
-        bucket_sizes: batch sizes that are compiled; inputs are cut and filled up to them.
+        bucket_sizes: batch sizes that are compiled; inputs are split and padded to them.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Predictor:
         Args:
             saved: the checkpoint.
             max_batch: faces of the largest batch.
-            flip: answer with the mean over each face and its mirror image, at twice the cost.
+            flip: return the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
 
         Raises:
@@ -93,11 +93,11 @@ class Predictor:
             path: "crowd" (the default) or "fer2013", the shipped networks; or a workdir of
                 fer_jax.train or a checkpoint folder.
             max_batch: faces of the largest batch.
-            flip: answer with the mean over each face and its mirror image, at twice the cost.
+            flip: return the mean over each face and its mirror image, at twice the cost.
             devices: to spread batches over; None for every accelerator of this host, or one CPU.
 
         Raises:
-            CheckpointError: there is none, it is damaged, or of a network this version does not know.
+            CheckpointError: there is none, it is damaged, or its network is unknown to this version.
         """
         use_private_cache()
         saved = load_model(path)
@@ -109,7 +109,7 @@ class Predictor:
         Args:
             images: uint8 [N, H, W] grey or [N, H, W, 3] RGB, or a list of [H, W], [H, W, 3] and
                 [H, W, 4] of any sizes; framed as FER2013 faces are (see `fer_jax.faces.crop`).
-            flip: overrules the predictor's own for this call.
+            flip: overrides the predictor's setting for this call.
 
         Raises:
             TypeError: not arrays.
@@ -134,7 +134,7 @@ class Predictor:
         Args:
             image: uint8 [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (`media.images.read_image`).
             detector: None for YuNet with its defaults.
-            flip: overrules the predictor's own for this call.
+            flip: overrides the predictor's setting for this call.
 
         Raises:
             TypeError: not an array.
@@ -169,13 +169,13 @@ class Predictor:
     def explain(
         self, images: Images, *, expression: str | Sequence[str] | None = None
     ) -> Explanation:
-        """Returns which parts of face crops speak for an expression, by Grad-CAM.
+        """Returns which parts of face crops support an expression, by Grad-CAM.
 
-        The first call compiles what it needs.
+        The first call compiles the programs it needs.
 
         Args:
             images: as `__call__` takes them.
-            expression: one for all faces, or one for each; None for what each face is found to express.
+            expression: one for all faces, or one for each; None for each face's own.
 
         Raises:
             TypeError: not arrays.
@@ -198,16 +198,16 @@ class Predictor:
 
     @property
     def recompiles(self) -> int:
-        """Programs that calls had to compile; stays 0, for all sizes are compiled beforehand."""
+        """Programs that calls had to compile; stays 0, because all sizes are compiled in advance."""
         return self._buckets.recompiles
 
     @property
     def padding(self) -> int:
-        """Empty rows that calls had to fill batches up with."""
+        """Empty rows that filled batches up."""
         return self._buckets.padding
 
     def wait(self) -> None:
-        """Returns when every batch size is compiled; before that, calls use the sizes there are."""
+        """Returns when every batch size is compiled; until then, calls use the sizes that are ready."""
         self._buckets.wait()
 
     def _class_maps(self) -> Buckets:
@@ -231,6 +231,6 @@ class Predictor:
 
 
 def _devices() -> list[Device]:
-    """Every accelerator of this host; of a CPU one device, which uses all its cores."""
+    """Every accelerator of this host; on a CPU one device, which uses all its cores."""
     local = jax.local_devices()
     return local[:1] if local[0].platform == "cpu" else local

@@ -64,10 +64,10 @@ class FaceList(list[Face]):
             figure.text(0.5, 0.5, "no faces", ha="center", va="center")
             return figure
         rows = figure.subplots(len(self), 2, squeeze=False, width_ratios=(1, 2))
-        for number, ((picture, bars), face) in enumerate(zip(rows, self, strict=True), 1):
-            picture.imshow(face.crop, cmap="gray", vmin=0, vmax=255)
-            picture.set_title(f"#{number} {face.label}", fontsize=9)
-            picture.set_axis_off()
+        for number, ((image, bars), face) in enumerate(zip(rows, self, strict=True), 1):
+            image.imshow(face.crop, cmap="gray", vmin=0, vmax=255)
+            image.set_title(f"#{number} {face.label}", fontsize=9)
+            image.set_axis_off()
             bars.barh(EXPRESSIONS, face.probabilities, color=[COLOURS[n] for n in EXPRESSIONS])
             bars.invert_yaxis()
             bars.set_xlim(0, 1)

@@ -67,11 +67,11 @@ class PhotoPredictor(Predictor):
                 or [H, W, 4] RGBA. The EXIF orientation of the first three is honoured.
             bgr: an array is in OpenCV's channel order.
             detector: used by the calling thread; None for YuNet with its defaults.
-            flip: overrules the predictor's own for this call.
+            flip: overrides the predictor's setting for this call.
 
         Raises:
             FerError: a file that cannot be read.
-            TypeError: none of these kinds.
+            TypeError: another type.
             ValueError: an array of another dtype or shape.
         """
         pixels = as_photograph(image, bgr=bgr)
@@ -110,7 +110,7 @@ class PhotoPredictor(Predictor):
         fps: float | None = None,
         detector: Detector | None = None,
     ) -> Iterator[AnalyzedFrame]:
-        """Gives the frames of a video as they are read, with their faces tracked.
+        """Yields the frames of a video as they are read, with their faces tracked.
 
         Args:
             path: of the video.
@@ -118,7 +118,7 @@ class PhotoPredictor(Predictor):
             fps: takes at most this many frames a second.
             detector: None for YuNet with its defaults.
 
-        Frames that cannot be decoded are left out; a warning after the last one gives their number.
+        Frames that cannot be decoded are left out; a warning after the last one says how many.
 
         Raises:
             MediaError: it cannot be read, or it ends too early, which is raised after its last frame.
@@ -161,19 +161,19 @@ class PhotoPredictor(Predictor):
         detect_size: DetectSize = DETECT_SIZE,
         max_pixels: int = MAX_PIXELS,
     ) -> Iterator[Row]:
-        """Gives the rows that `fer-jax score` writes, as they are ready, in the order of the inputs.
+        """Yields the rows that `fer-jax score` writes, as they are ready, in the order of the inputs.
 
-        Images and videos below a folder are read with every core; what cannot be read has a row.
+        Images and videos below a folder are read on every core. An input that cannot be read has a row.
 
         Args:
             path: a folder, or one image or video.
-            every, fps: which frames of videos are looked at; see `video`.
+            every, fps: which frames of videos are analysed; see `video`.
             detector: one of `faces.detect.DETECTORS`.
             detect_size: as `--detect-size`.
-            max_pixels: the most that an image may have.
+            max_pixels: the largest allowed size of an image.
 
         Raises:
-            FerError: a detector or size that there is not.
+            FerError: an unknown detector, or a size below 32.
         """
         stages = Stages(
             detector=make_detector(detector, detect_size=detect_size),
@@ -196,14 +196,14 @@ class PhotoPredictor(Predictor):
         *,
         expression: str | Sequence[str] | None = None,
     ) -> Explanation:
-        """Returns which parts of faces speak for an expression, by Grad-CAM.
+        """Returns which parts of faces support an expression, by Grad-CAM.
 
         Args:
             images: a face or faces that `analyze` found, or crops as `__call__` takes them.
-            expression: one for all faces, or one for each; None for what each face is found to express.
+            expression: one for all faces, or one for each; None for each face's own.
 
         Raises:
-            TypeError: none of these kinds.
+            TypeError: another type.
             ValueError: arrays of another dtype or shape, or no such expression.
         """
         return super().explain(_crops(images), expression=expression)

@@ -37,7 +37,7 @@ def try_folder(path: Path, *, flag: str) -> None:
     """Makes the folder `path` with those above it, and checks that it takes files.
 
     Raises:
-        FerError: it can not be made, or refuses files.
+        FerError: it cannot be made, or no file can be written in it.
     """
     shown = f"{flag} {printable(path)}"
     try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Decoder(ChildOwner):
         self.note = ""
         self._max_pixels = max_pixels
         self._most_bytes = most_file_bytes(max_pixels)
-        self._isolated = os.name == "posix"
+        self._isolated = sys.platform != "win32"
         size = max(self._most_bytes, 3 * max_pixels)
         super().__init__(DecoderChild(_MODULE, max_pixels, what="image", memory_bytes=size))
 

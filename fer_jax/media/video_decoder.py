@@ -8,7 +8,7 @@ with VideoDecoder() as decoder, decoder.opened(path, fps=5) as video:  # MediaEr
 from __future__ import annotations
 
 import contextlib
-import os
+import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class VideoDecoder(ChildOwner):
         """Starts nothing yet; `max_pixels` is the largest allowed size of a frame."""
         self.max_pixels = max_pixels
         self.slot_bytes = 3 * max_pixels
-        self._isolated = os.name == "posix"
+        self._isolated = sys.platform != "win32"
         self._most_lent = min(usable_cores() + 1, _MOST_LENT)
         self.slots = self._most_lent + _AHEAD
         size = self.slots * self.slot_bytes

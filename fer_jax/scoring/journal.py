@@ -32,7 +32,7 @@ class Journal:
 
     Attributes:
         path: of the journal.
-        finished: the inputs that need no scoring any more.
+        finished: the inputs that need no more scoring.
         faces: rows with a face in the journal, also those of earlier, interrupted runs.
         inputs: how many inputs the journal holds, by their status.
         continued: "interrupted" or "finished", after the run whose rows are kept; None for none.

@@ -41,7 +41,7 @@ class _Waiting(NamedTuple):
 
 
 @dataclasses.dataclass(slots=True)
-class _Looked:
+class _Searched:
     """A view with faces that are not recognised yet."""
 
     view: View
@@ -67,7 +67,7 @@ class ScoringPipeline:
         self._room = threading.Condition(lock)  # for threads with faces, when too many wait
         self._turn = threading.Condition(lock)  # for the reader of the results
         self._waiting: deque[_Waiting] = deque()
-        self._looked: dict[int, _Looked] = {}
+        self._searched: dict[int, _Searched] = {}
         self._finished: dict[int, View] = {}
         self._taking = False  # a thread waits for the source
         self._begun = self._handed_over = self._given = 0  # numbers of views so far
@@ -75,7 +75,7 @@ class ScoringPipeline:
         self._failure: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), daemon=True)
-            for work in (self._recognise, *[self._look] * count)
+            for work in (self._recognise, *[self._search] * count)
         ]
 
     def __enter__(self) -> ScoringPipeline:
@@ -122,7 +122,7 @@ class ScoringPipeline:
                 self._failure = self._failure or error
                 self._turn.notify_all()
 
-    def _look(self) -> None:
+    def _search(self) -> None:
         """Body of a worker thread: takes a view, finds its faces, passes them to the device."""
         stages = self._stages
         with stages.decoder() as decoder:
@@ -164,7 +164,7 @@ class ScoringPipeline:
             self._handed_over += 1
             none_waited = not self._waiting
             if view.faces:
-                self._looked[sequence] = _Looked(view, len(view.faces))
+                self._searched[sequence] = _Searched(view, len(view.faces))
                 self._waiting.extend(_Waiting(sequence, face) for face in view.faces)
             else:
                 self._finish(sequence, view)
@@ -186,11 +186,11 @@ class ScoringPipeline:
                     face.probabilities = answer.probabilities[n]
                     face.confidence = confidence[n]
                     face.uncertain = face.quality != "ok" or uncertain[n]
-                    looked = self._looked[sequence]
-                    looked.unknown -= 1
-                    if not looked.unknown:
-                        del self._looked[sequence]
-                        self._finish(sequence, looked.view)
+                    searched = self._searched[sequence]
+                    searched.unknown -= 1
+                    if not searched.unknown:
+                        del self._searched[sequence]
+                        self._finish(sequence, searched.view)
 
     def _batch(self) -> list[_Waiting]:
         """Waits for a full batch, or a partial one if no more faces will come soon; empty at the end."""

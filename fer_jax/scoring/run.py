@@ -42,9 +42,9 @@ class ScoringOptions:
         resume: keep what an interrupted run, or `out`, holds and score what is missing.
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
-        every, fps: which frames of a video are looked at; see `media.video.VideoReader`.
-        first_frame: of an animation or several pages, look at the first alone.
-        rotate: look at images in all four turns.
+        every, fps: which frames of a video are analysed; see `media.video.VideoReader`.
+        first_frame: of an animation or several pages, analyse the first alone.
+        rotate: find faces in images turned by quarters as well.
         max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
         annotate: folder for annotated copies.

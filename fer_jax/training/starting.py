@@ -1,8 +1,8 @@
 """Starts a run from trained weights: those of another run, or the mean of several.
 
 Runs that continue from the same weights lie in one basin of the loss. The mean of their weights is often
-better than each of them (Wortsman et al., 2022, arXiv:2203.05482). A deeper network may start from a
-shallower one's weights.
+better than each of them (Wortsman et al., 2022, arXiv:2203.05482). A deeper network starts from the
+weights of a shallower one.
 """
 
 from __future__ import annotations

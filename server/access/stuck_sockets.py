@@ -25,7 +25,7 @@ _LOWAT_BYTES = 16 * 1024  # of unsent bytes, from which the kernel reports the s
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 _LEAST_BYTES_PER_S = 16 * 1024  # minimum rate at which a client must read an ordinary response
 _NO_LINGER = struct.pack("ii", 1, 0)
-_LOOK_S = 1.0
+_CHECK_S = 1.0
 
 
 @dataclasses.dataclass
@@ -87,10 +87,10 @@ class StuckSockets:
     async def run(self) -> None:
         """Checks all connections periodically, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
-            self.look(time.monotonic())
+            await asyncio.sleep(_CHECK_S)
+            self.check(time.monotonic())
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Closes the connections that are overdue at `now`, in monotonic seconds."""
         for transport, backlog in tuple(self._backlogs.items()):
             pending = transport.get_write_buffer_size()

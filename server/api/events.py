@@ -107,9 +107,9 @@ async def _watch_camera(request: web.Request, pipeline: CameraPipeline, waiting:
     camera, version, last = pipeline.camera, -1, None
     while True:
         shown = camera_json(request, pipeline)
-        told = {key: shown[key] for key in _TOLD}
-        if told != last or camera.version != version:
-            last, version = told, camera.version
+        current = {key: shown[key] for key in _TOLD}
+        if current != last or camera.version != version:
+            last, version = current, camera.version
             waiting.put("camera", camera.name, message("camera", shown))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(camera.wait_changed(version), _LOOK_S)

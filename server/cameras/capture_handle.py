@@ -76,7 +76,8 @@ class CaptureProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        os.set_blocking(self._stdin.fileno(), False)
+        if hasattr(os, "set_blocking"):  # not on Windows before Python 3.12
+            os.set_blocking(self._stdin.fileno(), False)
         widen(self._stdout.fileno())
         self._send(line(order) + line(demand))
         self._reader = threading.Thread(target=self._read, name=f"read-{name}", daemon=True)

@@ -1,14 +1,17 @@
 """A camera for machines without one: a photograph, moved, zoomed and relit as if filmed.
 
-The face is that of Rear Admiral Grace Hopper, in the public domain; Matplotlib ships the image. An image
-depends only on its frame number.
+It shows the smiling astronaut Eileen Collins if scikit-image, which ships her photograph, is installed;
+else Rear Admiral Grace Hopper, whose photograph Matplotlib ships. Both are in the public domain. Each
+image depends only on its frame number.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,15 +19,32 @@ import numpy as np
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
-_PHOTOGRAPH = Path("mpl-data", "sample_data", "grace_hopper.jpg")
-# Where the camera looks on average, in pixels of the 512 x 600 photograph: the face fills half the
-# height, and the view never reaches far over the photograph's border, where it is mirrored.
-_MIDDLE = 258.0, 258.0
-_HEIGHT = 335.0
-_SWAY = 17.0  # a tenth of the face's height
-
+_SWAY = 0.05  # of the view's height, about a tenth of the face's
 _NOISES = 8
 _NOISE = 3.0  # standard deviation, of 255: a webcam's in a lit room
+
+
+class DemoPortrait(NamedTuple):
+    """A photograph that an installed package ships.
+
+    Attributes:
+        package: its name.
+        path: within the package.
+        middle: x, y in pixels, where the camera looks on average.
+        height: of the view in pixels, of which the face fills more than half; the view never reaches
+            far over the photograph's border, where it is mirrored.
+    """
+
+    package: str
+    path: str
+    middle: tuple[float, float]
+    height: float
+
+
+PORTRAITS = (
+    DemoPortrait("skimage", "data/astronaut.png", (228.0, 134.0), 180.0),
+    DemoPortrait("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", (258.0, 258.0), 335.0),
+)
 
 
 class DemoReader:
@@ -32,16 +52,16 @@ class DemoReader:
 
     live = False
 
-    def __init__(self, order: Order) -> None:
-        """Reads the photograph.
+    def __init__(self, order: Order, portraits: Sequence[DemoPortrait] = PORTRAITS) -> None:
+        """Reads the first of the portraits that is installed.
 
         Raises:
-            SourceError: Matplotlib was installed without it.
+            SourceError: none is.
         """
         cv2.setNumThreads(1)
         self.fps = order.fps
         self._size = order.width, order.height
-        self._photograph = _photograph()
+        self._portrait, self._photograph = _first_installed(portraits)
         random = np.random.default_rng(0)
         shape = _NOISES, order.height, order.width, 3
         # Positive and negative noise apart, so that bytes suffice.
@@ -66,7 +86,7 @@ class DemoReader:
         time_s = number / self.fps
         image = cv2.warpAffine(
             self._photograph,
-            _view(time_s, *self._size),
+            _view(self._portrait, time_s, *self._size),
             self._size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REFLECT,
@@ -84,16 +104,17 @@ class DemoReader:
         """Does nothing: there is nothing to free."""
 
 
-def _view(time_s: float, width: int, height: int) -> np.ndarray:
+def _view(portrait: DemoPortrait, time_s: float, width: int, height: int) -> np.ndarray:
     """Returns the affine map float64 [2, 3] from the image's pixels to the photograph's.
 
     Its periods have no common multiple, so that it never looks like a loop; a person before a webcam
     sways by about a tenth of a face within some seconds.
     """
-    scale = _HEIGHT / height * (1 + 0.1 * math.sin(0.41 * time_s))
+    (middle_x, middle_y), sway = portrait.middle, _SWAY * portrait.height
+    scale = portrait.height / height * (1 + 0.1 * math.sin(0.41 * time_s))
     angle = math.radians(5) * math.sin(0.53 * time_s + 0.7)
-    x = _MIDDLE[0] + 1.1 * _SWAY * (math.sin(0.67 * time_s) + 0.4 * math.sin(1.9 * time_s))
-    y = _MIDDLE[1] + _SWAY * (math.sin(0.47 * time_s + 2) + 0.3 * math.sin(1.7 * time_s))
+    x = middle_x + 1.1 * sway * (math.sin(0.67 * time_s) + 0.4 * math.sin(1.9 * time_s))
+    y = middle_y + sway * (math.sin(0.47 * time_s + 2) + 0.3 * math.sin(1.7 * time_s))
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
     return np.array(
         [
@@ -103,12 +124,12 @@ def _view(time_s: float, width: int, height: int) -> np.ndarray:
     )
 
 
-def _photograph() -> np.ndarray:
-    """Returns uint8 [H, W, 3] RGB, without importing Matplotlib, which takes a second."""
-    spec = importlib.util.find_spec("matplotlib")
-    folders = spec.submodule_search_locations if spec else None
-    for folder in folders or ():
-        image = cv2.imread(str(Path(folder) / _PHOTOGRAPH), cv2.IMREAD_COLOR_RGB)
-        if image is not None:
-            return np.asarray(image, np.uint8)
-    raise SourceError("missing", "Matplotlib's sample photograph is not installed")
+def _first_installed(portraits: Sequence[DemoPortrait]) -> tuple[DemoPortrait, np.ndarray]:
+    """Returns a portrait and its image, uint8 [H, W, 3] RGB, without the seconds of an import."""
+    for portrait in portraits:
+        spec = importlib.util.find_spec(portrait.package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            image = cv2.imread(str(Path(folder) / portrait.path), cv2.IMREAD_COLOR_RGB)
+            if image is not None:
+                return portrait, np.asarray(image, np.uint8)
+    raise SourceError("missing", "no installed package ships a sample portrait")

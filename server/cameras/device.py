@@ -1,9 +1,10 @@
-"""A webcam through Video4Linux: newest frame only, MJPG requested first, size and rate read back."""
+"""A webcam through OpenCV: newest frame only, MJPG requested first, size and rate read back."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 
 import cv2
@@ -13,6 +14,8 @@ from server.cameras.fit import retrieved
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
+# Linux names a webcam by a path, other systems by its number alone.
+_BACKENDS = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_MSMF}
 _TRIES = 3  # the first image after power-up is often damaged
 
 
@@ -22,7 +25,7 @@ class DeviceReader:
     live = True
 
     def __init__(self, order: Order) -> None:
-        """Opens `/dev/video<where>`, or the device that `where` is the path of.
+        """Opens webcam number `where`, or the device that `where` is the path of.
 
         Raises:
             SourceError: not plugged in, not permitted, in use, or not a camera.
@@ -30,10 +33,14 @@ class DeviceReader:
         cv2.setNumThreads(1)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._path = device_path(order.where)
-        _check_access(self._path)
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_V4L2)
+        self._name = self._path or f"webcam {order.where}"
+        if self._path is not None:
+            _check_access(self._path)
+        number_or_path = int(order.where) if self._path is None else self._path
+        backend = _BACKENDS.get(sys.platform, cv2.CAP_ANY)
+        self._capture = cv2.VideoCapture(number_or_path, backend)
         if not self._capture.isOpened():
-            raise SourceError("busy", f"{self._path} is in use by another program, or not a camera")
+            raise SourceError("busy", f"{self._name} is in use by another program, or not a camera")
         # The order matters: the driver chooses sizes and rates for the current format. Uncompressed,
         # USB 2 carries at most 640x480 at 30 fps.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -45,14 +52,14 @@ class DeviceReader:
         self.fps = rate if 0 < rate < 1000 else 0.0
         if not any(self._capture.grab() for _ in range(_TRIES)):  # streaming starts here
             self._capture.release()
-            raise SourceError("busy", f"{self._path} is in use by another program")
+            raise SourceError("busy", f"{self._name} is in use by another program")
 
     def grab(self) -> float:
         """Waits for the next image; `image` decodes it."""
         if not self._capture.grab():
-            if not os.path.exists(self._path):
-                raise SourceError("missing", f"{self._path} was unplugged")
-            raise SourceError("reconnecting", f"{self._path} stopped sending images")
+            if self._path is not None and not os.path.exists(self._path):
+                raise SourceError("missing", f"{self._name} was unplugged")
+            raise SourceError("reconnecting", f"{self._name} stopped sending images")
         return time.monotonic()
 
     def image(self) -> np.ndarray | None:
@@ -64,9 +71,11 @@ class DeviceReader:
         self._capture.release()
 
 
-def device_path(where: str) -> str:
-    """Returns the path of a webcam written as a number or as a path."""
-    return f"/dev/video{int(where)}" if where.isdecimal() else where
+def device_path(where: str) -> str | None:
+    """Returns the path of a webcam given as number or path; None where numbers have no path."""
+    if not where.isdecimal():
+        return where
+    return f"/dev/video{int(where)}" if sys.platform == "linux" else None
 
 
 def _check_access(path: str) -> None:

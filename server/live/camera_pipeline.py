@@ -128,7 +128,7 @@ class CameraPipeline:
         self._ending, self._ended = asyncio.Event(), asyncio.Event()
         self._ended.set()
         metrics.watch_camera(camera.name, lambda: camera.state)
-        metrics.watch_viewers(camera.name, "pictures", lambda: self.viewers)
+        metrics.watch_viewers(camera.name, "images", lambda: self.viewers)
         metrics.watch_viewers(camera.name, "results", lambda: self.results.viewers)
 
     @property
@@ -152,7 +152,7 @@ class CameraPipeline:
             self.camera.set_paused(controls.paused)
         if controls.recording != before.recording:
             self._record(controls.recording)
-        self._notices.look()
+        self._notices.check()
 
     async def run(self) -> None:
         """Runs until it is cancelled or `close` is called."""
@@ -214,7 +214,7 @@ class CameraPipeline:
         if not watched:
             self.faces.forget()
         self.camera.set_demand(watched or self.recorder.active)
-        self._notices.look()
+        self._notices.check()
 
     def _forget_image(self, kind: Kind) -> None:
         self._canvases.pop(kind, None)

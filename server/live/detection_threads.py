@@ -118,12 +118,12 @@ class DetectionThreads:
     ) -> tuple[np.ndarray, Found]:
         """Orients an image as `orientation.oriented` does; returns it with its faces, as `find` does."""
 
-        def turn_and_find() -> tuple[np.ndarray, Found]:
-            turned = oriented(image, rotate=rotate, flip=flip)
-            return turned, self.find_now(turned)
+        def orient_and_find() -> tuple[np.ndarray, Found]:
+            upright = oriented(image, rotate=rotate, flip=flip)
+            return upright, self.find_now(upright)
 
         try:
-            return await self.run(turn_and_find)
+            return await self.run(orient_and_find)
         finally:
             self._places.release()
 

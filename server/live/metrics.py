@@ -155,7 +155,7 @@ class Metrics:
         self._readings.cameras[name] = state
 
     def watch_viewers(self, name: str, kind: str, count: Callable[[], int]) -> None:
-        """Reads a camera's number of viewers at each scrape; `kind` is "pictures" or "results"."""
+        """Reads a camera's number of viewers at each scrape; `kind` is "images" or "results"."""
         self._readings.viewers[name, kind] = count
 
     def watch_device(

@@ -47,19 +47,19 @@ class Notices:
         """
         self._camera, self._streams = camera, streams
         self._pool, self._settings, self._behind = threads, settings, behind
-        self._look = asyncio.Event()
+        self._due = asyncio.Event()
         self._shown: dict[Kind, str] = {}
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Signals that a notice may be due: a new viewer, a changed control."""
-        self._look.set()
+        self._due.set()
 
     async def run(self) -> None:
         """Publishes notices until cancelled."""
         watch = asyncio.create_task(self._watch_camera())
         try:
             while True:
-                self._look.clear()
+                self._due.clear()
                 text = notice_text(self._camera.state)
                 watched: list[Kind] = [
                     kind for kind, stream in self._streams.items() if stream.viewers
@@ -70,7 +70,7 @@ class Notices:
                         await self._show(text, kind)
                 try:
                     async with asyncio.timeout(_COUNTDOWN_S if showing else None):
-                        await self._look.wait()
+                        await self._due.wait()
                 except TimeoutError:
                     continue  # the countdown continues
         finally:
@@ -125,7 +125,7 @@ class Notices:
         version = self._camera.version
         while True:
             version = await self._camera.wait_changed(version)
-            self._look.set()
+            self._due.set()
 
 
 def notice_text(state: CameraState) -> str | None:

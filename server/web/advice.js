@@ -32,15 +32,15 @@ export function adviceFor(camera, cameras, visitor) {
 }
 
 /** The cover over the image: { title, text, offer }, or null if the image is visible. */
-export function coverFor(camera, visitor, { pictured }) {
+export function coverFor(camera, visitor, { hasImage }) {
   if (camera.controls.privacy === "no_picture") {
     return { title: "No image", text: "The server sends only the results of this camera." };
   }
-  if (camera.controls.paused && !pictured) {
+  if (camera.controls.paused && !hasImage) {
     return { title: "Paused", text: "There is no image until the camera resumes." };
   }
   if (camera.kind !== "browser") {
-    const broken = OFF.includes(camera.status) || (WAITING.includes(camera.status) && !pictured);
+    const broken = OFF.includes(camera.status) || (WAITING.includes(camera.status) && !hasImage);
     return broken ? { title: saying(camera) } : null; // the notice says why
   }
   if (visitor.state === "asking") {

@@ -69,8 +69,8 @@ export class Feed extends EventTarget {
 
   #heard() {
     this.heardAt = performance.now();
-    if (this.source?.told) return;
-    this.source.told = true;
+    if (this.source?.reported) return;
+    this.source.reported = true;
     this.attempt = 0;
     this.#tell("open");
   }

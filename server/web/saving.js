@@ -13,7 +13,7 @@ export function saveImage(camera) {
     save(blob, fileName(camera, "jpg"));
     toast.say("Image saved by your browser.");
   };
-  stage.picture().toBlob(saved, "image/jpeg", 0.92);
+  stage.composed().toBlob(saved, "image/jpeg", 0.92);
 }
 
 /** Saves this session's results as CSV. */

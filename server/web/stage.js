@@ -83,7 +83,7 @@ export class Stage extends EventTarget {
   }
 
   /** The displayed image at the camera's resolution, as a canvas. */
-  picture() {
+  composed() {
     const { width, height } = this.bitmap;
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];

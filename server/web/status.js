@@ -38,8 +38,8 @@ export class StatusLine {
     const known = camera && !lost;
     const waits = known && camera.retry_in_s > 0 && camera.status !== "live";
     const text = known ? saying(camera) : "Connection lost";
-    const told = waits ? `${text}, next try in ${Math.ceil(camera.retry_in_s)} s` : text;
-    if (this.text.textContent !== told) this.text.textContent = told;
+    const shown = waits ? `${text}, next try in ${Math.ceil(camera.retry_in_s)} s` : text;
+    if (this.text.textContent !== shown) this.text.textContent = shown;
     this.state.dataset.status = !known ? "lost" : camera.controls.paused ? "paused" : camera.status;
     if (!known || camera.status !== "live" || camera.controls.paused) this.clear();
   }

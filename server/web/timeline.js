@@ -208,8 +208,8 @@ export class Timeline {
 
   #describe(lanes, now) {
     this.toldAt = now;
-    const told = lanes.map((track) => `face ${track} ${share(this.tracks.get(track))}`);
-    const text = told.length ? `The last minute: ${told.join("; ")}` : "No face in the last minute";
+    const summaries = lanes.map((track) => `face ${track} ${share(this.tracks.get(track))}`);
+    const text = summaries.length ? `The last minute: ${summaries.join("; ")}` : "No face in the last minute";
     this.canvas.setAttribute("aria-label", text);
   }
 }

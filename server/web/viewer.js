@@ -119,7 +119,7 @@ function show() {
   if (lost) return;
   const { text, offers, calm } = adviceFor(camera, cameras, visitor);
   notice.say(text, { actions: offers.filter(allowed).map(action), calm });
-  const cover = coverFor(camera, visitor, { pictured: Boolean(stage.bitmap) });
+  const cover = coverFor(camera, visitor, { hasImage: Boolean(stage.bitmap) });
   if (cover) coverNow(cover.title, cover.text, cover.offer);
   else if (stage.bitmap) uncover();
 }

@@ -55,10 +55,10 @@ def test_an_answer_has_a_deadline_even_if_a_little_is_read(
 ) -> None:
     transport.pending = 5 * RATE  # ten seconds, and five for so many bytes
     for now in range(15):
-        sockets.look(now)
+        sockets.check(now)
         transport.pending -= 1
     assert not transport.aborted
-    sockets.look(15)
+    sockets.check(15)
     assert transport.aborted
     assert closed == [None]
 
@@ -67,12 +67,12 @@ def test_further_answers_buy_no_more_time_than_their_bytes_need(
     sockets: StuckSockets, transport: Transport
 ) -> None:
     transport.pending = RATE
-    sockets.look(0)  # until 11
+    sockets.check(0)  # until 11
     transport.pending += RATE
-    sockets.look(1)  # until 12
-    sockets.look(11.9)
+    sockets.check(1)  # until 12
+    sockets.check(11.9)
     assert not transport.aborted
-    sockets.look(12)
+    sockets.check(12)
     assert transport.aborted
 
 
@@ -81,9 +81,9 @@ def test_whoever_takes_an_answer_may_take_the_next_one_later(
 ) -> None:
     for now in range(0, 100, 9):
         transport.pending = 1000
-        sockets.look(now)
+        sockets.check(now)
         transport.pending = 0
-        sockets.look(now + 8)
+        sockets.check(now + 8)
     assert not transport.aborted
 
 
@@ -93,11 +93,11 @@ def test_a_stream_may_lag_for_ever_as_long_as_it_moves(
     with sockets.stream(cast(asyncio.WriteTransport, transport)):
         for now in range(0, 100, 9):
             transport.pending = 50_000 + now
-            sockets.look(now)
+            sockets.check(now)
         assert not transport.aborted
-        sockets.look(99 + 9.9)
+        sockets.check(99 + 9.9)
         assert not transport.aborted
-        sockets.look(99 + 10)
+        sockets.check(99 + 10)
     assert transport.aborted
 
 
@@ -105,9 +105,9 @@ def test_connections_that_are_gone_are_forgotten(
     sockets: StuckSockets, transport: Transport
 ) -> None:
     transport.pending = 1
-    sockets.look(0)
+    sockets.check(0)
     sockets.remove(cast(asyncio.WriteTransport, transport))
-    sockets.look(1000)
+    sockets.check(1000)
     assert not transport.aborted
 
 

@@ -270,7 +270,7 @@ def test_a_socket_that_takes_nothing_is_closed(checkpoint: str):
         request = ask_for("/stream/demo.mjpg")
         with server.raw(request, receive_buffer=4096) as stuck, watching(server) as healthy:
             until = time.monotonic() + 60
-            while b'fer_viewers{camera="demo",kind="pictures"} 2.0' in server.get("/metrics").body:
+            while b'fer_viewers{camera="demo",kind="images"} 2.0' in server.get("/metrics").body:
                 assert time.monotonic() < until, "the stuck viewer was kept"
                 read_part(healthy)
             with contextlib.suppress(ConnectionResetError):
@@ -287,7 +287,7 @@ def test_too_many_viewers_are_turned_away(checkpoint: str):
             assert refused.headers["retry-after"] == "1"
             assert server.get("/api/events?camera=nobody").code == "unknown_camera"
         until = time.monotonic() + 10
-        while b'kind="pictures"} 0.0' not in server.get("/metrics").body:
+        while b'kind="images"} 0.0' not in server.get("/metrics").body:
             assert time.monotonic() < until, "a viewer who left still counts"
         with watching(server) as bare:
             read_part(bare)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_jax.faces.detect import YuNetDetector
-from server.cameras.demo import DemoReader
+from server.cameras.demo import PORTRAITS, DemoPortrait, DemoReader
 from server.cameras.device import DeviceReader
 from server.cameras.fit import MAX_SIDE, fit
 from server.cameras.network import NetworkReader
@@ -21,9 +21,11 @@ from tests.server.network_camera import FilmServer, MjpegCamera, NetworkCamera, 
 from tests.server.orders import order, write_video
 
 
-def test_the_demo_shows_one_moving_face_and_always_the_same_video() -> None:
-    reader = DemoReader(order(width=640, height=480))
-    again = DemoReader(order(width=640, height=480))
+@pytest.mark.parametrize("portrait", PORTRAITS, ids=lambda portrait: portrait.package)
+def test_the_demo_shows_one_moving_face_and_always_the_same_video(portrait: DemoPortrait) -> None:
+    pytest.importorskip(portrait.package)
+    reader = DemoReader(order(width=640, height=480), [portrait])
+    again = DemoReader(order(width=640, height=480), [portrait])
     detector = YuNetDetector(detect_size=320)
     boxes = []
     for number in range(0, 3000, 250):
@@ -34,6 +36,14 @@ def test_the_demo_shows_one_moving_face_and_always_the_same_video() -> None:
         boxes.append((face.x, face.y, face.width))
     assert np.ptp(np.array(boxes), axis=0).min() > 20  # pixels: it sways and comes closer
     assert not np.array_equal(reader.at(0), reader.at(1))
+
+
+def test_the_demo_shows_the_first_portrait_that_is_installed() -> None:
+    missing = DemoPortrait("no_such_package", "face.png", (0.0, 0.0), 100.0)
+    image = DemoReader(order(), [missing, PORTRAITS[1]]).at(5)
+    np.testing.assert_array_equal(image, DemoReader(order(), PORTRAITS[1:]).at(5))
+    with pytest.raises(SourceError, match="portrait"):
+        DemoReader(order(), [missing])
 
 
 def test_a_video_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:

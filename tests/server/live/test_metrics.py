@@ -23,7 +23,7 @@ def test_what_is_read_is_read_at_the_moment_of_asking():
     metrics = Metrics()
     state, queued = CameraState(), 0
     metrics.watch_camera("desk", lambda: state)
-    metrics.watch_viewers("desk", "pictures", lambda: 3)
+    metrics.watch_viewers("desk", "images", lambda: 3)
     metrics.watch_device(queued=lambda: queued, recompiles=lambda: 0, padding=lambda: 4)
     state, queued = CameraState(status="missing", drops=5, reconnects=2, frames=90), 7
     read = samples(metrics)
@@ -33,7 +33,7 @@ def test_what_is_read_is_read_at_the_moment_of_asking():
     assert read["fer_camera_reconnects_total", ("desk",)] == 2
     assert read["fer_frames_replaced_total", ("desk",)] == 5
     assert read["fer_frames_captured_total", ("desk",)] == 90
-    assert read["fer_viewers", ("desk", "pictures")] == 3
+    assert read["fer_viewers", ("desk", "images")] == 3
     assert read["fer_queue_depth", ()] == 7
     assert read["fer_recompiles_total", ()] == 0
     assert read["fer_batch_padding_rows_total", ()] == 4

@@ -12,7 +12,7 @@ MOST = 64  # at a time; further ones are dropped, because each costs a descripto
 _LINGER_S = 1.0  # for the client to read its response before the connection closes
 
 
-class TurningAway:
+class RefusedConnections:
     """Refuses connections; belongs to the event loop's thread."""
 
     def __init__(self, *, headers: Mapping[str, str], on_refusal: Callable[[str], None]) -> None:
