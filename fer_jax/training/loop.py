@@ -122,7 +122,8 @@ def _train_epoch(
         rate = float(plan.learning_rates[step]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
-    batches = _ahead(lambda step: training_batch(plan, step), first, end)
+    own = sharding.own_rows(steps.mesh, plan.config.batch_size)
+    batches = _ahead(lambda step: training_batch(plan, step, rows=own), first, end)
     # Only explicit transfers of batches and losses may cross between host and devices in an epoch.
     with jax.transfer_guard("disallow"):
         for step, batch in zip(range(first, end), batches, strict=True):
@@ -132,7 +133,7 @@ def _train_epoch(
                     settle()
                 raise RunInterrupted(state)
             before_step(step)
-            state, loss = steps.train(state, sharding.put_batch(batch, steps.mesh))
+            state, loss = steps.train(state, sharding.put_rows(batch, steps.mesh))
             in_flight.append((step, loss))
             if len(in_flight) > _IN_FLIGHT:
                 settle()

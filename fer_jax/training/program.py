@@ -141,7 +141,7 @@ def _steps(plan: Plan, *, mesh: Mesh, start: Variables | None) -> Steps:
         mesh=mesh,
         init=functools.partial(jit(create), root, start=start),
         train=jit(train_step, donate_argnums=0),
-        evaluate=compile_eval_step(model),
+        evaluate=compile_eval_step(model, mesh),
         statistics=jit(statistics_step),
         end_epoch=jit(end_epoch, donate_argnums=0),
     )
