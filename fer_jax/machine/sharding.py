@@ -30,13 +30,14 @@ def simulate_cpu_devices(count: int) -> None:
         jax.config.update("jax_num_cpu_devices", count or usable_cores())
 
 
-def data_mesh(*, devices: int, batch_size: int) -> Mesh:
+def data_mesh(*, devices: int, batch_size: int, accumulate: int = 1) -> Mesh:
     """Returns a mesh with the one axis "data", of as many devices of each process.
 
     Args:
         devices: how many to use; 0 takes as many of those present as divide the batch, on a CPU
             only so many that each has 16 faces a step.
         batch_size: faces a step.
+        accumulate: in how many passes.
 
     Raises:
         ConfigError: fewer devices are present, or they do not divide the batch.
@@ -45,17 +46,18 @@ def data_mesh(*, devices: int, batch_size: int) -> Mesh:
     processes, present = len(by_process), sum(map(len, by_process))
     if devices > present:
         raise ConfigError(f"config.devices={devices}, but {present} are present")
-    if devices % processes or batch_size % processes:
-        name, value = ("devices", devices) if devices % processes else ("batch_size", batch_size)
+    rows = batch_size // accumulate
+    if devices % processes:
         raise ConfigError(
-            f"config.{name}={value} cannot be spread over {processes} processes: take a multiple"
+            f"config.devices={devices} cannot be spread over {processes} processes: take a multiple"
         )
-    if devices and batch_size % devices:
+    if rows % (devices or processes):
+        passes = f" in config.accumulate={accumulate} passes" if accumulate > 1 else ""
+        over = f"config.devices={devices}" if devices else f"{processes} processes"
         raise ConfigError(
-            f"config.batch_size={batch_size} cannot be spread over config.devices={devices}: "
-            "take a multiple"
+            f"config.batch_size={batch_size}{passes} cannot be spread over {over}: take a multiple"
         )
-    each = devices // processes or _most_that_divide(batch_size // processes, present // processes)
+    each = devices // processes or _most_that_divide(rows // processes, present // processes)
     chosen = [device for of_one in by_process for device in of_one[:each]]
     # Not make_mesh, which may change their order: a process's rows of a batch stand together.
     return Mesh(np.array(chosen), ("data",), axis_types=(AxisType.Auto,))

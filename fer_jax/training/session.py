@@ -21,6 +21,7 @@ from fer_jax.machine.files import read_rows, write_json
 from fer_jax.machine.terminal import printable
 from fer_jax.saved_model import Variables, load_models
 from fer_jax.training import loop, workdir
+from fer_jax.training.batch_rule import fitted_to_batch
 from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
@@ -85,7 +86,9 @@ def _run(
     command_line: str,
 ) -> int:
     say = speaker(quiet=quiet)
-    mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
+    mesh = sharding.data_mesh(
+        devices=config.devices, batch_size=config.batch_size, accumulate=config.accumulate
+    )
     dataset, config = _open_data(config, say=say)
     with StopSignal() as received, workdir.locked(folder):
         stop = SharedStop(received, mesh, lag=_STOP_LAG)
@@ -143,7 +146,7 @@ class _Run(NamedTuple):
 
 
 def _open_data(config: Config, *, say: Callable[[str], None]) -> tuple[datasets.Dataset, Config]:
-    """The faces, and the configuration with the number of epochs that suits them."""
+    """The faces, and the settings as they are carried out: with the number of epochs for these faces."""
     dataset = datasets.open_dataset(config.data, seed=config.seed)
     if config.data.name == "auto" and dataset.name == "synthetic":
         say(SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"))
@@ -153,7 +156,8 @@ def _open_data(config: Config, *, say: Callable[[str], None]) -> tuple[datasets.
             f"config.batch_size={config.batch_size}: a step would take every face more than once; "
             f"there are {count} to train on, take at most that many"
         )
-    return dataset, dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+    config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+    return dataset, fitted_to_batch(config)
 
 
 def _assemble(config: Config, dataset: datasets.Dataset, folder: Path, *, mesh: Mesh) -> _Run:

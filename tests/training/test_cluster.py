@@ -36,6 +36,7 @@ RUN = (
     "--config.resolution.start=48",
     "--config.optim.name=sgd",
     "--config.optim.learning_rate=0.05",
+    "--config.optim.reference_batch=0",
     "--config.recalibrate=True",
     "--config.loss.logit_adjustment=0.1",
 )
