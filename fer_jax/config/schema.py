@@ -40,6 +40,9 @@ class DataConfig:
     labels: Labels = "own"
     # Draw every expression equally often, with replacement.
     balanced_sampling: bool = False
+    # Keep the training faces on the devices, augment them there, and run an epoch as one compiled loop:
+    # for accelerators. Such a run stops and resumes between epochs.
+    on_device: bool = False
     # Synthetic faces drawn for training and for validation.
     synthetic_train: int = 6000
     synthetic_validation: int = 1000

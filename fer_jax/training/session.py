@@ -91,7 +91,7 @@ def _run(
     )
     dataset, config = _open_data(config, say=say)
     with StopSignal() as received, workdir.locked(folder):
-        stop = SharedStop(received, mesh, lag=_STOP_LAG)
+        stop = SharedStop(received, mesh, lag=0 if config.data.on_device else _STOP_LAG)
         run = _assemble(config, dataset, folder, mesh=mesh)
         cluster.check_alike(json.dumps(run.about), what="settings or faces")
         if cluster.is_first() and not resume:
