@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test fuzz serve lint docs format bench bench-check bench-train bench-score bench-model clean
+.PHONY: train test fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
@@ -47,6 +47,10 @@ bench-check: $(VENV)/.installed-train
 # Trains seed_cnn here and in Keras on TensorFlow by turns; TensorFlow lives in an environment of its own.
 bench-train: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
+
+# Trains here and in PyTorch by turns on a GPU, on the faces in DIR; needs JAX's build for it in $(VENV).
+bench-gpu: $(VENV)/.installed-train .venv-torch/.installed
+	$(BIN)/python benchmarks/train_accelerator.py $(if $(DIR),--data "$(DIR)") $(ARGS)
 
 # Scores the images below DIR here and with the PyPI package fer, by turns.
 bench-score: $(VENV)/.installed .venv-fer/.installed

@@ -20,6 +20,7 @@ def get_config() -> config_dict.ConfigDict:
             "ema_decay": 0.998,
             "optim.name": "muon",
             "optim.learning_rate": 1e-2,
+            "optim.reference_batch": 128,
             "optim.weight_decay": 0.1,
             "resolution.start": 32,
             "resolution.grow_over": 0.6,

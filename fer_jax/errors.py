@@ -29,5 +29,9 @@ class CheckpointError(FerError):
     """A checkpoint that is missing, damaged or of another model."""
 
 
+class ClusterError(FerError):
+    """Processes that cannot work together, or no longer do."""
+
+
 class TrainingError(FerError):
     """A training run that cannot start or go on."""

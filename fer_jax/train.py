@@ -8,6 +8,7 @@ a setting of the recipe; fer_jax/config/schema.py lists them.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 from fer_jax import command
 from fer_jax.config import command_line
 from fer_jax.config.recipes import recipe_names
+from fer_jax.errors import FerError
+from fer_jax.machine.member import Place, announced, end_with_parent, is_member, run_member
 
 _EXAMPLE = """\
 fer-jax train
@@ -34,17 +37,46 @@ def main(argv: Sequence[str]) -> int:
         overrides.append(f"--config.data.dir={options.data}")
     command.require_training("training")
     config, file = command_line.read_config(options.config, overrides)
+    place = _place(options)
+    clustered = place is not None or announced(os.environ)
+    if clustered and not is_member(os.environ):
+        return run_member("fer_jax.train", argv)
     with command.ends_at_once():  # JAX: no mistake in a flag waits for it
+        from fer_jax.machine import cluster
         from fer_jax.training.session import run_training
 
-    return run_training(
-        config,
-        options.out or Path("runs") / file.stem,
-        resume=options.resume,
-        profile=options.profile,
-        quiet=options.quiet,
-        command_line=shlex.join(["python", "-m", "fer_jax.train", *argv]),
-    )
+    def train() -> int:
+        return run_training(
+            config,
+            options.out or Path("runs") / file.stem,
+            resume=options.resume,
+            profile=options.profile,
+            quiet=options.quiet,
+            command_line=shlex.join(["python", "-m", "fer_jax.train", *argv]),
+            place=place,
+            look_for_cluster=clustered,
+        )
+
+    if not clustered:
+        return train()
+    end_with_parent()
+    return cluster.ends_at_once(lambda: command.run(lambda _: train()))
+
+
+def _place(options: argparse.Namespace) -> Place | None:
+    given = options.coordinator, options.processes, options.process_id
+    if given == (None, None, None):
+        return None
+    if None in given:
+        raise FerError("--coordinator, --processes and --process-id: give all three or none")
+    host, _, port = options.coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise FerError(f"--coordinator {options.coordinator}: expected HOST:PORT of process 0")
+    if not 0 <= options.process_id < options.processes:
+        raise FerError(
+            f"--process-id {options.process_id}: expected a number from 0 to {options.processes - 1}"
+        )
+    return Place(*given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write a trace of ten steps there, for TensorBoard or Perfetto",
     )
+    add(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="train with other processes; process 0 answers the others there. Slurm, Kubernetes jobs, "
+        "Open MPI and TPU pods need none of these three",
+    )
+    add("--processes", type=command.count, metavar="N", help="how many train together")
+    add("--process-id", type=int, metavar="I", help="which of them this one is, from 0")
     return parser
 
 

@@ -23,6 +23,7 @@ CHECKED = [
     *(f"fer_jax.inference.{name}" for name in ("network", "grad_cam", "explanation", "prediction")),
     *(f"fer_jax.training.{name}" for name in ("plan", "program", "steps", "losses", "optim")),
     *(f"fer_jax.training.{name}" for name in ("distillation", "finishing", "resolution")),
+    *(f"fer_jax.training.device_{name}" for name in ("augment", "degradations", "epoch")),
 ]
 install_import_hook(CHECKED, f"{type_checks.__name__}.checked")
 

@@ -40,6 +40,9 @@ class DataConfig:
     labels: Labels = "own"
     # Draw every expression equally often, with replacement.
     balanced_sampling: bool = False
+    # Keep the training faces on the devices, augment them there, and run an epoch as one compiled loop:
+    # for accelerators. Such a run stops and resumes between epochs.
+    on_device: bool = False
     # Synthetic faces drawn for training and for validation.
     synthetic_train: int = 6000
     synthetic_validation: int = 1000
@@ -73,6 +76,9 @@ class OptimConfig:
     # (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
     name: Literal["adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = 2e-3  # at its peak
+    # The batch size that learning_rate, weight_decay and ema_decay are meant for; they are fitted to
+    # another one, see training/batch_rule.py. 0: they are taken as they are.
+    reference_batch: int = 0
     weight_decay: float = 0.2  # decoupled; convolution and dense kernels only (muon: convolutions)
     momentum: float = 0.9  # of sgd
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
@@ -137,6 +143,9 @@ class Config:
     # several are averaged. Empty: random weights.
     start: str = ""
     batch_size: int = 64
+    # Passes in which a step goes through its batch, adding up their gradients: a batch that does not fit
+    # into memory does in parts. Batch norm sees the parts.
+    accumulate: int = 1
     eval_batch_size: int = 256
     ema_decay: float = 0.999  # of the averaged weights that are evaluated and kept; 0: off
     # Recompute batch norm statistics for the evaluated weights before each validation, see
@@ -208,8 +217,15 @@ def unknown_key_message(key: str) -> str:
 
 
 def _check_ranges(config: Config) -> None:
-    require_range(config, at_least_one=("batch_size", "eval_batch_size"), shares=("ema_decay",))
+    require_range(
+        config, at_least_one=("batch_size", "eval_batch_size", "accumulate"), shares=("ema_decay",)
+    )
     require_range(config, not_negative=("seed", "epochs", "devices"))
+    if config.batch_size % config.accumulate:
+        raise ConfigError(
+            f"config.accumulate={config.accumulate}: does not divide "
+            f"config.batch_size={config.batch_size}; take a divisor"
+        )
     if config.seed >= 2**32:
         raise ConfigError(f"config.seed={config.seed}: expected less than 2**32")
     require_range(
@@ -221,7 +237,7 @@ def _check_ranges(config: Config) -> None:
     require_range(
         config.optim,
         prefix="optim.",
-        not_negative=("weight_decay", "clip_norm", "warmup_epochs"),
+        not_negative=("weight_decay", "clip_norm", "warmup_epochs", "reference_batch"),
         shares=("momentum", "anneal_fraction"),
         positive=("learning_rate",),
     )

@@ -46,9 +46,10 @@ class EvalStep(Protocol):
         ...
 
 
-def compile_eval_step(model: nn.Module) -> EvalStep:
-    """Returns `eval_step` of `model`, jitted."""
-    return jax.jit(functools.partial(eval_step, model=model))
+def compile_eval_step(model: nn.Module, mesh: Mesh) -> EvalStep:
+    """Returns `eval_step` of `model`, jitted; every process gets all logits."""
+    step = functools.partial(eval_step, model=model)
+    return jax.jit(step, out_shardings=sharding.replicated(mesh))
 
 
 def network_logits(saved: SavedModel) -> Callable[[Faces], Float32[np.ndarray, "faces 7"]]:
@@ -67,8 +68,8 @@ def network_logits(saved: SavedModel) -> Callable[[Faces], Float32[np.ndarray, "
         ) from error
     size = config.eval_batch_size
     mesh = sharding.data_mesh(devices=0, batch_size=size)
-    step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype))
-    variables = jax.device_put(saved.variables, sharding.replicated(mesh))
+    step = compile_eval_step(models.build(config.model.name, dtype=config.model.dtype), mesh)
+    variables = sharding.put_everywhere(saved.variables, mesh)
     return lambda faces: evaluate(step, variables, faces, mesh=mesh, batch_size=size)[1]
 
 
@@ -101,7 +102,7 @@ def evaluate(
         mesh: to spread batches over.
         batch_size: faces a batch, rounded up to what the mesh divides.
     """
-    total = jax.device_put(Sums.zero(), sharding.replicated(mesh))
+    total = sharding.put_everywhere(Sums.zero(), mesh)
     rows = []
     for batch in evaluation_batches(
         faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size

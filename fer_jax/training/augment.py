@@ -17,6 +17,7 @@ from fer_jax.faces.preprocess import FACE_SIZE
 
 _CENTRE = (FACE_SIZE - 1) / 2
 _LEVELS = np.arange(256, dtype=np.float64) / 255
+_ALL = slice(None)
 
 
 def augment(
@@ -25,26 +26,42 @@ def augment(
     *,
     config: AugmentConfig,
     size: int = FACE_SIZE,
+    rows: slice = _ALL,
 ) -> np.ndarray:
-    """Returns augmented copies of `faces`, uint8 [B, 48, 48], as uint8 [B, size, size]."""
+    """Returns augmented copies of `faces`, uint8 [B, 48, 48], as uint8 [B, size, size].
+
+    Args:
+        faces: of a whole batch.
+        generator: of the step.
+        config: what is drawn.
+        size: side of the result in pixels.
+        rows: of the batch to return; they come out the same whichever others do.
+    """
     matrices = _shrunk(warp_matrices(len(faces), generator, config=config), size)
     tables = _gamma_tables(len(faces), generator, config=config)
-    degraded = generator.random(len(faces)) < config.camera
-    varied = np.empty((len(faces), size, size), np.uint8)
-    for k, face in enumerate(faces):
-        if degraded[k]:
-            face = random_degradation(face, generator)
+    cameras = generator.random(len(faces))
+    wanted = range(len(faces))[rows]
+    varied = np.empty((len(wanted), size, size), np.uint8)
+    for out, k in zip(varied, wanted, strict=True):
+        face = faces[k]
+        if cameras[k] < config.camera:
+            face = random_degradation(face, _own_generator(cameras[k]))
         cv2.warpAffine(
             face,
             matrices[k],
             (size, size),
-            dst=varied[k],
+            dst=out,
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        cv2.LUT(varied[k], tables[k], dst=varied[k])
-    _erase(varied, generator, config=config)
+        cv2.LUT(out, tables[k], dst=out)
+    _erase(varied, generator, config=config, rows=wanted, count=len(faces))
     return varied
+
+
+def _own_generator(draw: float) -> np.random.Generator:
+    """The generator of one face's bad camera: how often it draws must not move another face's."""
+    return np.random.Generator(np.random.Philox(key=int(draw * 2**53)))
 
 
 def warp_matrices(
@@ -86,9 +103,15 @@ def _gamma_tables(
     return np.rint(255 * _LEVELS[None, :] ** exponent[:, None]).astype(np.uint8)
 
 
-def _erase(faces: np.ndarray, generator: np.random.Generator, *, config: AugmentConfig) -> None:
-    """Fills a random rectangle with noise in some of the faces, in place."""
-    count = len(faces)
+def _erase(
+    faces: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    config: AugmentConfig,
+    rows: range,
+    count: int,
+) -> None:
+    """Fills a random rectangle of some of the faces, `rows` of `count`, with noise, in place."""
     chosen = generator.random(count) < config.erase_probability
     side = faces.shape[1]
     area = generator.uniform(0.02, max(config.erase_area, 0.02), count) * side**2
@@ -99,6 +122,7 @@ def _erase(faces: np.ndarray, generator: np.random.Generator, *, config: Augment
     widths = np.minimum(np.rint(np.sqrt(area / aspect)), side).astype(int)
     tops = (corner[:, 0] * (side - heights + 1)).astype(int)
     lefts = (corner[:, 1] * (side - widths + 1)).astype(int)
-    for k in np.flatnonzero(chosen):
-        top, left, height, width = tops[k], lefts[k], heights[k], widths[k]
-        faces[k, top : top + height, left : left + width] = noise[:height, :width]
+    for face, k in zip(faces, rows, strict=True):
+        if chosen[k]:
+            top, left, height, width = tops[k], lefts[k], heights[k], widths[k]
+            face[top : top + height, left : left + width] = noise[:height, :width]

@@ -65,7 +65,9 @@ class Checkpoints:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._manager.close()
+        # Closing waits for the other processes, which wait for this one if it has failed.
+        if exception[0] is None or jax.process_count() == 1:
+            self._manager.close()
 
     def save(
         self,

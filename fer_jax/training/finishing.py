@@ -58,7 +58,8 @@ def recalibrated(program: Program, variables: Variables, *, size: int) -> Variab
     if not count:
         return variables
     order = host_generator(plan.config.seed, "recalibrate", 0).permutation(len(faces))
-    sums = jax.tree.map(jnp.zeros_like, variables["batch_stats"])
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), variables["batch_stats"])
+    sums = sharding.put_everywhere(zeros, steps.mesh)
     for batch in np.split(order[: count * rows], count):
         put = sharding.put_batch(resized(faces[batch], size), steps.mesh)
         # Waited for, as `evaluation.evaluate` does, and for its reason.
@@ -76,5 +77,5 @@ def adjusted(plan: Plan, variables: Variables) -> Variables:
     shift = plan.config.loss.logit_adjustment * np.log(counts / counts.sum())
     params: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
     (last,) = (key for key, value in params.items() if value.shape == (NUM_EXPRESSIONS,))
-    params[last] = params[last] - jnp.asarray(shift, params[last].dtype)
+    params[last] = params[last] - np.asarray(shift, params[last].dtype)
     return {**variables, "params": unflatten_dict(params)}

@@ -22,6 +22,7 @@ from fer_jax.evaluation.metrics import figures
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.saved_model import Variables
+from fer_jax.training import device_epoch
 from fer_jax.training.finishing import finished
 from fer_jax.training.plan import training_batch
 from fer_jax.training.program import Program, validate
@@ -68,8 +69,8 @@ def run(
         reporter: receives every step and epoch.
         save: called after every epoch, epoch 0 included, with the state, the history row and the
             variables that were validated.
-        should_stop: called before every step.
-        before_step: called with each step's number before the step.
+        should_stop: called before every step, or before what is compiled as one.
+        before_step: called with the step's number as often.
 
     Raises:
         RunInterrupted: `should_stop` returned True.
@@ -85,7 +86,8 @@ def run(
     while step < plan.total_steps and not bool(state.ran_out):
         epoch = next(e for e in range(1, epochs + 1) if order.end_of_epoch(e) > step)
         end = order.end_of_epoch(epoch)
-        state = _train_epoch(
+        train_epoch = _train_epoch if program.steps.faces is None else _train_epoch_on_device
+        state = train_epoch(
             program,
             state,
             epoch=epoch,
@@ -122,7 +124,8 @@ def _train_epoch(
         rate = float(plan.learning_rates[step]) * scale
         reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
 
-    batches = _ahead(lambda step: training_batch(plan, step), first, end)
+    own = sharding.own_rows(steps.mesh, plan.config.batch_size)
+    batches = _ahead(lambda step: training_batch(plan, step, rows=own), first, end)
     # Only explicit transfers of batches and losses may cross between host and devices in an epoch.
     with jax.transfer_guard("disallow"):
         for step, batch in zip(range(first, end), batches, strict=True):
@@ -132,12 +135,41 @@ def _train_epoch(
                     settle()
                 raise RunInterrupted(state)
             before_step(step)
-            state, loss = steps.train(state, sharding.put_batch(batch, steps.mesh))
+            state, loss = steps.train(state, sharding.put_rows(batch, steps.mesh))
             in_flight.append((step, loss))
             if len(in_flight) > _IN_FLIGHT:
                 settle()
         while in_flight:
             settle()
+    return state
+
+
+def _train_epoch_on_device(
+    program: Program,
+    state: TrainState,
+    *,
+    epoch: int,
+    end: int,
+    reporter: Reporter,
+    should_stop: Callable[[], bool],
+    before_step: Callable[[int], None],
+) -> TrainState:
+    """One program for all steps of an epoch that see faces of one size; it cannot be stopped inside."""
+    plan, steps = program
+    assert steps.faces is not None
+    scale = float(state.plateau.scale)
+    for first, last in device_epoch.spans(plan, int(state.step), end):
+        if should_stop():
+            raise RunInterrupted(state)
+        before_step(first)
+        rows = sharding.put_everywhere(device_epoch.rows_of(plan, first, last), steps.mesh)
+        with jax.transfer_guard("disallow"):
+            state, losses = steps.train_on(state, steps.faces, rows, size=plan.face_size(first))
+            losses = jax.device_get(losses)
+        for step, loss in enumerate(losses.tolist(), first):
+            _check_finite(loss, name="loss", step=step, epoch=epoch)
+            rate = float(plan.learning_rates[step]) * scale
+            reporter.step(epoch=epoch, step=step + 1, loss=loss, learning_rate=rate)
     return state
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from fer_jax.errors import TrainingError
 from fer_jax.evaluation import plots, reports
 from fer_jax.machine import sharding
+from fer_jax.machine.cluster import is_first
 from fer_jax.machine.files import read_rows, write_json
 from fer_jax.machine.terminal import printable
 from fer_jax.models.probabilities import softmax
@@ -30,7 +30,7 @@ def write_outcome(
     lineage: Mapping[str, str | None],
     say: Callable[[str], None],
 ) -> None:
-    """Evaluates the best checkpoint on validation and writes reports, card and plots.
+    """Evaluates the best checkpoint on validation; process 0 writes reports, card and plots.
 
     Args:
         program: of the run.
@@ -50,7 +50,7 @@ def write_outcome(
     saved = load_model(folder / FOLDER / str(best))
     rows = read_rows(folder / workdir.HISTORY)
     epoch = next((row["epoch"] for row in rows if row["step"] == best), 0)
-    judged = _judge(program, jax.device_put(saved.variables, sharding.replicated(steps.mesh)))
+    judged = _judge(program, sharding.put_everywhere(saved.variables, steps.mesh))
     card = reports.card(
         config=plan.config,
         dataset=data_card,
@@ -61,6 +61,8 @@ def write_outcome(
         lineage=lineage,
         **judged._asdict(),
     )
+    if not is_first():
+        return
     write_json(folder / "report.json", judged.report)
     write_json(folder / "card.json", card)
     plots.history(rows, folder / "history.png", best_epoch=epoch)

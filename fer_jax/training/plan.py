@@ -18,6 +18,8 @@ from fer_jax.training import optim, resolution
 from fer_jax.training.augment import augment
 from fer_jax.training.distillation import blend
 
+_ALL = slice(None)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
@@ -98,19 +100,21 @@ def _targets(
     return votes.shares(train.votes), weights / weights.mean()
 
 
-def training_batch(plan: Plan, step: int) -> Batch:
-    """Returns the batch of `step`, augmented: a function of the run's seed and the step alone."""
+def training_batch(plan: Plan, step: int, *, rows: slice = _ALL) -> Batch:
+    """Returns `rows` of a step's batch, augmented: a function of the run's seed and the step alone."""
     config = plan.config
-    rows = plan.order.indices(step)
+    faces = plan.order.indices(step)
+    own = faces[rows]
     generator = host_generator(config.seed, "augment", step)
     return Batch(
         image=augment(
-            plan.train.images[rows],
+            plan.train.images[faces],
             generator,
             config=config.augment,
             size=plan.face_size(step),
+            rows=rows,
         ),
-        label=plan.train.labels[rows],
-        target=plan.targets[rows],
-        weight=plan.example_weights[rows],
+        label=plan.train.labels[own],
+        target=plan.targets[own],
+        weight=plan.example_weights[own],
     )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
 from fer_jax import models
 from fer_jax.config import Config
@@ -20,7 +20,8 @@ from fer_jax.evaluation.evaluation import EvalStep, compile_eval_step, evaluate
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine import sharding
 from fer_jax.saved_model import Variables
-from fer_jax.training import losses, optim, resolution, state, steps
+from fer_jax.training import device_epoch, losses, optim, resolution, state, steps
+from fer_jax.training.device_epoch import DeviceFaces
 from fer_jax.training.plan import Plan, make_plan
 from fer_jax.training.state import TrainState
 
@@ -46,6 +47,17 @@ class TrainStep(Protocol):
 
 
 @runtime_checkable
+class TrainSteps(Protocol):
+    """`device_epoch.train_steps` of a run."""
+
+    def __call__(
+        self, state: TrainState, faces: DeviceFaces, rows: Int32[Array, "steps batch"], /, size: int
+    ) -> tuple[TrainState, Float32[jax.Array, " steps"]]:
+        """Returns the state after a step for each row, and the losses; donates the state."""
+        ...
+
+
+@runtime_checkable
 class StatisticsStep(Protocol):
     """`steps.statistics_step` of a run."""
 
@@ -67,11 +79,16 @@ class EndEpoch(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """A run's jitted functions, each compiled once per face size, and the devices they run on."""
+    """A run's jitted functions, each compiled once per face size, and the devices they run on.
+
+    `faces` are on the devices where `config.data.on_device` says so, and None elsewhere.
+    """
 
     mesh: Mesh
     init: Init
     train: TrainStep
+    faces: DeviceFaces | None
+    train_on: TrainSteps
     evaluate: EvalStep
     statistics: StatisticsStep
     end_epoch: EndEpoch
@@ -136,12 +153,21 @@ def _steps(plan: Plan, *, mesh: Mesh, start: Variables | None) -> Steps:
         steps.statistics_step, model=build(dropout=0.0, momentum=0.0)
     )
     end_epoch = functools.partial(steps.end_epoch, plateau=plateau, config=config)
+    train_steps = functools.partial(
+        device_epoch.train_steps,
+        train_step=train_step,
+        root=root,
+        config=config.augment,
+        mesh=mesh,
+    )
     jit = functools.partial(jax.jit, out_shardings=sharding.replicated(mesh))
     return Steps(
         mesh=mesh,
         init=functools.partial(jit(create), root, start=start),
         train=jit(train_step, donate_argnums=0),
-        evaluate=compile_eval_step(model),
+        faces=device_epoch.put_faces(plan, mesh) if config.data.on_device else None,
+        train_on=jit(train_steps, donate_argnums=0, static_argnames="size"),
+        evaluate=compile_eval_step(model, mesh),
         statistics=jit(statistics_step),
         end_epoch=jit(end_epoch, donate_argnums=0),
     )

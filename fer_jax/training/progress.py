@@ -17,6 +17,25 @@ from fer_jax.machine.files import append_row
 from fer_jax.training import workdir as files
 
 
+class Silence:
+    """What reports a run in the processes that neither print nor write. A context manager."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        """Prints nothing."""
+
+    def step(self, *, epoch: int, step: int, loss: float, learning_rate: float) -> None:
+        """Shows nothing."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Records nothing."""
+
+
 class TrainingProgress:
     """Shows a run's steps and epochs and writes its history. A context manager."""
 

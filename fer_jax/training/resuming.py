@@ -10,7 +10,7 @@ import jax
 
 from fer_jax.config import Config, flat, to_dict
 from fer_jax.errors import TrainingError
-from fer_jax.machine import sharding
+from fer_jax.machine import cluster, sharding
 from fer_jax.training import workdir
 from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.program import Steps
@@ -41,7 +41,7 @@ def initial_state(
         state = checkpoints.restore(step, like)
     else:
         state = steps.init()
-    for name in (workdir.HISTORY, workdir.TIMING):
+    for name in (workdir.HISTORY, workdir.TIMING) if cluster.is_first() else ():
         workdir.keep_rows_until(folder / name, step or -1)  # epoch 0 is then told again, too
     return state
 

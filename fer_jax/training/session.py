@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,23 +16,26 @@ from fer_jax.data import datasets
 from fer_jax.errors import ConfigError
 from fer_jax.evaluation import plots
 from fer_jax.faces.preprocess import FACE_SIZE
-from fer_jax.machine import sharding
+from fer_jax.machine import cluster, sharding
 from fer_jax.machine.files import read_rows, write_json
 from fer_jax.machine.terminal import printable
 from fer_jax.saved_model import Variables, load_models
 from fer_jax.training import loop, workdir
+from fer_jax.training.batch_rule import fitted_to_batch
 from fer_jax.training.checkpoint import Checkpoints
 from fer_jax.training.distillation import teacher_targets
 from fer_jax.training.host import set_up_host
 from fer_jax.training.outcome import write_outcome
 from fer_jax.training.profiling import profiled
 from fer_jax.training.program import Program, assemble
-from fer_jax.training.progress import TrainingProgress
+from fer_jax.training.progress import Silence, TrainingProgress
 from fer_jax.training.resuming import initial_state
 from fer_jax.training.starting import load_start
 from fer_jax.training.state import TrainState
-from fer_jax.training.stopping import StopSignal
+from fer_jax.training.stopping import SharedStop, StopSignal
 from fer_jax.training.summary import SYNTHETIC_BANNER, summary
+
+_STOP_LAG = 2  # steps, as many as are in flight
 
 
 def run_training(
@@ -42,6 +46,8 @@ def run_training(
     profile: Path | None,
     quiet: bool,
     command_line: str,
+    place: cluster.Place | None = None,
+    look_for_cluster: bool = False,
 ) -> int:
     """Trains until the end or a signal and returns the exit code: 0, or 130 or 143 if it was stopped.
 
@@ -52,18 +58,45 @@ def run_training(
         profile: where a trace of ten steps goes; None writes none.
         quiet: print nothing.
         command_line: for the run's card.
+        place: of this process among those that train together; None: the environment knows it.
+        look_for_cluster: whether to ask the environment for it.
 
     Raises:
         FerError: no data, or a folder that cannot be used.
     """
-    say = speaker(quiet=quiet)
     set_up_host(devices=config.devices)
-    mesh = sharding.data_mesh(devices=config.devices, batch_size=config.batch_size)
+    with cluster.joined(place, look=look_for_cluster):
+        return _run(
+            config,
+            folder,
+            resume=resume,
+            profile=profile,
+            quiet=quiet or not cluster.is_first(),
+            command_line=command_line,
+        )
+
+
+def _run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    profile: Path | None,
+    quiet: bool,
+    command_line: str,
+) -> int:
+    say = speaker(quiet=quiet)
+    mesh = sharding.data_mesh(
+        devices=config.devices, batch_size=config.batch_size, accumulate=config.accumulate
+    )
     dataset, config = _open_data(config, say=say)
-    with workdir.locked(folder), StopSignal() as stop:
+    with StopSignal() as received, workdir.locked(folder):
+        stop = SharedStop(received, mesh, lag=0 if config.data.on_device else _STOP_LAG)
         run = _assemble(config, dataset, folder, mesh=mesh)
-        if not resume:
+        cluster.check_alike(json.dumps(run.about), what="settings or faces")
+        if cluster.is_first() and not resume:
             workdir.clear(folder)
+        cluster.check_shared(folder)
         with Checkpoints(folder, best_by=config.best_by) as checkpoints:
             state = _begin(run, checkpoints, say=say)
             with profiled(profile) as before_step:
@@ -113,7 +146,7 @@ class _Run(NamedTuple):
 
 
 def _open_data(config: Config, *, say: Callable[[str], None]) -> tuple[datasets.Dataset, Config]:
-    """The faces, and the configuration with the number of epochs that suits them."""
+    """The faces, and the settings as they are carried out: with the number of epochs for these faces."""
     dataset = datasets.open_dataset(config.data, seed=config.seed)
     if config.data.name == "auto" and dataset.name == "synthetic":
         say(SYNTHETIC_BANNER.format(place=f"{datasets.DEFAULT_DIR}/"))
@@ -123,7 +156,8 @@ def _open_data(config: Config, *, say: Callable[[str], None]) -> tuple[datasets.
             f"config.batch_size={config.batch_size}: a step would take every face more than once; "
             f"there are {count} to train on, take at most that many"
         )
-    return dataset, dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+    config = dataclasses.replace(config, epochs=config.epochs or dataset.suggested_epochs)
+    return dataset, fitted_to_batch(config)
 
 
 def _assemble(config: Config, dataset: datasets.Dataset, folder: Path, *, mesh: Mesh) -> _Run:
@@ -150,10 +184,11 @@ def _begin(run: _Run, checkpoints: Checkpoints, *, say: Callable[[str], None]) -
     """Returns the state to go on from; writes the settings and says what is going to happen."""
     plan, steps = run.program
     state = initial_state(steps, checkpoints, run.folder, about=run.about, say=say)
-    write_json(run.folder / "config.json", to_dict(plan.config))
     say(summary(run.program, state, run.dataset, run.folder))
-    if int(state.step) < plan.total_steps:
-        workdir.clear_reports(run.folder)
+    if cluster.is_first():
+        write_json(run.folder / "config.json", to_dict(plan.config))
+        if int(state.step) < plan.total_steps:
+            workdir.clear_reports(run.folder)
     return state
 
 
@@ -162,7 +197,7 @@ def _train(
     state: TrainState,
     checkpoints: Checkpoints,
     *,
-    stop: StopSignal,
+    stop: SharedStop,
     before_step: Callable[[int], None],
     quiet: bool,
 ) -> bool:
@@ -181,7 +216,7 @@ def _train(
                 state,
                 reporter=reporter,
                 save=save,
-                should_stop=lambda: stop.received != 0,
+                should_stop=stop,
                 before_step=before_step,
             )
         except loop.RunInterrupted as interrupted:
@@ -194,14 +229,17 @@ def _train(
             )
             return False
         finally:
-            _draw_history(run.folder)
+            if cluster.is_first():
+                _draw_history(run.folder)
         if bool(state.ran_out):
             reporter.say("stopped early: the validation loss no longer improves at the lowest rate")
         checkpoints.wait()
     return True
 
 
-def _reporter(run: _Run, *, quiet: bool) -> TrainingProgress:
+def _reporter(run: _Run, *, quiet: bool) -> TrainingProgress | Silence:
+    if not cluster.is_first():
+        return Silence()
     plan = run.program.plan
     return TrainingProgress(
         run.folder,

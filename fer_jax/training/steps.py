@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -46,22 +48,31 @@ def train_step(
     dropout_key = device_key(root, "dropout", state.step)
     image, target = losses.mix(mix_key, standardise(batch.image), batch.target, config=config.loss)
 
-    def loss_of(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]:
+    importance = (target @ weights) * batch.weight
+    total = jnp.sum(importance)
+
+    def loss_of(params: Any, part: _Part, key: jax.Array) -> tuple[jax.Array, _Passed]:
         logits, updated = model.apply(
             {**state.variables, "params": params},
-            image,
+            part.image,
             train=True,
             mutable=["batch_stats"],
-            rngs={"dropout": dropout_key},
+            rngs={"dropout": key},
         )
-        loss = losses.cross_entropy(logits, target, label_smoothing=config.loss.label_smoothing)
-        importance = (target @ weights) * batch.weight
-        mean = jnp.sum(loss * importance) / jnp.sum(importance)
-        return mean, (loss, logits, updated["batch_stats"])
+        smoothing = config.loss.label_smoothing
+        loss = losses.cross_entropy(logits, part.target, label_smoothing=smoothing)
+        share = jnp.sum(loss * part.importance) / total
+        return share, _Passed(loss, logits, updated["batch_stats"])
 
     params = state.variables["params"]
-    (mean, aux), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
-    loss, logits, batch_stats = aux
+    pass_through = functools.partial(jax.value_and_grad(loss_of, has_aux=True), params)
+    whole = _Part(image, target, importance)
+    (mean, passed), grads = (
+        pass_through(whole, dropout_key)
+        if config.accumulate == 1
+        else _accumulated(pass_through, whole, dropout_key, parts=config.accumulate)
+    )
+    loss, logits, batch_stats = passed
     updates, opt_state = optimizer.update(grads, state.opt_state, params)
     updates = optax.tree.scale(state.plateau.scale, updates)
     variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
@@ -74,6 +85,54 @@ def train_step(
         norms=state.norms.add(gradient=grads, update=updates),
     )
     return state, mean
+
+
+class _Part(NamedTuple):
+    """What a pass through the network takes: leading axis the examples."""
+
+    image: jax.Array
+    target: jax.Array
+    importance: jax.Array  # in the mean of the loss
+
+
+class _Passed(NamedTuple):
+    """What a pass gives beside its share of the loss."""
+
+    loss: jax.Array  # of each example
+    logits: jax.Array
+    batch_stats: Any
+
+
+def _accumulated(
+    pass_through: Callable[[_Part, jax.Array], Any],
+    whole: _Part,
+    key: jax.Array,
+    *,
+    parts: int,
+) -> tuple[tuple[jax.Array, _Passed], Any]:
+    """`pass_through` on a batch in parts, of which only one is in memory at a time.
+
+    Each part normalises by its own statistics; the mean of them counts as the step's. Every `parts`-th
+    example is of the same part, so that no device needs the examples of another.
+    """
+
+    def split(leaf: jax.Array) -> jax.Array:
+        return leaf.reshape(-1, parts, *leaf.shape[1:]).swapaxes(0, 1)
+
+    def joined(leaf: jax.Array) -> jax.Array:
+        return leaf.swapaxes(0, 1).reshape(-1, *leaf.shape[2:])
+
+    def add(sums: Any, part: tuple[_Part, jax.Array]) -> tuple[Any, _Passed]:
+        (share, passed), grads = pass_through(*part)
+        return optax.tree.add(sums, (share, grads)), passed
+
+    inputs = jax.tree.map(split, whole), jax.random.split(key, parts)
+    shapes = jax.eval_shape(pass_through, *jax.tree.map(lambda leaf: leaf[0], inputs))
+    (share, _), grads = shapes
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (share, grads))
+    (mean, grads), passed = jax.lax.scan(add, zero, inputs)
+    batch_stats = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), passed.batch_stats)
+    return (mean, _Passed(joined(passed.loss), joined(passed.logits), batch_stats)), grads
 
 
 def statistics_step(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fer_jax.errors import TrainingError
 from fer_jax.evaluation.openings import OPENINGS
+from fer_jax.machine.cluster import is_first
 from fer_jax.machine.files import read_rows, write_bytes
 from fer_jax.machine.locking import lock
 from fer_jax.saved_model import FOLDER
@@ -27,9 +28,14 @@ _KEPT = ("config.json", HISTORY, TIMING, OPENINGS, "history.png")
 def locked(workdir: Path) -> Iterator[None]:
     """Makes `workdir` and locks it for this process; the lock ends with the process.
 
+    Process 0 of a cluster has the lock for all of them.
+
     Raises:
         TrainingError: another run holds the lock, or the folder cannot be made.
     """
+    if not is_first():
+        yield
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         file = (workdir / _LOCK).open("a+")

@@ -62,8 +62,8 @@ def copied(workdir, tmp_path):
 
 def test_the_predictor_gives_the_logits_of_the_training_pipeline(workdir, predictor):
     faces = pattern_faces(23)
-    eval_step = evaluation.compile_eval_step(models.build("resnet_small"))
     mesh = sharding.data_mesh(devices=1, batch_size=16)
+    eval_step = evaluation.compile_eval_step(models.build("resnet_small"), mesh)
     variables = load_model(workdir).variables
     _, expected = evaluation.evaluate(eval_step, variables, faces, mesh=mesh, batch_size=16)
     assert np.ptp(expected) > 1

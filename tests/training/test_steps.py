@@ -33,10 +33,13 @@ class OneLayer(nn.Module):
         return nn.Dense(7)(x.reshape(x.shape[0], -1))
 
 
-def begun(config: Config = PLAIN) -> TrainState:
+ONE_LAYER = OneLayer()
+
+
+def begun(config: Config = PLAIN, *, model: nn.Module = ONE_LAYER) -> TrainState:
     return state.create(
         jax.random.key(0),
-        model=OneLayer(),
+        model=model,
         optimizer=optax.sgd(RATE),
         plateau=optim.plateau(config.optim.plateau),
         ema=config.ema_decay > 0,
@@ -56,12 +59,13 @@ def stepped(
     config: Config = PLAIN,
     weights: np.ndarray | None = None,
     seed: int = 0,
+    model: nn.Module = ONE_LAYER,
 ) -> tuple[TrainState, float]:
     step = functools.partial(
         steps.train_step,
         root=jax.random.key(seed),
         weights=jnp.ones(7) if weights is None else jnp.asarray(weights),
-        model=OneLayer(),
+        model=model,
         optimizer=optax.sgd(RATE),
         config=config,
     )
@@ -179,3 +183,36 @@ def test_mixing_draws_anew_each_step_and_the_same_for_the_same_step():
     losses = [stepped(s, batch, config=config)[1] for s in (before, before, later)]
     assert losses[0] == losses[1] != losses[2]
     assert stepped(before, batch, config=config, seed=1)[1] != losses[0]
+
+
+class NoNorm(nn.Module):
+    """One dense layer: its examples do not see each other."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        self.variable("batch_stats", "unused", lambda: jnp.zeros(()))
+        return nn.Dense(7)(x.reshape(x.shape[0], -1))
+
+
+def test_a_batch_in_parts_moves_the_weights_as_one_in_whole():
+    batch = batch_of(12, weight=np.linspace(0.1, 2, 12, dtype=np.float32))
+    parts = dataclasses.replace(PLAIN, accumulate=3)
+    before = begun(model=NoNorm())
+    whole, loss = stepped(before, batch, model=NoNorm())
+    after, loss_of_parts = stepped(before, batch, config=parts, model=NoNorm())
+    assert loss_of_parts == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(bias(after), bias(whole), atol=1e-6)
+    np.testing.assert_array_equal(after.sums.confusion, whole.sums.confusion)
+    assert float(after.norms.gradient) == pytest.approx(float(whole.norms.gradient), rel=1e-4)
+
+
+def test_batch_norm_keeps_the_mean_of_the_parts_statistics():
+    image = np.zeros((8, 48, 48), np.uint8)
+    image[::2] = batch_of(4).image  # one part has faces, the other is blank
+    parts = dataclasses.replace(PLAIN, accumulate=2)
+    before = begun()
+    after, _ = stepped(before, batch_of(8, image=image), config=parts)
+    halves = [stepped(before, batch_of(4, image=image[k::2]))[0] for k in range(2)]
+    of = [float(s.variables["batch_stats"]["BatchNorm_0"]["var"][0]) for s in (after, *halves)]
+    assert of[1] > of[2] + 0.005
+    assert of[0] == pytest.approx((of[1] + of[2]) / 2, rel=1e-6)

@@ -1,0 +1,190 @@
+"""Compiles a recipe's steps and the shipped network for TPUs that are not there; tells what each takes.
+
+Needs TPU's compiler: `pip install "jax[tpu]"`, in any environment. Nothing runs; a chip's work for one
+call is counted by the compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fer_jax import command
+from fer_jax.errors import FerError
+
+os.environ["JAX_PLATFORMS"] = "cpu"  # looking for chips takes minutes where there are none
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # nor is there a cloud to ask
+
+_FACES = 28_709  # of FER2013's training split
+_PREDICTED = 64  # faces a call of the predictor
+
+
+class Row(NamedTuple):
+    """A compiled program's work for one call, on each chip.
+
+    Attributes:
+        program: its name.
+        gflops: floating-point operations, 1e9.
+        megabytes: read and written, 1e6 bytes.
+        memory_mib: of arguments, results and what is between, 2**20 bytes.
+        seconds: of compilation here.
+    """
+
+    program: str
+    gflops: float
+    megabytes: float
+    memory_mib: float
+    seconds: float
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command with the arguments `argv` and returns its exit code."""
+    options = _parser().parse_args(argv)
+    rows = {name: list(_compiled(name, options)) for name in options.topologies}
+    for name, of_one in rows.items():
+        print(f"\n{name}, {options.config}, for one call on each chip")
+        print(f"{'':34}{'GFLOP':>10}{'MB moved':>11}{'MiB held':>11}{'s to compile':>14}")
+        for row in of_one:
+            print(
+                f"{row.program:34}{row.gflops:10.2f}{row.megabytes:11.1f}{row.memory_mib:11.1f}"
+                f"{row.seconds:14.1f}"
+            )
+    if options.json:
+        told = {name: [row._asdict() for row in of_one] for name, of_one in rows.items()}
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.Parser(prog="tpu_compile.py", description=__doc__)
+    parser.add_argument("--config", default="tpu", help="recipe whose steps to compile")
+    parser.add_argument(
+        "--topologies",
+        nargs="+",
+        default=["v5e:2x2", "v5e:4x4"],
+        metavar="KIND:SHAPE",
+        help="default %(default)s",
+    )
+    parser.add_argument(
+        "--a-chip", type=int, default=256, metavar="N", help="faces a step and chip"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="to write the figures to")
+    return parser
+
+
+def _compiled(topology: str, options: argparse.Namespace) -> Iterator[Row]:
+    import jax
+    from jax.experimental import topologies
+    from jax.sharding import AxisType, Mesh
+
+    try:
+        devices = topologies.get_topology_desc(topology, platform="tpu").devices
+    except (RuntimeError, ImportError, FileNotFoundError) as error:
+        raise FerError(
+            f"{topology}: cannot be compiled for ({error}); is jax[tpu] installed?"
+        ) from error
+    mesh = Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
+    calls = _calls(options.config, batch_size=options.a_chip * len(devices), mesh=mesh)
+    for program, (function, arguments, static) in calls.items():
+        start = time.perf_counter()
+        compiled = function.lower(*arguments, **static).compile()
+        seconds = time.perf_counter() - start
+        yield _row(program, compiled, seconds=seconds)
+    jax.clear_caches()
+
+
+def _row(program: str, compiled: Any, *, seconds: float) -> Row:
+    cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
+    held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    held += memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return Row(
+        program=program,
+        gflops=cost["flops"] / 1e9,
+        megabytes=cost["bytes accessed"] / 1e6,
+        memory_mib=held / 2**20,
+        seconds=seconds,
+    )
+
+
+def _calls(
+    recipe_name: str, *, batch_size: int, mesh: Any
+) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, int]]]:
+    """Each program: the jitted function, shapes of its arguments, and its static arguments."""
+    import jax
+    import numpy as np
+
+    from fer_jax.config import from_config_dict, recipe
+    from fer_jax.data.faces import Faces
+    from fer_jax.data.in_memory import Batch
+    from fer_jax.evaluation.metrics import Sums
+    from fer_jax.inference.network import inference_function
+    from fer_jax.machine import sharding
+    from fer_jax.saved_model import load_model
+    from fer_jax.training.batch_rule import fitted_to_batch
+    from fer_jax.training.device_epoch import DeviceFaces
+    from fer_jax.training.program import assemble
+
+    settings = recipe(recipe_name)
+    settings.update_from_flattened_dict({"batch_size": batch_size, "data.on_device": False})
+    few = Faces(np.zeros((7, 48, 48), np.uint8), np.arange(7, dtype=np.int32), ("",) * 7)
+    config = fitted_to_batch(from_config_dict(settings.to_dict()))
+    steps = assemble(config, train=few, validation=few, mesh=mesh).steps
+
+    def shapes(tree: Any, where: Any) -> Any:
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree
+        )
+
+    everywhere, shared = sharding.replicated(mesh), sharding.over_data(mesh)
+    state = shapes(jax.eval_shape(steps.init), everywhere)
+
+    def faces_of(count: int, where: Any) -> Batch:
+        arrays = jax.eval_shape(
+            lambda: Batch(
+                np.zeros((count, 48, 48), np.uint8),
+                np.zeros(count, np.int32),
+                np.zeros((count, 7), np.float32),
+                np.zeros(count, np.float32),
+            )
+        )
+        return shapes(arrays, where)
+
+    epoch = -(-_FACES // batch_size)
+    rows = jax.ShapeDtypeStruct((epoch, batch_size), np.int32, sharding=everywhere)
+    saved = load_model()
+    predict, variables = inference_function(saved, devices=list(mesh.devices))
+    one = jax.sharding.SingleDeviceSharding(mesh.devices.flat[0])
+    asked = jax.ShapeDtypeStruct((_PREDICTED, 48, 48), np.uint8, sharding=one)
+    every = DeviceFaces(*faces_of(_FACES, everywhere))
+    return {
+        f"train step, batch {batch_size}": (steps.train, (state, faces_of(batch_size, shared)), {}),
+        f"epoch of {epoch} steps on the device": (
+            steps.train_on,
+            (state, every, rows),
+            {"size": 48},
+        ),
+        f"eval step, batch {batch_size}": (
+            steps.evaluate,
+            (
+                state.evaluated,
+                shapes(jax.eval_shape(Sums.zero), everywhere),
+                faces_of(batch_size, shared),
+            ),
+            {},
+        ),
+        f"predictor, {_PREDICTED} faces, one chip": (
+            jax.jit(predict),
+            (shapes(variables, one), asked),
+            {},
+        ),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

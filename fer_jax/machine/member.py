@@ -1,0 +1,115 @@
+"""Runs a process of a cluster as a child, because JAX ends it when another one is lost.
+
+It does so by abort(), below Python, with a page of text. The parent shows one line instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import BinaryIO, NamedTuple
+
+from fer_jax.errors import EXIT_USAGE
+
+_VARIABLE = "FER_JAX_MEMBER"
+_FORWARDED = signal.SIGTERM, signal.SIGINT
+_FATAL = re.compile(rb"F\d{4} ")  # as the runtime's log begins what it dies of
+LOST = (
+    "another process of this run has ended or cannot be reached; what was saved is whole: "
+    "start the same command again on every host, or on fewer, to go on from the last checkpoint"
+)
+
+
+class Place(NamedTuple):
+    """Where a process stands in its cluster.
+
+    Attributes:
+        coordinator: HOST:PORT at which process 0 answers the others.
+        processes: how many there are.
+        process_id: of this one, from 0.
+    """
+
+    coordinator: str
+    processes: int
+    process_id: int
+
+
+def announced(environment: Mapping[str, str]) -> bool:
+    """Whether the environment may be one in which JAX finds a cluster by itself."""
+    return importlib.util.find_spec("libtpu") is not None or any(
+        name in environment
+        for name in (
+            "JAX_COORDINATOR_ADDRESS",
+            "SLURM_STEP_NODELIST",
+            "OMPI_MCA_orte_hnp_uri",
+            "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
+            "TPU_WORKER_HOSTNAMES",
+        )
+    )
+
+
+def is_member(environment: Mapping[str, str]) -> bool:
+    """Whether this process was started by `run_member`."""
+    return _VARIABLE in environment
+
+
+def run_member(module: str, arguments: Sequence[str]) -> int:
+    """Runs `python -m MODULE ARGUMENTS` as a child and returns its exit code.
+
+    Signals go on to it; it ends when this process does. If the runtime ends it, one line says why and
+    the code is 2.
+    """
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, _VARIABLE: "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C reaches it once, from here
+    )
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        del frame
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        assert child.stderr is not None
+        fatal = _pass_on(child.stderr)
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code == -signal.SIGABRT and fatal:
+        print(f"error: {LOST}", file=sys.stderr)
+        return EXIT_USAGE
+    sys.stderr.buffer.write(fatal)
+    return code if code >= 0 else 128 - code
+
+
+def end_with_parent() -> None:
+    """Ends this child as soon as its parent has gone."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _pass_on(stream: BinaryIO) -> bytes:
+    """Copies lines to standard error; returns what comes from the runtime's last words on."""
+    for line in stream:
+        if _FATAL.match(line):
+            return line + stream.read()
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+    return b""
