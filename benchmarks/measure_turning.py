@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from fer_jax import command
 from fer_jax.faces.detect import Detection, Detector, YuNetDetector
 from fer_jax.faces.turning import TurningDetector
 from fer_jax.media.images import read_image
@@ -62,10 +63,10 @@ class Timed:
         return found
 
 
-def main(names: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Prints a line for each turn and one for the parts; returns the exit code."""
     cv2.setNumThreads(1)
-    seen = list(images(names))
+    seen = list(images(_parser().parse_args(argv).inputs))
     yunet = YuNetDetector()
     for turns, code in enumerate(_LAID):
         plain, turning = Timed(yunet), Timed(TurningDetector(yunet))
@@ -95,5 +96,11 @@ def main(names: Sequence[str]) -> int:
     return 0
 
 
+def _parser() -> command.Parser:
+    parser = command.Parser(prog="measure_turning.py", description=__doc__)
+    parser.add_argument("inputs", nargs="+", metavar="FOLDER", help="of images and videos")
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command.run(main))

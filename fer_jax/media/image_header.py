@@ -135,8 +135,6 @@ def stranger(data: bytes) -> str:
         return "the file contains only zeros"
     if is_raw(data):
         return RAW
-    if format_of(data) == "heic":
-        return 'HEIC images need pillow-heif: pip install "fer_jax[heif]", or convert it to JPEG'
     if (name := format_of(data)) is not None:
         return f"the {name} image is damaged or not supported"
     return f"the file is not an image that can be read; {FORMATS} are supported"

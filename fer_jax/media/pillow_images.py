@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import AvifImagePlugin, Image, ImageOps
 
-from fer_jax.media.image_header import DAMAGED, BadImageError, TooManyPixelsError, stranger
+from fer_jax.media.image_header import (
+    DAMAGED,
+    BadImageError,
+    TooManyPixelsError,
+    format_of,
+    stranger,
+)
 
 with contextlib.suppress(ImportError):  # the extra "heif"
     import pillow_heif  # pyright: ignore[reportMissingImports]
@@ -42,6 +48,10 @@ def decode(data: bytes, *, max_pixels: int) -> np.ndarray:
     try:
         image = opened(io.BytesIO(data), formats=_FORMATS, max_pixels=max_pixels)
     except Image.UnidentifiedImageError:
+        if format_of(data) == "heic" and "HEIF" not in _FORMATS:
+            raise BadImageError(
+                'HEIC images need pillow-heif: pip install "fer_jax[heif]", or convert it to JPEG'
+            ) from None
         raise BadImageError(stranger(data)) from None
     with image:
         return pixels(image)
