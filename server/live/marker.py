@@ -149,7 +149,7 @@ class Marker:
         image = frame.image
         if controls.privacy == "pixelate":
             image = rendering.hide(image, (*lost, *(face.box for face in analysis.faces)))
-        drawn = {
+        drawn: dict[Kind, _Drawn] = {
             kind: self._known(kind, frame, _look(analysis, lost, controls, kind)) for kind in kinds
         }
         for kind, one in drawn.items():
