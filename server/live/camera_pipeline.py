@@ -148,6 +148,7 @@ class CameraPipeline:
             for kind in KINDS:
                 self._forget_image(kind)
             self.faces.forget()
+            self._marker.forget()
         if controls.paused != before.paused:
             self.camera.set_paused(controls.paused)
         if controls.recording != before.recording:
@@ -305,7 +306,7 @@ class CameraPipeline:
         self.latest = analysis
         self._metrics.frame_analyzed(analysis)
         self.results.publish(analysis)
-        for _ in marked.canvases:
+        for _ in range(marked.encoded):
             self._metrics.frame_encoded(self.camera.name)
         new = self._controls
         if new.privacy == controls.privacy == "none":

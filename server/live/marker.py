@@ -26,7 +26,8 @@ class Marked:
 
     Attributes:
         analysis: of the frame.
-        canvases: uint8 [H, W, 3] RGB of each kind that was drawn, as its viewers see it.
+        canvases: uint8 [H, W, 3] RGB of each requested kind, as its viewers see it; {} if withheld.
+        encoded: how many of them were not known from the frame before.
         recorded: uint8 [H, W, 3] RGB, annotated and not mirrored; None without a recording.
         jpegs: the image to send, for each requested kind.
     """
@@ -34,15 +35,17 @@ class Marked:
     analysis: Analysis
     canvases: Mapping[Kind, np.ndarray] = dataclasses.field(default_factory=dict)
     jpegs: Mapping[Kind, bytes] = dataclasses.field(default_factory=dict)
+    encoded: int = 0
     recorded: np.ndarray | None = None
 
 
 class _Drawn(NamedTuple):
-    """The last encoded image of a kind: its frame's pixels, what was drawn, the file."""
+    """An image of a kind: its frame's pixels, what is drawn, and when that is done, the result."""
 
     source: np.ndarray
     look: tuple[object, ...]
-    jpeg: bytes
+    canvas: np.ndarray | None = None
+    jpeg: bytes | None = None
 
 
 class Marker:
@@ -110,6 +113,10 @@ class Marker:
         """Returns the confidence below which a face is uncertain."""
         return self._uncertain_below if controls.threshold is None else controls.threshold
 
+    def forget(self) -> None:
+        """Drops the images that were drawn last."""
+        self._drawn = {}
+
     def draw(
         self,
         frame: Frame,
@@ -123,7 +130,7 @@ class Marker:
     ) -> Marked:
         """Draws and encodes once for each kind; may be called by several threads at once.
 
-        An image that looks as the one before is not encoded again: it has a JPEG and no canvas.
+        An image that looks as the one before is neither drawn nor encoded again.
 
         Args:
             frame: any.
@@ -142,16 +149,15 @@ class Marker:
         image = frame.image
         if controls.privacy == "pixelate":
             image = rendering.hide(image, (*lost, *(face.box for face in analysis.faces)))
-        looks = {kind: _look(analysis, lost, controls, kind) for kind in kinds}
-        jpegs: dict[Kind, bytes] = {}
-        for kind in kinds:
-            before = self._drawn.get(kind)
-            if before is not None and before.source is frame.image and before.look == looks[kind]:
-                jpegs[kind] = before.jpeg
+        drawn: dict[Kind, _Drawn] = {
+            kind: self._known(kind, frame, _look(analysis, lost, controls, kind)) for kind in kinds
+        }
+        for kind, one in drawn.items():
+            if one.jpeg is None:
+                canvas = _draw(image, analysis, kind, mirror=controls.mirror)
+                drawn[kind] = one._replace(canvas=canvas)
         canvases: dict[Kind, np.ndarray] = {
-            kind: _draw(image, analysis, kind, mirror=controls.mirror)
-            for kind in kinds
-            if kind not in jpegs
+            kind: one.canvas for kind, one in drawn.items() if one.canvas is not None
         }
         recorded = None
         if record:
@@ -160,13 +166,28 @@ class Marker:
                 _draw(image, analysis, "annotated", mirror=False) if shared is None else shared
             )
         drawn_s = time.monotonic()
-        for kind, canvas in canvases.items():
-            jpegs[kind] = encoding.jpeg(canvas, quality=self._quality)
-            self._drawn[kind] = _Drawn(frame.image, looks[kind], jpegs[kind])
+        jpegs: dict[Kind, bytes] = {
+            kind: drawn[kind].jpeg or encoding.jpeg(canvas, quality=self._quality)
+            for kind, canvas in canvases.items()
+        }
         encode_s = time.monotonic() - drawn_s
+        for kind, jpeg in jpegs.items():
+            self._drawn[kind] = drawn[kind]._replace(jpeg=jpeg)
         stages = {**analysis.stages, "annotate": drawn_s - since_s, "encode": encode_s}
-        analysis = dataclasses.replace(analysis, stages=stages)
-        return Marked(analysis=analysis, canvases=canvases, jpegs=jpegs, recorded=recorded)
+        return Marked(
+            analysis=dataclasses.replace(analysis, stages=stages),
+            canvases=canvases,
+            jpegs=jpegs,
+            encoded=sum(one.jpeg is None for one in drawn.values()),
+            recorded=recorded,
+        )
+
+    def _known(self, kind: Kind, frame: Frame, look: tuple[object, ...]) -> _Drawn:
+        """Returns the last image of a kind if it would look the same, else one still to be drawn."""
+        before = self._drawn.get(kind)
+        if before is not None and before.source is frame.image and before.look == look:
+            return before
+        return _Drawn(frame.image, look)
 
 
 def _look(
