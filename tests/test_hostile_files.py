@@ -75,6 +75,23 @@ def test_an_array_that_claims_more_than_any_network_has_is_refused(copied: Path)
     assert "its arrays claim" in refusal(copied)
 
 
+@pytest.mark.parametrize("name", ["fer2013.csv", "faces.tar", "faces.zip"])
+def test_data_that_are_a_pipe_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="neither a folder nor a regular file"):
+        find_source(tmp_path / name)
+    with pytest.raises(DataError, match="holds no faces"):
+        find_source(tmp_path)
+
+
+def test_the_votes_beside_a_csv_may_be_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    os.mkfifo(tmp_path / "fer2013new.csv")
+    assert [member.name for member in find_source(tmp_path / "fer2013.csv").members] == [
+        "fer2013.csv"
+    ]
+
+
 def test_a_tar_with_a_name_of_three_gigabytes_is_refused(tmp_path: Path) -> None:
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 3 << 30

@@ -163,11 +163,13 @@ def find_source(path: Path) -> FaceSource:
         raise DataError(f"{path}: no such file or folder; expected one with {layout.ACCEPTED}")
     if path.is_dir():
         source = _in_folder(path) or _in_archives_of(path)
+    elif not path.is_file():
+        raise DataError(f"{path}: is neither a folder nor a regular file; save it as a file first")
     elif is_archive(path):
         source = _in_archive(path, limit=MAX_UNPACKED_BYTES)
     elif path.name.lower().endswith(fer_csv.CSV_SUFFIXES):
         names = dict.fromkeys((path.name, *fer_csv.VOTES_NAMES))
-        beside = [name for name in names if (path.parent / name).exists()]
+        beside = [name for name in names if (path.parent / name).is_file()]
         members = (file_member(name, path.parent / name) for name in beside)
         source = FaceSource(path.parent, "csv", "", csv=path.name, members=tuple(members))
     else:
