@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pdoc.render
@@ -28,7 +29,7 @@ PAGES = (
 )
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Writes the pages."""
     parser = command.Parser(prog="build_api.py", description=__doc__)
     parser.add_argument("folder", type=Path)

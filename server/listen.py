@@ -96,7 +96,7 @@ async def listening(
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_admission", "_place", "_proxies", "_sockets", "_turning_away")
+    __slots__ = ("_admission", "_place", "_proxies", "_refused", "_sockets", "_turning_away")
 
     def __init__(
         self,

@@ -189,11 +189,11 @@ class _Run:
     def _round(self) -> Iterator[dict[str, Any]]:
         """Gives what was found in each unit that is left; units that died with their worker lack."""
         import ray.data
+        import ray.exceptions
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        needs = {"num_cpus": self._job.threads, **({"num_gpus": 1} if self._gpu else {})}
         units = ray.data.from_arrow_refs(list(self._left.values()))
         done = units.map_batches(
             ScoringWorker,
@@ -203,7 +203,8 @@ class _Run:
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=self._workers, initial_size=self._workers
             ),
-            **needs,
+            num_cpus=self._job.threads,
+            num_gpus=1 if self._gpu else None,
         )
         try:
             yield from done.iter_rows()

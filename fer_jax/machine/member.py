@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from fer_jax.errors import EXIT_USAGE
 
@@ -105,7 +105,7 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
-def _pass_on(stream: BinaryIO) -> bytes:
+def _pass_on(stream: IO[bytes]) -> bytes:
     """Copies lines to standard error; returns what comes from the runtime's last words on."""
     for line in stream:
         if _FATAL.match(line):

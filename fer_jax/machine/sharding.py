@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -63,7 +63,7 @@ def data_mesh(*, devices: int, batch_size: int, accumulate: int = 1) -> Mesh:
     return Mesh(np.array(chosen), ("data",), axis_types=(AxisType.Auto,))
 
 
-def _devices_by_process() -> list[list[jax.Device]]:
+def _devices_by_process() -> list[list[Any]]:
     """As many devices of each process, in the order of the processes."""
     all_devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
     groups = [list(of_one) for _, of_one in groupby(all_devices, lambda each: each.process_index)]

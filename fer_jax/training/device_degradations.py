@@ -125,7 +125,7 @@ def _blur(key: jax.Array, faces: Batch) -> Batch:
 
 
 def _shrink(key: jax.Array, faces: Batch) -> Batch:
-    return shrunk(faces, jax.random.randint(key, len(faces), _SMALLEST, _LARGEST + 1))
+    return shrunk(faces, jax.random.randint(key, (len(faces),), _SMALLEST, _LARGEST + 1))
 
 
 def _noise(key: jax.Array, faces: Batch) -> Batch:
@@ -134,11 +134,11 @@ def _noise(key: jax.Array, faces: Batch) -> Batch:
 
 
 def _jpeg(key: jax.Array, faces: Batch) -> Batch:
-    return compressed(faces, jax.random.randint(key, len(faces), 15, 80))
+    return compressed(faces, jax.random.randint(key, (len(faces),), 15, 80))
 
 
 def _uniform(key: jax.Array, faces: Batch, low: float, high: float) -> Amounts:
-    return jax.random.uniform(key, len(faces), minval=low, maxval=high)
+    return jax.random.uniform(key, (len(faces),), minval=low, maxval=high)
 
 
 def _each(amount: jax.Array) -> jax.Array:

@@ -90,9 +90,9 @@ def train_step(
 class _Part(NamedTuple):
     """What a pass through the network takes: leading axis the examples."""
 
-    image: jax.Array
-    target: jax.Array
-    importance: jax.Array  # in the mean of the loss
+    image: Array
+    target: Array
+    importance: Array  # in the mean of the loss
 
 
 class _Passed(NamedTuple):
