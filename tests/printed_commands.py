@@ -42,7 +42,6 @@ OTHER_PROGRAMS = {
     "git": "needs a network",
     "kubectl": "needs a cluster; tests/test_deploy.py validates what it applies",
     "ray": "starts a cluster; tests/cluster starts one in its own way",
-    "serve": "starts a cluster; docs/scale.md says what was measured with it",
     "systemctl": "needs systemd as the first process",
 }
 OTHER_MODULES = {
