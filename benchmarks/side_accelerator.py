@@ -120,17 +120,16 @@ def _flops_of_a_step(program: Program) -> float:
     """Floating-point operations of a training step without augmentation, as the compiler counts them."""
     plan, steps = program
     count, shared = plan.config.batch_size, sharding.over_data(steps.mesh)
-    shapes = Batch(
-        *(
-            jax.ShapeDtypeStruct((count, *shape), dtype, sharding=shared)
-            for shape, dtype in (
-                ((48, 48), np.uint8),
-                ((), np.int32),
-                ((7,), np.float32),
-                ((), np.float32),
-            )
+    columns: Any = (
+        jax.ShapeDtypeStruct((count, *shape), dtype, sharding=shared)
+        for shape, dtype in (
+            ((48, 48), np.uint8),
+            ((), np.int32),
+            ((7,), np.float32),
+            ((), np.float32),
         )
     )
+    shapes = Batch(*columns)
     compiled = steps.train.lower(jax.eval_shape(steps.init), shapes).compile()  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
     return compiled.cost_analysis()["flops"] * steps.mesh.size
 

@@ -162,7 +162,8 @@ def _calls(
     predict, variables = inference_function(saved, devices=list(mesh.devices))
     one = jax.sharding.SingleDeviceSharding(mesh.devices.flat[0])
     asked = jax.ShapeDtypeStruct((_PREDICTED, 48, 48), np.uint8, sharding=one)
-    every = DeviceFaces(*faces_of(_FACES, everywhere))
+    columns: Any = faces_of(_FACES, everywhere)
+    every = DeviceFaces(*columns)
     return {
         f"train step, batch {batch_size}": (steps.train, (state, faces_of(batch_size, shared)), {}),
         f"epoch of {epoch} steps on the device": (
