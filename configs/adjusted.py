@@ -15,12 +15,12 @@ from fer_jax.config import recipe
 
 def get_config() -> config_dict.ConfigDict:
     """Returns the settings of the run; `start` comes with the command."""
-    config = recipe("deeper")
+    config = recipe("longer")
     config.update_from_flattened_dict(
         {
             "epochs": 1,
             "optim.learning_rate": 1e-4,
-            "loss.logit_adjustment": 0.3,
+            "loss.logit_adjustment": 0.25,
             "resolution.start": 48,
         }
     )
