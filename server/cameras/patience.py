@@ -8,6 +8,8 @@ import signal
 
 from server.settings import SourceKind
 
+_RANDOM = random.Random()  # not the global one, whose seed belongs to others
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -34,7 +36,7 @@ class Patience:
     def wait_s(self, failures: int) -> float:
         """Returns how long to wait after `failures` in a row, counted from 0."""
         wait_s = self.waits_s[min(failures, len(self.waits_s) - 1)]
-        return wait_s * random.uniform(1 - self.jitter, 1 + self.jitter)
+        return wait_s * _RANDOM.uniform(1 - self.jitter, 1 + self.jitter)
 
 
 def patience_for(kind: SourceKind) -> Patience:

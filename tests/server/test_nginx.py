@@ -52,8 +52,11 @@ def nginx(folder: Path, location: str, *, before: str = "") -> Iterator[int]:
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = folder / "nginx.conf"
+    user = (
+        "user root; " if os.geteuid() == 0 else ""
+    )  # else another one, who cannot enter the folder
     config.write_text(
-        f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
+        f"{user}daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{ access_log off;\n{folders}\n{before}\n"
         f"server {{ listen 127.0.0.1:{port};\n{location}\n}} }}\n"
     )

@@ -102,7 +102,7 @@ def test_no_request_is_lost_when_one_of_two_servers_leaves_or_dies(
 ) -> None:
     with replica(checkpoint) as (leaving, first), replica(checkpoint) as (dying, second):
         before, inside = config(first, second)
-        with nginx(tmp_path, inside, before=before) as port:
+        with contextlib.ExitStack() as back, nginx(tmp_path, inside, before=before) as port:
             wait_ready(first, second)
             with Load(port) as load:
                 load.wait(6)
@@ -116,12 +116,12 @@ def test_no_request_is_lost_when_one_of_two_servers_leaves_or_dies(
                 assert served.status == 404, "it still answers"
                 assert leaving.wait(60) == 0
                 load.wait(6)
-                with replica(checkpoint, "--port", str(first)):
-                    wait_ready(first)
-                    time.sleep(2.1)  # nginx tries a server that failed again after fail_timeout
-                    load.wait(6)
-                    dying.kill()
-                    load.wait(12)
+                back.enter_context(replica(checkpoint, "--port", str(first)))
+                wait_ready(first)
+                time.sleep(2.1)  # nginx tries a server that failed again after fail_timeout
+                load.wait(6)
+                dying.kill()
+                load.wait(12)
             # 429 and 504 are answers too, of a server whose machine is busy with other tests.
             assert set(load.statuses) <= {200, 429, 504}, load.statuses
             assert load.statuses[200] > sum(load.statuses.values()) / 2

@@ -117,6 +117,7 @@ async def test_a_visitor_who_stops_sending_is_stalled_and_live_again_with_the_ne
             version = camera.version
             while camera.state.status != "stalled":
                 version = await camera.wait_changed(version)
+            monkeypatch.setattr(browser_camera, "_STALLED_S", 60.0)
             offer = asyncio.create_task(visit.offer(jpeg()))
             await camera.slot.get()
             await offer
