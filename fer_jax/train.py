@@ -18,7 +18,7 @@ from fer_jax import command
 from fer_jax.config import command_line
 from fer_jax.config.recipes import recipe_names
 from fer_jax.errors import FerError
-from fer_jax.machine.member import Place, announced, end_with_parent, is_member, run_member
+from fer_jax.machine.member import Membership, announced, end_with_parent, is_member, run_member
 
 _EXAMPLE = """\
 fer-jax train
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     return cluster.ends_at_once(lambda: command.run(lambda _: train()))
 
 
-def _place(options: argparse.Namespace) -> Place | None:
+def _place(options: argparse.Namespace) -> Membership | None:
     given = options.coordinator, options.processes, options.process_id
     if given == (None, None, None):
         return None
@@ -76,7 +76,7 @@ def _place(options: argparse.Namespace) -> Place | None:
         raise FerError(
             f"--process-id {options.process_id}: expected a number from 0 to {options.processes - 1}"
         )
-    return Place(*given)
+    return Membership(*given)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/@]*:[^/@]*@")
 _COPY_BYTES = 1 << 20
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A filesystem, and the path of a file or folder in it."""
 
     system: FileSystem
@@ -35,7 +35,7 @@ def is_uri(text: str) -> bool:
     return _URI.match(text) is not None
 
 
-def place(uri: str) -> Place:
+def place(uri: str) -> Location:
     """Returns where a URI, or a plain path, leads; connects to nothing yet.
 
     Raises:
@@ -43,7 +43,7 @@ def place(uri: str) -> Place:
     """
     scheme = _URI.match(uri)
     if scheme is None:
-        return Place(_system("file://"), str(Path(uri).absolute()))
+        return Location(_system("file://"), str(Path(uri).absolute()))
     if scheme[1].lower() not in SCHEMES:
         raise FerError(f"{printable(shown(uri))}: expected one of {', '.join(SCHEMES)}://")
     if _PASSWORD.match(uri):
@@ -54,7 +54,7 @@ def place(uri: str) -> Place:
     bare, _, query = uri.partition("?")
     root, path = re.fullmatch(r"(\w[^:]*://[^/]*)(.*)", bare, re.DOTALL).groups()  # pyright: ignore
     system, base = _opened(root, query)
-    return Place(system, base.rstrip("/") + path)
+    return Location(system, base.rstrip("/") + path)
 
 
 @functools.lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from fer_jax.cluster.shares import share_table, stitched
 from fer_jax.cluster.units import Unit
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DetectSize, make_detector
+from fer_jax.media.closing import ClosedAtExit
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.images import MediaError, most_file_bytes
 from fer_jax.media.kinds import VIDEO_SUFFIXES
@@ -65,7 +66,7 @@ class Job:
     folder: str
 
 
-class ScoringWorker:
+class ScoringWorker(ClosedAtExit):
     """Scores units and writes their parts; a Ray actor, for one unit at a time."""
 
     def __init__(self, job: Job) -> None:
@@ -96,6 +97,12 @@ class ScoringWorker:
         self._decoders: list[Decoder] = []
         self._videos = video_decoder(job.max_pixels)
         self._readers = ThreadPoolExecutor(_AHEAD, thread_name_prefix="read")
+
+    def close(self) -> None:
+        """Ends its decoders."""
+        self._readers.shutdown()
+        for decoder in (*self._decoders, self._videos):
+            decoder.close()
 
     def __call__(self, table: Any) -> Any:
         """Scores the units of a table and returns a table of what was found in each."""

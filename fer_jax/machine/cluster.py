@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from fer_jax.errors import ClusterError
-from fer_jax.machine.member import LOST, Place
+from fer_jax.machine.member import LOST, Membership
 from fer_jax.machine.terminal import printable
 
 HEARTBEAT_SECONDS = 40  # after so much silence a process counts as lost
@@ -28,7 +28,7 @@ FOLDER_SECONDS = 10.0  # network file systems show a new file after some seconds
 
 
 @contextlib.contextmanager
-def joined(place: Place | None, *, look: bool) -> Iterator[None]:
+def joined(place: Membership | None, *, look: bool) -> Iterator[None]:
     """Joins the cluster for the time of the block; call it before the process uses JAX.
 
     Args:

@@ -27,7 +27,7 @@ LOST = (
 )
 
 
-class Place(NamedTuple):
+class Membership(NamedTuple):
     """Where a process stands in its cluster.
 
     Attributes:

@@ -46,7 +46,7 @@ def run_training(
     profile: Path | None,
     quiet: bool,
     command_line: str,
-    place: cluster.Place | None = None,
+    place: cluster.Membership | None = None,
     look_for_cluster: bool = False,
 ) -> int:
     """Trains until the end or a signal and returns the exit code: 0, or 130 or 143 if it was stopped.

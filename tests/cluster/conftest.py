@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ def job(checkpoint: Path, tmp_path: Path) -> Job:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The cluster, with the node that may be killed as its attribute `other`."""
     pytest.importorskip("ray", reason='needs Ray: pip install "fer_jax[ray]"')
@@ -51,3 +52,4 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     cluster.other = cluster.add_node(**node)
     yield cluster
     cluster.shutdown()
+    gc.collect()  # its warnings come here

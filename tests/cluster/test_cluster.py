@@ -20,6 +20,9 @@ from tests.faces.sample_media import PHOTO, photo, write_video
 from tests.factories import pattern_faces
 from tests.media.sample_shards import write_parquet, write_tar
 
+# Ray forks, and leaves processes and files to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 ROOT = Path(__file__).resolve().parents[2]
 TALKATIVE = (
     "import sys; from fer_jax import command, score; from fer_jax.scoring import progress; "
