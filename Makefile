@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
+.PHONY: train test test-cluster fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Tests that start clusters of processes, which takes minutes.
+test-cluster: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m cluster tests/training tests/cluster $(ARGS)
 
 # Damages images for a minute and looks for one that kills a decoder.
 fuzz: $(VENV)/.installed-dev

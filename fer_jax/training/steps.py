@@ -116,7 +116,7 @@ def _accumulated(
     example is of the same part, so that no device needs the examples of another.
     """
 
-    def split(leaf: jax.Array) -> jax.Array:
+    def split(leaf: Array) -> Array:
         return leaf.reshape(-1, parts, *leaf.shape[1:]).swapaxes(0, 1)
 
     def joined(leaf: jax.Array) -> jax.Array:
