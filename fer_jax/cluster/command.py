@@ -104,4 +104,6 @@ def _job(options: argparse.Namespace) -> Job:
         safe_csv=options.safe_csv,
         threads=1,
         folder=os.getcwd(),
+        first_frame=options.first_frame,
+        rotate=options.rotate == "auto",
     )

@@ -146,6 +146,8 @@ def options(job: Job) -> dict[str, str | int | float | None]:
         "every": job.every,
         "fps": job.fps,
         "max-pixels": job.max_pixels,
+        "first-frame": job.first_frame,
+        "rotate": "auto" if job.rotate else "off",
     }
 
 
@@ -160,6 +162,7 @@ class _Run:
 
     def finish(self, todo: Iterator[Unit]) -> Outcome:
         import ray
+        import ray.exceptions
 
         for unit in todo:
             self._left[unit.part, unit.share] = ray.put(unit.table())
@@ -174,8 +177,14 @@ class _Run:
                 raise FerError(
                     "the cluster's workers die before they finish anything; see its logs"
                 )
-        for done in ray.get(stitching):
-            self._count(done)
+        try:
+            for done in ray.get(stitching):
+                self._count(done)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise (cause if isinstance(cause, FerError) else error) from None
+        for number, (_, shares, _) in self._videos.items():  # a task that is tried again needs them
+            Parts(self._job.out).drop_shares(number, shares)
         found = self._found
         inputs = {status: found[status] for status in ("ok", "no_face", "unreadable")}
         return Outcome(

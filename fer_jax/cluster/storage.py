@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,8 +136,10 @@ def _is_media(name: str) -> bool:
 
 def byte_count(uri: str) -> int:
     """Returns the size of a file in bytes; 0 if it is unknown."""
-    system, path = place(uri)
     try:
+        if not is_uri(uri):  # PyArrow takes no names that are not UTF-8
+            return os.stat(uri).st_size
+        system, path = place(uri)
         return system.get_file_info(path).size or 0
     except OSError:
         return 0

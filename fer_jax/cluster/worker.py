@@ -46,7 +46,8 @@ class Job:
         run: name of the run, which must not be taken over by another.
         checkpoint: as `Predictor.load` takes it.
         digest: of the network that every node must have.
-        detector, detect_size, every, fps, max_pixels, batch_size, safe_csv: as for `ScoringOptions`.
+        detector, detect_size, every, fps, max_pixels, batch_size, safe_csv, first_frame, rotate: as for
+            `ScoringOptions`.
         threads: of each worker.
         folder: that names of files are relative to.
     """
@@ -64,6 +65,8 @@ class Job:
     safe_csv: bool
     threads: int
     folder: str
+    first_frame: bool = False
+    rotate: bool = False
 
 
 class ScoringWorker(ClosedAtExit):
@@ -93,6 +96,7 @@ class ScoringWorker(ClosedAtExit):
             max_pixels=job.max_pixels,
             threads=job.threads,
             decoders=self._lend,
+            rotate=job.rotate,
         )
         self._decoders: list[Decoder] = []
         self._videos = video_decoder(job.max_pixels)
@@ -130,7 +134,7 @@ class ScoringWorker(ClosedAtExit):
                 rows = found.counted(ready)
                 self._parts.write(
                     unit.part,
-                    self._ours_at_the_end(row.values() for row in rows),
+                    _ours_at_the_end((row.values() for row in rows), self._parts, self._job.run),
                     safe_csv=self._job.safe_csv,
                 )
         return found.summary()
@@ -142,16 +146,12 @@ class ScoringWorker(ClosedAtExit):
         except FerError as error:
             return {**about, **_Found().summary(), "failure": str(error)}
 
-    def _ours_at_the_end(self, rows: Iterator[Values]) -> Iterator[Values]:
-        yield from rows
-        self._parts.check_ours(self._job.run)
-
     def _views(self, unit: Unit, folder: Path) -> Iterator[View]:
         job = self._job
         opened = partial(
             self._videos.opened, every=job.every, fps=job.fps, share=(unit.share, unit.shares)
         )
-        source = views(self._inputs(unit.names, folder), opened)
+        source = views(self._inputs(unit.names, folder), opened, first_frame=job.first_frame)
         with ScoringPipeline(source, self._stages) as pipeline:
             for ready in pipeline:
                 yield from ready
@@ -196,10 +196,17 @@ class ScoringWorker(ClosedAtExit):
 def stitch(job: Job, part: int, name: str, shares: int) -> dict[str, Any]:
     """Writes the part of a video from its shares, and returns what `ScoringWorker.score` does."""
     parts, found = Parts(job.out), _Found()
+    parts.check_ours(job.run)  # whoever took over has removed the shares
     rows = found.rows(stitched(parts, part, name, shares))
-    parts.write(part, (row.values() for row in rows), safe_csv=job.safe_csv)
-    parts.drop_shares(part, shares)
+    values = _ours_at_the_end((row.values() for row in rows), parts, job.run)
+    parts.write(part, values, safe_csv=job.safe_csv)
     return found.summary()
+
+
+def _ours_at_the_end(rows: Iterator[Values], parts: Parts, run: str) -> Iterator[Values]:
+    """Passes rows on; a part whose run was taken over meanwhile is not completed."""
+    yield from rows
+    parts.check_ours(run)
 
 
 def _images_of(held: Held) -> Iterator[Held]:

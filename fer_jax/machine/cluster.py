@@ -48,8 +48,7 @@ def joined(place: Membership | None, *, look: bool) -> Iterator[None]:
                 heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             )
         elif look:
-            with contextlib.suppress(ValueError):  # JAX knows of no cluster here
-                jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+            _join_announced()
     except RuntimeError as error:
         name = place.coordinator if place else "the cluster that the environment names"
         raise ClusterError(
@@ -141,6 +140,19 @@ def _appears(path: Path) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def _join_announced() -> None:
+    """Joins the cluster that the environment names, if JAX knows it.
+
+    Raises:
+        RuntimeError: it cannot be joined, or the environment says too little.
+    """
+    try:
+        jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except ValueError as error:
+        if "coordinator_address" not in str(error):  # else JAX knows of no cluster here
+            raise RuntimeError(str(error)) from error
 
 
 def _first_line(error: Exception) -> str:

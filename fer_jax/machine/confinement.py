@@ -20,6 +20,7 @@ _CLONE_NEWNET = 0x40000000
 
 _HOME = Path(__file__).resolve().parents[2]  # the folder that holds our packages
 # What a child process needs to find its interpreter, libraries and locale; no secrets.
+_CONFINED = "FER_CONFINED"
 _KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -43,7 +44,12 @@ def child_command(module: str, *arguments: object) -> list[str]:
 def child_environment(**added: str) -> Mapping[str, str]:
     """Returns an environment for a child process: the few variables it needs, and those given."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    return {**kept, "PYTHONPATH": str(_HOME), **added}
+    return {**kept, "PYTHONPATH": str(_HOME), _CONFINED: "1", **added}
+
+
+def is_confined() -> bool:
+    """Returns whether this is such a child process."""
+    return _CONFINED in os.environ
 
 
 def leave_network() -> bool:

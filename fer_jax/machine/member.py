@@ -43,11 +43,14 @@ class Membership(NamedTuple):
 
 def announced(environment: Mapping[str, str]) -> bool:
     """Whether the environment may be one in which JAX finds a cluster by itself."""
+    # A shell of Slurm is a step of one task, whatever the job has.
+    in_slurm = "SLURM_STEP_NODELIST" in environment
+    if in_slurm and environment.get("SLURM_STEP_NUM_TASKS", "1") != "1":
+        return True
     return importlib.util.find_spec("libtpu") is not None or any(
         name in environment
         for name in (
             "JAX_COORDINATOR_ADDRESS",
-            "SLURM_STEP_NODELIST",
             "OMPI_MCA_orte_hnp_uri",
             "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
             "TPU_WORKER_HOSTNAMES",

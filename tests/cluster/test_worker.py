@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_jax.cluster.parts import Parts
 from fer_jax.cluster.units import Unit
@@ -74,6 +75,23 @@ def test_files_uris_and_shards_have_rows_in_their_order(started, job, parts, mem
         "the file is not an image that can be read",
     ]
     assert (found["ok"], found["no_face"], found["unreadable"], found["faces"]) == (3, 0, 4, 3)
+
+
+def test_turned_images_are_found_and_animations_read_as_the_flags_say(
+    started, job, parts, tmp_path
+):
+    upright = photo()
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.png")
+    still = Image.fromarray(upright)
+    still.save(tmp_path / "two.gif", save_all=True, append_images=[still.rotate(3)])
+    started(dataclasses.replace(job, rotate=True)).score(Unit(0, ["turned.png", "two.gif"]))
+    found = [(row.path, row.status, row.frame) for row in rows(parts, 0)]
+    assert sorted(found[:2]) == [("turned.png", "note", None), ("turned.png", "ok", None)]
+    assert found[2:] == [("two.gif", "ok", 0), ("two.gif", "ok", 1)]
+    started(dataclasses.replace(job, first_frame=True)).score(Unit(1, ["two.gif"]))
+    assert [(row.path, row.status, row.frame) for row in rows(parts, 1)] == [
+        ("two.gif", "ok", None)
+    ]
 
 
 def test_a_poisoned_file_costs_its_decoder_and_its_row(started, job, parts):
@@ -152,4 +170,6 @@ def test_a_video_in_shares_has_the_rows_of_one_in_a_piece(started, job, parts, t
         assert without_figures(row) == without_figures(same)
         assert figures(row) == pytest.approx(figures(same), abs=2e-5)  # batches of other sizes
     assert {row.track for row in expected} == {1, 2}
+    assert stitch(job, 1, "walk.avi", 3) == whole  # as a task that is tried again
+    parts.drop_shares(1, 3)
     assert list((Path(job.out) / "_shares").iterdir()) == []
