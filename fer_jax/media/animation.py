@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from typing import BinaryIO
 
 from av.video.frame import VideoFrame as RawFrame
 
-from fer_jax.media.image_header import BadImageError, format_of
+from fer_jax.media.image_header import DAMAGED, BadImageError, format_of
 from fer_jax.media.images import MediaError, open_regular
+from fer_jax.media.raw_images import RAW_SUFFIXES, is_raw
 from fer_jax.media.video_span import EMPTY, VideoSpan
 from fer_jax.media.video_stream import BadVideoError
 
@@ -31,6 +33,7 @@ _FORMATS = {
 _PAGE_S = 1.0  # a TIFF's pages have no times
 # Browsers show frames of up to 10 ms, an old way of saying "as fast as possible", for 100 ms.
 _SHORTEST_S, _UNSAID_S = 0.01, 0.1
+_MOST_READS = 300_000  # of a walk over headers, which a hostile file could make endless
 _NOT_A_PAGE = 1 | 4  # NewSubfileType: a smaller copy of another page, a mask
 
 
@@ -42,14 +45,16 @@ def is_animation(path: Path) -> bool:
     try:
         with open_regular(path) as file:
             head = file.read(HEAD_BYTES)
+            if path.suffix.lower() in RAW_SUFFIXES or is_raw(head):
+                return False
             kind = format_of(head)
             if kind == "webp":
                 return head[12:16] == b"VP8X" and bool(head[20] & 2)
             if kind == "avif":
                 return head[8:12] == b"avis"
             several = {"gif": _gif, "png": _png, "tiff": _tiff, "bigtiff": _tiff}.get(kind or "")
-            return several is not None and several(file)
-    except (MediaError, OSError, struct.error, IndexError):
+            return several is not None and several(_Headers(file))
+    except (MediaError, OSError, ValueError, struct.error, IndexError):
         return False
 
 
@@ -58,11 +63,30 @@ def is_animation_head(head: bytes) -> bool:
     return format_of(head) in _FORMATS
 
 
-def _read(file: BinaryIO, layout: str) -> tuple[int, ...]:
+class _Headers:
+    """A file whose headers are walked, with so many reads and no more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek = file.seek
+        self._file, self._left = file, _MOST_READS
+
+    def read(self, size: int) -> bytes:
+        """Returns up to `size` bytes.
+
+        Raises:
+            ValueError: the walk has no end.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("the file has too many headers")
+        return self._file.read(size)
+
+
+def _read(file: _Headers, layout: str) -> tuple[int, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))
 
 
-def _gif(file: BinaryIO) -> bool:
+def _gif(file: _Headers) -> bool:
     """Steps over the blocks to a second image."""
     file.seek(10)
     (flags,) = _read(file, "B2x")
@@ -83,7 +107,7 @@ def _gif(file: BinaryIO) -> bool:
     return True
 
 
-def _png(file: BinaryIO) -> bool:
+def _png(file: _Headers) -> bool:
     """Steps over the chunks to an animation's, which comes before the pixels."""
     file.seek(8)
     while True:
@@ -95,7 +119,7 @@ def _png(file: BinaryIO) -> bool:
         file.seek(length + 4, os.SEEK_CUR)
 
 
-def _tiff(file: BinaryIO) -> bool:
+def _tiff(file: _Headers) -> bool:
     """Steps over the directories to a second page."""
     file.seek(0)
     order = "<" if file.read(2) == b"II" else ">"
@@ -137,6 +161,10 @@ class AnimationStream:
                 file, formats=sorted(set(_FORMATS.values())), max_pixels=max_pixels
             )
             self.frame_count = pillow_images.count(self._image)
+            with contextlib.suppress(BadImageError):  # reported as a lost frame
+                pillow_images.load(self._image)  # only then some formats know their times
+        except pillow_images.Image.UnidentifiedImageError:
+            raise BadVideoError(f"{DAMAGED}; --first-frame scores the first frame alone") from None
         except BadImageError as error:
             raise BadVideoError(f"{error}; --first-frame scores the first frame alone") from None
         self.width, self.height = self._image.size
@@ -153,13 +181,13 @@ class AnimationStream:
         # A PNG may start with an image for programs that know no animations.
         for index in range(int(getattr(self._image, "default_image", False)), self.frame_count):
             try:
-                pixels = self._pillow.frame(self._image, index, max_pixels=self._max_pixels)
+                self._pillow.seek(self._image, index, max_pixels=self._max_pixels)
+                if getattr(self._image, "tag_v2", {}).get(254, 0) & _NOT_A_PAGE:
+                    continue
+                pixels = self._pillow.pixels(self._image)
             except BadImageError:
                 self.lost = self.frame_count - index
                 return
-            kind = getattr(self._image, "tag_v2", {}).get(254, 0)
-            if kind & _NOT_A_PAGE:
-                continue
             yield time_s, RawFrame.from_ndarray(pixels, "rgb24")
             time_s += self._duration_s()
 

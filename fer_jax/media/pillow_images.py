@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import AvifImagePlugin, Image, ImageOps
 
+from fer_jax.machine.confinement import is_confined
 from fer_jax.media.image_header import (
     DAMAGED,
     BadImageError,
@@ -33,8 +34,9 @@ _LEFT_OUT = {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "IPTC", "MIC", "MPEG", "WMF"}
 # OpenCV reads them. A file that it refuses is damaged, and another decoder would hide that.
 _OPENCV = {"BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "WEBP"}
 
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # images are decoded on every core already
-Image.MAX_IMAGE_PIXELS = None  # the limits are ours
+if is_confined():  # a user's process keeps Pillow's own settings
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # images are decoded on every core already
+    Image.MAX_IMAGE_PIXELS = None  # the limits are ours
 Image.init()
 _FORMATS = sorted(set(Image.OPEN) - _LEFT_OUT - _OPENCV)
 
@@ -84,8 +86,18 @@ def count(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
 
 
-def frame(image: Image.Image, index: int, *, max_pixels: int) -> np.ndarray:
-    """Decodes one frame: uint8 [H, W, 3] RGB.
+def load(image: Image.Image) -> None:
+    """Decodes the current frame, for what the image knows only then.
+
+    Raises:
+        BadImageError: it is damaged.
+    """
+    with _damage(image):
+        image.load()
+
+
+def seek(image: Image.Image, index: int, *, max_pixels: int) -> None:
+    """Makes a frame the current one; `pixels` decodes it.
 
     Raises:
         BadImageError: it is damaged or has more than `max_pixels`.
@@ -93,7 +105,6 @@ def frame(image: Image.Image, index: int, *, max_pixels: int) -> np.ndarray:
     with _damage(image):
         image.seek(index)
     _check_size(image, max_pixels=max_pixels)
-    return pixels(image)
 
 
 def _check_size(image: Image.Image, *, max_pixels: int) -> None:

@@ -81,7 +81,7 @@ def _tar(file: BinaryIO, most_bytes: int) -> Iterator[ShardMember]:
 
 def _check_end(archive: tarfile.TarFile, file: BinaryIO) -> None:
     """Raises BadShardError if no block of zeros ends the archive: more may have followed."""
-    file.seek(archive.offset - tarfile.BLOCKSIZE)
+    file.seek(max(0, archive.offset - tarfile.BLOCKSIZE))
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:

@@ -96,7 +96,7 @@ class SampledFrames:
             file: at its beginning; it stays the caller's to close.
             every, fps, max_pixels: as for `VideoReader`.
             share: number and count of the shares that the video is divided into, by time; it may be
-                empty, unless it is the first. `ended_early` is told by the last.
+                empty, unless it is the first. `ended_early` is told by the last that is not empty.
             allocate: gives the memory for each image.
             decoded: called after each frame, sampled or not, and each packet on the way to a share.
 
@@ -111,8 +111,8 @@ class SampledFrames:
         self._max_pixels, self._allocate, self._decoded = max_pixels, allocate, decoded
         self._converter = Converter()
         self._stream: AnimationStream | FrameStream
-        self._file, self._cut = file, is_cut(file) and share[0] == share[1] - 1
-        shortened = "; the file is cut short" if self._cut else ""
+        self._file, cut = file, is_cut(file)
+        shortened = "; the file is cut short" if cut else ""
         try:
             head = file.read(HEAD_BYTES)
             file.seek(0)
@@ -122,6 +122,8 @@ class SampledFrames:
                 self._stream = FrameStream(file, max_pixels=max_pixels, share=share, passed=decoded)
         except BadVideoError as error:
             raise BadVideoError(f"{error}{shortened}") from None
+        span = self._stream.span
+        self._cut = cut and (span is None or (span is not EMPTY and span.end is None))
         self.fps, self.frame_count = self._stream.fps, self._stream.frame_count
         self._frames = iter(self._stream)
         self._next = next(self._frames, None)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import av.error
 
+from fer_jax.media.video_losses import AviIndex
+
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -86,6 +88,7 @@ def _stamps(
 ) -> tuple[list[int], list[int]] | None:
     """Returns the sorted time stamps of all frames and of keyframes; None if they are not plain."""
     stamps, keys = list[int](), list[int]()
+    index = AviIndex(stream) if container.format.name == "avi" else None
     try:
         for packet in container.demux(stream):
             passed()
@@ -93,10 +96,17 @@ def _stamps(
                 continue
             if packet.pts is None or packet.is_discard:
                 return None
+            stamp = packet.pts
+            if index is not None:
+                index.correct(packet)
+            if packet.pts != stamp:  # behind a loss
+                return None
             stamps.append(packet.pts)
             if packet.is_keyframe:
                 keys.append(packet.pts)
     except (av.error.FFmpegError, IndexError):
+        return None
+    if index is not None and index.missing:
         return None
     plain = (
         bool(keys)

@@ -7,6 +7,7 @@ with VideoWriter(Path("faces.mp4"), size=(640, 360), rate=25) as video:
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +68,7 @@ _READABLE_ALWAYS = {
 }
 # Damaged time stamps jump by years; MP4 has no room for a frame of more than 13 hours.
 _LONGEST_STILL_S = 3600.0
+_MOST_SIDE = 16_000
 _GROUP_S = 2.0  # between images that a player can jump to
 # VP8 has only the matrix of BT.601. Primaries and transfer of screens: BT.709, in FFmpeg's tables.
 _BT709 = 1
@@ -86,7 +88,8 @@ class VideoWriter(ClosedAtExit):
 
         Args:
             path: its folder must exist; a file that is there is replaced.
-            size: width and height in pixels; an odd side gets one more.
+            size: width and height in pixels; an odd side gets one more. Sides of over 16,000 pixels,
+                which encoders refuse, are scaled down.
             rate: usual frames per second, for the encoder; frames have their own times.
             readable_always: the file can be played up to its last second even if this process is
                 killed; such a file is a few per cent larger.
@@ -97,7 +100,9 @@ class VideoWriter(ClosedAtExit):
         kind = _kind()
         self.path = path if path.suffix.lower() == kind.ending else Path(f"{path}{kind.ending}")
         self._unit, self._last, self._left_out = kind.unit, -1, 0
-        self._size = size[0] + size[0] % 2, size[1] + size[1] % 2
+        scale = min(1.0, _MOST_SIDE / max(size))
+        width, height = (max(1, int(side * scale)) for side in size)
+        self._size = width + width % 2, height + height % 2
         self._reformatter = VideoReformatter()
         layout = (_READABLE_ALWAYS if readable_always else _INDEX_FIRST).get(kind.format, {})
         options = {**kind.options, **(kind.at_once if readable_always else {})}
@@ -171,7 +176,10 @@ def video_ending() -> str:
 
 
 def _kind() -> _Kind:
-    return next(kind for kind in _KINDS if kind.encoder in av.codecs_available)
+    for kind in _KINDS:
+        if kind.encoder in av.codecs_available:
+            return kind
+    raise OSError(errno.ENOSYS, "FFmpeg has no encoder for H.264 or VP8")
 
 
 def _video_stream(

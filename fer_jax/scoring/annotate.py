@@ -56,9 +56,10 @@ class Annotator:
             parent: of the inputs; see `media.inputs.common_parent`.
             every, fps, max_pixels: as used for the views.
             uncertain_below: labels with less confidence get a question mark.
-            say: gets a line on each video whose sound is lost.
+            say: gets a line on each video whose sound is lost, and one on shards.
         """
         self._folder, self._parent, self._say = folder, parent, say
+        self._said_of_shards = False
         self._every, self._fps = every, fps
         self._uncertain_below = uncertain_below
         self._decoder = Decoder(max_pixels=max_pixels)
@@ -108,6 +109,9 @@ class Annotator:
             if view.frame is not None:
                 self._add_frame(view, labels, target)
             elif not view.video and view.error is None:
+                if view.name is not None:
+                    self._say_of_shards()
+                    return
                 with self._decoder.opened(view.path) as image:
                     drawn = annotate(image, labels)
                 _write_image(target, drawn)
@@ -116,6 +120,11 @@ class Annotator:
             self._video = None
             if lost:
                 self._say(f"{printable(target)}: {lost}; the copy is silent")
+
+    def _say_of_shards(self) -> None:
+        if not self._said_of_shards:
+            self._say("images of shards get no annotated copies")
+        self._said_of_shards = True
 
     def _label(self, row: Row, *, alone: bool) -> FaceLabel:
         """Returns one face's label, with its number in the rows unless it is alone in its image.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_frames_over_the_limit_are_refused_and_later_ones_counted(
     path.write_bytes(encoded("TIFF", [IMAGES[0], large]))
     *seen, end = frames(path, decoder)
     assert (len(seen), end.note) == (1, "1 of 2 frames could not be decoded")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"II+\0" + struct.pack("<HHQ", 8, 0, 2**64 - 1),  # a directory beyond any file
+        b"\x89PNG\r\n\x1a\n" + bytes(12 * 400_000),  # chunks without end
+        b"GIF89a" + bytes(7) + b"!\xff" + b"\1a" * 400_000,
+    ],
+)
+def test_headers_that_lead_nowhere_are_no_animation_and_soon_given_up(
+    tmp_path: Path, data: bytes
+) -> None:
+    path = tmp_path / "a.image"
+    path.write_bytes(data)
+    assert not is_animation(path)
+
+
+def test_directories_of_a_raw_file_are_no_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.cr2"
+    path.write_bytes(PAGES["a.tif"]())
+    assert not is_animation(path)
 
 
 def test_an_animation_that_killed_opencv_does_not_kill_the_process(

@@ -45,6 +45,7 @@ def hostile(folder: Path) -> dict[str, str]:
     (folder / "cut.tar").write_bytes(whole[:4000])
     (folder / "text.tar").write_text("hello")
     (folder / "empty.tar").touch()
+    (folder / "zeros.tar").write_bytes(bytes(10_240))  # as tar makes one of nothing
     write_tar(folder / "none.tar", {"readme.txt": b"x"})
     (folder / "text.parquet").write_text("PAR1 no, it is none PAR1")
     pq.write_table(pa.table({"x": [1]}), folder / "numbers.parquet")
@@ -55,6 +56,7 @@ def hostile(folder: Path) -> dict[str, str]:
         "text.tar": "not a tar file",
         "empty.tar": "not a tar file",
         "none.tar": "holds no image",
+        "zeros.tar": "holds no image",
         "text.parquet": "not a Parquet file",
         "numbers.parquet": "no column of image bytes",
         "several.parquet": "several columns of bytes (a, b)",
