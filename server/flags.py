@@ -139,7 +139,26 @@ def _arguments(text: str) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("live", example=_EXAMPLE, description=_DESCRIPTION)
+    _add_cameras(parser.add_argument)
+    _add_network(parser.add_argument)
+    add_access_options(parser)
+    command.add_checkpoint(parser)
+    _add_recording(parser.add_argument)
     add = parser.add_argument
+    command.add_detect_size(parser, default=DETECT_SIZE)
+    add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
+    add("--jpeg-quality", type=_number(int, 1, 100), default=80, help="1 to 100; %(default)s")
+    add(
+        "--smoothing",
+        type=_number(float, 0, 60),
+        default=0.5,
+        metavar="SECONDS",
+        help="time constant of the probabilities; 0 smooths nothing; %(default)s",
+    )
+    return parser
+
+
+def _add_cameras(add: Callable[..., object]) -> None:
     add(
         "--source",
         action="append",
@@ -163,6 +182,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="exchange left and right in a camera's images, after rotating; may be repeated",
     )
+    add(
+        "--still-fps",
+        type=_number(float, 0.1, 30),
+        default=STILL_FPS,
+        metavar="RATE",
+        help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+    )
+    add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
+
+
+def _add_network(add: Callable[..., object]) -> None:
     add("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
     add("--port", type=_number(int, 0, 65535), default=8080, help="0 takes a free one; %(default)s")
     add(
@@ -172,15 +202,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a further name this server is reached by, such as a reverse proxy's; may be repeated",
     )
-    add_access_options(parser)
-    command.add_checkpoint(parser)
     add(
-        "--still-fps",
-        type=_number(float, 0.1, 30),
-        default=STILL_FPS,
-        metavar="RATE",
-        help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+        "--drain-s",
+        type=_number(float, 0, 3600),
+        default=0.0,
+        metavar="SECONDS",
+        help="after the signal to stop go on for so long, while /readyz sends a balancer's requests "
+        "elsewhere; %(default)s",
     )
+
+
+def _add_recording(add: Callable[..., object]) -> None:
     add(
         "--record",
         type=Path,
@@ -195,26 +227,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GB",
         help="how much all recordings of a run may take; default: %(default)g",
     )
-    add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
-    command.add_detect_size(parser, default=DETECT_SIZE)
-    add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
-    add("--jpeg-quality", type=_number(int, 1, 100), default=80, help="1 to 100; %(default)s")
-    add(
-        "--smoothing",
-        type=_number(float, 0, 60),
-        default=0.5,
-        metavar="SECONDS",
-        help="time constant of the probabilities; 0 smooths nothing; %(default)s",
-    )
-    add(
-        "--drain-s",
-        type=_number(float, 0, 3600),
-        default=0.0,
-        metavar="SECONDS",
-        help="after the signal to stop go on for so long, while /readyz sends a balancer's requests "
-        "elsewhere; %(default)s",
-    )
-    return parser
 
 
 def _number(

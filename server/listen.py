@@ -48,7 +48,7 @@ async def listening(
 ) -> AsyncIterator[str]:
     """Runs a server for the duration of the context and yields its URL.
 
-    Leaving the context stops it within `Limits.shutdown_s`. Before that, setting `draining` makes it
+    Leaving the context stops it within seconds. Before that, setting `draining` makes it
     ask balancers, by `/readyz`, to send their requests elsewhere.
 
     Raises:
@@ -96,7 +96,7 @@ async def listening(
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_admission", "_place", "_proxies", "_refused", "_sockets", "_turning_away")
+    __slots__ = ("_admission", "_place", "_proxies", "_refused", "_sockets")
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from server.live.detection_threads import DetectionThreads, Found
 from server.live.keys import BATCHER, PREDICTOR, UPLOAD_THREADS
 
 
-class LookedAt(NamedTuple):
+class _Image(NamedTuple):
     """An uploaded image: its size, and its pixels if it will be drawn on."""
 
     width: int
@@ -50,37 +50,32 @@ async def score(request: web.Request) -> web.Response:
             deadline_s = time.monotonic() + limits.request_deadline_s
             pool = request.app[UPLOAD_THREADS]
             with request.app[LOAD_SHEDDING].work():
-                image, found = await pool.run(look, pool, upload, deadline_s, keep=drawn)
+                image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
             probabilities = await request.app[BATCHER].predict(
                 found.crops, client=f"upload {asking.name}", deadline_s=deadline_s
             )
             threshold = request.app[PREDICTOR].uncertain_below
-            uncertain = is_uncertain(found, probabilities, threshold=threshold)
+            uncertain = _is_uncertain(found, probabilities, threshold=threshold)
             if drawn:
                 quality = request.app[SETTINGS].jpeg_quality
                 annotated = await pool.run(
                     _draw, image.pixels, found, probabilities, uncertain, quality
                 )
-            images.append(image_json(upload.name, image, found, probabilities, uncertain))
+            images.append(_image_json(upload.name, image, found, probabilities, uncertain))
     if drawn:
         return web.Response(body=annotated, content_type="image/jpeg")
-    return web.json_response(answer_json(images))
+    return web.json_response({"images": images, "labels": EXPRESSIONS})
 
 
-def answer_json(images: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the answer to a request with these images."""
-    return {"images": images, "labels": EXPRESSIONS}
-
-
-def is_uncertain(found: Found, probabilities: np.ndarray, *, threshold: float) -> np.ndarray:
+def _is_uncertain(found: Found, probabilities: np.ndarray, *, threshold: float) -> np.ndarray:
     """Returns which faces are uncertain, bool [N]: too little confidence, or not readable."""
     unreadable = np.array([quality != "ok" for quality in found.qualities], bool)
     return unreadable | (probabilities.max(axis=1, initial=0) < threshold)
 
 
-def look(
+def _look(
     pool: DetectionThreads, upload: Upload, deadline_s: float, *, keep: bool
-) -> tuple[LookedAt, Found]:
+) -> tuple[_Image, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""
     decoder = pool.decoder()
     # It may have waited long for a thread, or the image before it killed the decoder.
@@ -91,7 +86,7 @@ def look(
     with decoded(upload, decoder, seconds=left_s) as pixels:
         found = pool.find_now(pixels)
         height, width = pixels.shape[:2]
-        return LookedAt(width, height, pixels.copy() if keep else _NO_PIXELS), found
+        return _Image(width, height, pixels.copy() if keep else _NO_PIXELS), found
 
 
 def _draw(
@@ -116,9 +111,9 @@ def _draw(
         raise ApiError(422, "bad_image", str(error)) from None
 
 
-def image_json(
+def _image_json(
     name: str,
-    image: LookedAt,
+    image: _Image,
     found: Found,
     probabilities: np.ndarray,
     uncertain: np.ndarray,

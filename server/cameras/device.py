@@ -33,7 +33,10 @@ class DeviceReader:
         cv2.setNumThreads(1)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._path = device_path(order.where)
-        self._name = self._path or f"webcam {order.where}"
+        # A path from /dev/v4l holds a serial number, and viewers see the reason.
+        self._name = (
+            (self._path or f"webcam {order.where}") if order.where.isdecimal() else order.masked
+        )
         if self._path is not None:
             _check_access(self._path)
         number_or_path = int(order.where) if self._path is None else self._path

@@ -64,7 +64,9 @@ def unreachable(order: Order, error: OSError, *, port: int) -> SourceError:
         return SourceError("missing", f"{order.masked}: no machine of that name is known{hint}")
     if isinstance(error, ConnectionRefusedError):
         return SourceError("missing", f"{order.masked}: nothing listens on port {port}")
-    return SourceError("missing", f"{order.masked}: no answer within {_ASK_S:g} s")
+    if isinstance(error, TimeoutError):
+        return SourceError("missing", f"{order.masked}: no answer in time")
+    return SourceError("missing", f"{order.masked}: cannot be reached")
 
 
 def refused(order: Order, status: str) -> SourceError:

@@ -49,7 +49,8 @@ class StillReader:
         self.fps = order.still_fps
         self._client, self._newest = client, first
         self._given: bytes | None = None
-        self._answered_s = time.monotonic()
+        self._damaged = False
+        self._failing_s: float | None = None  # since when requests fail
         self._due_s = 0.0
 
     def grab(self) -> float:
@@ -67,11 +68,12 @@ class StillReader:
     def image(self) -> np.ndarray | Unchanged | None:
         """Returns the newest image if it is another one than before."""
         if self._newest == self._given:
-            return UNCHANGED
-        self._given = self._newest
+            return None if self._damaged else UNCHANGED
+        self._given, self._damaged = self._newest, False
         try:
             return fit(np.array(decode_image(self._newest, max_pixels=_MOST_PIXELS)))
         except BadImageError:
+            self._damaged = True
             return None
 
     def close(self) -> None:
@@ -81,10 +83,12 @@ class StillReader:
         try:
             self._newest = self._client.image()
         except SourceError:
-            if time.monotonic() - self._answered_s > _FAILING_S:
+            now = time.monotonic()
+            self._failing_s = now if self._failing_s is None else self._failing_s
+            if now - self._failing_s >= _FAILING_S:
                 raise
             return
-        self._answered_s = time.monotonic()
+        self._failing_s = None
 
 
 class StillClient:
@@ -126,6 +130,7 @@ class StillClient:
         Raises:
             SourceError: no answer, a refusal, something that is not an image, or a larger one.
         """
+        self._aim(self._order.where)  # a redirect may lead to another image each time
         for _ in range(1 + MOST_REDIRECTS):
             try:
                 return self._body()

@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 class _Item(NamedTuple):
     """A frame and its image, after earlier frames that are recorded without theirs."""
 
-    late: list[Analysis]
+    late: list[tuple[Analysis, float]]  # each with its `uncertain_below`
     analysis: Analysis
     image: np.ndarray | None
     uncertain_below: float
@@ -57,7 +57,7 @@ class Recording:
         self._camera, self._space, self._fps = camera, space, fps
         self._on_end = on_end
         self._items: queue.Queue[_Item | None] = queue.Queue(_WAITING)
-        self._late: list[Analysis] = []
+        self._late: list[tuple[Analysis, float]] = []
         self._skipped = 0
         self._files: RecordingFiles | None = None
         self._bytes = 0
@@ -79,7 +79,7 @@ class Recording:
         except queue.Full:
             self._skipped += 1
             if len(self._late) < _MOST_LATE:
-                self._late.append(analysis)
+                self._late.append((analysis, uncertain_below))
 
     def end(self) -> None:
         """Ends it soon: what was handed over is still written. `join` waits for that."""
@@ -96,32 +96,36 @@ class Recording:
     def _run(self) -> None:
         if hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        reason = ""
-        try:
-            self._write_all()
-        except (OSError, ValueError) as error:
-            reason = _reason(error)
-        try:
-            if self._files is not None:
-                self._files.close()
-        except (OSError, ValueError) as error:
-            reason = reason or _reason(error)
+        reason = self._tried(self._write_all)
+        if self._files is not None:
+            reason = self._tried(self._files.close) or reason
         if reason:
             _LOG.warning("camera %s: recording ended: %s", self._camera, reason)
         if self._skipped:
             _LOG.warning("camera %s: %d images were left out", self._camera, self._skipped)
         self._on_end(reason)
 
+    def _tried(self, write: Callable[[], None]) -> str:
+        """Returns why it failed, one line; "" if it did not."""
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            return _reason(error)
+        except Exception:  # noqa: BLE001 - reported in the log and on the page
+            _LOG.exception("camera %s: recording failed", self._camera)
+            return "the recording failed; the log says why"
+        return ""
+
     def _write_all(self) -> None:
-        while True:
-            if self._closing.is_set() and self._items.empty():
-                return
+        while not (self._closing.is_set() and self._items.empty()):
             item = self._items.get()
             if item is None:
-                return
-            for analysis in item.late:
-                self._write(analysis, None, item.uncertain_below)
+                break
+            for analysis, uncertain_below in item.late:
+                self._write(analysis, None, uncertain_below)
             self._write(item.analysis, item.image, item.uncertain_below)
+        for analysis, uncertain_below in self._late:  # `add` is not called after `end`
+            self._write(analysis, None, uncertain_below)
 
     def _write(self, analysis: Analysis, image: np.ndarray | None, uncertain_below: float) -> None:
         files = self._files_for(analysis)
@@ -137,6 +141,7 @@ class Recording:
         if self._files is not None:
             before, self._files = self._files, None
             before.close()
+            self._space.take(before.bytes - self._bytes)
         self._bytes = 0
         self._files = RecordingFiles(
             self._space.folder, self._camera, first=analysis, fps=self._fps
@@ -207,6 +212,7 @@ class Recorder:
         self.turn(False, fps=0.0)
         for recording in tuple(self._ending):
             await asyncio.to_thread(recording.join)
+            self._ending.discard(recording)
 
     def _tell(self, recording: Recording, reason: str) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -94,10 +94,8 @@ class NetworkCamera:
             time.sleep(1 / self.fps)
 
 
-class MjpegCamera(NetworkCamera):
-    """JPEGs by HTTP, one after the other."""
-
-    address = "http://user:secret@127.0.0.1:{}/video.mjpg"
+class HttpCamera(NetworkCamera):
+    """Answers GET."""
 
     def _handler(self) -> type[BaseRequestHandler]:
         camera = self
@@ -111,6 +109,15 @@ class MjpegCamera(NetworkCamera):
                 pass
 
         return Handler
+
+    def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        raise NotImplementedError
+
+
+class MjpegCamera(HttpCamera):
+    """JPEGs by HTTP, one after the other."""
+
+    address = "http://user:secret@127.0.0.1:{}/video.mjpg"
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         request.send_response(self.status)
@@ -219,7 +226,7 @@ class FilmServer(NetworkCamera):
         return Handler
 
 
-class StillCamera(NetworkCamera):
+class StillCamera(HttpCamera):
     """One image a request, for whoever knows the password; the last one is sent for good.
 
     Attributes:
@@ -232,19 +239,6 @@ class StillCamera(NetworkCamera):
     def __init__(self, *images: bytes, status: int = 200, digest: bool = False) -> None:
         self.images, self.asked, self._digest = list(images), 0, digest
         super().__init__(status=status)
-
-    def _handler(self) -> type[BaseRequestHandler]:
-        camera = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                with contextlib.suppress(OSError):
-                    camera._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         if self._refuses(request.headers.get("Authorization", "")):

@@ -87,6 +87,27 @@ def test_a_redirect_is_followed_on_the_cameras_own_host_only() -> None:
         assert target.asked == asked
 
 
+def test_a_redirect_is_asked_for_each_image() -> None:
+    dark, light = StillCamera(jpeg(10)), StillCamera(jpeg(200))
+    with plugged(dark), plugged(light), plugged(StillCamera(b"", status=302)) as camera:
+        camera.location = dark.where
+        reader = still_reader(order("network", camera.where))
+        assert reader is not None
+        reader.image()
+        camera.location = light.where
+        reader.grab()
+        assert round(float(np.mean(reader.image()))) == 200
+
+
+def test_an_image_that_cannot_be_decoded_is_never_called_unchanged() -> None:
+    with plugged(StillCamera(b"<svg/>")) as camera:
+        reader = still_reader(order("network", camera.where))
+        assert reader is not None
+        for _ in range(2):
+            reader.grab()
+            assert reader.image() is None
+
+
 def test_a_stream_is_no_still_image() -> None:
     with plugged(MjpegCamera()) as camera:
         assert isinstance(open_reader(order("network", camera.where)), NetworkReader)

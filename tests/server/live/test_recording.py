@@ -173,10 +173,8 @@ async def test_a_slow_disk_holds_nothing_up_and_costs_images_only(
     for number in range(1, 31):
         recorder.add(analysis(number), image, uncertain_below=0.5)  # no thread takes them
     gate.set()
-    await until(lambda: len(written) >= 8)
-    recorder.add(analysis(31), image, uncertain_below=0.5)
     await recorder.close()
-    assert [number for number, _ in written] == list(range(1, 32))
+    assert [number for number, _ in written] == list(range(1, 31))
     assert 8 <= sum(pictured for _, pictured in written) < 15
 
 
@@ -199,15 +197,21 @@ KILLED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from server.live.analysis import Analysis
+from server.live.analysis import Analysis, TrackedFace
 from server.live.recording_files import RecordingFiles
+
+even = np.full(7, 1 / 7, np.float32)
+face = TrackedFace(track=1, box=(1.0, 1.0, 9.0, 9.0), detection_score=0.9, raw=even, probabilities=even,
+                   expression="sad", confidence=1 / 7, uncertain=True)
 
 def analysis(number):
     return Analysis(camera="desk", number=number, captured_s=number / 25, wall_s=1e9, width=64,
-                    height=48, faces=(), stages={})
+                    height=48, faces=(face,), stages={})
 
 files = RecordingFiles(Path(sys.argv[1]), "desk", first=analysis(0), fps=25)
 for number in range(200):
+    if number == 150:
+        time.sleep(1.1)  # rows are written to the disk once a second
     image = np.full((48, 64, 3), number, np.uint8)
     files.add(analysis(number), image, uncertain_below=0.5)
 print("written", flush=True)
@@ -224,4 +228,4 @@ def test_what_was_recorded_can_be_read_after_the_server_was_killed(tmp_path: Pat
     (video,) = made(tmp_path, "mp4")
     assert len(images_of(video)) >= 200 - 2 * 25  # of eight seconds, the last two at most are lost
     (table,) = made(tmp_path, "csv")
-    assert table.stat().st_size == 0 or list(read_rows(table)) == []
+    assert len(list(read_rows(table))) >= 150
