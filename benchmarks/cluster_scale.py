@@ -60,8 +60,10 @@ def hours(
     bytes_per_image: float = 0.0,
     store_bytes_per_s: float = float("inf"),
     lost_share: float = 0.0,
+    units_per_s: float = float("inf"),
+    images_per_unit: int = 1024,
 ) -> float:
-    """Returns the hours that a run takes: the slower of workers and storage, and the start.
+    """Returns the hours that a run takes: the slowest of workers, storage and driver, and the start.
 
     Args:
         images: to score.
@@ -71,10 +73,13 @@ def hours(
         bytes_per_image: read from the storage.
         store_bytes_per_s: that the storage gives to all workers together.
         lost_share: of the work that is done twice, because nodes died.
+        units_per_s: that one driver hands out.
+        images_per_unit: of those.
     """
     scoring_s = images * (1 + lost_share) / (workers * rate)
     reading_s = images * (1 + lost_share) * bytes_per_image / store_bytes_per_s
-    return (start_s + max(scoring_s, reading_s)) / 3600
+    handing_s = images * (1 + lost_share) / (units_per_s * images_per_unit)
+    return (start_s + max(scoring_s, reading_s, handing_s)) / 3600
 
 
 def _local(folder: Path) -> float:

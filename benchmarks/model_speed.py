@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from model_agreement import agreement, load_faces, print_agreement
-from turns import Player, Turn, has_module
+from turns import Player, Turn, alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -199,11 +199,10 @@ def _take_turns(
 ) -> dict[Side, list[tuple[Turn, Turn]]]:
     """Every side's turns with single faces and with batches; every other round goes backwards."""
     turns: dict[Side, list[tuple[Turn, Turn]]] = {side: [] for side in players}
-    for number in range(options.rounds):
-        for side in list(players)[:: -1 if number % 2 else 1]:
-            player = players[side]
-            pair = player.play("face", options.faces), player.play("batch", options.batches)
-            turns[side].append(pair)
+    for side in alternating(players, options.rounds):
+        player = players[side]
+        pair = player.play("face", options.faces), player.play("batch", options.batches)
+        turns[side].append(pair)
     return turns
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turns import Player, has_module
+from turns import Player, alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -142,10 +142,9 @@ def _take_turns(
             print(f"ready: {name} ({players[name].about})", flush=True)
         for side in sides.values():
             players[side.process].play(side.action, 1)  # fills the disk's cache, too
-        for number in range(rounds):
-            for name in list(sides)[:: -1 if number % 2 else 1]:
-                turn = players[sides[name].process].play(sides[name].action, 1)
-                rates[name].append(sides[name].images / turn.seconds)
+        for name in alternating(sides, rounds):
+            turn = players[sides[name].process].play(sides[name].action, 1)
+            rates[name].append(sides[name].images / turn.seconds)
     except ChildProcessError as error:
         raise FerError(str(error)) from error
     finally:

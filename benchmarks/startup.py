@@ -8,7 +8,6 @@ The system counts at least this script's own memory, that of "python", for every
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import statistics
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
-from turns import has_module
+from turns import alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -46,9 +45,8 @@ def main(argv: Sequence[str]) -> int:
         environment = {**os.environ, "FER_CACHE_DIR": cache}
         cold = run(lines[_OURS], environment)
         runs: dict[str, list[Run]] = {name: [] for name in lines}
-        for number in range(options.rounds):
-            for name in list(lines)[:: -1 if number % 2 else 1]:
-                runs[name].append(run(lines[name], environment))
+        for name in alternating(lines, options.rounds):
+            runs[name].append(run(lines[name], environment))
     report = summary(runs, cold)
     _print(report)
     if options.json:
@@ -112,8 +110,7 @@ def _print(report: Mapping[str, Any]) -> None:
     for name, row in report["rows"].items():
         print(f"{name:{width}}  {row['seconds']:7.2f}  {row['mebibytes']:5,.0f}")
     print(f"the first run, with nothing compiled: {report['first_run_seconds']:.2f} s")
-    with contextlib.suppress(ValueError):  # without fer there is no ratio
-        ((name, ratios),) = report["ratios"].items()
+    for name, ratios in report["ratios"].items():
         print(f"{name}: {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
 
 

@@ -58,10 +58,10 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     committed = _committed(Path(options.out)) if options.check else None
     parts = {name: PARTS[name] for name in options.only or PARTS}
-    report = {"machine": machine(), "parts": {}}
+    report: dict[str, Any] = {"parts": {}}
     for name, part in parts.items():
         print(f"\n== {name}: {part.script}", flush=True)
-        report["parts"][name] = measured(part, options)
+        report["parts"][name] = {**measured(part, options), "machine": machine()}
     if committed is not None:
         for line in worse(report, committed):
             print(f"warning: {line}", file=sys.stderr)
@@ -111,12 +111,14 @@ def merged(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the report, with the parts of the one at `path` that were not run this time."""
     before = json.loads(path.read_text())["parts"] if path.exists() else {}
     ran = {name: part for name, part in report["parts"].items() if "left_out" not in part}
-    return {**report, "parts": {**report["parts"], **before, **ran}}
+    return {"parts": {**report["parts"], **before, **ran}}
 
 
 def worse(report: Mapping[str, Any], committed: Mapping[str, Any]) -> Iterator[str]:
     """Yields a line for every ratio that is much smaller than the committed one."""
     for name, part in report["parts"].items():
+        if "exit code" in part.get("left_out", ""):
+            yield f"{name}: {part['left_out']}"
         before = committed["parts"].get(name, {}).get("ratios", {})
         for comparison, ratio in part.get("ratios", {}).items():
             was = before.get(comparison, {}).get("median")
@@ -195,8 +197,11 @@ def _startup_figures(report: Any) -> dict[str, str]:
 
 
 def _install_figures(report: Any) -> dict[str, str]:
+    ours, *_ = report  # by the place of the checkout
     return {
-        name: f"{row['megabytes']:,.0f} MB in {row['packages']} packages, {row['seconds']:.0f} s"
+        (
+            "fer_jax" if name == ours else name
+        ): f"{row['megabytes']:,.0f} MB in {row['packages']} packages, {row['seconds']:.0f} s"
         for name, row in report.items()
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import Player, Turn
+from turns import Player, Turn, alternating
 
 from fer_jax import command
 from fer_jax.config import Config, DataConfig, from_config_dict, recipe
@@ -155,9 +155,8 @@ def _alternating_steps(
 ) -> dict[str, list[Turn]]:
     """Every side's turns; every other round goes backwards, so that no side gains by its place."""
     turns: dict[str, list[Turn]] = {name: [] for name in players}
-    for number in range(options.rounds):
-        for name in list(players)[:: -1 if number % 2 else 1]:
-            turns[name].append(players[name].play("steps", options.steps))
+    for name in alternating(players, options.rounds):
+        turns[name].append(players[name].play("steps", options.steps))
     return turns
 
 

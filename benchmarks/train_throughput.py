@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turns import Player, Turn, has_module
+from turns import Player, Turn, alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -138,9 +138,8 @@ def _sides(options: argparse.Namespace) -> list[Side]:
 def _take_turns(players: Mapping[str, Player], *, steps: int, rounds: int) -> dict[str, list[Turn]]:
     """Every side's turns; every other round goes backwards, so that no side gains by its place."""
     turns: dict[str, list[Turn]] = {name: [] for name in players}
-    for number in range(rounds):
-        for name in list(players)[:: -1 if number % 2 else 1]:
-            turns[name].append(players[name].play("steps", steps))
+    for name in alternating(players, rounds):
+        turns[name].append(players[name].play("steps", steps))
     return turns
 
 

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 Action = Callable[[int], Sequence[float] | None]  # does a thing so many times
 
 
@@ -34,6 +35,13 @@ def has_module(python: str, name: str) -> bool:
         return subprocess.run([python, "-c", probe], check=False).returncode == 0
     except OSError:
         return False
+
+
+def alternating(names: Iterable[T], rounds: int) -> Iterator[T]:
+    """Yields every name once a round; every other round goes backwards, so that no place helps."""
+    each = list(names)
+    for number in range(rounds):
+        yield from each[:: -1 if number % 2 else 1]
 
 
 class Player:

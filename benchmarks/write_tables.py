@@ -191,11 +191,17 @@ def _suite() -> str:
 
 
 def _bench_machine() -> str:
-    about = json.loads(_SUITE.read_text())["machine"]
+    return "".join(
+        f"- {name}: {_machine(part['machine'])}\n"
+        for name, part in json.loads(_SUITE.read_text())["parts"].items()
+    )
+
+
+def _machine(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     return (
-        f"{about['date']}: {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, "
-        f"{about['system']}, Python {about['python']}; {versions}.\n"
+        f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB, "
+        f"load {about['load']}, {about['system']}, Python {about['python']}, {versions}"
     )
 
 

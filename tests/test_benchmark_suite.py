@@ -54,7 +54,7 @@ def test_only_a_much_smaller_ratio_is_called_worse():
 def test_parts_that_were_not_run_keep_their_figures(tmp_path):
     path = tmp_path / "report.json"
     path.write_text(json.dumps({"parts": {"training": {"figures": {"a": "1"}}}}))
-    new = {"machine": {}, "parts": {"training": {"left_out": "no Keras"}, "network": {}}}
+    new = {"parts": {"training": {"left_out": "no Keras"}, "network": {}}}
     assert suite.merged(path, new)["parts"] == {"training": {"figures": {"a": "1"}}, "network": {}}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 _LEVELS = np.arange(256, dtype=np.float32)
-_LIKELY = 0.3  # of each kind, for a degraded face
+LIKELY = 0.3  # of each kind, for a degraded face
 
 
 def exposed(face: np.ndarray, factor: float) -> np.ndarray:
@@ -131,7 +131,7 @@ _RANDOM_KINDS: Sequence[Degradation] = (
 
 def random_degradation(face: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Returns the face, uint8 [H, H], after some of the kinds, each with a random amount."""
-    chosen = generator.random(len(_RANDOM_KINDS)) < _LIKELY
+    chosen = generator.random(len(_RANDOM_KINDS)) < LIKELY
     for kind, takes_part in zip(_RANDOM_KINDS, chosen, strict=True):
         if takes_part:
             face = kind(face, generator)

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, Int, Key
 
+from fer_jax.data.degradations import LIKELY
 from fer_jax.faces.preprocess import FACE_SIZE
 
 Batch = Float32[jax.Array, "batch 48 48"]
 Amounts = Float[jax.Array, " batch"]
 
-LIKELY = 0.3  # as in data.degradations
 _SMALLEST, _LARGEST = 16, 39  # sides of shrunk faces, in pixels
 _BLOCK = 8  # pixels a side of JPEG's blocks
 

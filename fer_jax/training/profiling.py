@@ -13,21 +13,23 @@ _TRACED = 10
 
 
 @contextlib.contextmanager
-def profiled(folder: Path | None) -> Iterator[Callable[[int], None]]:
-    """Yields a function to call before every step; it traces a few of them.
+def profiled(folder: Path | None, *, on_device: bool = False) -> Iterator[Callable[[int], None]]:
+    """Yields a function to call before every step, or every epoch on the device; it traces a few.
 
     Args:
         folder: for the trace, which TensorBoard and Perfetto read; None: no trace.
+        on_device: whether a call stands for an epoch, of which the second is traced.
     """
+    skipped, traced = (1, 1) if on_device else (_SKIPPED, _TRACED)
     seen, tracing = 0, False
 
     def before_step(step: int) -> None:
         nonlocal seen, tracing
         del step
-        if folder is not None and seen == _SKIPPED:
+        if folder is not None and seen == skipped:
             jax.profiler.start_trace(folder)
             tracing = True
-        if tracing and seen == _SKIPPED + _TRACED:
+        if tracing and seen == skipped + traced:
             jax.profiler.stop_trace()
             tracing = False
         seen += 1

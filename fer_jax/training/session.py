@@ -99,7 +99,7 @@ def _run(
         cluster.check_shared(folder)
         with Checkpoints(folder, best_by=config.best_by) as checkpoints:
             state = _begin(run, checkpoints, say=say)
-            with profiled(profile) as before_step:
+            with profiled(profile, on_device=config.data.on_device) as before_step:
                 finished = _train(
                     run, state, checkpoints, stop=stop, before_step=before_step, quiet=quiet
                 )
@@ -126,23 +126,14 @@ class _Run(NamedTuple):
         dataset: its faces.
         folder: its workdir.
         lineage: digests of the networks that it starts or learns from, as `reports.card` takes them.
+        about: the description that goes into each checkpoint.
     """
 
     program: Program
     dataset: datasets.Dataset
     folder: Path
     lineage: Mapping[str, str | None]
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """The description that goes into each checkpoint."""
-        plan, steps = self.program
-        return {
-            "config": to_dict(plan.config),
-            "training_faces": plan.train.digest(),
-            "devices": steps.mesh.size,
-            **self.lineage,
-        }
+    about: dict[str, Any]
 
 
 def _open_data(config: Config, *, say: Callable[[str], None]) -> tuple[datasets.Dataset, Config]:
@@ -177,7 +168,13 @@ def _assemble(config: Config, dataset: datasets.Dataset, folder: Path, *, mesh: 
         "start": None if start is None else ",".join(start.digests),
         "teacher": ",".join(sorted(network.digest for network in teachers)) or None,
     }
-    return _Run(program, dataset, folder, lineage)
+    about = {
+        "config": to_dict(program.plan.config),
+        "training_faces": program.plan.train.digest(),
+        "devices": mesh.size,
+        **lineage,
+    }
+    return _Run(program, dataset, folder, lineage, about)
 
 
 def _begin(run: _Run, checkpoints: Checkpoints, *, say: Callable[[str], None]) -> TrainState:
