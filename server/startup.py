@@ -150,7 +150,7 @@ async def close_pipelines(app: web.Application) -> None:
 
 
 def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
-    """Sets `compiled` once compilation has ended, from a thread that shutdown does not wait for."""
+    """Sets `compiled` once compilation has ended, from a thread that closing does not wait for."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
@@ -163,7 +163,9 @@ def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended
             loop.call_soon_threadsafe(lifecycle.compiled.set)
 
-    threading.Thread(target=wait, name="wait for compilation", daemon=True).start()
+    # Not a daemon: that one could end within the interpreter's last steps and free the network there,
+    # which aborts the process. Buckets compile in such a thread too, so the process waits no longer.
+    threading.Thread(target=wait, name="wait for compilation").start()
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
