@@ -36,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
     if options.data is not None:
         overrides.append(f"--config.data.dir={options.data}")
     command.require_training("training")
-    config, file = command_line.read_config(options.config, overrides)
+    with command.ends_at_once():  # a model's arguments are checked by the model, which imports JAX
+        config, file = command_line.read_config(options.config, overrides)
     place = _place(options)
     clustered = place is not None or announced(os.environ)
     if clustered and not is_member(os.environ):

@@ -14,11 +14,6 @@ from server.api.openapi import document
 from server.settings import Limits
 from tests.server.live_server import LiveServer, settings_of
 
-# beartype draws from `random` in the server's threads meanwhile; no strategy does.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
-)
-
 # They end when the visitor goes, and are tested by themselves.
 ENDLESS = ["/stream/{camera}.mjpg", "/api/events", "/ws/camera"]
 TOKEN = "a token of a test"

@@ -196,7 +196,7 @@ def test_privacy_acts_before_each_kind_of_stream(live: LiveServer, kind: str):
 
     try:
         with watching(live, f"/stream/demo.mjpg?timing=1{kind}") as bare:
-            shown = decoded(read_part(bare)[1])
+            shown = next_image_until(bare, lambda image: detail(image) > 0.05)
             live.post_json("/api/cameras/demo", {"privacy": "pixelate"})
             hidden = next_image_until(bare, lambda image: detail(image) < 0.5 * detail(shown))
             live.post_json("/api/cameras/demo", {"privacy": "no_picture"})
@@ -209,9 +209,9 @@ def test_privacy_acts_before_each_kind_of_stream(live: LiveServer, kind: str):
 
 
 def next_image_until(
-    bare: socket.socket, wanted: Callable[[np.ndarray], bool], *, parts: int = 12
+    bare: socket.socket, wanted: Callable[[np.ndarray], bool], *, parts: int = 200
 ) -> np.ndarray:
-    """The first image that is as wanted, of the few that may have been under way before."""
+    """The first image that is as wanted; those that the socket holds already come before it."""
     for _ in range(parts):
         image = decoded(read_part(bare)[1])
         if wanted(image):
