@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from email.message import Message
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -133,21 +133,28 @@ class StillClient:
         self._aim(self._order.where)  # a redirect may lead to another image each time
         for _ in range(1 + MOST_REDIRECTS):
             try:
-                return self._body()
-            except urllib.error.HTTPError as error:
-                error.close()
-                if not 300 <= error.code < 400:
-                    raise refused(self._order, str(error.code)) from None
-                address = redirected(self._where, error.headers.get("Location", ""))
-                if address is None:
-                    raise RedirectError(str(leads_away(self._order))) from None
-                self._aim(address)
+                answer = self._answer()
             except urllib.error.URLError as error:
                 reason = error.reason if isinstance(error.reason, OSError) else OSError()
                 raise unreachable(self._order, reason, port=self._port) from None
             except (OSError, ValueError, http.client.HTTPException):
                 raise refused(self._order, "") from None
+            if isinstance(answer, bytes):
+                return answer
+            if not 300 <= answer.status < 400:
+                raise refused(self._order, str(answer.status))
+            address = redirected(self._where, answer.location)
+            if address is None:
+                raise RedirectError(str(leads_away(self._order)))
+            self._aim(address)
         raise RedirectError(str(redirects_on(self._order)))
+
+    def _answer(self) -> bytes | _Refusal:
+        try:
+            return self._body()
+        except urllib.error.HTTPError as error:  # or it keeps the first answer open
+            error.close()
+            return _Refusal(error.code, error.headers.get("Location", ""))
 
     def _body(self) -> bytes:
         with self._opener.open(self._request, timeout=_ANSWER_S) as answer:
@@ -159,6 +166,13 @@ class StillClient:
                 "reconnecting", f"{self._order.masked} sends images of over {_MOST_BYTES >> 20} MiB"
             )
         return body
+
+
+class _Refusal(NamedTuple):
+    """An answer without a body."""
+
+    status: int
+    location: str
 
 
 class NoStillError(SourceError):
