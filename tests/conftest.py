@@ -40,14 +40,18 @@ cv2.setNumThreads(1)
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared datasets and compiled programs go to a folder that ends with the test session.
 
-    Processes that tests start inherit it, so that the same program is compiled once for all of them:
-    also those that compile within a second, which JAX would leave out, and a network's are all such.
+    Processes that tests start inherit it, and test processes side by side share the compiled programs,
+    so that each is compiled once: also those that compile within a second, which JAX would leave out, and
+    a network's are all such.
     """
     folder = tmp_path_factory.mktemp("cache")
     os.environ["FER_CACHE_DIR"] = str(folder)
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
     for option, value in (
-        ("jax_compilation_cache_dir", str(folder / "xla")),
+        ("jax_compilation_cache_dir", str(shared / "xla")),
         ("jax_persistent_cache_min_compile_time_secs", 0.0),
+        ("jax_compilation_cache_max_size", 8 << 30),  # with a limit, JAX locks the folder
     ):
         os.environ[option.upper()] = str(value)
         jax.config.update(option, value)
