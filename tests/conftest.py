@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from fer_jax.data.records import Reading
     from fer_jax.data.sources import FaceSource
 
+# Tests compile much and compute little; processes that they start inherit it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 jax.config.update("jax_num_cpu_devices", 8)
 assert jax.device_count() == 8  # from here on no command that a test runs can change their number
 cv2.setNumThreads(1)
@@ -41,8 +43,8 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared datasets and compiled programs go to a folder that ends with the test session.
 
     Processes that tests start inherit it, and test processes side by side share the compiled programs,
-    so that each is compiled once: also those that compile within a second, which JAX would leave out, and
-    a network's are all such.
+    so that each is compiled once: also those that compile within a second, which JAX would leave out,
+    and a network's are all such.
     """
     folder = tmp_path_factory.mktemp("cache")
     os.environ["FER_CACHE_DIR"] = str(folder)

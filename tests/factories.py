@@ -33,3 +33,8 @@ def short_config(**changes: Any) -> Config:
             section = section[part]
         section[name] = value
     return from_config_dict(config.to_dict())
+
+
+def tiny_config(**changes: Any) -> Config:
+    """A short configuration for the small network that `tests/training` adds."""
+    return short_config(model__name="tiny", **changes)

@@ -9,10 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax import models
-from fer_jax.models.resnet import ResNet
 from fer_jax.training import device_epoch, loop
-from tests.factories import pattern_faces, short_config
+from tests.factories import pattern_faces, tiny_config
 from tests.training.test_loop import Recorder, assembled, finished
 
 PLAIN = {
@@ -21,14 +19,8 @@ PLAIN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    network = functools.partial(ResNet, widths=(8, 16), blocks=(1, 1), dropout=0.3)
-    monkeypatch.setitem(models.MODELS, "tiny", network)
-
-
 def config_of(**changes):
-    return short_config(**{"model__name": "tiny", "epochs": 3, **changes})
+    return tiny_config(**{"epochs": 3, **changes})
 
 
 @pytest.mark.parametrize("devices", [1, 8])

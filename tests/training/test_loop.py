@@ -10,7 +10,7 @@ from fer_jax.machine import sharding
 from fer_jax.training import loop
 from fer_jax.training.profiling import profiled
 from fer_jax.training.program import assemble, validate
-from tests.factories import pattern_faces, short_config
+from tests.factories import pattern_faces, short_config, tiny_config
 
 
 class Recorder:
@@ -39,7 +39,7 @@ def finished(program, *, save=lambda state, row, kept: None):
 def ragged():
     """A finished run of two epochs, neither training nor validation a multiple of its batch."""
     program = assembled(
-        short_config(epochs=2, optim__name="sgd", optim__learning_rate=0.05, loss__mixup=0.4),
+        tiny_config(epochs=2, optim__name="sgd", optim__learning_rate=0.05, loss__mixup=0.4),
         train=pattern_faces(45),
         validation=pattern_faces(23, seed=1),
     )
@@ -78,7 +78,7 @@ def test_some_steps_are_traced_for_the_profiler(tmp_path):
 
 
 def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
-    program = assembled(short_config(epochs=1), train=pattern_faces(16))
+    program = assembled(tiny_config(epochs=1), train=pattern_faces(16))
 
     def careless(state, batch):
         return state, jax.numpy.sum(np.zeros(3, np.float32))
@@ -89,7 +89,7 @@ def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
 
 
 def test_steps_compile_once_for_each_size_of_faces_that_grow():
-    config = short_config(epochs=4, resolution__start=32, resolution__grow_over=0.5)
+    config = tiny_config(epochs=4, resolution__start=32, resolution__grow_over=0.5)
     program = assembled(config, train=pattern_faces(16))
     _, recorder = finished(program)
     assert [row["face_size"] for row in recorder.rows] == [32, 40, 48, 48]
@@ -143,7 +143,7 @@ def test_the_network_learns_32_faces_by_heart():
 
 
 def test_mixed_examples_weights_and_soft_targets_train_too():
-    config = short_config(
+    config = tiny_config(
         loss__mixup=0.2,
         loss__cutmix=1.0,
         loss__class_weights="balanced",
@@ -167,13 +167,13 @@ def test_mixed_examples_weights_and_soft_targets_train_too():
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_what_to_try():
-    config = short_config(epochs=30, optim__learning_rate=1e30, optim__clip_norm=0.0)
+    config = tiny_config(epochs=30, optim__learning_rate=1e30, optim__clip_norm=0.0)
     with pytest.raises(TrainingError, match=r"loss is .* try a lower config\.optim\.learning_rate"):
         finished(assembled(config, train=pattern_faces(32)))
 
 
 def test_a_request_to_stop_is_met_before_the_next_step():
-    program = assembled(short_config(), train=pattern_faces(64))
+    program = assembled(tiny_config(), train=pattern_faces(64))
     asked = iter([False, False, True])
     with pytest.raises(loop.RunInterrupted) as stop:
         loop.run(
