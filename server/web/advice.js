@@ -3,7 +3,7 @@
 
 import { saying } from "./status.js";
 
-const OFF = ["missing", "busy", "forbidden", "ended"];
+export const OFF = ["missing", "busy", "forbidden", "ended"];
 const WAITING = ["stalled", "reconnecting"];
 
 /** The notice about a camera: { text, offers, calm }; calm if nothing is wrong. */

@@ -105,9 +105,9 @@ async function refusal(response) {
   }
 }
 
-/** "the queue is full" -> "The queue is full." */
+/** "the queue is full" -> "The queue is full."; addresses stay as they are. */
 export function sentence(text) {
   if (!text) return "";
-  const first = text[0].toUpperCase() + text.slice(1);
+  const first = /^\w+:\/\//.test(text) ? text : text[0].toUpperCase() + text.slice(1);
   return /[.!?\u2026]$/.test(first) ? first : `${first}.`;
 }

@@ -1,9 +1,9 @@
 // One face's card: a line with its thumbnail, label and shares, and below it, when open, the seven bars.
 
-import { Bars, StackedBar, labelOf, leader, make, percent, reasonOf } from "./looks.js";
+import { Bars, StackedBar, labelOf, leader, make, percent, reasonOf, sharp } from "./looks.js";
 import { Why } from "./why.js";
 
-const THUMBNAIL = 88; // pixels, for 44 on the page
+const THUMBNAIL = 44; // CSS pixels
 
 /** A card; insert `element` into the list. */
 export class Card {
@@ -34,7 +34,7 @@ export class Card {
     this.swatch.className = `swatch look-${this.looks.index(longest)}`;
     this.confidence.textContent = label === "changing" ? "" : percent(face.confidence);
     this.mark.hidden = !face.uncertain;
-    this.mark.textContent = reasonOf(face);
+    this.mark.textContent = this.mark.title = reasonOf(face); // a narrow card may cut it off
     this.element.classList.toggle("uncertain", face.uncertain);
     this.bars.update(face.probabilities, longest);
     this.stack.update(face.probabilities);
@@ -61,7 +61,7 @@ export class Card {
 
   clearThumbnail() {
     this.thumbnailAt = 0;
-    this.thumbnail.width = THUMBNAIL;
+    this.thumbnail.width = sharp(THUMBNAIL);
     this.thumbnail.classList.add("empty");
   }
 
@@ -72,7 +72,7 @@ export class Card {
 
   #makeHead() {
     this.thumbnail = make("canvas", "card-thumbnail empty");
-    this.thumbnail.width = this.thumbnail.height = THUMBNAIL;
+    this.thumbnail.width = this.thumbnail.height = sharp(THUMBNAIL);
     this.thumbnail.setAttribute("aria-hidden", "true");
     this.swatch = make("span", "swatch");
     this.swatch.setAttribute("aria-hidden", "true");

@@ -1,9 +1,9 @@
 // How the expressions look: names, colours and order come from the server; the patterns are assigned by
 // that order, so that expressions are distinguishable without colour vision. style.css draws the same.
 
-const SIZE = 8;
+const SIZE = 8; // CSS pixels
 
-// Strokes over one tile of SIZE x SIZE pixels: [x1, y1, x2, y2], or [x, y] for a dot.
+// Strokes over one tile of SIZE x SIZE: [x1, y1, x2, y2], or [x, y] for a dot.
 const TILES = [
   [[-2, 10, 10, -2]],
   [[2, 2], [6, 6]],
@@ -32,13 +32,15 @@ export class Looks {
 
   /** A canvas fill for an expression, sharp on this screen. */
   pattern(context, label) {
-    if (!this.patterns.has(label)) {
-      const tile = drawTile(this.colours[label], TILES[this.index(label)] ?? []);
+    const ratio = sharp(1);
+    const key = `${label} ${ratio}`;
+    if (!this.patterns.has(key)) {
+      const tile = drawTile(this.colours[label], TILES[this.index(label)] ?? [], ratio);
       const pattern = context.createPattern(tile, "repeat");
-      pattern.setTransform(new DOMMatrix().scale(0.5));
-      this.patterns.set(label, pattern);
+      pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+      this.patterns.set(key, pattern);
     }
-    return this.patterns.get(label);
+    return this.patterns.get(key);
   }
 }
 
@@ -121,6 +123,11 @@ export function percent(share) {
   return `${Math.round(100 * share)}\u202f%`;
 }
 
+/** The least whole number of pixels that shows a length in CSS pixels sharply: at least twice as many. */
+export function sharp(length) {
+  return Math.ceil(length * Math.max(2, devicePixelRatio || 1));
+}
+
 /** Creates an element with a class and a text. */
 export function make(tag, className, text = "") {
   const element = document.createElement(tag);
@@ -129,11 +136,11 @@ export function make(tag, className, text = "") {
   return element;
 }
 
-function drawTile(colour, strokes) {
+function drawTile(colour, strokes, ratio) {
   const tile = document.createElement("canvas");
-  tile.width = tile.height = 2 * SIZE;
+  tile.width = tile.height = ratio * SIZE;
   const context = tile.getContext("2d");
-  context.scale(2, 2);
+  context.scale(ratio, ratio);
   context.fillStyle = colour;
   context.fillRect(0, 0, SIZE, SIZE);
   context.strokeStyle = context.fillStyle = "rgb(0 0 0 / 45%)";

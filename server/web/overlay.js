@@ -17,7 +17,6 @@ const [CROWD, NARROW] = [3, 480]; // so many faces in so few pixels: their cards
  * shows: { boxes, names, bars, confidence }; lit: the track to highlight, or null.
  */
 export function drawFaces(context, faces, looks, { unit, width, height, shows, lit = null }) {
-  const taken = [];
   context.save();
   context.textBaseline = "middle";
   context.textAlign = "left";
@@ -27,21 +26,21 @@ export function drawFaces(context, faces, looks, { unit, width, height, shows, l
     if (shows.bars) drawBar(context, face, looks, unit);
   }
   const brief = faces.length >= CROWD && width < NARROW * unit;
-  for (const face of faces) {
-    const text = textOf(face, shows, brief);
-    if (text) drawLabel(context, face, text, looks, { unit, width, height, taken, bars: shows.bars });
+  const area = { unit, width, height, bars: shows.bars };
+  for (const label of labelsOf(context, faces, (face) => textsOf(face, shows, brief), area)) {
+    drawLabel(context, label, looks, unit);
   }
   context.restore();
 }
 
-function textOf(face, { names, confidence }, brief) {
+/** What a label may say, the most first. */
+function textsOf(face, { names, confidence }, brief) {
   const parts = [];
   if (names) parts.push(face.name);
   if (names || confidence) parts.push(labelOf(face) + (face.uncertain ? "?" : ""));
-  if (brief && parts.length) return parts.join(" ");
-  if (confidence) parts.push(percent(face.confidence));
-  if (parts.length && face.uncertain && REASONS[face.quality]) parts.push(`\u00b7 ${REASONS[face.quality]}`);
-  return parts.join(" ");
+  if (confidence && !brief) parts.push(percent(face.confidence));
+  if (parts.length && !brief && face.uncertain && REASONS[face.quality]) parts.push(`\u00b7 ${REASONS[face.quality]}`);
+  return parts.map((_, n) => parts.slice(0, parts.length - n).join(" "));
 }
 
 function drawBox(context, { box, expression, uncertain }, looks, unit, lit) {
@@ -73,27 +72,45 @@ function drawBar(context, { box, probabilities }, looks, unit) {
   }
 }
 
-/** Above the box, below it or inside its top, from its left or to its right: where no other label is. */
-function drawLabel(context, { box, expression }, text, looks, { unit, width, height, taken, bars }) {
+/** The faces' labels and their places: all of them say as much as leaves room for each. */
+function labelsOf(context, faces, textsOf, area) {
+  for (let less = 0; ; less += 1) {
+    const texts = faces.map(textsOf);
+    const taken = [];
+    faces.forEach((face, n) => {
+      const text = texts[n][Math.min(less, texts[n].length - 1)];
+      if (text) taken.push(labelPlace(context, face, text, taken, area));
+    });
+    if (taken.every(({ free }) => free) || texts.every(({ length }) => length <= less + 1)) return taken;
+  }
+}
+
+/** Above the box or below it, from its left or to its right: where no other label is; else inside its top. */
+function labelPlace(context, { box, expression }, text, taken, { unit, width, height, bars }) {
   const [x, y, across, high] = box;
   const wide = context.measureText(text).width + (2.5 * PAD + TEXT * 0.7) * unit;
   const tall = LINE * unit;
   const lefts = [x - unit, x + across - wide].map((left) => Math.max(0, Math.min(left, width - wide)));
+  const placed = (top) => lefts.map((left) => ({ text, expression, left, top, wide, tall }));
+  const fits = ({ top }) => top >= 0 && top + tall <= height;
+  const isFree = (place) => !taken.some((other) => meets(place, other));
   const below = y + high + (bars ? BAR + 6 : 3) * unit;
-  const tops = [y - tall - 2 * unit, below, y + 2 * unit];
-  const places = tops.flatMap((top) => lefts.map((left) => ({ left, top, wide, tall })));
-  const fits = (place) => place.top >= 0 && place.top + tall <= height;
-  const free = (place) => fits(place) && !taken.some((other) => meets(place, other));
-  const place = places.find(free) ?? places.find(fits) ?? places.at(-2);
-  taken.push(place);
+  const outside = [y - tall - 2 * unit, below].flatMap(placed).filter(fits);
+  const inside = placed(y + 2 * unit);
+  const free = (outside.length ? outside : inside).find(isFree);
+  if (free) return { ...free, free: true };
+  return inside.find((place) => fits(place) && isFree(place)) ?? outside[0] ?? inside[0];
+}
+
+function drawLabel(context, { text, expression, left, top, wide, tall }, looks, unit) {
   context.fillStyle = PLATE;
-  context.fillRect(place.left, place.top, wide, tall);
-  const middle = place.top + tall / 2;
+  context.fillRect(left, top, wide, tall);
+  const middle = top + tall / 2;
   const swatch = TEXT * 0.7 * unit;
   context.fillStyle = looks.colours[expression];
-  context.fillRect(place.left + PAD * unit, middle - swatch / 2, swatch, swatch);
+  context.fillRect(left + PAD * unit, middle - swatch / 2, swatch, swatch);
   context.fillStyle = INK;
-  context.fillText(text, place.left + 1.5 * PAD * unit + swatch, middle + unit);
+  context.fillText(text, left + 1.5 * PAD * unit + swatch, middle + unit);
 }
 
 function meets(one, other) {

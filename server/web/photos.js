@@ -91,8 +91,8 @@ class Photo {
     this.summary.textContent = message;
   }
 
-  /** Draws the photo with its faces at its original size, so that it can be saved. */
-  async #paint({ faces, width, height }) {
+  /** Draws the photo with its faces, as sharp as this screen can show it. */
+  async #paint(found) {
     let bitmap;
     try {
       bitmap = await createImageBitmap(this.file);
@@ -100,13 +100,13 @@ class Photo {
       this.canvas.remove(); // a format that the server supports but this browser does not
       return;
     }
-    [this.canvas.width, this.canvas.height] = [width, height];
-    const context = this.canvas.getContext("2d");
-    context.drawImage(bitmap, 0, 0, width, height);
+    [this.canvas.width, this.canvas.height] = [found.width, found.height]; // gives it its place
+    const { clientWidth, clientHeight } = this.canvas;
+    const shown = Math.min(clientWidth / found.width, clientHeight / found.height) || 1;
+    this.unit = Math.max(1, 1 / shown); // pixels of the photo for one of the page: labels are legible
+    const scale = Math.max(1, shown * (devicePixelRatio || 1));
+    compose(this.canvas, bitmap, found, this.looks, { scale, unit: scale / shown });
     bitmap.close();
-    const named = faces.map((face, n) => ({ ...face, track: n + 1, name: `#${n + 1}` }));
-    const unit = Math.max(1, width / (this.canvas.clientWidth || 700)); // legible as it is shown
-    drawFaces(context, named, this.looks, { unit, width, height, shows: SHOWS });
     this.painted = true;
   }
 
@@ -117,18 +117,29 @@ class Photo {
     this.canvas.setAttribute("aria-label", `${this.file.name}: ${names || "no face found"}`);
     const list = make("ol", "photo-faces");
     list.append(...faces.map((face, n) => this.#face(face, n + 1)));
-    if (this.painted && faces.length) this.about.append(this.#saveButton());
+    if (this.painted && faces.length) this.about.append(this.#saveButton({ faces, width, height }));
     this.about.append(list);
   }
 
-  #saveButton() {
+  #saveButton(found) {
     const button = make("button", "button", "Save annotated image");
     button.type = "button";
-    button.addEventListener("click", () => {
-      const name = `${this.file.name.replace(/\.[^.]*$/, "") || "photo"}-faces.jpg`;
-      this.canvas.toBlob((blob) => save(blob, name), "image/jpeg", 0.92);
-    });
+    button.addEventListener("click", () => this.#save(found));
     return button;
+  }
+
+  /** Saves the photo with its faces at its original size. */
+  async #save(found) {
+    const name = `${this.file.name.replace(/\.[^.]*$/, "") || "photo"}-faces.jpg`;
+    try {
+      const bitmap = await createImageBitmap(this.file);
+      const canvas = make("canvas", "");
+      compose(canvas, bitmap, found, this.looks, { scale: 1, unit: this.unit });
+      bitmap.close();
+      canvas.toBlob((blob) => save(blob, name), "image/jpeg", 0.92);
+    } catch {
+      this.summary.textContent = "This file can no longer be read.";
+    }
   }
 
   #face(face, number) {
@@ -145,6 +156,20 @@ class Photo {
     item.append(head, bars.element);
     return item;
   }
+}
+
+/** Draws a photo and its faces; `scale` is the canvas's pixels for one of the photo, `unit` as in overlay.js. */
+function compose(canvas, bitmap, { faces, width, height }, looks, { scale, unit }) {
+  const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+  Object.assign(canvas, size);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, size.width, size.height);
+  const placed = faces.map((face, n) => {
+    const box = face.box.map((side) => side * scale);
+    return { ...face, box, track: n + 1, name: `#${n + 1}` };
+  });
+  drawFaces(context, placed, looks, { ...size, unit, shows: SHOWS });
 }
 
 /** Retries while the server is busy with its cameras. */

@@ -9,6 +9,10 @@ export class Switcher extends EventTarget {
     super();
     this.fieldset = fieldset;
     this.chips = new Map();
+    this.current = null;
+    fieldset.addEventListener("scroll", () => this.#fade());
+    fieldset.addEventListener("wheel", (event) => this.#roll(event), { passive: false });
+    new ResizeObserver(() => this.#fade()).observe(fieldset);
   }
 
   /** Shows these cameras, reusing existing buttons; `current` is marked. */
@@ -20,6 +24,35 @@ export class Switcher extends EventTarget {
       this.chips.delete(name);
     }
     for (const camera of cameras) this.#chip(camera.name).update(camera, camera.name === current);
+    if (current !== this.current) this.#reveal(current);
+    this.current = current;
+    this.#fade();
+  }
+
+  /** Scrolls a camera's button into view, and the page not at all. */
+  #reveal(name) {
+    const label = this.chips.get(name)?.label;
+    if (!label) return;
+    const [at, view] = [label.getBoundingClientRect(), this.fieldset.getBoundingClientRect()];
+    if (at.left < view.left || at.right > view.right) {
+      this.fieldset.scrollLeft += (at.left + at.right - view.left - view.right) / 2;
+    }
+  }
+
+  /** Tells on which sides there are more buttons than fit. */
+  #fade() {
+    const { scrollLeft, scrollWidth, clientWidth } = this.fieldset;
+    const more = [scrollLeft > 1 && "left", scrollLeft + clientWidth < scrollWidth - 1 && "right"];
+    const text = more.filter(Boolean).join(" ");
+    if (text) this.fieldset.dataset.more = text;
+    else delete this.fieldset.dataset.more;
+  }
+
+  /** A wheel without a horizontal axis moves the buttons, too. */
+  #roll(event) {
+    if (event.deltaX || !this.fieldset.dataset.more) return;
+    event.preventDefault();
+    this.fieldset.scrollLeft += event.deltaY;
   }
 
   #chip(name) {

@@ -246,7 +246,7 @@ function wireFeed() {
     cards.show(detail.faces, detail.fps);
     timeline.add(detail.faces, detail.fps);
     recorder.add(detail, watched().controls.threshold);
-    statusLine.analysis(detail);
+    if (!watched().controls.paused) statusLine.analysis(detail); // the last frame may come after the pause
     if ($("export").disabled && recorder.rows.length) $("export").disabled = false;
   });
 }

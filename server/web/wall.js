@@ -1,6 +1,7 @@
 // All cameras side by side, as annotated snapshots: a stream for each would use up the browser's connections.
 
-import { snapshotAddress } from "./api.js";
+import { OFF } from "./advice.js";
+import { sentence, snapshotAddress } from "./api.js";
 import { make } from "./looks.js";
 import { saying } from "./status.js";
 
@@ -50,22 +51,29 @@ class Tile {
     this.image.alt = "";
     this.image.addEventListener("load", () => this.#later(PAUSE_MS));
     this.image.addEventListener("error", () => this.#later(RETRY_MS));
+    this.reason = make("span", "tile-reason");
     this.name = make("span", "tile-name");
     this.status = make("span", "tile-status");
     this.dot = make("span", "dot");
     this.dot.setAttribute("aria-hidden", "true");
     const line = make("span", "tile-line");
     line.append(this.dot, this.name, this.status);
-    this.element.append(this.image, line);
+    this.element.append(this.image, this.reason, line);
   }
 
   show(camera) {
-    const first = !this.camera;
+    const resting = !this.camera || this.image.hidden;
     this.camera = camera;
-    this.name.textContent = camera.name;
+    // A camera that is off sends an image of the reason, too small to read in a tile.
+    const off = OFF.includes(camera.status);
+    this.image.hidden = off;
+    this.reason.hidden = !off;
+    const reason = off ? sentence(camera.reason || "This camera cannot be used") : "";
+    if (this.reason.textContent !== reason) this.reason.textContent = reason;
+    this.name.textContent = this.name.title = camera.name;
     this.status.textContent = saying(camera);
     this.element.querySelector(".tile-line").dataset.status = camera.controls.paused ? "paused" : camera.status;
-    if (first) this.#ask();
+    if (resting && !off) this.#ask();
   }
 
   remove() {
@@ -77,7 +85,7 @@ class Tile {
 
   #later(ms) {
     clearTimeout(this.timer);
-    if (this.camera) this.timer = setTimeout(() => this.#ask(), document.hidden ? RETRY_MS : ms);
+    if (this.camera && !this.image.hidden) this.timer = setTimeout(() => this.#ask(), document.hidden ? RETRY_MS : ms);
   }
 
   #ask() {
