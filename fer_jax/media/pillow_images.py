@@ -15,13 +15,8 @@ import numpy as np
 from PIL import AvifImagePlugin, Image, ImageOps
 
 from fer_jax.machine.confinement import is_confined
-from fer_jax.media.image_header import (
-    DAMAGED,
-    BadImageError,
-    TooManyPixelsError,
-    format_of,
-    stranger,
-)
+from fer_jax.media.image_errors import DAMAGED, BadImageError, TooManyPixelsError
+from fer_jax.media.image_header import format_of, stranger
 
 with contextlib.suppress(ImportError):  # the extra "heif"
     import pillow_heif  # pyright: ignore[reportMissingImports]
