@@ -25,7 +25,6 @@ from fer_jax.errors import FerError
 from fer_jax.faces.detect import Detector
 from fer_jax.machine.terminal import printable
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.media.shards import is_shard
 from fer_jax.scoring.options import (
     STDOUT,
     add_scoring_options,
@@ -35,6 +34,7 @@ from fer_jax.scoring.options import (
 )
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
+from fer_jax.scoring.shards import input_count
 from fer_jax.scoring.table import table
 from fer_jax.scoring.writers import read_rows
 
@@ -126,8 +126,8 @@ def _score(
                 options.checkpoint, batch_size=settings.batch_size, quiet=options.quiet
             )
         count = None
-        if _STDIN not in options.inputs and not any(map(is_shard, options.inputs)):
-            count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
+        if _STDIN not in options.inputs:
+            count = lambda: input_count(expand_inputs(options.inputs))  # noqa: E731
         with ScoringProgress(count=count, quiet=options.quiet) as reporter:
             outcome = run(paths, predictor, detector, settings, reporter)
         return outcome, reporter.seconds()
