@@ -97,7 +97,7 @@ def _cluster(folder: Path, workers: int) -> tuple[float, float]:
         parts = Parts(str(out))
         written = []
         for number in parts.numbers():
-            count = len(set(parts.paths(number)))
+            count = len({path for path, _ in parts.statuses(number)})
             written.append(((out / f"part-{number:08}.csv").stat().st_mtime, count))
     written.sort()
     first_s = written[workers - 1][0]

@@ -14,7 +14,7 @@ import numpy as np
 from turns import serve
 
 from fer_jax import command
-from fer_jax.config import from_config_dict, recipe
+from fer_jax.config import from_config_dict
 from fer_jax.data.faces import Faces
 from fer_jax.data.in_memory import Batch
 from fer_jax.machine import sharding
@@ -79,32 +79,14 @@ def main(argv: Sequence[str]) -> int:
     serve(
         {"steps": training.steps, "epoch": training.epoch, "restart": training.restart},
         about=f"jax {jax.__version__}, {devices}",
-        facts={"flops_an_image": _flops_of_a_step(program) / setting["batch_size"]},
+        facts={"flops_an_image": _flops_of_a_step(program) / program.plan.config.batch_size},
     )
     return 0
 
 
 def _program(setting: dict[str, Any]) -> Program:
     set_up_host(devices=0)
-    settings = recipe("base")
-    settings.update_from_flattened_dict(
-        {
-            "epochs": setting["epochs"],
-            "batch_size": setting["batch_size"],
-            "eval_batch_size": 2048,
-            "ema_decay": setting["ema_decay"],
-            "data.on_device": True,
-            "model.name": setting["model"],
-            "model.dtype": "bfloat16",
-            "optim.name": "adamw",
-            "optim.learning_rate": setting["optim"]["learning_rate"],
-            "optim.weight_decay": setting["weight_decay"],
-            "optim.reference_batch": 0,
-            "optim.schedule": "constant",
-            "resolution.start": 48,
-        }
-    )
-    config = from_config_dict(settings.to_dict())
+    config = from_config_dict(setting["config"])
     with np.load(setting["faces"]) as stored:
         train = _faces(stored["images"], stored["labels"])
         validation = _faces(stored["validation_images"], stored["validation_labels"])

@@ -28,15 +28,15 @@ class Training:
     """A run that goes on by so many steps, or epochs, at a time."""
 
     def __init__(self, setting: dict[str, Any], device: torch.device) -> None:
-        self._setting, self._device = setting, device
+        self._config, self._device = setting["config"], device
         with np.load(setting["faces"]) as stored:
             arrays = {name: torch.from_numpy(stored[name]).to(device) for name in stored.files}
         self._arrays = arrays
         self._rates = arrays["learning_rates"].tolist()
         torch.manual_seed(0)
-        shape = setting["widths"], setting["blocks"]
-        network = ResNet(*shape, space_to_depth=setting["space_to_depth"])
-        network.dense = nn.Sequential(nn.Dropout(setting["dropout"]), network.dense)
+        shape = setting["network"]
+        network = ResNet(shape["widths"], shape["blocks"], space_to_depth=shape["space_to_depth"])
+        network.dense = nn.Sequential(nn.Dropout(shape["dropout"]), network.dense)
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self._averaged = copy.deepcopy(self._network).eval()
         self._first = copy.deepcopy(self._network.state_dict())
@@ -51,7 +51,7 @@ class Training:
         decayed = [p for p in self._network.parameters() if p.ndim > 1]
         others = [p for p in self._network.parameters() if p.ndim <= 1]
         groups = [
-            {"params": decayed, "weight_decay": self._setting["weight_decay"]},
+            {"params": decayed, "weight_decay": self._config["optim"]["weight_decay"]},
             {"params": others, "weight_decay": 0.0},
         ]
         fused = self._device.type == "cuda"
@@ -69,7 +69,7 @@ class Training:
         accuracies = []
         for _ in range(count):
             self._epoch += 1
-            faces, batch = len(self._arrays["labels"]), self._setting["batch_size"]
+            faces, batch = len(self._arrays["labels"]), self._config["batch_size"]
             end = math.ceil(self._epoch * faces / batch)
             while self._step < end:
                 self._train_step(self._step)
@@ -80,14 +80,14 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rates[step]
         rows = self._rows(self._step)
-        faces = augmented(self._arrays["images"][rows], self._setting["augment"])
+        faces = augmented(self._arrays["images"][rows], self._config["augment"])
         self._network.train()
         loss = self._forward(faces, self._arrays["labels"][rows].long())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._network.parameters(), self._setting["clip_norm"])
+        nn.utils.clip_grad_norm_(self._network.parameters(), self._config["optim"]["clip_norm"])
         self._optimizer.step()
-        kept = min(self._setting["ema_decay"], (1 + self._step) / (10 + self._step))
+        kept = min(self._config["ema_decay"], (1 + self._step) / (10 + self._step))
         pairs = (
             (self._averaged.parameters(), self._network.parameters()),
             (self._averaged.buffers(), self._network.buffers()),
@@ -101,12 +101,12 @@ class Training:
     def _loss(self, faces: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.autocast(self._device.type, torch.bfloat16):
             logits = self._network(faces)
-        smoothing = self._setting["label_smoothing"]
+        smoothing = self._config["loss"]["label_smoothing"]
         return functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     def _rows(self, step: int) -> torch.Tensor:
         """The faces of a step: epochs follow each other in an order of their own each."""
-        batch, faces = self._setting["batch_size"], len(self._arrays["labels"])
+        batch, faces = self._config["batch_size"], len(self._arrays["labels"])
         start = step * batch % faces
         if self._order is None or start < batch:
             self._order = torch.randperm(faces, device=self._device)

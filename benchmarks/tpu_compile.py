@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,20 @@ class Row(NamedTuple):
     megabytes: float
     memory_mib: float
     seconds: float
+
+
+class Call(NamedTuple):
+    """A program and what it is called with.
+
+    Attributes:
+        function: what `jax.jit` returns.
+        arguments: their shapes, types and places.
+        static: arguments that the program depends on.
+    """
+
+    function: Any
+    arguments: tuple[Any, ...]
+    static: dict[str, int]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -91,10 +105,9 @@ def _compiled(topology: str, options: argparse.Namespace) -> Iterator[Row]:
         ) from error
     mesh = Mesh(devices, ("data",), axis_types=(AxisType.Auto,))
     calls = _calls(options.config, batch_size=options.a_chip * len(devices), mesh=mesh)
-    for program, (function, arguments, static) in calls.items():
+    for program, call in calls.items():
         start = time.perf_counter()
-        lowered: Any = function  # what jax.jit returns, whose type does not say so
-        compiled = lowered.lower(*arguments, **static).compile()
+        compiled = call.function.lower(*call.arguments, **call.static).compile()
         seconds = time.perf_counter() - start
         yield _row(program, compiled, seconds=seconds)
     jax.clear_caches()
@@ -113,79 +126,92 @@ def _row(program: str, compiled: Any, *, seconds: float) -> Row:
     )
 
 
-def _calls(
-    recipe_name: str, *, batch_size: int, mesh: Any
-) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, int]]]:
-    """Each program: the jitted function, shapes of its arguments, and its static arguments."""
+def _calls(recipe_name: str, *, batch_size: int, mesh: Any) -> dict[str, Call]:
+    return {
+        **_training_calls(recipe_name, batch_size=batch_size, mesh=mesh),
+        f"predictor, {_PREDICTED} faces, one chip": _predictor_call(mesh),
+    }
+
+
+def _training_calls(recipe_name: str, *, batch_size: int, mesh: Any) -> dict[str, Call]:
     import jax
+    import numpy as np
+
+    from fer_jax.evaluation.metrics import Sums
+    from fer_jax.machine import sharding
+    from fer_jax.training.device_epoch import DeviceFaces
+
+    steps = _steps(recipe_name, batch_size=batch_size, mesh=mesh)
+    everywhere, shared = sharding.replicated(mesh), sharding.over_data(mesh)
+    state = _shapes(jax.eval_shape(steps.init), everywhere)
+    sums = _shapes(jax.eval_shape(Sums.zero), everywhere)
+    batch = _batch_shapes(batch_size, shared)
+    columns: Any = _batch_shapes(_FACES, everywhere)
+    epoch = -(-_FACES // batch_size)
+    rows = jax.ShapeDtypeStruct((epoch, batch_size), np.int32, sharding=everywhere)
+    return {
+        f"train step, batch {batch_size}": Call(steps.train, (state, batch), {}),
+        f"epoch of {epoch} steps on the device": Call(
+            steps.train_on, (state, DeviceFaces(*columns), rows), {"size": 48}
+        ),
+        f"eval step, batch {batch_size}": Call(steps.evaluate, (state.evaluated, sums, batch), {}),
+    }
+
+
+def _steps(recipe_name: str, *, batch_size: int, mesh: Any) -> Any:
+    """Returns the recipe's steps; a few faces will do, because only their shapes are used."""
     import numpy as np
 
     from fer_jax.config import from_config_dict, recipe
     from fer_jax.data.faces import Faces
-    from fer_jax.data.in_memory import Batch
-    from fer_jax.evaluation.metrics import Sums
-    from fer_jax.inference.network import inference_function
-    from fer_jax.machine import sharding
-    from fer_jax.saved_model import load_model
     from fer_jax.training.batch_rule import fitted_to_batch
-    from fer_jax.training.device_epoch import DeviceFaces
     from fer_jax.training.program import assemble
 
     settings = recipe(recipe_name)
     settings.update_from_flattened_dict({"batch_size": batch_size, "data.on_device": False})
     few = Faces(np.zeros((7, 48, 48), np.uint8), np.arange(7, dtype=np.int32), ("",) * 7)
     config = fitted_to_batch(from_config_dict(settings.to_dict()))
-    steps = assemble(config, train=few, validation=few, mesh=mesh).steps
+    return assemble(config, train=few, validation=few, mesh=mesh).steps
 
-    def shapes(tree: Any, where: Any) -> Any:
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree
-        )
 
-    everywhere, shared = sharding.replicated(mesh), sharding.over_data(mesh)
-    state = shapes(jax.eval_shape(steps.init), everywhere)
+def _predictor_call(mesh: Any) -> Call:
+    import jax
+    import numpy as np
 
-    def faces_of(count: int, where: Any) -> Batch:
-        arrays = jax.eval_shape(
-            lambda: Batch(
-                np.zeros((count, 48, 48), np.uint8),
-                np.zeros(count, np.int32),
-                np.zeros((count, 7), np.float32),
-                np.zeros(count, np.float32),
-            )
-        )
-        return shapes(arrays, where)
+    from fer_jax.inference.network import inference_function
+    from fer_jax.saved_model import load_model
 
-    epoch = -(-_FACES // batch_size)
-    rows = jax.ShapeDtypeStruct((epoch, batch_size), np.int32, sharding=everywhere)
-    saved = load_model()
-    predict, variables = inference_function(saved, devices=list(mesh.devices))
+    predict, variables = inference_function(load_model(), devices=list(mesh.devices))
     one = jax.sharding.SingleDeviceSharding(mesh.devices.flat[0])
-    asked = jax.ShapeDtypeStruct((_PREDICTED, 48, 48), np.uint8, sharding=one)
-    columns: Any = faces_of(_FACES, everywhere)
-    every = DeviceFaces(*columns)
-    return {
-        f"train step, batch {batch_size}": (steps.train, (state, faces_of(batch_size, shared)), {}),
-        f"epoch of {epoch} steps on the device": (
-            steps.train_on,
-            (state, every, rows),
-            {"size": 48},
-        ),
-        f"eval step, batch {batch_size}": (
-            steps.evaluate,
-            (
-                state.evaluated,
-                shapes(jax.eval_shape(Sums.zero), everywhere),
-                faces_of(batch_size, shared),
-            ),
-            {},
-        ),
-        f"predictor, {_PREDICTED} faces, one chip": (
-            jax.jit(predict),
-            (shapes(variables, one), asked),
-            {},
-        ),
-    }
+    faces = jax.ShapeDtypeStruct((_PREDICTED, 48, 48), np.uint8, sharding=one)
+    return Call(jax.jit(predict), (_shapes(variables, one), faces), {})
+
+
+def _shapes(tree: Any, where: Any) -> Any:
+    """Returns the shapes and types of a tree's arrays, placed by the sharding `where`."""
+    import jax
+
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree
+    )
+
+
+def _batch_shapes(count: int, where: Any) -> Any:
+    import jax
+    import numpy as np
+
+    from fer_jax.data.in_memory import Batch
+
+    columns: Any = (
+        jax.ShapeDtypeStruct((count, *shape), dtype, sharding=where)
+        for shape, dtype in (
+            ((48, 48), np.uint8),
+            ((), np.int32),
+            ((7,), np.float32),
+            ((), np.float32),
+        )
+    )
+    return Batch(*columns)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 from turns import Player, Turn, alternating
 
 from fer_jax import command
-from fer_jax.config import Config, DataConfig, from_config_dict, recipe
+from fer_jax.config import Config, DataConfig, from_config_dict, recipe, to_dict
 from fer_jax.data.datasets import open_dataset
 from fer_jax.data.faces import Faces
 from fer_jax.errors import FerError
@@ -121,19 +121,13 @@ def _write_setting(config: Config, splits: Mapping[str, Faces], folder: Path) ->
     shape: dict[str, Any] = MODELS[config.model.name].keywords  # pyright: ignore[reportAttributeAccessIssue]
     setting = {
         "faces": str(folder / "faces.npz"),
-        "batch_size": config.batch_size,
-        "epochs": config.epochs,
-        "model": config.model.name,
-        "widths": shape["widths"],
-        "blocks": shape["blocks"],
-        "dropout": shape.get("dropout", 0.2),
-        "space_to_depth": shape.get("space_to_depth", True),
-        "weight_decay": config.optim.weight_decay,
-        "clip_norm": config.optim.clip_norm,
-        "ema_decay": config.ema_decay,
-        "label_smoothing": config.loss.label_smoothing,
-        "augment": vars(config.augment),
-        "optim": {"learning_rate": config.optim.learning_rate},
+        "config": to_dict(config),
+        "network": {
+            "widths": shape["widths"],
+            "blocks": shape["blocks"],
+            "dropout": shape.get("dropout", 0.2),
+            "space_to_depth": shape.get("space_to_depth", True),
+        },
     }
     path = folder / "setting.json"
     path.write_text(json.dumps(setting))

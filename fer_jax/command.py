@@ -119,6 +119,24 @@ def count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text}: expected a whole number, 1 or more")
 
 
+def number(
+    kind: type[int] | type[float], least: float, most: float
+) -> Callable[[str], int | float]:
+    """Returns what reads a flag's number from `least` to `most`, whole if `kind` is int."""
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {what} from {least} to {most}")
+        return value
+
+    return read
+
+
 def _detect_size(text: str) -> int | Literal["full"]:
     return "full" if text == "full" else count(text)
 

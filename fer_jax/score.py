@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import glob
 import io
 import itertools
-import os
 import shutil
 import signal
 import sys
@@ -24,22 +22,26 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from fer_jax import command
 from fer_jax.errors import FerError
-from fer_jax.faces.detect import DETECT_SIZE, DETECTORS, Detector, make_detector
-from fer_jax.inference import MAX_BATCH
+from fer_jax.faces.detect import Detector
 from fer_jax.machine.terminal import printable
-from fer_jax.media.images import MAX_PIXELS
-from fer_jax.media.inputs import common_parent, expand_inputs
-from fer_jax.media.shards import is_shard
-from fer_jax.scoring.outputs import check_outputs
+from fer_jax.media.inputs import expand_inputs
+from fer_jax.scoring.options import (
+    STDOUT,
+    add_scoring_options,
+    check_options,
+    prints_rows,
+    scoring_options,
+)
 from fer_jax.scoring.progress import ScoringProgress
 from fer_jax.scoring.run import Outcome, ScoringOptions, run
+from fer_jax.scoring.shards import input_count
 from fer_jax.scoring.table import table
 from fer_jax.scoring.writers import read_rows
 
 if TYPE_CHECKING:
     from fer_jax.inference.predictor import Predictor
 
-_STDIN = _STDOUT = "-"
+_STDIN = "-"
 _EXAMPLE = """\
 fer-jax score photo.jpg
 fer-jax score photos/ clip.mp4 --out faces.csv --annotate seen --summary faces.html
@@ -61,18 +63,20 @@ def main(argv: Sequence[str]) -> int:
     0, also with unreadable inputs; 1 if no input could be read, or with one in the output under
     --strict; 130 or 143 when stopped.
     """
-    options = _parser().parse_args(argv)
+    parser = command.Parser("score", example=_EXAMPLE, description=__doc__)
+    add_scoring_options(parser)
+    options = parser.parse_args(argv)
     if options.engine == "ray":
         return _on_cluster(options)
     with _output(options) as out:
-        settings = _settings(options, out=out)
-        detector = _check(options, settings)
+        settings = scoring_options(options, out=out)
+        detector = check_options(options, settings)
         try:
             outcome, seconds = _score(options, settings, detector)
         except Stopped as stop:
-            print(_stopped_line(options.out), file=sys.stderr)
+            print(_stopped_line(options), file=sys.stderr)
             return 128 + stop.number
-        _deliver(options, out, _closing_line(outcome, options.out, seconds=seconds))
+        _deliver(options, out, _closing_line(outcome, options, seconds=seconds))
     return _exit_code(outcome, strict=options.strict)
 
 
@@ -87,7 +91,7 @@ def _on_cluster(options: argparse.Namespace) -> int:
             print("stopped; the same command goes on from the finished parts", file=sys.stderr)
             return 128 + stop.number
     if not options.quiet:
-        print(_closing_line(outcome, options.out, seconds=reporter.seconds()))
+        print(_closing_line(outcome, options, seconds=reporter.seconds()))
     return _exit_code(outcome, strict=options.strict)
 
 
@@ -101,7 +105,7 @@ def _exit_code(outcome: Outcome, *, strict: bool) -> int:
 @contextlib.contextmanager
 def _output(options: argparse.Namespace) -> Iterator[Path]:
     """Gives the file that the rows go to; what is printed is collected in a temporary one."""
-    if options.out not in (None, _STDOUT):
+    if not prints_rows(options):
         yield Path(options.out)
         return
     if options.resume:
@@ -122,8 +126,8 @@ def _score(
                 options.checkpoint, batch_size=settings.batch_size, quiet=options.quiet
             )
         count = None
-        if _STDIN not in options.inputs and not any(map(is_shard, options.inputs)):
-            count = lambda: sum(1 for _ in expand_inputs(options.inputs))  # noqa: E731
+        if _STDIN not in options.inputs:
+            count = lambda: input_count(expand_inputs(options.inputs))  # noqa: E731
         with ScoringProgress(count=count, quiet=options.quiet) as reporter:
             outcome = run(paths, predictor, detector, settings, reporter)
         return outcome, reporter.seconds()
@@ -131,129 +135,13 @@ def _score(
 
 def _deliver(options: argparse.Namespace, out: Path, closing: str) -> None:
     """Prints what is asked for: the rows, a table of them, or how many were written."""
-    if options.out == _STDOUT:
+    if options.out == STDOUT:
         with out.open(encoding="utf-8", newline="") as file:
             shutil.copyfileobj(file, sys.stdout)
     elif options.out is None:
         print(table(read_rows(out)))
     if not options.quiet:
-        print(closing, file=sys.stderr if options.out in (None, _STDOUT) else sys.stdout)
-
-
-def _parser() -> command.Parser:
-    parser = command.Parser("score", example=_EXAMPLE, description=__doc__)
-    add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help='photo, video, folder, shard, or "-": a list')
-    add(
-        "--out",
-        metavar="FILE",
-        help='write rows to this .csv, .jsonl or .parquet; "-" prints csv; '
-        "without it a table is printed",
-    )
-    command.add_checkpoint(parser)
-    command.add_detector(parser, detectors=DETECTORS, detect_size=DETECT_SIZE)
-    frames = parser.add_mutually_exclusive_group()
-    frames.add_argument(
-        "--every", type=command.count, default=1, help="every N-th frame of a video"
-    )
-    frames.add_argument("--fps", type=_rate, help="at most F frames a second of a video")
-    add(
-        "--first-frame",
-        action="store_true",
-        help="of animations and images with several pages, score the first alone",
-    )
-    add(
-        "--rotate",
-        choices=("off", "auto"),
-        default="off",
-        help="auto: also find faces in images that lie on their side or upside down",
-    )
-    add("--annotate", type=Path, metavar="DIR", help="write annotated copies there")
-    add("--summary", type=Path, metavar="HTML", help="write an HTML page that shows what was found")
-    add(
-        "--append",
-        "--resume",
-        dest="resume",
-        action="store_true",
-        help="keep the rows of an interrupted run, or of --out, and score what is missing",
-    )
-    add(
-        "--safe-csv",
-        action="store_true",
-        help="put a ' before texts of a .csv that a spreadsheet would run as formulas",
-    )
-    add("--strict", action="store_true", help="exit code 1 if something was unreadable")
-    add("--max-pixels", type=command.count, default=MAX_PIXELS, help="refuse larger images")
-    add("--batch-size", type=command.count, default=MAX_BATCH, help="faces recognised together")
-    add(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help='"ray": on a Ray cluster, also with URIs; --out becomes a folder of parts',
-    )
-    add(
-        "--address",
-        metavar="HOST:PORT",
-        help="of a running Ray cluster; without it one is made here",
-    )
-    add(
-        "--workers",
-        type=command.count,
-        metavar="N",
-        help="of the cluster; default: one a GPU or core",
-    )
-    return parser
-
-
-def _settings(options: argparse.Namespace, *, out: Path) -> ScoringOptions:
-    return ScoringOptions(
-        out=out,
-        resume=options.resume,
-        detector=options.detector,
-        detect_size=options.detect_size,
-        every=options.every,
-        fps=options.fps,
-        first_frame=options.first_frame,
-        rotate=options.rotate == "auto",
-        max_pixels=options.max_pixels,
-        batch_size=options.batch_size,
-        annotate=options.annotate,
-        parent=common_parent(options.inputs),
-        summary=options.summary,
-        safe_csv=options.safe_csv,
-        temporary=options.out in (None, _STDOUT),
-    )
-
-
-def _rate(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text}: expected frames a second, more than 0")
-
-
-def _check(options: argparse.Namespace, settings: ScoringOptions) -> Detector:
-    """Refuses what cannot end well, before the network is loaded, and returns the detector."""
-    inputs, out = options.inputs, options.out
-    for flag in ("address", "workers"):
-        if getattr(options, flag) is not None:
-            raise FerError(f"--{flag}: is for runs on a cluster; add --engine ray")
-    if found := next((text for text in inputs if "://" in text), None):
-        raise FerError(f"{printable(found.partition('?')[0])}: URIs are read with --engine ray")
-    if all(_matches_nothing(text) for text in inputs):
-        raise FerError(f"no input matched {' '.join(inputs)}; name a photo, a video or a folder")
-    if settings.safe_csv and (out is None or settings.out.suffix.lower() != ".csv"):
-        raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {out or 'no --out'}")
-    if settings.annotate is not None and any(map(is_shard, inputs)):
-        raise FerError("--annotate: images of shards get no copies; leave it out, or unpack them")
-    detector = make_detector(settings.detector, detect_size=settings.detect_size)
-    check_outputs(inputs, out=settings.out, summary=settings.summary, annotate=settings.annotate)
-    return detector
-
-
-def _matches_nothing(text: str) -> bool:
-    pattern = any(sign in text for sign in "*?[") and not os.path.lexists(text)
-    return pattern and next(glob.iglob(text, recursive=True), None) is None
+        print(closing, file=sys.stderr if prints_rows(options) else sys.stdout)
 
 
 def _paths(inputs: Sequence[str]) -> Iterator[Path]:
@@ -300,20 +188,20 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stopped_line(out: str | None) -> str:
-    if out in (None, _STDOUT):
+def _stopped_line(options: argparse.Namespace) -> str:
+    if prints_rows(options):
         return "stopped; nothing is kept: with --out FILE, --resume continues a stopped run"
     return (
         "stopped; what is finished is kept: the same command with --resume continues and "
-        f"writes {printable(out)}"
+        f"writes {printable(options.out)}"
     )
 
 
-def _closing_line(outcome: Outcome, out: str | None, *, seconds: float) -> str:
+def _closing_line(outcome: Outcome, options: argparse.Namespace, *, seconds: float) -> str:
     inputs = outcome.inputs
     per_second = 1 / max(seconds, 1e-9)
     kept = outcome.kept_unreadable
-    name = "" if out in (None, _STDOUT) else f"{printable(out)}: "
+    name = "" if prints_rows(options) else f"{printable(options.out)}: "
     return (
         f"{name}{outcome.faces:,} faces in {sum(inputs.values()):,} files: "
         f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable"

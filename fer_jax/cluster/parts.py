@@ -19,6 +19,7 @@ from fer_jax.errors import FerError, OutputError
 from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import output_error
 from fer_jax.machine.terminal import printable
+from fer_jax.scoring.rows import row_of
 from fer_jax.scoring.writers import Values, check_ending, read_values, write_values
 
 if TYPE_CHECKING:
@@ -108,17 +109,19 @@ class Parts:
         with tempfile.TemporaryDirectory(prefix="fer_jax-") as folder:
             yield from read_values(fetch(self._uri(name), Path(folder)))
 
-    def paths(self, number: int) -> Iterator[str]:
-        """Yields the paths of a part's rows, as rows write them."""
+    def statuses(self, number: int) -> Iterator[tuple[str, str]]:
+        """Yields the path, as rows write it, and the status of each of a part's rows."""
         if self._ending != ".parquet":
-            yield from (str(values[0]) for values in self.values(number))
+            rows = map(row_of, self.values(number))
+            yield from ((row.path, row.status) for row in rows)
             return
         import pyarrow.parquet as pq
 
         path = self._path(f"part-{number:08}.parquet")
         with self._system().open_input_file(path) as file:
-            for batch in pq.ParquetFile(file).iter_batches(columns=["path"]):
-                yield from batch.column(0).to_pylist()
+            for batch in pq.ParquetFile(file).iter_batches(columns=["path", "status"]):
+                paths, statuses = (batch.column(name).to_pylist() for name in ("path", "status"))
+                yield from zip(paths, statuses, strict=True)
 
     def write_share(self, number: int, share: int, table: Any) -> None:
         """Writes what a share of a video holds, for `stitch`."""

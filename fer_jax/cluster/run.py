@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import itertools
 import logging
 import os
-import re
 import secrets
 import signal
 import tempfile
@@ -18,19 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax.cluster import storage
+from fer_jax.cluster.kept import kept_inputs
 from fer_jax.cluster.parts import Parts
 from fer_jax.cluster.units import SPLIT_BYTES, Unit, units
 from fer_jax.cluster.worker import Job, ScoringWorker, stitch
 from fer_jax.errors import FerError
 from fer_jax.machine.processor import usable_cores
 from fer_jax.machine.terminal import printable
-from fer_jax.scoring.finished import FinishedInputs
 from fer_jax.scoring.progress import ScoringProgress
-from fer_jax.scoring.rows import path_from_text
 from fer_jax.scoring.run import Outcome
 
 _STORE_BYTES = 200 << 20  # of shared memory; units and what was found in them are small
-_IN_SHARD = re.compile(r"(.+?\.(?:tar|parquet))#", re.IGNORECASE | re.DOTALL)
 
 # Read by Ray when it is imported, and by all its processes.
 _QUIET = {
@@ -118,7 +114,8 @@ def run_on_cluster(
     parts = Parts(job.out)
     parts.prepare()
     before = parts.numbers() if parts.take_over(job.run, options(job)) else []
-    with contextlib.closing(_finished(parts, before)) as finished:
+    kept = kept_inputs(parts, before)
+    with contextlib.closing(kept.finished) as finished:
         cores, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
         count = workers or gpus or max(1, cores)
         if gpus:  # the cores of a host decode for its GPUs
@@ -134,7 +131,9 @@ def run_on_cluster(
             byte_count=storage.byte_count,
             split_bytes=split_bytes,
         )
-        return _Run(job, reporter, workers=count, gpu=gpus > 0).finish(todo)
+        return _Run(job, reporter, workers=count, gpu=gpus > 0).finish(
+            todo, kept_unreadable=kept.unreadable
+        )
 
 
 def options(job: Job) -> dict[str, str | int | float | None]:
@@ -160,7 +159,7 @@ class _Run:
         self._videos: dict[int, list[Any]] = {}  # name, shares, shares that are left
         self._found: Counter[str] = Counter()
 
-    def finish(self, todo: Iterator[Unit]) -> Outcome:
+    def finish(self, todo: Iterator[Unit], *, kept_unreadable: int) -> Outcome:
         import ray
         import ray.exceptions
 
@@ -192,7 +191,7 @@ class _Run:
             faces=found["faces"],
             scored_now=sum(inputs.values()),
             faces_now=found["faces"],
-            kept_unreadable=0,
+            kept_unreadable=kept_unreadable,
         )
 
     def _round(self) -> Iterator[dict[str, Any]]:
@@ -246,13 +245,3 @@ class _Run:
             self._reporter.note(line)
         files = sum(self._found[name] for name in ("ok", "no_face", "unreadable"))
         self._reporter.show(files=files, faces=self._found["faces"])
-
-
-def _finished(parts: Parts, numbers: list[int]) -> FinishedInputs:
-    """Returns the inputs whose rows are there; a shard's are all in one part."""
-    finished = FinishedInputs()
-    for number in numbers:
-        for text, _ in itertools.groupby(parts.paths(number)):
-            inside = _IN_SHARD.match(text)
-            finished.add(path_from_text(inside[1] if inside else text), always=True)
-    return finished

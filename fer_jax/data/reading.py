@@ -19,7 +19,7 @@ from fer_jax.data.members import Member, opened_csv
 from fer_jax.data.records import Kind, Record, Refusals
 from fer_jax.faces.preprocess import grey_face
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from fer_jax.media.images import MAX_PIXELS, most_file_bytes
 
 

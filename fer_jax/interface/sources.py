@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.inference.crops import as_rgb
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from fer_jax.media.images import decode_image, read_image
 
 

@@ -15,11 +15,12 @@ from typing import BinaryIO
 
 from av.video.frame import VideoFrame as RawFrame
 
-from fer_jax.media.image_header import DAMAGED, BadImageError, format_of
+from fer_jax.media.image_errors import DAMAGED, BadImageError
+from fer_jax.media.image_header import format_of
 from fer_jax.media.images import MediaError, open_regular
 from fer_jax.media.raw_images import RAW_SUFFIXES, is_raw
+from fer_jax.media.video_container import BadVideoError
 from fer_jax.media.video_span import EMPTY, VideoSpan
-from fer_jax.media.video_stream import BadVideoError
 
 HEAD_BYTES = 64
 _FORMATS = {

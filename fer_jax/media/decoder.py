@@ -26,7 +26,7 @@ from fer_jax.media.decoder_wire import (
     release,
     send_request,
 )
-from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
+from fer_jax.media.image_errors import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MAX_PIXELS, MediaError, decode_noted, most_file_bytes, read_file
 
 DECODE_S = 60.0  # a hundred megapixels in many scans take half of this on a slow core

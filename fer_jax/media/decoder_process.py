@@ -60,7 +60,7 @@ def main(descriptor: int, memory_descriptor: int, max_pixels: int) -> int:
 def _answer(request: DecodeRequest, memory: mmap.mmap, max_pixels: int) -> DecodeReply:
     import numpy as np
 
-    from fer_jax.media.image_header import BadImageError, TooManyPixelsError
+    from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
     from fer_jax.media.images import decode_noted
 
     try:

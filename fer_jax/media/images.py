@@ -16,16 +16,9 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.machine.terminal import printable
-from fer_jax.media.image_header import (
-    BadImageError,
-    ImageHeader,
-    TooManyPixelsError,
-    check_whole,
-    format_of,
-    is_usual,
-    jpeg_without_end,
-    read_header,
-)
+from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
+from fer_jax.media.image_header import ImageHeader, check_whole, format_of, is_usual, read_header
+from fer_jax.media.jpeg_segments import jpeg_without_end
 from fer_jax.media.raw_images import RAW, RAW_SUFFIXES, is_raw
 
 MAX_PIXELS = 100_000_000  # an image of a 100-megapixel camera; 300 MB of memory while open

@@ -15,13 +15,8 @@ import numpy as np
 from PIL import AvifImagePlugin, Image, ImageOps
 
 from fer_jax.machine.confinement import is_confined
-from fer_jax.media.image_header import (
-    DAMAGED,
-    BadImageError,
-    TooManyPixelsError,
-    format_of,
-    stranger,
-)
+from fer_jax.media.image_errors import DAMAGED, BadImageError, TooManyPixelsError
+from fer_jax.media.image_header import format_of, stranger
 
 with contextlib.suppress(ImportError):  # the extra "heif"
     import pillow_heif  # pyright: ignore[reportMissingImports]
@@ -118,10 +113,13 @@ def _check_size(image: Image.Image, *, max_pixels: int) -> None:
 def pixels(image: Image.Image) -> np.ndarray:
     """Decodes the current frame: uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
 
+    AVIF and HEIC images are turned as their boxes say, whatever their EXIF does (ISO/IEC 23000-22).
+
     Raises:
         BadImageError: it is damaged.
     """
     with _damage(image):
+        # The readers of both rewrite the EXIF orientation, so that it names only what is left to do.
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             return np.repeat(_eight_bits(np.asarray(upright))[..., None], 3, axis=2)

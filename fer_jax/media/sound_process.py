@@ -77,7 +77,7 @@ def join(video: Path, source: BinaryIO, target: Path, *, alive: Callable[[], Non
     """
     import av
 
-    from fer_jax.media.video_stream import open_container, video_stream
+    from fer_jax.media.video_container import open_container, video_stream
 
     with open_container(source) as sounding:
         tracks = [track for track in sounding.streams.audio if track.codec_context is not None]

@@ -17,10 +17,11 @@ import numpy as np
 from fer_jax.media.animation import HEAD_BYTES, AnimationStream, is_animation_head
 from fer_jax.media.closing import ClosedAtExit
 from fer_jax.media.images import MediaError, open_regular
+from fer_jax.media.video_container import BadVideoError
 from fer_jax.media.video_geometry import Converter, shape_of
 from fer_jax.media.video_header import is_cut, lost_blocks
 from fer_jax.media.video_span import EMPTY
-from fer_jax.media.video_stream import BadVideoError, FrameStream, RawFrame
+from fer_jax.media.video_stream import FrameStream, RawFrame
 
 MAX_FRAME_PIXELS = 36_000_000  # 8K is 33 megapixels
 

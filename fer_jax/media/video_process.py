@@ -122,7 +122,7 @@ def _played(
 ) -> VideoReply:
     """Sends a video's frames; returns how it ended."""
     from fer_jax.media.video import SampledFrames
-    from fer_jax.media.video_stream import BadVideoError
+    from fer_jax.media.video_container import BadVideoError
 
     said_s = time.monotonic()
 

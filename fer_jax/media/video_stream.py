@@ -1,35 +1,28 @@
-"""The decoded frames of an open video file, in display order: damage is skipped and counted.
-
-Uses FFmpeg through PyAV. It gets only the open file: no name, no other file, no network.
-"""
+"""The decoded frames of an open video file, in display order: damage is skipped and counted."""
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
 import av
 import av.error
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame as RawFrame
-from av.video.stream import VideoStream
 
-from fer_jax.media.video_header import FORMATS, is_video
+from fer_jax.media.video_clock import Clock
+from fer_jax.media.video_container import (
+    OPENABLE_PIXELS,
+    BadVideoError,
+    open_container,
+    pixel_aspect,
+    video_stream,
+)
 from fer_jax.media.video_losses import AviIndex, Gaps
 from fer_jax.media.video_span import EMPTY, VideoSpan, find_span
 
-_HEAD_BYTES = 4096
-_READ_BYTES = 1 << 18
-_MOST_PIXELS = 1 << 27
 _FALLBACK_FPS = 25.0  # only for streams without time stamps
-
-# FFmpeg opens playlists that point elsewhere; these are the formats that `is_video` accepts.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf"
 
 # A demuxer that fails this often in a row will not find the rest.
 _MOST_FAILURES = 100
@@ -37,25 +30,6 @@ _MOST_FAILURES = 100
 # In these codecs each packet is one frame, so that packets without a frame are lost frames. In the
 # others a packet may hold two frames, or one that is never shown.
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "mjpeg", "mpeg1video", "mpeg2video", "theora"})
-
-
-class BadVideoError(ValueError):
-    """A file that cannot be read as a video; the message says why, without the file's name."""
-
-
-class _Seekable:
-    """A file that handles FFmpeg's invalid seeks in damaged files as FFmpeg expects."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Returns the new position, or a negative error code, because an exception would be printed."""
-        try:
-            return self._file.seek(offset, whence)
-        except (ValueError, OSError):
-            return -errno.EINVAL
 
 
 class FrameStream:
@@ -89,7 +63,7 @@ class FrameStream:
             BadVideoError: not a video, or its frames are too large.
         """
         # Limit while opening: enough to learn the size of frames that are then refused.
-        limit = max(2 * max_pixels, _MOST_PIXELS)
+        limit = max(2 * max_pixels, OPENABLE_PIXELS)
         self._passed = passed
         self.span = _span(file, limit, *share, passed)
         self._container = container = open_container(file, max_pixels=limit)
@@ -236,93 +210,3 @@ def _span(
             span = EMPTY if share else None
     file.seek(0)
     return span
-
-
-def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
-    """Returns the width of a frame's pixels by their height; 1 where nothing is said.
-
-    After a change of size the codec is right, because the container describes the first frame.
-    """
-    if (frame.width, frame.height) == first_size:
-        return stream.sample_aspect_ratio or Fraction(1)
-    return stream.codec_context.sample_aspect_ratio or Fraction(1)
-
-
-class Clock:
-    """Converts a stream's time stamps to increasing seconds from its start."""
-
-    def __init__(self, stream: VideoStream, *, step_s: float) -> None:
-        """Starts before the first frame; `step_s` is the nominal time between two frames."""
-        self._unit_s = float(stream.time_base or 0)
-        self._zero_s = None if stream.start_time is None else stream.start_time * self._unit_s
-        self._step_s = step_s
-        self._last_s: float | None = None
-
-    def time_of(self, stamp: int | None) -> float:
-        """Returns a frame's time; a missing, repeated or backward stamp adds one nominal frame."""
-        if stamp is None:
-            self._last_s = 0.0 if self._last_s is None else self._last_s + self._step_s
-            return self._last_s
-        stamp_s = stamp * self._unit_s
-        if self._zero_s is None:
-            self._zero_s = stamp_s
-        if self._last_s is None:
-            self._last_s = max(0.0, stamp_s - self._zero_s)
-        elif stamp_s - self._zero_s > self._last_s:
-            self._last_s = stamp_s - self._zero_s
-        else:
-            if stamp_s - self._zero_s < self._last_s - 1.0:  # two recordings, one after the other
-                self._zero_s = stamp_s - self._last_s - self._step_s
-            self._last_s += self._step_s
-        return self._last_s
-
-
-def open_container(file: BinaryIO, *, max_pixels: int = _MOST_PIXELS) -> InputContainer:
-    """Opens a video's container; its streams are not decoded yet.
-
-    Args:
-        file: at its beginning; it stays the caller's to close.
-        max_pixels: the most that a frame may have.
-
-    Raises:
-        BadVideoError: not a video.
-    """
-    head = file.read(_HEAD_BYTES)
-    file.seek(0)
-    if not is_video(head):
-        raise BadVideoError(
-            f"the file is not a video; {FORMATS} are read" if head else "the file is empty"
-        )
-    options = {
-        "format_whitelist": _CONTAINERS,
-        "protocol_whitelist": "none",
-        "max_pixels": str(max_pixels),
-    }
-    try:
-        # The file's name would only appear in messages; metadata may be any bytes.
-        container = av.open(
-            _Seekable(file), options=options, metadata_errors="replace", buffer_size=_READ_BYTES
-        )
-    except av.error.FFmpegError:
-        raise BadVideoError("the video has no frame that can be read") from None
-    assert isinstance(container, InputContainer)
-    return container
-
-
-def video_stream(container: InputContainer) -> VideoStream:
-    """Returns the default video track, else the first one; a cover image is not a track.
-
-    Raises:
-        BadVideoError: there is no track.
-    """
-    covers = Disposition.attached_pic
-    tracks = [track for track in container.streams.video if not track.disposition & covers]
-    if not tracks:
-        cover = " and a cover image" if container.streams.video else ""
-        what = f"only sound{cover}" if container.streams.audio else "no video track"
-        raise BadVideoError(f"the file holds {what}; a video is expected")
-    chosen = [track for track in tracks if track.disposition & Disposition.default]
-    track = (chosen or tracks)[0]
-    if track.codec_context is None:
-        raise BadVideoError("the video's codec is not supported; convert it, for example to H.264")
-    return track

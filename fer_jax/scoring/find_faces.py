@@ -16,7 +16,7 @@ from fer_jax.faces.turning import TurningDetector
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.encoding import jpeg
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from fer_jax.scoring.views import ScoredFace, View, reason
 
 _IMAGE_SIZE = 96  # pixels; of the faces in the summary

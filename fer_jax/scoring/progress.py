@@ -18,12 +18,14 @@ _MOST_NOTES = 10
 class ScoringProgress:
     """Counts files and faces and shows them on standard error; a context manager."""
 
-    def __init__(self, *, count: Callable[[], int] | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, *, count: Callable[[], int | None] | None = None, quiet: bool = False
+    ) -> None:
         """Starts the clock.
 
         Args:
             count: counts the inputs, for the time left; runs in a thread, and only on a terminal.
-                None if they cannot be counted in advance.
+                It, or its result, is None if they cannot be counted in advance.
             quiet: show nothing.
         """
         self.files = self.faces = 0
@@ -89,5 +91,5 @@ class ScoringProgress:
             f"{self.files / seconds:,.1f} files/s, {self.faces / seconds:,.1f} faces/s"
         )
 
-    def _set_total(self, count: Callable[[], int]) -> None:
+    def _set_total(self, count: Callable[[], int | None]) -> None:
         self._bar.update(self._task, total=count())

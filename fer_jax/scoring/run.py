@@ -80,7 +80,7 @@ class Outcome:
         faces: how many were found.
         scored_now: inputs of this run alone.
         faces_now: faces of this run alone.
-        kept_unreadable: unreadable inputs of an earlier, finished run, not in `inputs`.
+        kept_unreadable: unreadable inputs among rows that are kept and not counted in `inputs`.
     """
 
     inputs: dict[Status, int]

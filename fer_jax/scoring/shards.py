@@ -21,6 +21,19 @@ def opened_shards(paths: Iterable[Path]) -> Iterator[Path | Held]:
             yield path
 
 
+def input_count(paths: Iterable[Path]) -> int | None:
+    """Returns how many inputs there are; None with a shard, which has to be read to be counted.
+
+    A Parquet file's rows are in its metadata, but only the shard's own process may parse it.
+    """
+    count = 0
+    for path in paths:
+        if is_shard(path) and not path.is_dir():
+            return None
+        count += 1
+    return count
+
+
 def held_images(path: Path, name: str) -> Iterator[Held]:
     """Yields the images of the shard at `path`, whose name in the rows is `name`."""
     for member in shard_images(path):

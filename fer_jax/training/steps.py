@@ -72,19 +72,8 @@ def train_step(
         if config.accumulate == 1
         else _accumulated(pass_through, whole, dropout_key, parts=config.accumulate)
     )
-    loss, logits, batch_stats = passed
-    updates, opt_state = optimizer.update(grads, state.opt_state, params)
-    updates = optax.tree.scale(state.plateau.scale, updates)
-    variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
-    state = state.replace(
-        step=state.step + 1,
-        variables=variables,
-        ema=_averaged(state, variables, decay=config.ema_decay),
-        opt_state=opt_state,
-        sums=state.sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight),
-        norms=state.norms.add(gradient=grads, update=updates),
-    )
-    return state, mean
+    after = _updated(state, batch, passed, grads, optimizer=optimizer, ema_decay=config.ema_decay)
+    return after, mean
 
 
 class _Part(NamedTuple):
@@ -101,6 +90,31 @@ class _Passed(NamedTuple):
     loss: jax.Array  # of each example
     logits: jax.Array
     batch_stats: Any
+
+
+def _updated(
+    state: TrainState,
+    batch: Batch,
+    passed: _Passed,
+    grads: Any,
+    *,
+    optimizer: optax.GradientTransformation,
+    ema_decay: float,
+) -> TrainState:
+    """Returns the state after the optimiser's step along `grads`."""
+    loss, logits, batch_stats = passed
+    params = state.variables["params"]
+    updates, opt_state = optimizer.update(grads, state.opt_state, params)
+    updates = optax.tree.scale(state.plateau.scale, updates)
+    variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
+    return state.replace(
+        step=state.step + 1,
+        variables=variables,
+        ema=_averaged(state, variables, decay=ema_decay),
+        opt_state=opt_state,
+        sums=state.sums.add(loss=loss, logits=logits, label=batch.label, weight=batch.weight),
+        norms=state.norms.add(gradient=grads, update=updates),
+    )
 
 
 def _accumulated(

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from server.access.keys import EVENTS, SETTINGS, SOCKETS
 from server.access.refusal import ApiError
 from server.access.stuck_sockets import buffer_little

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from server.access.admission import Full
 from server.access.load_shedding import QueueFull
 from server.access.refusal import ApiError

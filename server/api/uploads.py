@@ -18,7 +18,8 @@ from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError, TooManyPixelsError, format_of, stranger
+from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
+from fer_jax.media.image_header import format_of, stranger
 from server.access.refusal import ApiError
 from server.api.bodies import collect, read_body, refuse_compressed
 from server.settings import Limits

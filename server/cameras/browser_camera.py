@@ -19,7 +19,8 @@ import numpy as np
 
 from fer_jax.errors import FerError
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError, format_of
+from fer_jax.media.image_errors import BadImageError
+from fer_jax.media.image_header import format_of
 from server.cameras.camera import Camera
 from server.cameras.fit import fit
 from server.cameras.frames import Frame, FrameSlot

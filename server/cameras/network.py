@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from av.codec.context import Flags
 from av.container import Container, InputContainer
+from av.video.frame import VideoFrame as RawFrame
 
+from fer_jax.media.video_clock import Clock
+from fer_jax.media.video_container import pixel_aspect
 from fer_jax.media.video_geometry import Converter, shape_of
-from fer_jax.media.video_stream import Clock, RawFrame, pixel_aspect
 from server.cameras.ffmpeg_limits import ffmpeg_limits, redirected
 from server.cameras.fit import fit
 from server.cameras.reader import SourceError

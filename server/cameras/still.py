@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from fer_jax.media.images import decode_image
 from server.cameras.ffmpeg_limits import redirected
 from server.cameras.fit import fit

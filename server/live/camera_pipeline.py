@@ -20,9 +20,10 @@ from server.cameras.frames import Frame
 from server.live.analyser import Analyser
 from server.live.analysis import Analysis
 from server.live.batcher import Batcher, BatcherClosed, DeadlinePassed
-from server.live.broadcast import KINDS, REPEAT_S, Broadcast, Kind, Part
+from server.live.broadcast import Broadcast, Kind, Part
 from server.live.controls import Controls, Privacy
 from server.live.detection_threads import DetectionThreads
+from server.live.image_streams import ImageStreams
 from server.live.last_faces import LastFaces
 from server.live.marker import Marked, Marker
 from server.live.metrics import Metrics
@@ -92,36 +93,23 @@ class CameraPipeline:
             space: for recordings, shared by all cameras; None for one of its own.
         """
         self.camera = camera
-        self.streams: Mapping[Kind, Broadcast[Part]] = {
-            kind: Broadcast(repeat_s=REPEAT_S, on_viewers=self._viewers_changed) for kind in KINDS
-        }
+        self._shown = ImageStreams(on_viewers=self._viewers_changed)
+        self.streams: Mapping[Kind, Broadcast[Part]] = self._shown.by_kind
         self.images = self.streams["annotated"]
         self.results: Broadcast[Analysis] = Broadcast(on_viewers=self._viewers_changed)
         self.latest: Analysis | None = None
         self.faces = LastFaces()
         self._pool, self._metrics = threads, metrics
         self._analyser = Analyser(camera, threads=threads, batcher=batcher)
-        self._controls = Controls(
-            mirror=camera.source.kind == "browser",  # people expect to see themselves mirrored
-            rotate=camera.source.rotate,
-            flip=camera.source.flip,
-            smoothing_s=settings.smoothing_s,
-            privacy=settings.privacy,
-            recording=settings.record,
-        )
+        self._controls = Controls.at_start(camera.source, settings)
         self.recorder = Recorder(
             camera.name, space=space or Space.of(settings), on_failure=self._recording_failed
         )
         self._marker = Marker(
             camera.name, jpeg_quality=settings.jpeg_quality, uncertain_below=uncertain_below
         )
-        self._canvases: dict[Kind, np.ndarray] = {}  # the last images, as viewers saw them
         self._notices = Notices(
-            camera,
-            self.streams,
-            threads=threads,
-            settings=settings,
-            behind=self._canvases.get,
+            camera, self.streams, threads=threads, settings=settings, behind=self._shown.last
         )
         self._room = asyncio.Semaphore(_VIDEO_DEPTH if camera.lossless else _LIVE_DEPTH)
         self._imaged_s = self._logged_s = -math.inf
@@ -134,7 +122,7 @@ class CameraPipeline:
     @property
     def viewers(self) -> int:
         """The number of viewers of its images, of any kind."""
-        return sum(stream.viewers for stream in self.streams.values())
+        return self._shown.viewers
 
     @property
     def controls(self) -> Controls:
@@ -145,8 +133,7 @@ class CameraPipeline:
         """Replaces the controls; once this returns, no image with the old privacy is sent."""
         before, self._controls = self._controls, controls
         if controls.privacy != before.privacy:
-            for kind in KINDS:
-                self._forget_image(kind)
+            self._shown.forget()
             self.faces.forget()
             self._marker.forget()
         if controls.paused != before.paused:
@@ -174,8 +161,7 @@ class CameraPipeline:
     async def close(self) -> None:
         """Ends `run` and every viewer's stream within the time of one frame."""
         self._ending.set()
-        for stream in self.streams.values():
-            stream.close()
+        self._shown.close()
         self.results.close()
         await self._ended.wait()
         await self.recorder.close()
@@ -208,18 +194,12 @@ class CameraPipeline:
 
     def _viewers_changed(self, count: int) -> None:
         del count
-        for kind, stream in self.streams.items():
-            if not stream.viewers:
-                self._forget_image(kind)  # new viewers must not see a stale frame
+        self._shown.forget_unwatched()
         watched = self.viewers + self.results.viewers > 0
         if not watched:
             self.faces.forget()
         self.camera.set_demand(watched or self.recorder.active)
         self._notices.check()
-
-    def _forget_image(self, kind: Kind) -> None:
-        self._canvases.pop(kind, None)
-        self.streams[kind].forget()
 
     async def _take_frames(self, group: asyncio.TaskGroup) -> None:
         before = _Turn()
@@ -294,10 +274,7 @@ class CameraPipeline:
         if not wanted or now_s - self._imaged_s < pause_s:
             return (), False
         self._imaged_s = now_s
-        kinds: tuple[Kind, ...] = tuple(
-            kind for kind, stream in self.streams.items() if stream.viewers
-        )
-        return kinds, self.recorder.active
+        return self._shown.watched(), self.recorder.active
 
     def _publish(self, marked: Marked, crops: Sequence[np.ndarray], controls: Controls) -> None:
         analysis = marked.analysis
@@ -315,11 +292,5 @@ class CameraPipeline:
             image = marked.recorded if new.privacy == controls.privacy else None
             threshold = self._marker.uncertain_below(controls)
             self.recorder.add(analysis, image, uncertain_below=threshold)
-        if new.paused or new.privacy != controls.privacy:
-            return
-        for kind, jpeg in marked.jpegs.items():
-            if not self.streams[kind].viewers:
-                continue
-            if kind in marked.canvases:
-                self._canvases[kind] = marked.canvases[kind]
-            self.streams[kind].publish(Part.of_frame(jpeg, analysis, published_s=now_s))
+        if not new.paused and new.privacy == controls.privacy:
+            self._shown.publish(marked, published_s=now_s)

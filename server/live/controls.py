@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
-from server.settings import Privacy, Rotation
+from server.settings import Privacy, Rotation, Settings, Source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,3 +32,15 @@ class Controls:
     threshold: float | None = None
     privacy: Privacy = "none"
     recording: bool = False
+
+    @classmethod
+    def at_start(cls, source: Source, settings: Settings) -> Self:
+        """Returns the controls that a camera starts with."""
+        return cls(
+            mirror=source.kind == "browser",  # people expect to see themselves mirrored
+            rotate=source.rotate,
+            flip=source.flip,
+            smoothing_s=settings.smoothing_s,
+            privacy=settings.privacy,
+            recording=settings.record,
+        )

@@ -96,27 +96,23 @@ class DetectionThreads:
         return await loop.run_in_executor(self._aside, lambda: function(*args, **kwargs))
 
     async def place(self) -> None:
-        """Waits until a thread is free for a `find`, which must follow, or else `give_up_place`.
+        """Waits until a thread is free; `find_oriented` or `give_up_place` must follow.
 
         Call it before choosing the image, to choose the newest. Callers get places in turn.
         """
         await self._places.acquire()
 
     def give_up_place(self) -> None:
-        """Releases a `place` without a `find`."""
+        """Releases a `place` that is not needed."""
         self._places.release()
-
-    async def find(self, image: np.ndarray) -> Found:
-        """Returns the faces of uint8 [H, W, 3] RGB; the caller holds a `place`."""
-        try:
-            return await self.run(self.find_now, image)
-        finally:
-            self._places.release()
 
     async def find_oriented(
         self, image: np.ndarray, *, rotate: Rotation, flip: bool
     ) -> tuple[np.ndarray, Found]:
-        """Orients an image as `orientation.oriented` does; returns it with its faces, as `find` does."""
+        """Orients uint8 [H, W, 3] RGB as `orientation.oriented` does; returns it with its faces.
+
+        The caller holds a `place`, which is released.
+        """
 
         def orient_and_find() -> tuple[np.ndarray, Found]:
             upright = oriented(image, rotate=rotate, flip=flip)
@@ -136,7 +132,7 @@ class DetectionThreads:
         return self._local.decoder
 
     def find_now(self, image: np.ndarray) -> Found:
-        """Like `find`, in the calling thread, which must belong to the pool (see `run`)."""
+        """Returns the faces of uint8 [H, W, 3] RGB; the calling thread must be of `run`."""
         started_s = time.monotonic()
         detections = left_to_right(self._detector().detect(image))
         crops = [grey_crop(image, found) for found in detections]

@@ -40,12 +40,12 @@ class Marked:
 
 
 class _Drawn(NamedTuple):
-    """An image of a kind: its frame's pixels, what is drawn, and when that is done, the result."""
+    """An image of a kind: its frame's pixels, what is drawn into them, and the result."""
 
     source: np.ndarray
     look: tuple[object, ...]
-    canvas: np.ndarray | None = None
-    jpeg: bytes | None = None
+    canvas: np.ndarray
+    jpeg: bytes
 
 
 class Marker:
@@ -142,52 +142,52 @@ class Marker:
             record: also draw the image for a recording, whose boxes must fit its csv.
         """
         if controls.privacy == "no_picture":
-            size = {"width": analysis.width, "height": analysis.height}
-            jpeg = rendering.withheld(self._camera, quality=self._quality, **size)
-            canvas = rendering.withheld_image(self._camera, **size) if record else None
-            return Marked(analysis=analysis, jpegs=dict.fromkeys(kinds, jpeg), recorded=canvas)
+            return self._withheld(analysis, kinds, record=record)
         image = frame.image
         if controls.privacy == "pixelate":
             image = rendering.hide(image, (*lost, *(face.box for face in analysis.faces)))
-        drawn: dict[Kind, _Drawn] = {
-            kind: self._known(kind, frame, _look(analysis, lost, controls, kind)) for kind in kinds
-        }
-        for kind, one in drawn.items():
-            if one.jpeg is None:
-                canvas = _draw(image, analysis, kind, mirror=controls.mirror)
-                drawn[kind] = one._replace(canvas=canvas)
+        looks = {kind: _look(analysis, lost, controls, kind) for kind in kinds}
+        known = {kind: one for kind in kinds if (one := self._known(kind, frame, looks[kind]))}
         canvases: dict[Kind, np.ndarray] = {
-            kind: one.canvas for kind, one in drawn.items() if one.canvas is not None
+            kind: known[kind].canvas
+            if kind in known
+            else _draw(image, analysis, kind, mirror=controls.mirror)
+            for kind in kinds
         }
-        recorded = None
-        if record:
-            shared = None if controls.mirror else canvases.get("annotated")
-            recorded = (
-                _draw(image, analysis, "annotated", mirror=False) if shared is None else shared
-            )
+        recorded = None if controls.mirror or not record else canvases.get("annotated")
+        if record and recorded is None:
+            recorded = _draw(image, analysis, "annotated", mirror=False)
         drawn_s = time.monotonic()
         jpegs: dict[Kind, bytes] = {
-            kind: drawn[kind].jpeg or encoding.jpeg(canvas, quality=self._quality)
+            kind: known[kind].jpeg
+            if kind in known
+            else encoding.jpeg(canvas, quality=self._quality)
             for kind, canvas in canvases.items()
         }
         encode_s = time.monotonic() - drawn_s
-        for kind, jpeg in jpegs.items():
-            self._drawn[kind] = drawn[kind]._replace(jpeg=jpeg)
+        for kind in kinds:
+            self._drawn[kind] = _Drawn(frame.image, looks[kind], canvases[kind], jpegs[kind])
         stages = {**analysis.stages, "annotate": drawn_s - since_s, "encode": encode_s}
         return Marked(
             analysis=dataclasses.replace(analysis, stages=stages),
             canvases=canvases,
             jpegs=jpegs,
-            encoded=sum(one.jpeg is None for one in drawn.values()),
+            encoded=len(kinds) - len(known),
             recorded=recorded,
         )
 
-    def _known(self, kind: Kind, frame: Frame, look: tuple[object, ...]) -> _Drawn:
-        """Returns the last image of a kind if it would look the same, else one still to be drawn."""
+    def _withheld(self, analysis: Analysis, kinds: Sequence[Kind], *, record: bool) -> Marked:
+        size = {"width": analysis.width, "height": analysis.height}
+        jpeg = rendering.withheld(self._camera, quality=self._quality, **size)
+        canvas = rendering.withheld_image(self._camera, **size) if record else None
+        return Marked(analysis=analysis, jpegs=dict.fromkeys(kinds, jpeg), recorded=canvas)
+
+    def _known(self, kind: Kind, frame: Frame, look: tuple[object, ...]) -> _Drawn | None:
+        """Returns the last image of a kind if it would look the same."""
         before = self._drawn.get(kind)
         if before is not None and before.source is frame.image and before.look == look:
             return before
-        return _Drawn(frame.image, look)
+        return None
 
 
 def _look(

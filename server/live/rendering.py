@@ -1,6 +1,6 @@
 """Draws what viewers see: marked or hidden faces, the camera's state, as JPEG. Pure.
 
-Faces are hidden here, before anything is encoded; hidden pixels never leave the server.
+Faces are hidden before they are marked and encoded; hidden pixels never leave the server.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def draw(
     faces: Sequence[TrackedFace],
     *,
     mirror: bool = False,
-    pixelate: bool = False,
     charts: bool = False,
-    lost: Sequence[Box] = (),
 ) -> np.ndarray:
     """Returns a new image, uint8 [H, W, 3] RGB, with its faces marked.
 
@@ -52,17 +50,12 @@ def draw(
         image: uint8 [H, W, 3] RGB; not changed.
         faces: in any order.
         mirror: swap left and right; text stays readable.
-        pixelate: hide the faces under coarse blocks.
         charts: also draw the seven probabilities beside each face.
-        lost: where faces were a moment ago (`Labels.lost`); also hidden, but not marked.
     """
-    width = image.shape[1]
     boxes = [face.box for face in faces]
-    if pixelate:
-        image = hide(image, (*lost, *boxes))
     if mirror:
+        boxes = [_mirrored(box, image.shape[1]) for box in boxes]
         image = cv2.flip(image, 1)
-        boxes = [_mirrored(box, width) for box in boxes]
     labels = [
         FaceLabel(
             box,

@@ -110,7 +110,7 @@ def test_a_unit_that_is_scored_twice_is_there_once(started, job, parts):
     for _ in range(2):
         worker.score(Unit(4, [str(PHOTO)]))
     assert parts.numbers() == [4]
-    assert list(parts.paths(4)) == [str(PHOTO)]
+    assert list(parts.statuses(4)) == [(str(PHOTO), "ok")]
     assert not [path for path in Path(job.out).iterdir() if path.name.startswith(".")]
 
 

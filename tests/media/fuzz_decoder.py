@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError, DecoderFailedError
+from fer_jax.media.image_errors import BadImageError, DecoderFailedError
 from tests.media import hostile_images as hostile
 
 SEED = 20260101

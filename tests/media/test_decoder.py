@@ -20,7 +20,7 @@ from PIL import Image
 from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.decoder_wire import DecodeReply, Status, receive_reply, send_reply
-from fer_jax.media.image_header import BadImageError, DecoderFailedError, TooManyPixelsError
+from fer_jax.media.image_errors import BadImageError, DecoderFailedError, TooManyPixelsError
 from fer_jax.media.images import MediaError, decode_image
 from tests.faces.sample_media import PHOTO, photo
 from tests.media import hostile_images as hostile

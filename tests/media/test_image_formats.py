@@ -14,7 +14,7 @@ from PIL import Image
 
 from fer_jax.media import pillow_images
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_header import BadImageError, TooManyPixelsError
+from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
 from fer_jax.media.images import MediaError
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
@@ -25,8 +25,14 @@ RGB = cv2.resize(photo(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
 IMAGE = Image.fromarray(RGB)
 GREY = np.asarray(IMAGE.convert("L"))
 TURNED = IMAGE.rotate(90, expand=True)
-QUARTER_TURN = Image.Exif()
-QUARTER_TURN[274] = 6
+ORIENTATION, ITS_PLACE = 274, 277  # the second is any other short number of an image
+
+
+def quarter_turn(*tags: int) -> bytes:
+    """EXIF with a quarter turn under each of these tags; as bytes, of which Pillow removes nothing."""
+    exif = Image.Exif()
+    exif.update(dict.fromkeys(tags, 6))
+    return exif.tobytes()
 
 
 def encoded(source: Image.Image, kind: str, **options: object) -> bytes:
@@ -35,10 +41,17 @@ def encoded(source: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def heic() -> bytes:
+def heic(source: Image.Image = IMAGE, **options: object) -> bytes:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.register_heif_opener()
-    return encoded(IMAGE, "HEIF", quality=95)
+    return encoded(source, "HEIF", quality=95, **options)
+
+
+def with_exif_turn(data: bytes) -> bytes:
+    """Makes the number in the orientation's place the orientation, which encoders would not write."""
+    placed, turn = (struct.pack(">HHIH", tag, 3, 1, 6) for tag in (ITS_PLACE, ORIENTATION))
+    assert data.count(placed) == 1
+    return data.replace(placed, turn)
 
 
 def by_opencv(ending: str, values: np.ndarray) -> bytes:
@@ -62,8 +75,16 @@ FORMATS = {
     "a.j2k": lambda: encoded(IMAGE, "JPEG2000", no_jp2=True),
     "big.tif": lambda: encoded(IMAGE, "TIFF", big_tiff=True),
     "a.avif": lambda: encoded(IMAGE, "AVIF", quality=95),
-    "turned.avif": lambda: encoded(TURNED, "AVIF", quality=95, exif=QUARTER_TURN),
+    "turned.avif": lambda: encoded(TURNED, "AVIF", quality=95, exif=quarter_turn(ORIENTATION)),
+    "turned twice over.avif": lambda: with_exif_turn(
+        encoded(TURNED, "AVIF", quality=95, exif=quarter_turn(ORIENTATION, ITS_PLACE))
+    ),
+    "turned by exif alone.avif": lambda: with_exif_turn(
+        encoded(IMAGE, "AVIF", quality=95, exif=quarter_turn(ITS_PLACE))
+    ),
     "a.heic": heic,
+    "turned twice over.heic": lambda: heic(TURNED, exif=quarter_turn(ORIENTATION)),
+    "turned by exif alone.heic": lambda: with_exif_turn(heic(exif=quarter_turn(ITS_PLACE))),
     "a.tga": lambda: encoded(IMAGE, "TGA"),
     "a.pcx": lambda: encoded(IMAGE, "PCX"),
     "a.qoi": lambda: encoded(IMAGE, "QOI"),
@@ -91,6 +112,16 @@ def test_an_image_of_any_format_comes_back_upright(
         assert (image.shape, image.dtype) == (RGB.shape, np.uint8)
         assert np.abs(image.astype(int) - grey).mean() < 6
     assert list(expand_inputs([str(tmp_path)])) == [path]
+
+
+def test_the_turned_images_say_so_where_their_names_tell() -> None:
+    for kind in ("avif", "heic"):
+        twice, exif_alone = (
+            FORMATS[f"turned {how}.{kind}"]() for how in ("twice over", "by exif alone")
+        )
+        assert [b"irot" in data for data in (twice, exif_alone)] == [True, False]
+        turn = struct.pack(">HHIH", ORIENTATION, 3, 1, 6)
+        assert all(turn in data for data in (twice, exif_alone))
 
 
 def test_a_large_claim_is_refused_before_it_is_decoded() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from fer_jax.media.inputs import expand_inputs
+from fer_jax.scoring.shards import input_count
 from fer_jax.scoring.writers import read_rows
 from tests.faces.sample_media import PHOTO
 from tests.media.sample_shards import write_tar
@@ -21,6 +25,15 @@ def test_images_of_a_shard_are_inputs_of_their_own_and_a_finished_shard_is_not_s
     assert "not an image" in second.error
     assert "0 faces in 0 files" in run(shard, "--out", out, "--append")[1]
     assert list(read_rows(out)) == [first, second]
+
+
+def test_inputs_are_counted_unless_a_pattern_names_a_shard(tmp_path: Path):
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).touch()
+    assert input_count(expand_inputs([str(tmp_path / "*")])) == 2
+    write_tar(tmp_path / "s.tar", {"c.jpg": PHOTO.read_bytes()})
+    assert input_count(expand_inputs([str(tmp_path / "*")])) is None
+    assert input_count(expand_inputs([str(tmp_path)])) == 2  # a folder stands for no shards
 
 
 def test_copies_of_a_shards_images_are_refused(run, tmp_path):

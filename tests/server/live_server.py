@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from server.flags import parse_source
+from server.cameras.options import parse_source
 from server.listen import listening
 from server.settings import Limits, Settings
 

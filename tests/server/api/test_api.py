@@ -13,7 +13,7 @@ import pytest
 
 from fer_jax.expressions import EXPRESSIONS
 from server.app import make_app
-from server.flags import parse_source
+from server.cameras.options import parse_source
 from server.settings import Limits
 from tests.server.live_server import LiveServer, events, read_all, settings_of
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_jax.media.image_header import BadImageError
+from fer_jax.media.image_errors import BadImageError
 from server.cameras import browser_camera
 from server.cameras.browser_camera import BrowserCamera, CameraBusyError
 from server.settings import Limits, Source

@@ -56,7 +56,7 @@ def test_the_label_is_the_held_expression_also_when_another_is_more_likely_just_
 def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_image_all(mirror):
     image = noise()
     box = (120.0, 90.0, 60.0, 72.0)
-    hidden = rendering.draw(image, [], pixelate=True, lost=[box], mirror=mirror)
+    hidden = rendering.draw(rendering.hide(image, [box]), [], mirror=mirror)
     original = image[:, ::-1] if mirror else image
     left = 320 - 120 - 60 if mirror else 120
     inside = hidden[90:162, left : left + 60].reshape(-1, 3)
@@ -65,13 +65,6 @@ def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_image_all(mirro
     around = round(0.2 * 72) + 1
     changed[90 - around : 162 + around, left - around : left + 60 + around] = False
     assert not changed.any()
-
-
-def test_found_faces_are_hidden_before_they_are_marked():
-    image = noise()
-    found, box = face(120, 90, 60, 72), (120.0, 90.0, 60.0, 72.0)
-    by_hand = rendering.draw(rendering.draw(image, [], pixelate=True, lost=[box]), [found])
-    np.testing.assert_array_equal(rendering.draw(image, [found], pixelate=True), by_hand)
 
 
 def test_an_image_survives_encoding():
@@ -116,9 +109,8 @@ boxes = st.tuples(coordinates, coordinates, sides, sides)
 def test_any_face_in_any_image_can_be_hidden_marked_and_encoded(width, height, places, mirror):
     image = noise(width, height)
     before = image.copy()
-    drawn = rendering.draw(
-        image, [face(*box) for box in places], mirror=mirror, pixelate=True, lost=places
-    )
+    hidden = rendering.hide(image, places)
+    drawn = rendering.draw(hidden, [face(*box) for box in places], mirror=mirror)
     assert decoded(encoding.jpeg(drawn, quality=80)).shape == image.shape
     assert rendering.notice("a", "b c", width=width, height=height).shape == image.shape
     np.testing.assert_array_equal(image, before)

@@ -1,0 +1,18 @@
+"""Why bytes are no usable image, in words that other modules add a file's name to."""
+
+from __future__ import annotations
+
+TRUNCATED = "the image is cut short (its file ends too early)"
+DAMAGED = "the image is damaged"
+
+
+class BadImageError(ValueError):
+    """Bytes that are not a usable image; the message says why, without the file's name."""
+
+
+class TooManyPixelsError(BadImageError):
+    """An image whose header claims more pixels than are allowed."""
+
+
+class DecoderFailedError(BadImageError):
+    """An image on which the decoder crashed, took too long or needed too much memory."""
