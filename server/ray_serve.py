@@ -7,37 +7,32 @@ scoring is scored by another one.
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import importlib.util
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from server.serving.application import application, require_ray_serve
 from server.serving.options import Serving, from_arguments
-from server.settings import is_loopback
+from server.settings import Limits, is_loopback
 
 if TYPE_CHECKING:
     from ray.serve import Application
 
 _NAME = "fer_jax"
-_NEEDED = ("ray", "starlette", "uvicorn", "fastapi")  # what Ray Serve imports
-_FRONTS = 2  # they hold no network, and one may die
-_FRONT_REQUESTS = 1024  # at a time; `Limits.uploads` of them have images
-_ONGOING = 32  # images in a replica, so that faces of several make a batch
-_QUEUED = 64  # images that wait for a replica at each front; more: 503
-_HEALTH_S = 2.0
-_LAST_ANSWERS_S = 10.0
+_LISTENS_WITHIN_S = 60.0
 _QUIET = {"log_level": "WARNING", "enable_access_log": False}
 _DESCRIPTION = "Scores the images of POST /api/score by several processes, on Ray Serve."
-# Read by Ray Serve's processes. Its own 5 and 10 s are too short for imports on a busy machine.
-_PATIENCE = {
+# Read by the processes of Ray and Ray Serve, whose own values starve a service on a busy machine.
+_ENVIRONMENT = {
+    "RAY_worker_niceness": "0",  # in place of 15
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
 }
@@ -45,6 +40,8 @@ _EXAMPLE = """\
 python -m server.ray_serve --replicas 4
 python -m server.ray_serve --address 10.0.0.1:6379 --replicas 64 --cores 2
 """
+
+_LOG = logging.getLogger(__name__)
 
 
 def app(arguments: dict[str, Any]) -> Application:
@@ -56,7 +53,7 @@ def app(arguments: dict[str, Any]) -> Application:
     Raises:
         FerError: an argument that cannot be used, or Ray Serve is not installed.
     """
-    return _application(from_arguments(arguments))
+    return application(from_arguments(arguments))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,12 +61,12 @@ def main(argv: Sequence[str]) -> int:
     with command.ends_at_once():
         line = _parser().parse_args(argv)
         serving = _serving(line, os.environ)
-        _require_ray_serve()
+        require_ray_serve()
         port = _free_port(line.host, line.port)
         from fer_jax.cluster.run import cluster
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.environ.update({name: os.environ.get(name, value) for name, value in _PATIENCE.items()})
+    os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     with cluster(line.address):
         _serve(
             serving,
@@ -138,12 +135,6 @@ def _serving(line: argparse.Namespace, environment: Mapping[str, str]) -> Servin
     return serving
 
 
-def _require_ray_serve() -> None:
-    """Raises FerError where Ray Serve is not installed."""
-    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise FerError('Ray Serve is missing; pip install "fer_jax[ray]" installs it')
-
-
 def _free_port(host: str, port: int) -> int:
     """Returns the port, or a free one for 0.
 
@@ -172,10 +163,36 @@ def _serve(
     from ray import serve
     from ray.exceptions import RayError
 
-    limits, ready = serving.limits, False
+    ready = False
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
-        application = _application(serving)
+        built = application(serving)
+        _start(serving.limits, host=host, port=port)
+        serve.run(built, name=_NAME, route_prefix="/", logging_config=_QUIET)
+        _wait_listening(host, port)
+        ready = True
+        shown = f"[{host}]" if ":" in host else host
+        say(f"score images at http://{shown}:{port}/api/score")
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        if not ready:
+            raise
+    except (RuntimeError, TimeoutError, RayError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise FerError(f"Ray Serve cannot start the replicas ({reason})") from error
+    finally:
+        if alone:
+            serve.shutdown()
+        else:
+            serve.delete(_NAME)
+
+
+def _start(limits: Limits, *, host: str, port: int) -> None:
+    """Starts what of Ray Serve listens; on a busy machine it is not ready yet."""
+    from ray import serve
+    from ray.exceptions import RayError
+
+    try:
         serve.start(
             http_options={
                 "host": host,
@@ -187,60 +204,25 @@ def _serve(
             },
             logging_config=_QUIET,
         )
-        serve.run(application, name=_NAME, route_prefix="/", logging_config=_QUIET)
-        ready = True
-        shown = f"[{host}]" if ":" in host else host
-        say(f"score images at http://{shown}:{port}/api/score")
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        if not ready:
-            raise
-    except (RuntimeError, RayError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise FerError(f"Ray Serve cannot start the replicas ({reason})") from error
-    finally:
-        if alone:
-            serve.shutdown()
-        else:
-            serve.delete(_NAME)
+    except (TimeoutError, RayError) as error:  # it gives up after 60 s, but goes on starting
+        _LOG.info("Ray Serve is slow to start: %s", error)
 
 
-def _application(serving: Serving) -> Application:
-    """Returns the application.
+def _wait_listening(host: str, port: int) -> None:
+    """Waits until somebody can connect.
 
     Raises:
-        FerError: Ray Serve is not installed, or there is no such network.
+        TimeoutError: nobody can.
     """
-    _require_ray_serve()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no report to Ray's makers
-    from ray import serve
-
-    from fer_jax.saved_model import load_model
-    from server.serving.front import Front
-    from server.serving.scorer import Scorer
-
-    checkpoint = serving.checkpoint
-    if checkpoint is not None and os.path.exists(checkpoint):
-        checkpoint = os.path.abspath(checkpoint)  # replicas have another working directory
-    serving = dataclasses.replace(
-        serving, checkpoint=checkpoint, digest=load_model(checkpoint).digest
-    )
-    scorer = serve.deployment(
-        num_replicas=serving.replicas,
-        ray_actor_options={"num_cpus": serving.cores},
-        max_ongoing_requests=_ONGOING,
-        max_queued_requests=_QUEUED,
-        health_check_period_s=_HEALTH_S,
-        graceful_shutdown_timeout_s=_LAST_ANSWERS_S,
-    )(Scorer)
-    front = serve.deployment(
-        num_replicas=_FRONTS,
-        ray_actor_options={"num_cpus": 0},
-        max_ongoing_requests=_FRONT_REQUESTS,
-        health_check_period_s=_HEALTH_S,
-        graceful_shutdown_timeout_s=_LAST_ANSWERS_S,
-    )(Front)
-    return front.bind(scorer.bind(serving), serving)
+    until_s = time.monotonic() + _LISTENS_WITHIN_S
+    while True:
+        try:
+            with socket.create_connection((host, port), timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > until_s:
+                raise TimeoutError(f"nobody listens on {host}:{port}") from None
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -128,23 +128,30 @@ def expected(checkpoint: str) -> dict[str, Answer]:
 def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
     """The documented command, with two replicas; it ends whatever it has started."""
     del expected  # before: the machine may have two cores
-    line = [sys.executable, "-m", "server.ray_serve", "--port", "0", "--checkpoint", checkpoint]
-    line += ["--deadline-s", "30"]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "server.ray_serve", "--port", "0", "--deadline-s", "30"]
+    command += ["--checkpoint", checkpoint]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        owner = psutil.Process(process.pid)
         children: list[psutil.Process] = []
         try:
             assert process.stdout is not None
-            first = process.stdout.readline()
-            port = re.search(r"http://127\.0\.0\.1:(\d+)/api/score$", first.strip())
-            assert port, f"it said {first!r}"
-            served = Served(psutil.Process(process.pid), int(port[1]))
-            yield served
-            children = served.process.children(recursive=True)
+            said = []
+            for line in process.stdout:  # Ray may say something, too
+                said.append(line)
+                port = re.search(r"http://127\.0\.0\.1:(\d+)/api/score$", line.strip())
+                if port:
+                    break
+            else:
+                pytest.fail(f"it said {said}")
+            yield Served(owner, int(port[1]))
+            children = owner.children(recursive=True)
             process.terminate()
             assert process.wait(60) == 0
             _, alive = psutil.wait_procs(children, timeout=30)
             assert not alive, f"they outlived it: {alive}"
         finally:
+            with contextlib.suppress(psutil.Error):
+                children += owner.children(recursive=True)
             process.kill()
             for child in children:
                 with contextlib.suppress(psutil.Error):
@@ -203,7 +210,7 @@ def wait_for_others(served: Served, name: str, *, than: set[int]) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_ray_serve_answers_as_the_live_server(served: Served, expected: dict[str, Answer]) -> None:
     for name, sample in samples().items():
         found, other = ask(served.port, sample), expected[name]
@@ -218,7 +225,7 @@ def test_ray_serve_answers_as_the_live_server(served: Served, expected: dict[str
             assert np.abs(shapes[0].astype(int) - shapes[1]).mean() < 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 def test_other_addresses_and_methods_are_refused_in_the_same_form(served: Served) -> None:
     lost = ask(served.port, Sample(404, b"", path="/api/cameras"))
     assert (lost.status, lost.code) == (404, "not_found")
@@ -226,19 +233,31 @@ def test_other_addresses_and_methods_are_refused_in_the_same_form(served: Served
     assert (got.status, got.code, got.headers["allow"]) == (405, "method_not_allowed", "POST")
 
 
-@pytest.mark.timeout(120)
-def test_all_its_processes_listen_on_loopback_alone(served: Served) -> None:
-    heard = set()
+@pytest.mark.timeout(900)
+def test_only_replicas_listen_beyond_loopback_and_they_ask_for_the_runs_token(
+    served: Served,
+) -> None:
+    import grpc  # of Ray Serve
+
+    replicas = {child.pid for name in ("Scorer", "Front") for child in served.processes(name)}
+    beyond: list[int] = []
     for child in served.process.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             for connection in child.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    heard.add(connection.laddr.ip)
-    assert heard <= LOOPBACK
-    assert "127.0.0.1" in heard
+                if connection.status != psutil.CONN_LISTEN or connection.laddr.ip in LOOPBACK:
+                    continue
+                assert child.pid in replicas, child
+                beyond.append(connection.laddr.port)
+    assert len(beyond) == len(replicas)
+    for port in beyond:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+            with pytest.raises(grpc.RpcError) as refusal:
+                call(b"", timeout=60)
+        assert refusal.value.code() == grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_no_request_is_lost_when_a_replica_or_a_front_dies(
     served: Served, expected: dict[str, Answer]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from fer_jax import command
 from fer_jax.errors import FerError
 from server import ray_serve
+from server.serving import application
 from server.serving.options import from_arguments
 
 TOKEN = "correct-horse-battery"
@@ -57,6 +58,6 @@ def test_mistakes_in_the_command_are_one_line_each(
             told = capfd.readouterr().err
             assert said in told or "Ray Serve is missing" in told
             assert len(told.splitlines()) == 1
-    monkeypatch.setattr(ray_serve, "_NEEDED", ("no_such_module",))
+    monkeypatch.setattr(application, "_NEEDED", ("no_such_module",))
     assert command.run(ray_serve.main, []) == 2
     assert 'pip install "fer_jax[ray]"' in capfd.readouterr().err
