@@ -14,7 +14,7 @@ test: $(VENV)/.installed-dev
 
 # Tests that start clusters of processes, which takes minutes.
 test-cluster: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m cluster tests/training tests/cluster $(ARGS)
+	$(BIN)/python -m pytest -m cluster tests/training tests/cluster tests/server/test_ray_serve.py $(ARGS)
 
 # Damages images for a minute and looks for one that kills a decoder.
 fuzz: $(VENV)/.installed-dev

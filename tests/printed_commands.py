@@ -42,6 +42,7 @@ OTHER_PROGRAMS = {
     "git": "needs a network",
     "kubectl": "needs a cluster; tests/test_deploy.py validates what it applies",
     "ray": "starts a cluster; tests/cluster starts one in its own way",
+    "serve": "needs a cluster; tests/server/test_ray_serve.py starts the same application",
     "systemctl": "needs systemd as the first process",
 }
 OTHER_MODULES = {

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from server.access.attempts import Attempts
 from server.access.keys import ATTEMPTS, SESSIONS, SIGNATURES, TOKENS
 from server.access.refusal import ApiError
 from server.access.sessions import Session
-from server.access.tokens import Role
+from server.access.tokens import Role, Tokens
 from server.access.visitors import SESSION, own_path, session_cookie, visible_path, visitor
 
 SIGNATURE = "signature"  # the query's key in signed addresses
@@ -89,7 +91,13 @@ def signed_path(request: web.Request, path: str) -> str:
 
 
 def check_token(request: web.Request, given: str) -> Role:
-    """Returns the role of a given token.
+    """Returns the role of a given token; see `role_of`."""
+    app, address = request.app, visitor(request).address
+    return role_of(given, tokens=app[TOKENS], attempts=app[ATTEMPTS], address=address)
+
+
+def role_of(given: str, *, tokens: Tokens, attempts: Attempts, address: str) -> Role:
+    """Returns the role of a token that a visitor of this address has sent.
 
     A valid one is accepted even while its address has to wait: strangers who share the address must not
     lock its owner out. Comparing costs one SHA-256 of a header's length.
@@ -97,10 +105,9 @@ def check_token(request: web.Request, given: str) -> Role:
     Raises:
         ApiError: 401 for a wrong token, 429 after too many wrong ones.
     """
-    found = request.app[TOKENS].role_of(given)
+    found = tokens.role_of(given)
     if found is not None:
         return found
-    attempts, address = request.app[ATTEMPTS], visitor(request).address
     wait_s = attempts.wait_s(address)
     if wait_s:
         raise ApiError(
@@ -111,7 +118,18 @@ def check_token(request: web.Request, given: str) -> Role:
         )
     attempts.failed(address)
     _LOG.warning("a wrong token from %s", address)
-    raise _unauthorized("the token is wrong")
+    raise unauthorized("the token is wrong")
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """Returns the token in a request's Authorization header, None if there is none."""
+    scheme, _, given = headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else None
+
+
+def unauthorized(message: str) -> ApiError:
+    """Returns a 401 that names the required authentication scheme."""
+    return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
 
 
 def _access(request: web.Request) -> Access:
@@ -130,12 +148,12 @@ def _access(request: web.Request) -> Access:
     signed = _signed(request)
     if signed is not None:
         return signed
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer":
-        return Access(check_token(request, given.strip()))
+    given = bearer(request.headers)
+    if given is not None:
+        return Access(check_token(request, given))
     if request.method == "GET" and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         raise web.HTTPSeeOther(visible_path(request, "/login"))
-    raise _unauthorized(
+    raise unauthorized(
         "this server requires a token: send Authorization: Bearer TOKEN, or use /login"
     )
 
@@ -156,8 +174,3 @@ def _changes_what_others_see(request: web.Request) -> bool:
     if request.method in ("GET", "HEAD"):
         return own_path(request) == _SENDS_IMAGES
     return own_path(request) not in _HARMLESS
-
-
-def _unauthorized(message: str) -> ApiError:
-    """Returns a 401 that names the required authentication scheme."""
-    return ApiError(401, "unauthorized", message, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})

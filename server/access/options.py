@@ -113,8 +113,8 @@ def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: st
     viewer = line.viewer_token
     viewer = viewer if viewer is not None else environment.get("FER_VIEWER_TOKEN", "")
     if token != _AUTO:
-        _check_token("the token", token)
-    _check_token("the viewers' token", viewer)
+        check_usable("the token", token)
+    check_usable("the viewers' token", viewer)
     if viewer and not token:
         raise FerError("the viewers' token: there must be an operators' token, too; give --token")
     if viewer and viewer == token:
@@ -129,7 +129,8 @@ def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: st
     return GivenTokens(token, viewer)
 
 
-def _check_token(what: str, token: str) -> None:
+def check_usable(what: str, token: str) -> None:
+    """Raises FerError for a token that is too short or cannot be sent in a header."""
     if token and (len(token) < _TOKEN_LENGTH or not token.isascii() or not token.isprintable()):
         raise FerError(
             f"{what}: expected {_TOKEN_LENGTH} printable ASCII characters or more; "

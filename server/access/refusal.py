@@ -35,12 +35,16 @@ class ApiError(Exception):
         if retry_after_s is not None:
             self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
 
+    @property
+    def body(self) -> bytes:
+        """The body of the response, JSON."""
+        return json.dumps({"error": {"code": self.code, "message": self.message}}).encode()
+
     def response(self) -> web.Response:
         """Returns the response."""
-        body = {"error": {"code": self.code, "message": self.message}}
         return web.Response(
             status=self.status,
-            body=json.dumps(body).encode(),
+            body=self.body,
             content_type="application/json",
             headers=self.headers,
         )

@@ -1,12 +1,12 @@
-"""Reads request bodies within limits of size and time."""
+"""Reads request bodies within limits of size and time, whichever server they came to."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
 
-from aiohttp import hdrs, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from fer_jax.machine.json_files import parse_json
@@ -15,7 +15,34 @@ from server.access.refusal import ApiError
 _JSON_S = 10.0
 
 
-async def read_body(request: web.Request, *, most: int, seconds: float) -> bytes:
+class ForeignRequest(Protocol):
+    """A request that came to another server than aiohttp's, as far as its body is concerned."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in any case."""
+        ...
+
+    @property
+    def content_type(self) -> str:
+        """In lower case, without parameters; application/octet-stream if there is none."""
+        ...
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body; None if the header does not say."""
+        ...
+
+    @property
+    def content(self) -> StreamReader:
+        """The body's bytes, as they arrive."""
+        ...
+
+
+Sent = web.Request | ForeignRequest
+
+
+async def read_body(request: Sent, *, most: int, seconds: float) -> bytes:
     """Returns the whole body.
 
     Raises:
@@ -48,7 +75,7 @@ async def collect(chunks: AsyncIterator[bytes], *, most: int, seconds: float) ->
     return bytes(body)
 
 
-async def read_json(request: web.Request, *, most: int) -> Any:
+async def read_json(request: Sent, *, most: int) -> Any:
     """Returns the body's JSON.
 
     Raises:
@@ -63,7 +90,7 @@ async def read_json(request: web.Request, *, most: int) -> Any:
         raise ApiError(400, "bad_json", "the body is not valid JSON") from None
 
 
-def refuse_compressed(request: web.Request) -> None:
+def refuse_compressed(request: Sent) -> None:
     """Refuses compressed bodies: images are compressed already, and compression would hide the size.
 
     Raises:

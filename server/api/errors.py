@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from fer_jax.media.image_errors import BadImageError
-from server.access.admission import Full
-from server.access.load_shedding import QueueFull
 from server.access.refusal import ApiError
 from server.access.visitors import visitor
-from server.live.batcher import BatcherClosed, DeadlinePassed
+from server.api.refusals import defect, refusal_of
 from server.live.keys import METRICS
 
 # Codes for aiohttp's own errors, by status. All other codes are defined where they are raised.
@@ -78,7 +75,7 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         refusal = refusal_of(error)
         if refusal is None:
             _LOG.exception("%s failed", _asked(request))
-            refusal = ApiError(500, "internal_error", "the server failed; its log says why")
+            refusal = defect()
     request.app[METRICS].rejected(refusal.code)
     return refusal.response()
 
@@ -86,23 +83,3 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 def _asked(request: web.Request) -> str:
     """Returns how logs describe a request: without its query, which may hold a secret."""
     return f"{request.method} {request.rel_url.raw_path} from {visitor(request).address}"
-
-
-def refusal_of(error: Exception) -> ApiError | None:
-    """Returns the error to send for an exception; None for a defect."""
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, Full):
-        return ApiError(error.status, error.code, str(error), retry_after_s=1)
-    if isinstance(error, QueueFull):
-        message = "too many requests are waiting to be answered in time; try again later"
-        return ApiError(429, "overloaded", message, retry_after_s=error.retry_after_s)
-    if isinstance(error, DeadlinePassed):
-        return ApiError(504, "deadline_passed", "the answer took too long; try again later")
-    if isinstance(error, BatcherClosed):
-        return ApiError(503, "stopping", "the server is stopping", headers={"Connection": "close"})
-    if isinstance(error, BadImageError):
-        return ApiError(422, "bad_image", str(error))
-    if isinstance(error, web.RequestPayloadError):
-        return ApiError(400, "bad_request", "the request's body is not as its header says")
-    return None

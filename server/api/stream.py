@@ -40,7 +40,7 @@ _HEADERS = {
 async def stream(request: web.Request) -> web.StreamResponse:
     """Sends images until the viewer leaves or the server stops."""
     pipeline = pipeline_of(request)
-    kind, timing = _asked_kind(request), flag(request, "timing")
+    kind, timing = _asked_kind(request), flag(request.query, "timing")
     with request.app[STREAMS].admit(client(request)):
         response = web.StreamResponse(headers=_HEADERS)
         response.force_close()
@@ -55,7 +55,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 def _asked_kind(request: web.Request) -> Kind:
-    plain, bars = flag(request, "plain"), flag(request, "bars")
+    plain, bars = flag(request.query, "plain"), flag(request.query, "bars")
     if plain and bars:
         raise ApiError(400, "bad_value", "bars: a plain image has none; ask for plain or for bars")
     return "plain" if plain else "bars" if bars else "annotated"

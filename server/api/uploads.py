@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import numpy as np
-from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp import BodyPartReader, MultipartReader, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
 from fer_jax.media.image_header import format_of, stranger
 from server.access.refusal import ApiError
-from server.api.bodies import collect, read_body, refuse_compressed
+from server.api.bodies import Sent, collect, read_body, refuse_compressed
 from server.settings import Limits
 
 # TIFF is a container for many codecs, which strangers do not need.
@@ -42,7 +42,7 @@ class Upload:
     data: bytes
 
 
-async def uploads(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
+async def uploads(request: Sent, limits: Limits) -> AsyncIterator[Upload]:
     """Yields the images of a body that is one image, or a form of several.
 
     Raises:
@@ -100,7 +100,7 @@ class _FormBody:
     aiohttp would search for the boundary line by line without yielding to the event loop.
     """
 
-    def __init__(self, request: web.Request, limits: Limits) -> None:
+    def __init__(self, request: Sent, limits: Limits) -> None:
         header = email.message.Message()
         header[hdrs.CONTENT_TYPE] = request.headers.get(hdrs.CONTENT_TYPE, "")
         opening = b"--" + (header.get_boundary() or "").encode()
@@ -148,7 +148,7 @@ class _Patience:
             self._left_s -= time.monotonic() - begun_s
 
 
-async def _form_images(request: web.Request, limits: Limits) -> AsyncIterator[Upload]:
+async def _form_images(request: Sent, limits: Limits) -> AsyncIterator[Upload]:
     try:
         reader = MultipartReader(request.headers, cast(Any, _FormBody(request, limits)))
     except _BROKEN:

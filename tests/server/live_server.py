@@ -76,13 +76,7 @@ class LiveServer:
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One request on a connection of its own; header names may have _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        with contextlib.closing(connection):
-            named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
-            connection.request(method, path, body=body, headers=named)
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
+        return ask_at(self.port, method, path, body=body, headers=headers)
 
     def connect(self, *, receive_buffer: int | None = None) -> socket.socket:
         """A bare connection."""
@@ -120,6 +114,24 @@ class LiveServer:
             self.port = urllib.parse.urlsplit(url).port or 0
             self._started.set()
             await self._stop.wait()
+
+
+def ask_at(
+    port: int,
+    method: str,
+    path: str,
+    *,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request to whoever listens on a port of this machine; see `LiveServer.ask`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    with contextlib.closing(connection):
+        named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        connection.request(method, path, body=body, headers=named)
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, found, response.read())
 
 
 def settings_of(checkpoint: str, *sources: str, **changes: Any) -> Settings:
@@ -173,6 +185,7 @@ __all__ = [
     "Answer",
     "Limits",
     "LiveServer",
+    "ask_at",
     "events",
     "read_all",
     "read_exactly",

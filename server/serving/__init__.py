@@ -1,0 +1,1 @@
+"""Scoring on a Ray Serve cluster: the HTTP side, and the replicas behind it."""
