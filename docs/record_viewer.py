@@ -120,7 +120,8 @@ def smoothest(shots: Sequence[Shot], seconds: float) -> list[Shot]:
     """Returns the part of about so many seconds whose longest pause between shots is the shortest."""
 
     def longest_pause(part: Sequence[Shot]) -> float:
-        return max(after.time_s - before.time_s for before, after in itertools.pairwise(part))
+        times = [*(shot.time_s for shot in part), part[0].time_s + seconds]
+        return max(round(after - before, 3) for before, after in itertools.pairwise(times))
 
     parts = [
         [shot for shot in shots[n:] if shot.time_s <= first.time_s + seconds]
@@ -129,7 +130,7 @@ def smoothest(shots: Sequence[Shot], seconds: float) -> list[Shot]:
     ]
     if not parts:
         raise FerError(f"the browser painted for less than {seconds} s")
-    return min((part for part in parts if len(part) > 1), key=longest_pause, default=parts[0])
+    return min(parts, key=longest_pause)
 
 
 def evenly(shots: Sequence[Shot], *, fps: int) -> list[Image.Image]:
@@ -155,11 +156,11 @@ def _write(images: Sequence[Image.Image], path: Path) -> None:
             quality=quality,
             method=6,
         )
-        size = path.stat().st_size
-        if size <= _MOST_BYTES:
-            print(f"{path}: {len(images)} images, quality {quality}, {size:,} bytes")
-            return
-    raise FerError(f"{path}: {size:,} bytes, more than {_MOST_BYTES:,}")
+        if path.stat().st_size <= _MOST_BYTES:
+            break
+    else:
+        raise FerError(f"{path}: more than {_MOST_BYTES:,} bytes")
+    print(f"{path}: {len(images)} images, quality {quality}, {path.stat().st_size:,} bytes")
 
 
 def _write_still(page: Page, session: CDPSession, path: Path) -> None:
