@@ -247,7 +247,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "installation": Part(
         "install_size.py",
-        lambda options: [str(_HERE.parent), "fer==25.10.3", "deepface"],
+        lambda options: [str(_HERE.parent), "fer==25.10.3", "deepface==0.0.103", "py-feat==2.1.5"],
         lambda options: None if options.install else "needs a package index; add --install",
         _install_ratios,
         _install_figures,

@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from comparison_table import Measured, comparison
+from markdown_tables import percent, table
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -94,35 +96,24 @@ def _shipped() -> dict[str, Any]:
     }
 
 
-def _accuracy() -> str:
-    ours, theirs = _shipped(), _report("fer_accuracy")
-    words = shlex.split(_card()["command"])
-    config = words[words.index("--config") + 1]
-    return _table(
-        [
-            "",
-            "crowd, single crop",
-            "crowd, flip-averaged",
-            "unweighted average recall",
-            "calibration error",
-        ],
-        [
-            [
-                f"ships (`{config}`)",
-                _percent(ours["accuracy"], ours["accuracy_interval"]),
-                _percent(ours["flip_accuracy"], ours["flip_interval"]),
-                _percent(ours["uar"]),
-                _percent(ours["ece"]),
-            ],
-            [
-                f"package `{theirs['package']}`, {theirs['parameters']:,} parameters",
-                _percent(theirs["accuracy"]),
-                "",
-                _percent(theirs["uar"]),
-                "",
-            ],
-        ],
+def _comparison() -> str:
+    speeds = [row for row in _report("model_speed")["rows"] if row["cores"] == 1]
+
+    def face_ms(package: str, kind: str = "") -> float:
+        (row,) = (
+            each
+            for each in speeds
+            if each["network"].startswith(package) and kind in each["network"]
+        )
+        return row["milliseconds_one_face"]
+
+    measured = Measured(
+        agreement={"fer_jax": _shipped(), "fer": _report("fer_accuracy")},
+        face_ms={"fer_jax": face_ms("fer_jax"), "fer": face_ms("`fer`", "TFLite")},
+        sizes=_report("install_size"),
+        files=_report("unreadable_files"),
     )
+    return comparison(measured)
 
 
 def _trainings() -> str:
@@ -133,15 +124,15 @@ def _trainings() -> str:
         ships = ours["digest"].startswith(run["digest"])
         figures = {**run, **ours} if ships else run
         cells = [
-            _percent(figures["accuracy"], figures["accuracy_interval"]),
-            _percent(figures["flip_accuracy"]),
-            _percent(figures["uar"]),
-            _percent(figures["label_accuracy"]) if "label_accuracy" in figures else "",
+            percent(figures["accuracy"], figures["accuracy_interval"]),
+            percent(figures["flip_accuracy"]),
+            percent(figures["uar"]),
+            percent(figures["label_accuracy"]) if "label_accuracy" in figures else "",
         ]
         name = f"**{run['run']}**" if ships else run["run"]
         digest = f"`{figures['digest'][:12]}`"
         rows.append([name, run["command"], f"{run['cpu_minutes']}", *cells, digest])
-    return _table([*head, "crowd, UAR", "label", "digest"], rows, left=(0, 1, 7))
+    return table([*head, "crowd, UAR", "label", "digest"], rows, left=(0, 1, 7))
 
 
 def _logit_adjustment() -> str:
@@ -152,9 +143,9 @@ def _logit_adjustment() -> str:
         ("recall of disgust", "disgust", 0),
         ("recall of fear", "fear", 0),
     )
-    return _table(
+    return table(
         ["share", *(f"{run['share']:g}" for run in runs)],
-        [[text, *(_percent(run[key], digits=n) for run in runs)] for text, key, n in lines],
+        [[text, *(percent(run[key], digits=n) for run in runs)] for text, key, n in lines],
     )
 
 
@@ -172,7 +163,7 @@ def _model_speed() -> str:
         rows.append([network, f"{one['parameters']:,}", *latencies, *rates])
     batches = f"faces a second in batches of {report['batch_size']}, one core"
     head = ["network", "parameters", "one face, one core", "two cores", batches, "two cores"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _suite() -> str:
@@ -180,14 +171,19 @@ def _suite() -> str:
     report = json.loads(_SUITE.read_text())
     rows = []
     for name, part in report["parts"].items():
-        for comparison, ratio in part.get("ratios", {}).items():
+        for compared, ratio in part.get("ratios", {}).items():
             low, high = min(ratio["rounds"]), max(ratio["rounds"])
             spread = f" ({low:.2f} to {high:.2f})" if low < high else ""
-            rows.append([name, comparison, f"**{ratio['median']:.2f}**{spread}"])
+            rows.append([name, compared, f"**{ratio['median']:.2f}**{spread}"])
         rows += [[name, what, figure] for what, figure in part.get("figures", {}).items()]
         if "left_out" in part:
             rows.append([name, "not measured", part["left_out"]])
-    return _table(["part", "what", "figure"], rows, left=(0, 1))
+    return table(["part", "what", "figure"], rows, left=(0, 1))
+
+
+def _startup_ratio() -> float:
+    (ratio,) = json.loads(_SUITE.read_text())["parts"]["start-up"]["ratios"].values()
+    return ratio["median"]
 
 
 def _bench_machine() -> str:
@@ -205,25 +201,8 @@ def _machine(about: dict[str, Any]) -> str:
     )
 
 
-def _percent(share: float, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
-    text = f"{100 * share:.{digits}f} %"
-    if interval is None:
-        return text
-    low, high = interval
-    return f"{text} ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)
-) -> str:
-    """Returns a Markdown table whose columns `left` are set to the left."""
-    rule = "|".join("---" if column in left else "---:" for column in range(len(head)))
-    lines = [f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join([f"| {' | '.join(head)} |", *lines]).replace("|  |", "| |") + "\n"
-
-
 _TABLES: dict[str, Callable[[], str]] = {
-    "accuracy": _accuracy,
+    "comparison": _comparison,
     "trainings": _trainings,
     "logit_adjustment": _logit_adjustment,
     "model_speed": _model_speed,
@@ -232,12 +211,15 @@ _TABLES: dict[str, Callable[[], str]] = {
 }
 
 _FIGURES: dict[str, Callable[[], str]] = {
-    "accuracy": lambda: _percent(_shipped()["accuracy"]),
-    "degraded": lambda: _percent(_report("degraded")["accuracy"]),
-    "confident": lambda: _percent(_card()["calibrated"]["confident"]["accuracy"]),
-    "disgust": lambda: _percent(_shipped()["disgust"], digits=0),
-    "fear": lambda: _percent(_shipped()["fear"], digits=0),
-    "labels": lambda: _percent(_card("fer2013")["report"]["accuracy"]),
+    "accuracy": lambda: percent(_shipped()["accuracy"]),
+    "flip": lambda: percent(_shipped()["flip_accuracy"], _shipped()["flip_interval"]),
+    "calibration": lambda: percent(_shipped()["ece"]),
+    "degraded": lambda: percent(_report("degraded")["accuracy"]),
+    "confident": lambda: percent(_card()["calibrated"]["confident"]["accuracy"]),
+    "disgust": lambda: percent(_shipped()["disgust"], digits=0),
+    "fear": lambda: percent(_shipped()["fear"], digits=0),
+    "startup": lambda: f"{_startup_ratio():.1f}",
+    "labels": lambda: percent(_card("fer2013")["report"]["accuracy"]),
 }
 
 

@@ -32,5 +32,5 @@ def test_a_figure_within_a_sentence_that_somebody_changed_is_written_anew() -> N
 
 def test_a_table_of_another_name_is_refused_with_the_page_and_the_names() -> None:
     page = "<!-- table: speed -->\n<!-- end -->\n"
-    with pytest.raises(FerError, match=r"page\.md: no table 'speed'; there are accuracy, "):
+    with pytest.raises(FerError, match=r"page\.md: no table 'speed'; there are comparison, "):
         write_tables.with_tables(page, name="page.md")
