@@ -80,7 +80,8 @@ class Photo {
       await this.#paint(found);
       this.#tell(found);
     } catch (error) {
-      const broken = [415, 422].includes(error.status);
+      const late = error.message.includes("to decode");
+      const broken = [415, 422].includes(error.status) && !late;
       this.#fail(broken ? "This file cannot be read as an image. It may be damaged." : error.message);
     }
   }
