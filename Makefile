@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test test-cluster fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
+.PHONY: train test test-long fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
@@ -12,9 +12,9 @@ train: $(VENV)/.installed-train
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# Tests that start clusters of processes, which takes minutes.
-test-cluster: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m cluster tests/training tests/cluster tests/server/test_ray_serve.py $(ARGS)
+# Tests of minutes: clusters of processes, the notebook, long trainings.
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 # Damages images for a minute and looks for one that kills a decoder.
 fuzz: $(VENV)/.installed-dev

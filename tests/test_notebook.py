@@ -14,6 +14,7 @@ SHORTER = {
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "facial_expression_recognition.ipynb"
 
 
+@pytest.mark.long
 # Dependencies of Jupyter announce changes of their own by warnings.
 @pytest.mark.filterwarnings("default")
 def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, private_cache: Path):

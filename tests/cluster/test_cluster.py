@@ -21,7 +21,7 @@ from tests.factories import pattern_faces
 from tests.media.sample_shards import write_parquet, write_tar
 
 # Ray forks, and leaves processes and files to the garbage collector.
-pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).resolve().parents[2]
 TALKATIVE = (

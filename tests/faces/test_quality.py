@@ -61,6 +61,7 @@ def test_a_face_of_few_real_pixels_is_small_however_large_its_crop():
     assert of(20.0) == of(20.0, is_crop=True) == "ok"
 
 
+@pytest.mark.long
 def test_plain_faces_lose_less_than_one_in_two_hundred():
     from fer_jax.data.datasets import evaluation_split
 

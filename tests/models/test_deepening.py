@@ -15,6 +15,7 @@ def small_and_deep():
     return models.build("resnet_small"), models.build("resnet_deep")
 
 
+@pytest.mark.long
 def test_a_deepened_network_gives_the_same_logits(small_and_deep):
     small, deep = small_and_deep
     variables = random_variables(small)

@@ -26,7 +26,7 @@ from tests.server.test_process import ROOT
 from tests.server.upload_samples import FORM, JPEG, form, photo_jpeg, saved
 
 pytestmark = [
-    pytest.mark.cluster,
+    pytest.mark.long,
     pytest.mark.skipif(
         importlib.util.find_spec("starlette") is None or importlib.util.find_spec("ray") is None,
         reason='needs Ray Serve: pip install "fer_jax[ray]"',

@@ -111,7 +111,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
-@pytest.mark.cluster
+@pytest.mark.long
 def test_eight_devices_train_alike_in_one_process_and_in_two(whole, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     alone, (first, second) = start(one, "--config.devices=8"), start_two(two)
@@ -125,7 +125,7 @@ def test_eight_devices_train_alike_in_one_process_and_in_two(whole, tmp_path):
     assert (two / "card.json").exists()
 
 
-@pytest.mark.cluster
+@pytest.mark.long
 def test_a_run_that_loses_a_process_ends_in_one_line_and_goes_on_with_one(whole, tmp_path):
     first, second = start_two(tmp_path / "run")
     until(first, "epoch   2/3")
@@ -142,7 +142,7 @@ def test_a_run_that_loses_a_process_ends_in_one_line_and_goes_on_with_one(whole,
     assert_same_run(whole, tmp_path / "run")
 
 
-@pytest.mark.cluster
+@pytest.mark.long
 def test_a_signal_to_one_process_stops_all_at_the_same_step_and_two_go_on(whole, tmp_path):
     first, second = start_two(tmp_path / "run")
     until(first, "epoch   1/3")
@@ -156,7 +156,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step_and_two_go_on(whole,
     assert_same_run(whole, tmp_path / "run")
 
 
-@pytest.mark.cluster
+@pytest.mark.long
 def test_a_folder_that_only_one_host_sees_is_refused_by_all(tmp_path):
     results = ended(*start_two(tmp_path / "here", second=tmp_path / "there"))
     assert [code for code, _, _ in results] == [2, 2], results

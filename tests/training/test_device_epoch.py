@@ -44,6 +44,7 @@ def test_without_augmentation_the_devices_train_as_the_host_does(devices):
         np.testing.assert_allclose(leaf_on, leaf, atol=2e-4)
 
 
+@pytest.mark.long
 def test_with_augmentation_both_ways_learn_as_much():
     accuracy = {}
     for on_device in (False, True):
@@ -56,6 +57,7 @@ def test_with_augmentation_both_ways_learn_as_much():
     assert abs(accuracy[True] - accuracy[False]) < 0.2, accuracy
 
 
+@pytest.mark.long
 def test_faces_that_grow_cut_an_epoch_where_they_do():
     config = config_of(data__on_device=True, resolution__start=32, resolution__grow_over=0.5)
     program = assembled(config, train=pattern_faces(45))

@@ -73,6 +73,7 @@ def test_a_run_begins_with_the_weights_it_is_given(teacher, tmp_path, capsys):
     assert "started elsewhere" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path):
     folder, other = tmp_path / "run", write_workdir(tmp_path / "other", seed=5)
     still = ("optim.learning_rate=1e-12", "ema_decay=0")
@@ -86,6 +87,7 @@ def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path
     assert told == ",".join(sorted(network.digest for network in networks[:2]))
 
 
+@pytest.mark.long
 def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, capsys):
     folder = tmp_path / "run"
     spoiling = (
@@ -105,6 +107,7 @@ def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, c
     assert (card["epoch"], card["step"]) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_run_stopped_at_its_beginning_goes_on_as_if_it_had_not_been(teacher, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert short_run(whole, f"start={teacher}") == 0

@@ -88,6 +88,7 @@ def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
         finished(program)
 
 
+@pytest.mark.long
 def test_steps_compile_once_for_each_size_of_faces_that_grow():
     config = tiny_config(epochs=4, resolution__start=32, resolution__grow_over=0.5)
     program = assembled(config, train=pattern_faces(16))
@@ -118,6 +119,7 @@ def test_eight_devices_compute_what_one_does(ragged):
         np.testing.assert_allclose(eight, one, atol=2e-4)
 
 
+@pytest.mark.long
 def test_the_network_learns_32_faces_by_heart():
     config = short_config(
         epochs=60,
