@@ -48,6 +48,7 @@ def test_the_part_without_a_long_pause_is_taken(recorder: Any) -> None:
     assert [each.time_s for each in part] == [1.0, 1.1, 1.2, 1.3, 1.4]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
 def test_the_page_is_recorded_as_an_animation_and_a_still(recorder: Any, tmp_path: Path) -> None:
     checkpoint = write_workdir(tmp_path / "run")

@@ -30,6 +30,7 @@ def test_a_deepened_network_gives_the_same_logits(small_and_deep):
     assert jax.tree.map(jnp.shape, deepened) == jax.tree.map(jnp.shape, dict(like))
 
 
+@pytest.mark.long
 def test_every_further_block_has_a_gradient(small_and_deep):
     small, deep = small_and_deep
     deepened = deepen(random_variables(small), small, deep, key=jax.random.key(1))
