@@ -26,7 +26,12 @@ from fer_jax.media.decoder_wire import (
     release,
     send_request,
 )
-from fer_jax.media.image_errors import BadImageError, DecoderFailedError, TooManyPixelsError
+from fer_jax.media.image_errors import (
+    BadImageError,
+    DecoderFailedError,
+    DecoderLateError,
+    TooManyPixelsError,
+)
 from fer_jax.media.images import MAX_PIXELS, MediaError, decode_noted, most_file_bytes, read_file
 
 DECODE_S = 60.0  # a hundred megapixels in many scans take half of this on a slow core
@@ -153,11 +158,11 @@ class Decoder(ChildOwner):
             return receive_reply(wire, seconds=seconds)
         except TimeoutError:
             self._child.end(within_s=0)
-            reason = f"the image takes more than {seconds:.3g} s to decode"
+            error = DecoderLateError(f"the image takes more than {seconds:.3g} s to decode")
         except DecoderWireError:
-            reason = f"the image's decoder crashed ({self._child.end()})"
+            error = DecoderFailedError(f"the image's decoder crashed ({self._child.end()})")
         self.start()
-        raise DecoderFailedError(reason)
+        raise error
 
     def _checked(self, reply: DecodeReply, *, grey: bool) -> tuple[int, int, int]:
         """Returns an image's shape.

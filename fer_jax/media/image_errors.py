@@ -16,3 +16,7 @@ class TooManyPixelsError(BadImageError):
 
 class DecoderFailedError(BadImageError):
     """An image on which the decoder crashed, took too long or needed too much memory."""
+
+
+class DecoderLateError(DecoderFailedError):
+    """An image that was not decoded in its time: it is hostile, or the machine is busy."""

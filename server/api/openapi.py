@@ -25,7 +25,7 @@ _REASONS = {
     409: "Not possible in the camera's current state.",
     413: "More bytes, pixels or images than allowed.",
     415: "The body has an unsupported type.",
-    422: "A damaged image.",
+    422: "A damaged image, or one that takes too long to decode.",
     426: "Not a WebSocket's opening handshake.",
     429: "Too many requests at a time, or too many wrong tokens.",
     503: "Unavailable: starting, stopping, too many viewers or connections.",

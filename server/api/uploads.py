@@ -18,7 +18,7 @@ from aiohttp import BodyPartReader, MultipartReader, hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 
 from fer_jax.media.decoder import Decoder
-from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
+from fer_jax.media.image_errors import BadImageError, DecoderLateError, TooManyPixelsError
 from fer_jax.media.image_header import format_of, stranger
 from server.access.refusal import ApiError
 from server.api.bodies import Sent, collect, read_body, refuse_compressed
@@ -73,8 +73,8 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
         seconds: how long it may take.
 
     Raises:
-        ApiError: 413 too many pixels, 415 an unsupported format, 422 damaged or crashes its decoder;
-            the message names the image.
+        ApiError: 413 too many pixels, 415 an unsupported format, 422 damaged, crashes its decoder
+            or takes longer; the message names the image.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -89,6 +89,8 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
             image = stack.enter_context(decoder.decoded(upload.data, seconds=seconds))
         except TooManyPixelsError as error:
             raise ApiError(413, "too_many_pixels", f"{upload.name}: {error}") from None
+        except DecoderLateError as error:
+            raise ApiError(422, "decoder_late", f"{upload.name}: {error}") from None
         except BadImageError as error:
             raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None
         yield image

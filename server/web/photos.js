@@ -80,8 +80,7 @@ class Photo {
       await this.#paint(found);
       this.#tell(found);
     } catch (error) {
-      const late = error.message.includes("to decode");
-      const broken = [415, 422].includes(error.status) && !late;
+      const broken = error.status === 415 || error.code === "bad_image";
       this.#fail(broken ? "This file cannot be read as an image. It may be damaged." : error.message);
     }
   }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import struct
 import time
 
@@ -7,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fer_jax.media.decoder import Decoder
+from server.access.refusal import ApiError
+from server.api.uploads import Upload, decoded
 from tests.media import hostile_images as hostile
 from tests.server.live_server import LiveServer
 from tests.server.upload_samples import photo_jpeg, post, saved
@@ -122,3 +127,14 @@ def test_flipped_bytes_give_an_answer_or_a_refusal_and_never_a_failure(
     if answer.status != 200:
         assert answer.status in (413, 415, 422)
         assert answer.code in ("bad_image", "too_many_pixels", "unsupported_image")
+
+
+def test_an_image_that_is_late_is_not_called_damaged():
+    with Decoder() as decoder:
+        assert decoder.wait_ready(30)
+        assert decoder.pid
+        os.kill(decoder.pid, signal.SIGSTOP)  # as on a busy machine
+        upload = Upload("photo.jpg", photo_jpeg())
+        with pytest.raises(ApiError) as refused, decoded(upload, decoder, seconds=0.2):
+            raise AssertionError
+    assert (refused.value.status, refused.value.code) == (422, "decoder_late")
