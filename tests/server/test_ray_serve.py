@@ -9,7 +9,6 @@ import io
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from PIL import Image
 
 from server.settings import Limits
 from tests.server.live_server import Answer, LiveServer, ask_at, settings_of
+from tests.server.load import Load
 from tests.server.test_process import ROOT
 from tests.server.upload_samples import FORM, JPEG, form, photo_jpeg, saved
 
@@ -158,48 +158,29 @@ def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
                     child.kill()
 
 
-class Load:
-    """Scores a photograph again and again, as several programs that repeat what fails."""
+class Programs(Load):
+    """Score a photograph, and repeat what fails."""
 
     def __init__(self, port: int, *, threads: int = 4) -> None:
+        super().__init__(visitors=threads)
         self.answers: list[Answer] = []
         self.failures: list[str] = []
         self.given_up = 0
-        self._port, self._stop = port, threading.Event()
-        self._answered = threading.Semaphore(0)
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+        self._port = port
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(90)
-
-    def wait(self, requests: int) -> None:
-        """Returns after so many further answers."""
-        for _ in range(requests):
-            assert self._answered.acquire(timeout=90), (self.failures, len(self.answers))
-
-    def _run(self) -> None:
-        sample = Sample(200, photo_jpeg())
-        while not self._stop.is_set():
-            for _ in range(MOST_TRIES):
-                try:
-                    answer = ask(self._port, sample)
-                except (OSError, http.client.HTTPException) as error:
-                    self.failures.append(repr(error))
-                    continue
-                if answer.status == 200:
-                    self.answers.append(answer)
-                    break
-                self.failures.append(f"{answer.status} {answer.body[:200]!r}")
-            else:
-                self.given_up += 1
-            self._answered.release()
+    def ask(self, visitor: int) -> None:
+        del visitor  # all alike
+        for _ in range(MOST_TRIES):
+            try:
+                answer = ask(self._port, Sample(200, photo_jpeg()))
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                continue
+            if answer.status == 200:
+                self.answers.append(answer)
+                return
+            self.failures.append(f"{answer.status} {answer.body[:200]!r}")
+        self.given_up += 1
 
 
 def wait_for_others(served: Served, name: str, *, than: set[int]) -> None:
@@ -265,7 +246,7 @@ def test_no_request_is_lost_when_a_replica_or_a_front_dies(
     assert len(scorers) == 2
     decoders = scorers[0].children(recursive=True)
     assert decoders
-    with Load(served.port) as load:
+    with Programs(served.port) as load:
         load.wait(12)
         scorers[0].kill()
         load.wait(24)

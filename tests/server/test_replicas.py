@@ -7,7 +7,6 @@ import contextlib
 import re
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faces.sample_media import PHOTO
+from tests.server.load import Load
 from tests.server.test_nginx import NGINX, ask, nginx
 from tests.server.test_process import ROOT, started
 
@@ -34,46 +34,28 @@ def config(*ports: int) -> tuple[str, str]:
     return before, re.sub(r"(listen|server_name) .*", "", inside)
 
 
-class Load:
-    """Scores a photograph again and again, as several visitors."""
+class Visitors(Load):
+    """Score a photograph through nginx."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(visitors=2)
         self.statuses: collections.Counter[int | str] = collections.Counter()
-        self._port, self._stop = port, threading.Event()
-        self._answered = threading.Semaphore(0)
-        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(2)]
+        self._port = port
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-
-    def wait(self, requests: int) -> None:
-        """Returns after so many further answers."""
-        for _ in range(requests):
-            assert self._answered.acquire(timeout=60)
-
-    def _run(self, visitor: int) -> None:
+    def ask(self, visitor: int) -> None:
         body, headers = PHOTO.read_bytes(), {"Content-Type": "image/jpeg"}
-        while not self._stop.is_set():
-            try:
-                answer = ask(
-                    self._port,
-                    "/api/score",
-                    visitor=visitor,
-                    method="POST",
-                    body=body,
-                    headers=headers,
-                )
-                self.statuses[answer.status] += 1
-            except OSError as error:
-                self.statuses[repr(error)] += 1
-            self._answered.release()
+        try:
+            answer = ask(
+                self._port,
+                "/api/score",
+                visitor=visitor,
+                method="POST",
+                body=body,
+                headers=headers,
+            )
+            self.statuses[answer.status] += 1
+        except OSError as error:
+            self.statuses[repr(error)] += 1
 
 
 def ready(port: int) -> bool:
@@ -104,7 +86,7 @@ def test_no_request_is_lost_when_one_of_two_servers_leaves_or_dies(
         before, inside = config(first, second)
         with contextlib.ExitStack() as back, nginx(tmp_path, inside, before=before) as port:
             wait_ready(first, second)
-            with Load(port) as load:
+            with Visitors(port) as load:
                 load.wait(6)
                 leaving.send_signal(signal.SIGTERM)
                 until = time.monotonic() + 30
