@@ -122,7 +122,7 @@ export class Veil {
   }
 }
 
-/** A line that disappears by itself. */
+/** A line over everything, full screen and dialogs too, that disappears by itself. */
 export class Toast {
   constructor(element) {
     this.element = element;
@@ -132,12 +132,15 @@ export class Toast {
   /** Shows a sentence. */
   say(text) {
     clearTimeout(this.timer);
+    this.#hide();
+    this.element.showPopover();
     this.element.textContent = text;
-    this.element.classList.add("shown");
-    this.timer = setTimeout(() => {
-      this.element.classList.remove("shown");
-      this.element.textContent = "";
-    }, TOAST_MS);
+    this.timer = setTimeout(() => this.#hide(), TOAST_MS);
+  }
+
+  #hide() {
+    if (this.element.matches(":popover-open")) this.element.hidePopover();
+    this.element.textContent = "";
   }
 }
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.server.live_server import LiveServer, settings_of
-from tests.server.pages import IMAGE, expect_changes
+from tests.server.pages import IMAGE, eventually, expect_changes
 
 OpenPage = Callable[..., Page]
 
@@ -92,6 +94,13 @@ def test_forced_colours_leave_expressions_pressed_buttons_and_states_to_be_seen(
     assert theme.evaluate(style) != released
 
 
+def greenness(element: Locator) -> float:
+    """The share of the pixels along an element's upper edge that are green on the screen."""
+    png = np.frombuffer(element.screenshot(animations="disabled"), np.uint8)
+    edge = cv2.imdecode(png, cv2.IMREAD_COLOR)[3]
+    return float((edge == (0, 255, 0)).all(axis=-1).mean())
+
+
 def test_keys_do_what_the_buttons_do_and_are_listed(open_page: OpenPage, checkpoint: str):
     with LiveServer(settings_of(checkpoint, "one=demo", "two=demo")) as server:
         page = open_page(f"http://127.0.0.1:{server.port}/?camera=one")
@@ -107,6 +116,10 @@ def test_keys_do_what_the_buttons_do_and_are_listed(open_page: OpenPage, checkpo
         assert re.fullmatch(r"one-[\d-]{19}\.jpg", download.value.suggested_filename)
         page.keyboard.press("f")
         page.wait_for_function("() => document.fullscreenElement?.id === 'stage'")
+        page.keyboard.press("s")
+        toast = page.locator("#toast")
+        toast.evaluate("toast => { toast.style.background = '#0f0'; }")
+        eventually(lambda: greenness(toast) > 0.8, "the line is seen over the image")
         page.keyboard.press("f")
         page.wait_for_function("() => !document.fullscreenElement")
         page.keyboard.press("ArrowRight")
