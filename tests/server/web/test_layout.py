@@ -15,6 +15,7 @@ from fer_jax.expressions import EXPRESSIONS
 pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
 from playwright.sync_api import Page, expect
 
+from tests.faces.sample_media import photo, write_video
 from tests.server.live_server import LiveServer, settings_of
 from tests.server.pages import PHOTO, drop
 
@@ -130,6 +131,26 @@ def test_the_image_fills_the_height_and_the_last_minute_stands_below_the_faces(
     assert past["bottom"] <= size[1]
     assert card["width"] >= 0.9 * past["width"]  # no hole beside a single face
     assert box_of(page, "#status")["bottom"] <= box_of(page, ".foot")["y"]
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1920, 1080)], ids=lambda size: str(size[0]))
+def test_the_last_minute_stands_below_a_wide_image(
+    open_page: OpenPage, checkpoint: str, tmp_path: Path, size: tuple[int, int]
+):
+    image = cv2.copyMakeBorder(photo(), 0, 0, 277, 277, cv2.BORDER_CONSTANT)
+    wide = cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA)
+    video = write_video(tmp_path / "wide.avi", [wide] * 30, codec="MJPG", fps=15)
+    with LiveServer(settings_of(checkpoint, f"wide={video}")) as server:
+        page = open_page(f"http://127.0.0.1:{server.port}/", size=size)
+        expect(page.locator("#cards .card").first).to_be_visible()
+        stage, past, faces = (box_of(page, one) for one in ("#stage", ".past", ".faces"))
+        bar, foot = box_of(page, ".bar"), box_of(page, ".foot")
+    assert stage["height"] >= 0.52 * size[1]
+    assert stage["bottom"] <= bar["y"] < bar["bottom"] <= past["y"]
+    assert past["bottom"] <= foot["y"]
+    assert past["right"] == pytest.approx(stage["right"], abs=1)
+    assert stage["right"] < faces["x"]
+    assert faces["bottom"] >= past["bottom"] - 45  # the cards have the window's height
 
 
 def test_on_a_phone_the_faces_come_last_for_their_number_changes(open_page: OpenPage, url: str):
