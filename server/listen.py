@@ -153,6 +153,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Responds to requests that never reached a handler: mostly broken HTTP, which is not logged."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the visitor has disconnected
         if status >= 500:
             _LOG.error("a request failed", exc_info=exc)
         if request.writer.output_size:
