@@ -133,10 +133,14 @@ _TIFF_NUMBERS = {3: "H", 4: "I"}  # the types that a size may have: SHORT and LO
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
     size: dict[int, int] = {}
+    seen: set[int] = set()
     for order, tag, kind, count, at in tiff_entries(data):
+        if tag in seen:  # which of the two counts depends on the reader
+            raise BadImageError(DAMAGED)
+        seen.add(tag)
         if tag not in (_TIFF_WIDTH, _TIFF_HEIGHT):
             continue
-        if tag in size or kind not in _TIFF_NUMBERS or count != 1:
+        if kind not in _TIFF_NUMBERS or count != 1:
             raise BadImageError(DAMAGED)
         (size[tag],) = struct.unpack_from(f"{order}{_TIFF_NUMBERS[kind]}", data, at)
     return size.get(_TIFF_WIDTH, 0), size.get(_TIFF_HEIGHT, 0)

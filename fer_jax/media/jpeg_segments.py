@@ -16,6 +16,9 @@ _SEQUENTIAL = (0xC0, 0xC1)  # baseline and extended, with Huffman codes
 _RESTARTS = 0xDD  # defines the interval
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SOS, _EOI = 0xDA, 0xD9
+# Segments with a length, and no others: libjpeg reads no length after TEM, restart markers and stuffed
+# zeros, and would find another image where this walk sees a segment's contents.
+_SEGMENTS = frozenset((*range(0xC0, 0xD0), *range(_SOS, 0xDE), *range(0xE0, 0xF0), 0xFE))
 # A progressive image has about ten. Each costs a pass over all its pixels: a file of eight megabytes
 # made of tiny scans would keep a core busy for minutes.
 _MOST_SCANS = 64
@@ -109,6 +112,6 @@ def _segment(data: bytes, at: int) -> tuple[int, int, int]:
     if marker == _EOI:
         return marker, at + 2, at + 2
     (length,) = struct.unpack_from(">H", data, at + 2)
-    if length < 2:
+    if marker not in _SEGMENTS or length < 2:
         raise BadImageError(DAMAGED)
     return marker, at + 4, at + 2 + length

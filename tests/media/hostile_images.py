@@ -61,8 +61,16 @@ def with_frame_control_twice(data: bytes) -> bytes:
 
 def tiff_with_two_widths() -> bytes:
     """A TIFF that is 1 pixel wide by its first width and 30,000 by its second."""
-    entries = [(256, 1), (256, 30_000), (257, 30_000), (258, 8), (259, 1), (262, 1), (273, 8)]
-    entries += [(278, 30_000), (279, 100)]
+    return _tiff([(256, 1), (256, 30_000), (257, 30_000), (258, 8), (259, 1), (262, 1), (273, 8)])
+
+
+def tiff_with_two_offsets() -> bytes:
+    """A TIFF of two pixels whose strip lies in two places."""
+    return _tiff([(256, 2), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (273, 10)])
+
+
+def _tiff(entries: list[tuple[int, int]]) -> bytes:
+    entries = [*entries, (278, 30_000), (279, 100)]
     packed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(104)
 
@@ -77,6 +85,12 @@ def many_scans(data: bytes, scans: int) -> bytes:
     """A progressive JPEG whose last scan comes that many times more."""
     last = data.rindex(b"\xff\xda")
     return data[:last] + scans * data[last:-2] + data[-2:]
+
+
+def hidden_jpeg(marker: int, hidden: bytes, shown: bytes) -> bytes:
+    """A JPEG that a reader finds behind a marker, unless it takes the marker for a segment's."""
+    body = hidden[2:]
+    return b"\xff\xd8\xff" + bytes([marker]) + struct.pack(">H", 2 + len(body)) + body + shown[2:]
 
 
 def with_right_checksums(data: bytes) -> bytes:

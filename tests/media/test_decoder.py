@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from fer_jax.media.child import DecoderUnavailableError
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.decoder_wire import DecodeReply, Status, receive_reply, send_reply
 from fer_jax.media.image_errors import BadImageError, DecoderFailedError, TooManyPixelsError
+from fer_jax.media.image_header import read_header
 from fer_jax.media.images import MediaError, decode_image
 from tests.faces.sample_media import PHOTO, photo
 from tests.media import hostile_images as hostile
@@ -91,8 +93,29 @@ def test_images_that_killed_the_server_do_not_even_kill_a_decoder(
     assert decoder.pid == before
 
 
-@pytest.mark.parametrize("data", [hostile.vp8l_without_chunk(), hostile.tiff_with_two_widths()])
+@pytest.mark.parametrize(
+    "data",
+    [
+        hostile.vp8l_without_chunk(),
+        hostile.tiff_with_two_widths(),
+        hostile.tiff_with_two_offsets(),
+    ],
+    ids=["vp8l", "two-widths", "two-offsets"],
+)
 def test_what_two_parsers_read_in_two_ways_is_refused(decoder: Decoder, data: bytes) -> None:
+    with pytest.raises(BadImageError, match="damaged"):
+        pixels(decoder, data)
+
+
+@pytest.mark.parametrize("marker", [0x00, 0x01, 0xD0, 0xD7])
+def test_a_jpeg_hidden_behind_a_marker_without_a_length_is_refused(
+    decoder: Decoder, marker: int
+) -> None:
+    large, small = (np.full((side, side, 3), 60, np.uint8) for side in (1500, 8))
+    hidden, shown = (cv2.imencode(".jpg", image)[1].tobytes() for image in (large, small))
+    data = hostile.hidden_jpeg(marker, hidden, shown)
+    with pytest.raises(BadImageError, match="damaged"):
+        read_header(data)
     with pytest.raises(BadImageError, match="damaged"):
         pixels(decoder, data)
 
