@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tensorstore
 
+from fer_jax.data.members import archive_members
 from fer_jax.data.sources import find_source
 from fer_jax.errors import CheckpointError, DataError, FerError
+from fer_jax.evaluation.groups import read_groups
+from fer_jax.evaluation.openings import read_openings
 from fer_jax.machine.json_files import parse_json
 from fer_jax.saved_model import load_model
 from fer_jax.scoring.writers import read_rows
@@ -90,6 +95,36 @@ def test_the_votes_beside_a_csv_may_be_a_pipe(tmp_path: Path) -> None:
     assert [member.name for member in find_source(tmp_path / "fer2013.csv").members] == [
         "fer2013.csv"
     ]
+
+
+def test_a_pipe_in_place_of_groups_or_of_a_record_of_openings_is_refused_at_once(
+    copied: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "groups.csv")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_groups(tmp_path / "groups.csv", ["a"])
+    os.mkfifo(copied / "test_openings.jsonl")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_openings(load_model(copied))
+
+
+def test_a_zip_whose_directory_is_larger_than_any_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    size = 1 << 30
+    with path.open("wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0))
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(DataError, match="directory of 1,073,741,824 bytes"),
+            archive_members(path),
+        ):
+            raise AssertionError
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_tar_with_a_name_of_three_gigabytes_is_refused(tmp_path: Path) -> None:

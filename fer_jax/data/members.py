@@ -31,6 +31,8 @@ MAX_UNPACKED_BYTES = 32 << 30
 MAX_MEMBERS = 4_000_000
 
 _MOST_HEADER_BYTES = 1 << 20
+_MOST_DIRECTORY_BYTES = 256 << 20  # of a zip; that of a million faces has about 100 MB
+_ENTRY = b"PK\x01\x02"  # begins each file's entry in it
 _HEADER_TYPES = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -153,7 +155,8 @@ def archive_members(path: Path, *, limit: int = MAX_UNPACKED_BYTES) -> Iterator[
     """
     try:
         if path.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
+            with _ZipFile(path) as file, zipfile.ZipFile(file) as archive:
+                file.opened = True
                 yield _zip_members(archive, path, limit)
         else:
             with _open_tar(path) as packed:
@@ -187,6 +190,22 @@ def _zip_members(archive: zipfile.ZipFile, path: Path, limit: int) -> Iterator[M
         name = info.filename.replace("\\", "/")
         if not info.is_dir() and not is_hidden(name):
             yield Member(name, functools.partial(unpack, info))
+
+
+class _ZipFile(io.FileIO):
+    """A zip whose directory is bounded: zipfile reads it into memory completely."""
+
+    opened = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.opened:
+            return super().read(size)
+        if size is not None and size > _MOST_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"a directory of {size:,} bytes")
+        data = super().read(size)
+        if data.count(_ENTRY) > MAX_MEMBERS:
+            raise zipfile.BadZipFile(f"more than {MAX_MEMBERS:,} files in one archive")
+        return data
 
 
 class _BoundedHeader(tarfile.TarInfo):

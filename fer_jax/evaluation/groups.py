@@ -8,6 +8,7 @@ about it. Read each gap with its interval: small groups have wide ones.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -20,8 +21,10 @@ from fer_jax.data.faces import Faces
 from fer_jax.errors import DataError
 from fer_jax.evaluation import metrics
 from fer_jax.faces.quality import measure
+from fer_jax.machine.regular_files import read_regular
 
 _NAMES = ("name", "path", "file", "image")  # headers of the column that names the face
+_MOST_BYTES = 256 << 20
 _UNKNOWN = ""
 _THIRDS = ("bottom third", "middle third", "top third")  # in the order that names sort in
 
@@ -41,9 +44,9 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         DataError: the file cannot be read, or names no face of the data.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            rows, header = list(reader), list(reader.fieldnames or [])
+        text = read_regular(path, most_bytes=_MOST_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        rows, header = list(reader), list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as csv ({error})") from error
     key = next((name for name in header if name.strip().lower() in _NAMES), None)

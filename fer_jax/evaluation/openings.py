@@ -15,9 +15,11 @@ from fer_jax.errors import CheckpointError
 from fer_jax.machine.files import append_row
 from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import FULL_DISK
+from fer_jax.machine.regular_files import read_regular
 from fer_jax.saved_model import CARD, FOLDER, SavedModel, first_line
 
 OPENINGS = "test_openings.jsonl"
+_MOST_BYTES = 64 << 20
 
 
 def record_opening(saved: SavedModel, faces: Faces) -> int:
@@ -60,7 +62,7 @@ def read_openings(saved: SavedModel) -> list[dict[str, Any]]:
     """
     path = _record_of(saved.path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = read_regular(path, most_bytes=_MOST_BYTES).splitlines() if path.exists() else []
         rows = [*(saved.card or {}).get("test_openings", []), *map(parse_json, lines)]
         return [{**row, "time": str(row["time"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,9 @@ from typing import Any
 from fer_jax.errors import FerError
 from fer_jax.machine.json_files import parse_json
 from fer_jax.machine.outputs import output_error, partial_path
+from fer_jax.machine.regular_files import read_regular
+
+_MOST_BYTES = 256 << 20
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -42,12 +45,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Returns the rows of a .jsonl file, without a last line that a killed process left unfinished.
 
     Raises:
-        FerError: a line is not valid JSON.
+        FerError: it cannot be read, or a line is not valid JSON.
     """
-    if not path.exists():
+    try:
+        text = read_regular(path, most_bytes=_MOST_BYTES).decode()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise FerError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise FerError(f"{path}: cannot be read ({error})") from error
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
         try:
             rows += [parse_json(line)] if line.endswith("\n") else []
         except ValueError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -75,5 +77,10 @@ async def share_proxies(request: web.Request, handler: Handler) -> web.StreamRes
     """Limits the requests of each visitor behind a proxy, as connections limit them without one."""
     if not visitor(request).proxied:
         return await handler(request)
-    with request.app[PROXIED].admit(Client(visitor(request).address)):
-        return await handler(request)
+    admission = request.app[PROXIED]
+    place = admission.enter(Client(visitor(request).address))
+    # aiohttp handles a request in a task, which ends when the response is sent: later than the handler.
+    task = asyncio.current_task()
+    assert task is not None
+    task.add_done_callback(lambda _: admission.leave(place))
+    return await handler(request)

@@ -1,5 +1,6 @@
 """Files of rows: what is read back, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,9 @@ def test_a_damaged_row_is_named_by_file_and_line_with_what_to_do(tmp_path: Path)
     path.write_text('{"step": 1}\n{"step": \n{"step": 3}\n')
     with pytest.raises(FerError, match=r"rows\.jsonl:2: not valid JSON \(.*\); repair the file"):
         read_rows(path)
+
+
+def test_rows_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(FerError, match="not a regular file"):
+        read_rows(tmp_path / "rows.jsonl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -219,6 +220,23 @@ def test_a_visitor_behind_a_proxy_has_so_many_requests_at_a_time(proxied: LiveSe
         refused = proxied.get("/login", X_Forwarded_For="198.51.100.50")
         assert (refused.status, refused.code) == (503, "too_many_connections")
         assert proxied.get("/login", X_Forwarded_For="198.51.100.51").status == 200
+
+
+def test_a_visitor_behind_a_proxy_who_reads_nothing_keeps_their_places(proxied: LiveServer) -> None:
+    request = (
+        b"GET /static/viewer.js HTTP/1.1\r\nHost: localhost\r\n"
+        b"X-Forwarded-For: 198.51.100.60\r\n\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(proxied.raw(request * 1000))
+        until = time.monotonic() + 10
+        while (
+            refused := proxied.get("/login", X_Forwarded_For="198.51.100.60")
+        ).code != "too_many_connections":
+            assert time.monotonic() < until
+        assert refused.status == 503
+        assert proxied.get("/login", X_Forwarded_For="198.51.100.61").status == 200
 
 
 def test_behind_tls_cookies_are_bound_to_this_host(proxied: LiveServer) -> None:
