@@ -32,12 +32,11 @@ VISITORS = 17  # one more than one address may have
 LOOPBACK = ipaddress.ip_network("127.0.0.1")
 
 
-def snippet(port: int, *, location: str = "/") -> str:
-    """The documented location block, for a server on another port and below another path."""
-    found = re.search(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert found
-    text = found[1].replace("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
-    return text.replace("location / {", f"location {location} {{")
+def snippets(port: int, *, location: str = "/") -> dict[str, str]:
+    """The documented blocks, for a server on another port and below another path."""
+    before, text = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    text = text.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
+    return {"before": before, "location": text.replace("location / {", f"location {location} {{")}
 
 
 @contextlib.contextmanager
@@ -117,7 +116,7 @@ def behind(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The port of nginx before a server that trusts it."""
     settings = settings_of(checkpoint, "demo", token=TOKEN, trusted_proxies=(LOOPBACK,))
     folder = tmp_path_factory.mktemp("nginx")
-    with LiveServer(settings) as server, nginx(folder, snippet(server.port)) as port:
+    with LiveServer(settings) as server, nginx(folder, **snippets(server.port)) as port:
         server.wait_ready()
         yield port
 
@@ -137,6 +136,20 @@ def test_seventeen_viewers_through_nginx_are_seventeen_visitors(behind: int) -> 
             assert stack.enter_context(again).status == 200
         refused = ask(behind, "/stream/demo.mjpg", visitor=0, headers=bearer)
         assert (refused.status, refused.code) == (503, "too_many_viewers")
+
+
+def test_one_address_does_not_take_all_connections_through_nginx(behind: int) -> None:
+    unfinished = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(128):
+            bare = stack.enter_context(
+                socket.create_connection(("127.0.0.1", behind), source_address=("127.0.1.91", 0))
+            )
+            bare.sendall(unfinished)
+        until = time.monotonic() + 20
+        while ask(behind, "/healthz", visitor=90).status != 503:  # also from 127.0.1.91
+            assert time.monotonic() < until
+        assert ask(behind, "/healthz", visitor=91).status == 200
 
 
 def test_wrong_tokens_through_nginx_lock_nobody_else_out(behind: int) -> None:
@@ -175,12 +188,11 @@ def below(
         path_prefix="/fer" if left else "",
     )
     with LiveServer(settings) as server:
-        location = snippet(server.port, location="/fer/")
+        blocks = snippets(server.port, location="/fer/")
         if not left:
-            location = location.replace(f":{server.port};", f":{server.port}/;").replace(
-                'X-Forwarded-Prefix ""', "X-Forwarded-Prefix /fer"
-            )
-        with nginx(tmp_path_factory.mktemp("nginx"), location) as port:
+            bare = blocks["location"].replace(f":{server.port};", f":{server.port}/;")
+            blocks["location"] = bare.replace('X-Forwarded-Prefix ""', "X-Forwarded-Prefix /fer")
+        with nginx(tmp_path_factory.mktemp("nginx"), **blocks) as port:
             server.wait_ready()
             yield port
 
