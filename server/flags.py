@@ -17,6 +17,7 @@ from typing import NoReturn
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.faces.detect import DETECT_SIZE, check_detect_size
+from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.outputs import try_folder
 from fer_jax.machine.regular_files import read_regular
 from fer_jax.machine.terminal import printable
@@ -71,6 +72,7 @@ def from_arguments(
         viewer_token=given.viewer,
         announce_token=given.announced,
         privacy=line.privacy,
+        kept=cache_folder("privacy"),
         allowed_hosts=tuple(_host(name).lower() for name in line.allowed_host),
         path_prefix=path_prefix(line.path_prefix),
         trusted_proxies=tuple(proxy(text) for text in line.trusted_proxy),

@@ -80,7 +80,8 @@ class Settings:
         token: the operators' token; empty on loopback only.
         viewer_token: the token of visitors who may only watch; empty for none.
         announce_token: print an address that carries the token.
-        privacy: how every camera starts; operators may change it.
+        privacy: how every camera starts, unless an operator left it stricter; operators may change it.
+        kept: folder in which each camera's privacy is kept over restarts; None to keep none.
         allowed_hosts: further accepted Host headers, besides loopback names and `host`.
         path_prefix: path below which visitors see the server, such as "/fer"; "" for none.
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
@@ -107,6 +108,7 @@ class Settings:
     viewer_token: str = dataclasses.field(default="", repr=False)
     announce_token: bool = False
     privacy: Privacy = "none"
+    kept: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     path_prefix: str = ""
     trusted_proxies: tuple[Network, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -24,11 +25,13 @@ from server.live.broadcast import KINDS, Kind
 from server.live.camera_pipeline import CameraPipeline
 from server.live.detection_threads import DetectionThreads
 from server.live.explainer import Explainer
+from server.live.kept_privacy import KeptPrivacy
 from server.live.keys import (
     BATCHER,
     CAMERAS,
     DETECTION_THREADS,
     EXPLAINER,
+    KEPT_PRIVACY,
     LIFECYCLE,
     METRICS,
     PARTS,
@@ -105,14 +108,20 @@ async def detectors(app: web.Application) -> AsyncIterator[None]:
 
 async def pipelines(app: web.Application) -> AsyncIterator[None]:
     """Starts every camera's pipeline."""
-    space = Space.of(app[SETTINGS])
+    settings = app[SETTINGS]
+    space = Space.of(settings)
+    app[KEPT_PRIVACY] = kept = KeptPrivacy(settings.kept)
+    privacy = {
+        name: await kept.at_start(camera.source, least=settings.privacy)
+        for name, camera in app[CAMERAS].items()
+    }
     app[PIPELINES] = made = {
         name: CameraPipeline(
             camera,
             threads=app[DETECTION_THREADS],
             batcher=app[BATCHER],
             metrics=app[METRICS],
-            settings=app[SETTINGS],
+            settings=dataclasses.replace(settings, privacy=privacy[name]),
             uncertain_below=app[PREDICTOR].uncertain_below,
             space=space,
         )

@@ -1,4 +1,7 @@
-"""The cache folder, for files that can be rebuilt: $FER_CACHE_DIR, or ~/.cache/fer_jax."""
+"""The cache folder: $FER_CACHE_DIR, or ~/.cache/fer_jax.
+
+It holds files that can be rebuilt, and which cameras an operator of the server has hidden.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ VARIABLE = "FER_CACHE_DIR"
 
 
 def cache_folder(part: str) -> Path:
-    """Returns the folder for one kind of cached files ("datasets", "xla") without making it."""
+    """Returns the folder for one kind of files ("datasets", "privacy", "xla") without making it."""
     return Path(os.path.expanduser(os.environ.get(VARIABLE) or "~/.cache/fer_jax")) / part
 
 

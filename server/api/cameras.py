@@ -15,7 +15,7 @@ from server.access.keys import SETTINGS
 from server.access.refusal import ApiError
 from server.api.bodies import read_json
 from server.live.camera_pipeline import CameraPipeline, Controls
-from server.live.keys import PIPELINES, PREDICTOR
+from server.live.keys import KEPT_PRIVACY, PIPELINES, PREDICTOR
 from server.live.orientation import ROTATIONS
 from server.settings import Privacy
 
@@ -59,7 +59,11 @@ async def control(request: web.Request) -> web.Response:
     pipeline = pipeline_of(request)
     body = await read_json(request, most=request.app[SETTINGS].limits.json_bytes)
     changes = checked_controls(body)
+    before = pipeline.controls.privacy
     pipeline.set_controls(dataclasses.replace(pipeline.controls, **changes))
+    if pipeline.controls.privacy != before:
+        kept = request.app[KEPT_PRIVACY]
+        await kept.keep(pipeline.camera.source, lambda: pipeline.controls.privacy)
     return web.json_response(camera_json(request, pipeline))
 
 
