@@ -68,13 +68,16 @@ class Sessions:
         self._open: dict[str, Session] = {}  # by name, the oldest first
 
     def open(self, role: Role, *, address: str) -> str:
-        """Opens a session and returns its cookie's value; ends the oldest if there are too many."""
+        """Opens a session and returns its cookie's value.
+
+        Too many end the oldest, a viewer's before any operator's: viewers cannot log operators out.
+        """
         network = network_of(address)
         there = [one for one in self._open.values() if one.network == network]
         if len(there) >= MOST_PER_ADDRESS:
-            self.end(there[0])
+            self.end(min(there, key=_is_operators))
         elif len(self._open) >= MOST:
-            self.end(next(iter(self._open.values())))
+            self.end(min(self._open.values(), key=_is_operators))
         value = secrets.token_urlsafe(32)
         name, until_s = _name(value), self._now() + SESSION_S
         self._open[name] = Session(name, role=role, network=network, until_s=until_s)
@@ -105,6 +108,10 @@ class Sessions:
         while True:
             await asyncio.sleep(_LOOK_S)
             self.end_old()
+
+
+def _is_operators(session: Session) -> bool:
+    return session.role == "operator"
 
 
 def _name(value: str) -> str:

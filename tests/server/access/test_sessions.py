@@ -69,6 +69,16 @@ def test_the_oldest_session_of_an_address_makes_room() -> None:
     assert sessions.find(other) is not None
 
 
+def test_no_number_of_viewers_logs_an_operator_out() -> None:
+    sessions = Sessions(now=Clock())
+    operator = sessions.open("operator", address="10.0.0.1")
+    for _ in range(2 * MOST_PER_ADDRESS):
+        sessions.open("viewer", address="10.0.0.1")
+    for n in range(MOST + 5):
+        sessions.open("viewer", address=f"10.1.{n >> 8}.{n & 255}")
+    assert sessions.find(operator) is not None
+
+
 def test_there_are_never_more_sessions_than_so_many() -> None:
     sessions = Sessions(now=Clock())
     values = [sessions.open("viewer", address=f"10.0.{n >> 8}.{n & 255}") for n in range(MOST + 5)]
