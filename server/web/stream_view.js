@@ -5,14 +5,13 @@ import { readParts } from "./multipart.js";
 
 const BACKOFF_MS = [500, 1000, 2000, 4000, 8000];
 const SILENT_MS = 5000; // the server repeats a still image twice a second
-const MOST_HELD = 4; // frames waiting for their result
-const LONGEST_WAIT_MS = 250;
+const MOST_HELD = 16; // frames waiting for their result
+const LONGEST_WAIT_MS = 500;
 const MOST_RESULTS = 32;
-const OLD_RESULT_MS = 1000; // older boxes no longer match the image
 
 /**
- * Fires "frame" (detail: { bitmap, result }, result null if there is none) for every new image to show. The
- * listener owns the bitmap and closes it.
+ * Fires "frame" (detail: { bitmap, result }) for every new image to show; result is null if that frame's has
+ * not come, because another frame's boxes would not lie on its faces. The listener owns the bitmap and closes it.
  */
 export class StreamView extends EventTarget {
   constructor() {
@@ -20,6 +19,7 @@ export class StreamView extends EventTarget {
     this.address = null;
     this.attempt = 0;
     this.results = new Map();
+    this.newest = 0;
     this.held = [];
     setInterval(() => this.#check(), 1000);
   }
@@ -42,9 +42,8 @@ export class StreamView extends EventTarget {
 
   /** Takes the result of a frame, which may arrive before or after the frame. */
   addResult(result) {
-    if (result.number < (this.newest?.number ?? 0)) this.results.clear(); // the server was restarted
-    this.newest = result;
-    this.newestAt = performance.now();
+    if (result.number < this.newest) this.results.clear(); // the server was restarted
+    this.newest = result.number;
     this.results.set(result.number, result);
     if (this.results.size > MOST_RESULTS) this.results.delete(this.results.keys().next().value);
     this.#settle();
@@ -113,8 +112,7 @@ export class StreamView extends EventTarget {
   }
 
   #tell({ number, bitmap }) {
-    const fresh = performance.now() - this.newestAt < OLD_RESULT_MS;
-    const result = this.results.get(number) ?? (fresh ? this.newest : null);
+    const result = this.results.get(number) ?? null;
     this.dispatchEvent(new CustomEvent("frame", { detail: { bitmap, result } }));
   }
 
@@ -134,7 +132,7 @@ export class StreamView extends EventTarget {
     for (const { bitmap } of this.held) bitmap.close();
     this.held = [];
     this.results.clear();
-    this.newest = null;
+    this.newest = 0;
     this.newestAt = -Infinity;
   }
 
