@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import re
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, index_of, nearest
+from fer_jax.media.kinds import IMAGE_SUFFIXES
 
 SPLITS = ("train", "validation", "test")
 ACCEPTED = (
@@ -20,10 +22,6 @@ ACCEPTED = (
 )
 CODES = tuple(map(str, range(len(EXPRESSIONS))))  # class folders that bear FER2013's numbers
 
-# Formats that decode.py refuses are listed too: a face in one must be reported, not overlooked.
-_IMAGE_SUFFIX = re.compile(
-    r"jpe?g|jpe|jfif|png|bmp|webp|gif|tiff?|jp2|avif|hei[cf]|p[gp]m", re.IGNORECASE
-)
 _SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "publictest"), "validation"),
@@ -68,8 +66,7 @@ def is_hidden(name: str) -> bool:
 
 def is_image(name: str) -> bool:
     """Whether a relative path is called like an image and is not hidden."""
-    suffix = name.rpartition(".")[2]
-    return _IMAGE_SUFFIX.fullmatch(suffix) is not None and not is_hidden(name)
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not is_hidden(name)
 
 
 def label_of(folder: str) -> int | None:

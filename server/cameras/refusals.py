@@ -58,15 +58,17 @@ def redirects_on(order: Order) -> SourceError:
 
 
 def unreachable(order: Order, error: OSError, *, port: int) -> SourceError:
-    """Returns why no connection could be made."""
+    """Returns why no connection could be made, and what may be wrong with the address."""
     if isinstance(error, socket.gaierror):
-        hint = f"; in a user or password, {ENCODING}" if is_ambiguous(order.where) else ""
-        return SourceError("missing", f"{order.masked}: no machine of that name is known{hint}")
-    if isinstance(error, ConnectionRefusedError):
-        return SourceError("missing", f"{order.masked}: nothing listens on port {port}")
-    if isinstance(error, TimeoutError):
-        return SourceError("missing", f"{order.masked}: no answer in time")
-    return SourceError("missing", f"{order.masked}: cannot be reached")
+        reason = "no machine of that name is known"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = f"nothing listens on port {port}"
+    elif isinstance(error, TimeoutError):
+        reason = "no answer in time"
+    else:
+        reason = "cannot be reached"
+    hint = f"; in a user or password, {ENCODING}" if is_ambiguous(order.where) else ""
+    return SourceError("missing", f"{order.masked}: {reason}{hint}")
 
 
 def refused(order: Order, status: str) -> SourceError:

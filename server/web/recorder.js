@@ -11,13 +11,17 @@ export class Recorder {
     this.labels = labels;
     this.uncertainBelow = uncertainBelow;
     this.rows = [];
+    this.firsts = new Map(); // number of each camera's first frame
     this.forgotten = 0;
   }
 
   /** Records the faces of one frame; `threshold` is the camera's, null for the model's own. */
   add({ camera, number, wall_s, faces }, threshold) {
     const below = threshold ?? this.uncertainBelow;
-    faces.forEach((face, n) => this.rows.push({ camera, number, wall_s, face, place: n + 1, below }));
+    const first = Math.min(this.firsts.get(camera) ?? number, number); // less after the server's restart
+    this.firsts.set(camera, first);
+    const frame = number - first;
+    faces.forEach((face, n) => this.rows.push({ camera, frame, wall_s, face, place: n + 1, below }));
     if (this.rows.length > MOST_ROWS) {
       this.rows.splice(0, FORGET);
       this.forgotten += FORGET;
@@ -38,10 +42,10 @@ export class Recorder {
     return [head.join(","), ...lines, ""].join("\n");
   }
 
-  #line({ camera, number, wall_s, face, place, below }) {
+  #line({ camera, frame, wall_s, face, place, below }) {
     const { raw, probabilities, quality } = face;
     const best = leader(raw);
-    const cells = [text(camera), number, (wall_s - this.rows[0].wall_s).toFixed(3), place, face.track];
+    const cells = [text(camera), frame, (wall_s - this.rows[0].wall_s).toFixed(3), place, face.track];
     cells.push(...face.box.map((side) => side.toFixed(1)), face.detection_score.toFixed(4), best);
     cells.push(raw[best].toFixed(4), raw[best] < below || quality !== "ok", quality);
     cells.push(...this.labels.map((label) => raw[label].toFixed(4)), "ok", "");

@@ -30,7 +30,8 @@ EXPORT = """async () => {
                  uncertain: true, quality: "ok", probabilities: shares("fear"), raw: shares("happy") };
   recorder.add({ camera: "-1+cmd", number: 1, wall_s: 0, faces: [face] }, null);
   const faces = [face, { ...face, quality: "dark" }];
-  recorder.add({ camera: "desk", number: 9, wall_s: 2.5, faces }, 0.5);
+  recorder.add({ camera: "desk", number: 9, wall_s: 2.0, faces: [] }, 0.5);
+  recorder.add({ camera: "desk", number: 12, wall_s: 2.5, faces }, 0.5);
   return recorder.csv();
 }""".replace("LABELS", str(list(EXPRESSIONS)))
 
@@ -49,7 +50,7 @@ def test_an_export_is_a_csv_of_scoring_and_no_cell_of_it_is_a_formula(
     first, second, third = read_rows(tmp_path / "faces.csv")
     assert (first.path, first.frame, first.time_s, first.face, first.track) == (
         "-1+cmd",
-        1,
+        0,
         0,
         1,
         7,
@@ -58,6 +59,6 @@ def test_an_export_is_a_csv_of_scoring_and_no_cell_of_it_is_a_formula(
     assert (first.expression, first.confidence, first.smooth_expression) == ("happy", 0.4, "fear")
     assert first.probabilities is not None
     assert first.probabilities[EXPRESSIONS.index("happy")] == 0.4
-    assert (second.frame, second.time_s, third.face) == (9, 2.5, 2)
+    assert (second.frame, second.time_s, third.face) == (3, 2.5, 2)
     assert [row.uncertain for row in (first, second, third)] == [False, True, True]
     assert [row.quality for row in (first, second, third)] == ["ok", "ok", "dark"]
