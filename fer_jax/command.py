@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import importlib.util
 import logging
 import os
@@ -21,12 +22,13 @@ from typing import Any, Literal, NoReturn
 
 from fer_jax.errors import EXIT_USAGE, FerError
 from fer_jax.machine.completion import complete
-from fer_jax.machine.outputs import FULL_DISK
+from fer_jax.machine.outputs import FULL_DISK, reason
 from fer_jax.machine.terminal import printable
 from fer_jax.pretrained import CHECKPOINT_HELP
 
 _ENDING = signal.SIGINT, signal.SIGTERM
 _SIGPIPE = getattr(signal, "SIGPIPE", 13)  # Windows does not have it
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 _NO_SPACE = "No space left on device"
 _TRAINING = ("tensorflow_datasets", "array_record", "ml_collections")  # of the extra [train]
 
@@ -187,8 +189,9 @@ def print_messages() -> None:
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Returns the exit code of `main` on `argv` (default: the process's own arguments).
 
-    A `FerError` and a full disk become one line on standard error and exit code 2. Where nobody reads
-    the output any more, as after `| head`, it ends as silently as other programs do.
+    A `FerError`, a full disk and a name that the system refuses become one line on standard error and
+    exit code 2. Where nobody reads the output any more, as after `| head`, it ends as silently as other
+    programs do.
     """
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -209,9 +212,13 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         return 128 + _SIGPIPE
     except Exception as error:
         where = full_disk(error)
-        if where is None:
+        if where is not None:
+            return _refuse(
+                f"{where}: the disk is full; free some room and run the same command again"
+            )
+        if not isinstance(error, OSError) or error.errno not in _REFUSED or error.filename is None:
             raise
-        return _refuse(f"{where}: the disk is full; free some room and run the same command again")
+        return _refuse(f"{printable(os.fsdecode(error.filename))}: {reason(error)}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """How commands end when nobody reads them any more, and what they say when asked to."""
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -125,3 +126,13 @@ def test_a_command_that_lacks_the_training_packages_says_what_to_install(monkeyp
     monkeypatch.setitem(sys.modules, "array_record", None)
     assert command.run(main, ["explore"]) == 2
     assert 'array_record; pip install "fer_jax[train]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG])
+def test_a_name_that_the_system_refuses_is_one_line(number: int, capsys) -> None:
+    def main(argv: object) -> int:
+        raise OSError(number, os.strerror(number), "faces")
+
+    assert command.run(main, []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "faces: " in line

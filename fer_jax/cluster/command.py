@@ -16,6 +16,7 @@ from fer_jax.cluster.parts import Parts
 from fer_jax.cluster.run import cluster, require_ray, run_on_cluster
 from fer_jax.cluster.worker import Job
 from fer_jax.errors import FerError
+from fer_jax.machine.outputs import is_missing
 from fer_jax.machine.terminal import printable
 from fer_jax.media.inputs import expand_inputs, listed_names
 from fer_jax.scoring.progress import ScoringProgress
@@ -58,7 +59,7 @@ def check_flags(options: argparse.Namespace) -> None:
     if options.safe_csv and Path(storage.shown(options.out)).suffix.lower() != ".csv":
         raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {options.out}")
     Parts(options.out)
-    if not storage.is_uri(options.out) and not Path(options.out).absolute().parent.is_dir():
+    if not storage.is_uri(options.out) and is_missing(Path(options.out).absolute().parent):
         raise FerError(f"--out {printable(options.out)}: its folder is not there; make it first")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,13 +25,24 @@ def try_file(path: Path, *, flag: str) -> None:
         FerError: a folder or a device is in its place, its folder is missing or refuses files.
     """
     shown = f"{flag} {printable(path)}"
-    if path.is_dir():
+    # os.path answers also where the system refuses a name, for which pathlib raises; `_try` says why.
+    if os.path.isdir(path):
         raise FerError(f"{shown}: is a folder; name a file")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise FerError(f"{shown}: is not a regular file; name another")
-    if not path.parent.is_dir():
+    if is_missing(path.parent):
         raise FerError(f"{shown}: the folder {printable(path.parent)} is not there; make it first")
     _try(partial_path(path), shown)
+
+
+def is_missing(folder: Path) -> bool:
+    """Whether there is no such folder; False where the system does not say."""
+    try:
+        return not stat.S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def try_folder(path: Path, *, flag: str) -> None:

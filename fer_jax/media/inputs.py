@@ -66,7 +66,7 @@ def _matching(pattern: str) -> Iterator[Path]:
     for name in sorted(glob.iglob(pattern, recursive=True)):
         path = Path(name)
         # "**" also matches intermediate folders, whose files it matches anyway.
-        if "**" in pattern and path.is_dir():
+        if "**" in pattern and os.path.isdir(path):
             continue
         found = True
         yield from _below(path)
@@ -75,15 +75,18 @@ def _matching(pattern: str) -> Iterator[Path]:
 
 
 def _below(path: Path) -> Iterator[Path]:
-    """Yields the file itself, or the media below a folder, depth first and sorted by name."""
-    if not path.is_dir():
+    """Yields the file itself, or the media below a folder, depth first and sorted by name.
+
+    A name that the system refuses is a file: its reader reports the reason.
+    """
+    if not os.path.isdir(path):
         yield path
         return
     waiting = [path]
     been_in: set[tuple[int, int]] = set()  # links may lead back up, or twice to the same folder
     while waiting:
         path = waiting.pop()
-        if not path.is_dir():
+        if not os.path.isdir(path):
             if _is_media(path):
                 yield path
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,15 +45,15 @@ def check_outputs(
 
 def _check_apart(annotate: Path, inputs: Sequence[str]) -> None:
     """Refuses copies that would become or replace inputs."""
-    folder, shown = annotate.resolve(), f"--annotate {printable(annotate)}"
+    folder, shown = Path(os.path.realpath(annotate)), f"--annotate {printable(annotate)}"
     for text in inputs:
-        path = Path(text).resolve()
-        if path.is_dir() and (folder == path or path in folder.parents):
+        path = Path(os.path.realpath(text))
+        if os.path.isdir(path) and (folder == path or path in folder.parents):
             raise FerError(
                 f"{shown}: lies in the input {printable(text)}, where the copies would be inputs "
                 "themselves; name a folder outside of it"
             )
-        if path.exists() and folder in path.parents:
+        if os.path.exists(path) and folder in path.parents:
             raise FerError(
                 f"{shown}: holds the input {printable(text)}, which its copy could replace; "
                 "name another folder"

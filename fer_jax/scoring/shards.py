@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def opened_shards(paths: Iterable[Path]) -> Iterator[Path | Held]:
     A shard that cannot be read, or not to its end, is an input of its own, with an error.
     """
     for path in paths:
-        if is_shard(path) and not path.is_dir():
+        if is_shard(path) and not os.path.isdir(path):
             yield from held_images(path, str(path))
         else:
             yield path
@@ -28,7 +29,7 @@ def input_count(paths: Iterable[Path]) -> int | None:
     """
     count = 0
     for path in paths:
-        if is_shard(path) and not path.is_dir():
+        if is_shard(path) and not os.path.isdir(path):
             return None
         count += 1
     return count

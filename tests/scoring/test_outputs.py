@@ -137,3 +137,27 @@ def test_a_file_name_reaches_the_terminal_without_control_characters(run, tmp_pa
     assert (tmp_path / "\x1b[2J.csv").is_file()
     assert (said + complaints).replace("\n", "").isprintable()
     assert Path(tmp_path / "\\x1b[2J.csv").name in said
+
+
+LONG = 300 * "x"  # longer than file systems take
+
+
+@pytest.mark.parametrize("flag", ["--out", "--summary", "--annotate"])
+def test_a_name_that_the_system_refuses_is_refused_before_the_work(run, tmp_path, flag):
+    outputs = {"--out": "f.csv", flag: f"{LONG}.{'html' if flag == '--summary' else 'csv'}"}
+    line = [part for one, name in outputs.items() for part in (one, tmp_path / name)]
+    code, _, said = run(PHOTO, *line)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert "file name too long" in said.lower()
+
+
+@pytest.mark.parametrize("kind", ["long", "loop"])
+def test_an_input_that_the_system_refuses_costs_no_other(run, tmp_path, kind):
+    bad = tmp_path / {"long": LONG, "loop": "loop.jpg"}[kind]
+    if kind == "loop":
+        bad.symlink_to(bad)
+    code, _, said = run(bad, PHOTO, "--out", tmp_path / "f.csv")
+    assert code == 0, said
+    first, second = read_rows(tmp_path / "f.csv")
+    assert (first.status, second.status) == ("unreadable", "ok")
+    assert first.error
