@@ -160,7 +160,7 @@ def _encoded(
         for packet in sounding.demux(track):
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 continue  # damage; silence takes its place
             for frame in frames:
                 if frame.pts is not None and frame.time_base is not None:

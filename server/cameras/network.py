@@ -146,13 +146,22 @@ class NetworkReader:
         while failures < _MOST_FAILURES:
             try:
                 packet = next(packets, None)
-                if packet is None:
-                    return
-                if packet.size:
-                    yield from self._context.decode(packet)
-                    failures = 0
             except av.error.InvalidDataError:
                 failures += 1
                 packets = self._container.demux(self._stream)
+                continue
             except (av.error.FFmpegError, OSError, IndexError):
                 return  # PyAV's IndexError: the end of a stream to which a track was added late
+            if packet is None:
+                return
+            if packet.size:
+                frames = self._frames_of(packet)
+                failures = failures + 1 if frames is None else 0
+                yield from frames or ()
+
+    def _frames_of(self, packet: av.Packet) -> list[RawFrame] | None:
+        """Decodes a packet; None for one that is damaged, or uses what FFmpeg does not support."""
+        try:
+            return self._context.decode(packet)
+        except av.error.FFmpegError:
+            return None

@@ -19,8 +19,16 @@ import numpy as np
 
 HEIGHT, WIDTH = 48, 64
 
+
+def unsupported(jpeg: bytes) -> bytes:
+    """A JPEG whose colours are sampled as FFmpeg does not support."""
+    at = jpeg.index(b"\xff\xc0") + 11
+    return jpeg[:at] + b"\x44" + jpeg[at + 1 :]
+
+
 # What cameras send now and then in place of an image.
 _BAD = (
+    unsupported,
     lambda jpeg: b"\0" * len(jpeg),
     lambda jpeg: jpeg[:40],
     lambda jpeg: b"",
