@@ -48,15 +48,15 @@ bench: $(VENV)/.installed-train
 bench-check: $(VENV)/.installed-train
 	$(BIN)/python benchmarks/suite.py --check $(if $(DIR),--dir "$(DIR)") $(ARGS)
 
-# Trains seed_cnn here and in Keras on TensorFlow by turns; TensorFlow lives in an environment of its own.
+# Trains seed_cnn here and in Keras on TensorFlow, alternating; TensorFlow lives in an environment of its own.
 bench-train: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
-# Trains here and in PyTorch by turns on a GPU, on the faces in DIR; needs JAX's build for it in $(VENV).
+# Trains here and in PyTorch, alternating, on a GPU, on the faces in DIR; needs JAX's build for it in $(VENV).
 bench-gpu: $(VENV)/.installed-train .venv-torch/.installed
 	$(BIN)/python benchmarks/train_accelerator.py $(if $(DIR),--data "$(DIR)") $(ARGS)
 
-# Scores the images below DIR here and with the PyPI package fer, by turns.
+# Scores the images below DIR here and with the PyPI package fer, alternating.
 bench-score: $(VENV)/.installed .venv-fer/.installed
 	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
 

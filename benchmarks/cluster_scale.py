@@ -1,4 +1,4 @@
-"""Scores a folder on a Ray cluster of this machine, with one worker and with two by turns.
+"""Scores a folder on a Ray cluster of this machine, alternating between one worker and two.
 
     python benchmarks/cluster_scale.py --dir photos --turns 3
 

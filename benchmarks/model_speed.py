@@ -139,7 +139,7 @@ def _has(python: str, package: str) -> bool:
     found = has_module(python, package)
     if not found:
         print(
-            f"left out: {package}, for {python} is no Python that has it; `make bench-model` tries to "
+            f"left out: {package}, {python} does not have it; `make bench-model` tries to "
             f"make one, --{package}-python names another"
         )
     return found

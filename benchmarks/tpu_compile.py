@@ -1,4 +1,4 @@
-"""Compiles a recipe's steps and the shipped network for TPUs that are not there; tells what each takes.
+"""Compiles a recipe's steps and the shipped network for absent TPUs and reports what each program takes.
 
 Needs TPU's compiler: `pip install "jax[tpu]"`, in any environment. Nothing runs; a chip's work for one
 call is counted by the compiler.

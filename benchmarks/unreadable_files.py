@@ -1,4 +1,4 @@
-"""What becomes of files that are no whole image, here and in other packages, each in its environment.
+"""How this and other packages, each in its environment, handle files that are not complete images.
 
     python benchmarks/unreadable_files.py --fer-python .venv-fer/bin/python
 

@@ -73,7 +73,7 @@ def _parser() -> command.Parser:
         "--on-error",
         choices=("raise", "skip"),
         default="raise",
-        help="what a face that cannot be read does: end the command, or be left out and counted",
+        help="if a face cannot be read: raise ends the command, skip leaves it out and counts it",
     )
     return parser
 

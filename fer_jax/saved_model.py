@@ -124,7 +124,7 @@ def calibration(saved: SavedModel) -> tuple[float, float]:
     card = saved.card or {}
     if "temperature" not in card or "uncertain_below" not in card:
         warnings.warn(
-            f"{saved.path}: no card tells how to calibrate it, so its confidence may mean little; "
+            f"{saved.path}: no card holds its calibration, so its confidence may not be meaningful; "
             "fer_jax.train writes the card of a run's best checkpoint when the run ends",
             stacklevel=4,  # whoever called Predictor.load
         )
@@ -156,7 +156,7 @@ def best_saved_step(manager: ocp.CheckpointManager, *, best_by: str) -> int | No
 
 
 def quiet() -> None:
-    """Orbax tells its every step through absl; what goes wrong it raises as well."""
+    """Silences Orbax, which logs every step through absl and also raises its errors."""
     logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
@@ -257,7 +257,7 @@ def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
         ) from error
     if expected != digest:
         raise CheckpointError(
-            f"{folder}: its weights are not the ones that {CARD} tells of "
+            f"{folder}: its weights do not match {CARD} "
             f"(sha256 {digest[:12]}..., expected {str(expected)[:12]}...); take another copy of both"
         )
     return card

@@ -88,7 +88,7 @@ def _on_cluster(options: argparse.Namespace) -> int:
         try:
             outcome = score_on_cluster(options, _stdin(options.inputs), reporter)
         except Stopped as stop:
-            print("stopped; the same command goes on from the finished parts", file=sys.stderr)
+            print("stopped; the same command resumes from the finished parts", file=sys.stderr)
             return 128 + stop.number
     if not options.quiet:
         print(_closing_line(outcome, options, seconds=reporter.seconds()))

@@ -116,11 +116,16 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--coordinator",
         metavar="HOST:PORT",
-        help="train with other processes; process 0 answers the others there. Slurm, Kubernetes jobs, "
+        help="train with other processes: where process 0 listens for them. Slurm, Kubernetes jobs, "
         "Open MPI and TPU pods need none of these three",
     )
-    add("--processes", type=command.count, metavar="N", help="how many train together")
-    add("--process-id", type=int, metavar="I", help="which of them this one is, from 0")
+    add(
+        "--processes",
+        type=command.count,
+        metavar="N",
+        help="number of processes that train together",
+    )
+    add("--process-id", type=int, metavar="I", help="number of this process, from 0")
     return parser
 
 

@@ -69,7 +69,7 @@ async def _serve(settings: Settings) -> None:
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
         if settings.drain_s:
-            say(f"draining for {settings.drain_s:g} s; a second signal ends that")
+            say(f"draining for {settings.drain_s:g} s; a second signal cuts this short")
             draining.set()
             stop.clear()
             with contextlib.suppress(TimeoutError):

@@ -156,7 +156,7 @@ def _add_network(add: Callable[..., object]) -> None:
         type=command.number(float, 0, 3600),
         default=0.0,
         metavar="SECONDS",
-        help="after the signal to stop go on for so long, while /readyz sends a balancer's requests "
+        help="keep serving this long after the signal to stop, while /readyz sends new requests "
         "elsewhere; %(default)s",
     )
 

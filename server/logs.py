@@ -217,8 +217,8 @@ class _Writer:
 def queued_log(*, descriptor: int | None = None) -> Iterator[QueuedLog]:
     """Sends all records of this process through a queue for the duration of the context.
 
-    Warnings of Python become records too, except those on what a visitor wrote in a form: of these every
-    text is another one, and Python remembers all of them.
+    Warnings of Python become records too, except those about what a visitor wrote in a form: each text
+    differs, and Python remembers all of them.
 
     Args:
         descriptor: of the file to write to; standard error by default.

@@ -188,7 +188,7 @@ def _serve(
 
 
 def _start(limits: Limits, *, host: str, port: int) -> None:
-    """Starts what of Ray Serve listens; on a busy machine it is not ready yet."""
+    """Starts Ray Serve's HTTP listener, which may not be ready yet on a busy machine."""
     from ray import serve
     from ray.exceptions import RayError
 
@@ -221,7 +221,7 @@ def _wait_listening(host: str, port: int) -> None:
                 return
         except OSError:
             if time.monotonic() > until_s:
-                raise TimeoutError(f"nobody listens on {host}:{port}") from None
+                raise TimeoutError(f"no server is listening on {host}:{port}") from None
             time.sleep(0.1)
 
 

@@ -103,7 +103,7 @@ def test_a_newer_release_takes_the_place_of_the_older(copied, tmp_path):
 
 def test_only_a_release_is_ever_replaced(copied):
     before = sorted(copied.rglob("*"))
-    with pytest.raises(CheckpointError, match=f"{copied}: holds something that is no release"):
+    with pytest.raises(CheckpointError, match=f"{copied}: is not a release"):
         release(copied, out=copied)
     assert sorted(copied.rglob("*")) == before
 

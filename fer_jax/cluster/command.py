@@ -55,12 +55,14 @@ def check_flags(options: argparse.Namespace) -> None:
         raise FerError("--engine ray: name a folder that every node can write with --out")
     for name in _NOT_HERE:
         if getattr(options, name) is not None:
-            raise FerError(f"--{name}: a run on a cluster does not write it; leave it out")
+            raise FerError(f"--{name}: not available with --engine ray; leave it out")
     if options.safe_csv and Path(storage.shown(options.out)).suffix.lower() != ".csv":
         raise FerError(f"--safe-csv: expected an --out that ends in .csv, got {options.out}")
     Parts(options.out)
     if not storage.is_uri(options.out) and is_missing(Path(options.out).absolute().parent):
-        raise FerError(f"--out {printable(options.out)}: its folder is not there; make it first")
+        raise FerError(
+            f"--out {printable(options.out)}: its folder does not exist; create it first"
+        )
 
 
 def input_names(inputs: Sequence[str], stdin: BinaryIO | None) -> Iterator[str]:

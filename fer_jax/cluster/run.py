@@ -122,7 +122,7 @@ def run_on_cluster(
             job = dataclasses.replace(job, threads=max(1, cores // gpus))
         if before:
             reporter.say(
-                f"{printable(storage.shown(job.out))}: going on after {len(before):,} parts"
+                f"{printable(storage.shown(job.out))}: resuming after {len(before):,} parts"
             )
         todo = units(
             (name for name in names if not finished.take(Path(storage.shown(name)))),
@@ -195,7 +195,7 @@ class _Run:
         )
 
     def _round(self) -> Iterator[dict[str, Any]]:
-        """Gives what was found in each unit that is left; units that died with their worker lack."""
+        """Yields the results of the remaining units; those whose worker died are missing."""
         import ray.data
         import ray.exceptions
 
@@ -225,7 +225,7 @@ class _Run:
         import ray
 
         if done["failure"]:
-            raise FerError(f"{done['failure']}; the same command goes on from the finished parts")
+            raise FerError(f"{done['failure']}; the same command resumes from the finished parts")
         if self._left.pop((done["part"], done["share"]), None) is None:
             return []
         video = self._videos.get(done["part"])

@@ -62,9 +62,7 @@ def print_runs(each: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) ->
                 " ".join(f"{value:.2%}" for value in values),
             )
     console.print(table)
-    console.print(
-        "the intervals are of chance in training; each run's own are of chance in its faces"
-    )
+    console.print("intervals of the mean show run-to-run variance; those of a run, sampling error")
 
 
 def _print_by_labels(reports: Mapping[str, Mapping[str, Any]]) -> None:

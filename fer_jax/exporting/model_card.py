@@ -122,7 +122,7 @@ def _data(card: Mapping[str, Any]) -> str:
 
 Trained on {dataset["name"]}, {faces:,} faces; the audit left out {excluded:,} copies, blanks and
 contradictions, among them all copies of faces in another split. The epoch, and every setting, was
-chosen on validation, which the figures below are of; they are the higher for it. The test split was not
+chosen on validation, so the validation figures below are optimistic. The test split was not
 used to choose anything{_openings(card)}.{_lineage(card)}{_processing(dataset)}
 {_votes(card)}
 {chr(10).join(lines)}

@@ -73,7 +73,7 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
     if saved.card["dataset"]["name"] == "synthetic":
         raise CheckpointError(
             f"{workdir}: was trained on synthetic faces, which teach nothing about real ones; "
-            "release a run on real faces (README.md tells where to put FER2013)"
+            "release a run on real faces (docs/training.md says where to put FER2013)"
         )
     try:
         report = read_json(workdir / _REPORT)
@@ -122,9 +122,7 @@ def _write_card(card: dict[str, Any], folder: Path) -> None:
 def _check_replaceable(out: Path) -> None:
     released = (out / CARD).is_file() and (out / "model").is_dir()
     if out.exists() and not released and not (out.is_dir() and not any(out.iterdir())):
-        raise CheckpointError(
-            f"{out}: holds something that is no release; name another --out, or remove it first"
-        )
+        raise CheckpointError(f"{out}: is not a release; name another --out, or remove it first")
 
 
 def _keep_openings(before: Path, saved: SavedModel, after: Path) -> None:

@@ -99,7 +99,7 @@ def check_alike(description: str, *, what: str) -> None:
     differing = np.flatnonzero(each != each[0])
     if len(differing):
         raise ClusterError(
-            f"process {differing[0]} has other {what} than process 0; give all the same command "
+            f"process {differing[0]} has different {what} from process 0; give all the same command "
             "and the same data"
         )
 

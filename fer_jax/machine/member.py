@@ -22,8 +22,8 @@ _VARIABLE = "FER_JAX_MEMBER"
 _FORWARDED = signal.SIGTERM, signal.SIGINT
 _FATAL = re.compile(rb"F\d{4} ")  # as the runtime's log begins what it dies of
 LOST = (
-    "another process of this run has ended or cannot be reached; what was saved is whole: "
-    "start the same command again on every host, or on fewer, to go on from the last checkpoint"
+    "another process of this run has ended or cannot be reached; saved checkpoints are intact: "
+    "start the same command again on every host, or on fewer, to resume from the last checkpoint"
 )
 
 

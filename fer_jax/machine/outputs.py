@@ -1,4 +1,4 @@
-"""Outputs of commands, tried before the work begins: a mistake must not show after it."""
+"""Checks the outputs of commands before work begins, so that mistakes do not surface afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def try_file(path: Path, *, flag: str) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         raise FerError(f"{shown}: is not a regular file; name another")
     if is_missing(path.parent):
-        raise FerError(f"{shown}: the folder {printable(path.parent)} is not there; make it first")
+        raise FerError(
+            f"{shown}: the folder {printable(path.parent)} does not exist; create it first"
+        )
     _try(partial_path(path), shown)
 
 

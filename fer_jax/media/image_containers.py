@@ -14,7 +14,7 @@ from fer_jax.media.raw_images import tiff_entries
 
 
 class Container(NamedTuple):
-    """How a format's files are told and walked.
+    """How a format's files are recognised and walked.
 
     `size` and `whole` raise `BadImageError` for a damaged container, and struct.error or IndexError
     where the bytes end before an expected field.

@@ -1,4 +1,4 @@
-"""Gives a video that we wrote the sound of the video that it shows, in a process that may die of it."""
+"""Adds the source's sound to a video that we wrote, in a process that may crash on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames that a damaged container lost without a trace, where the rest of the container shows that.
+"""Counts frames that damage removed entirely, where the rest of the container reveals them.
 
 FFmpeg passes over bytes that it cannot read. In AVI, the index says which frames lay there. In Matroska
 and WebM, a cluster that holds something else than its elements shows the damage, and a constant frame

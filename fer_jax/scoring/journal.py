@@ -1,8 +1,8 @@
 """The rows of a run that is not finished: what is in it survives being killed at any moment.
 
 `.faces.csv.partial` beside `faces.csv` holds JSON lines: the run's options, then each input's rows and
-a mark that the input is finished. What follows the last such mark is forgotten when the run goes on,
-so that no row is lost and none is there twice.
+a mark that the input is finished. On resume, anything after the last such mark is discarded, so that no
+row is lost or duplicated.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _add_frames(parser: command.Parser) -> None:
     parser.add_argument(
         "--first-frame",
         action="store_true",
-        help="of animations and images with several pages, score the first alone",
+        help="score only the first frame of an animation or the first page of an image",
     )
     parser.add_argument(
         "--rotate",
@@ -144,13 +144,13 @@ def _add_cluster(parser: command.Parser) -> None:
     add(
         "--address",
         metavar="HOST:PORT",
-        help="of a running Ray cluster; without it one is made here",
+        help="a running Ray cluster; default: start one on this machine",
     )
     add(
         "--workers",
         type=command.count,
         metavar="N",
-        help="of the cluster; default: one a GPU or core",
+        help="number of workers; default: one per GPU, or per core without GPUs",
     )
 
 

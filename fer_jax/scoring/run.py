@@ -254,7 +254,7 @@ def _say_what_is_kept(
     out = printable(settings.out)
     if journal.continued == "interrupted":
         files = sum(journal.inputs.values())
-        reporter.say(f"{out}: {files:,} files were finished before; going on")
+        reporter.say(f"{out}: {files:,} files are already finished; resuming")
     elif journal.continued == "finished":
         reporter.say(f"{out}: keeping its rows; only inputs that are not in it are scored")
     elif journal.discarded:

@@ -1,4 +1,4 @@
-"""Fits the settings of a run to its batch size, so that as many epochs end where they did.
+"""Adapts a run's settings to its batch size, so that the same number of epochs still suffices.
 
 With n times the batch there are n times fewer steps. The rate of sgd then grows by n (Goyal et al.,
 2017, arXiv:1706.02677), that of AdamW and Muon, whose steps do not grow with the gradient, by the root

@@ -145,7 +145,7 @@ class Checkpoints:
 
     def _damaged(self, step: int, error: Exception) -> CheckpointError:
         return CheckpointError(
-            f"{self._manager.directory}/{step}: cannot be read, it is damaged or of another version "
-            f"({first_line(error)}); remove that folder to go on from an older checkpoint, or start "
+            f"{self._manager.directory}/{step}: cannot be read; it is damaged or from another version "
+            f"({first_line(error)}); remove that folder to resume from an older checkpoint, or start "
             "over with --noresume"
         )

@@ -18,7 +18,7 @@ SYNTHETIC_BANNER = """\
 |  No faces were found in {place:<67}|
 |  Training on SYNTHETIC faces: good to see that everything runs, useless on real people.    |
 |  For real ones, put FER2013 (fer2013.csv, its .zip, or train/ and test/ folders) into      |
-|  data/, or name its place with --config.data.dir=DIR or $FER_DATA_DIR. See README.md.      |
+|  data/, or give its path with --data or $FER_DATA_DIR. See docs/training.md.               |
 +--------------------------------------------------------------------------------------------+"""
 
 

@@ -118,7 +118,7 @@ def role_of(given: str, *, tokens: Tokens, attempts: Attempts, address: str) -> 
         )
     attempts.failed(address)
     _LOG.warning("a wrong token from %s", address)
-    raise unauthorized("the token is wrong")
+    raise unauthorized("wrong token")
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -51,7 +51,7 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
         choices=typing.get_args(Privacy),
         default="none",
         help="how every camera starts: pixelate hides faces, no_picture sends results only; operators "
-        "may change it, and what hides more is kept over restarts; %(default)s",
+        "may change it; a stricter setting survives restarts; %(default)s",
     )
     add(
         "--trusted-proxy",

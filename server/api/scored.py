@@ -1,4 +1,4 @@
-"""What POST /api/score answers, whoever scores the images: one after the other, as they arrive."""
+"""Answers POST /api/score one image at a time, as they arrive, whatever scores them."""
 
 from __future__ import annotations
 

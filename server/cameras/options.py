@@ -60,7 +60,7 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
         type=command.number(float, 0.1, 30),
         default=STILL_FPS,
         metavar="RATE",
-        help="how often an http camera of still images is asked for one, a second; default: %(default)g",
+        help="requests per second to an http camera of still images; default: %(default)g",
     )
     add("--unpaced", action="store_true", help="play video files as fast as they are analysed")
 

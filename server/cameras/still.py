@@ -190,7 +190,7 @@ class RedirectError(SourceError):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Leaves a redirect an error, for `StillClient` to judge: it could lead to another host."""
+    """Reports a redirect as an error, so that `StillClient` decides: it could lead to another host."""
 
     def redirect_request(
         self,

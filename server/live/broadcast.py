@@ -29,7 +29,7 @@ class Part:
         number: the frame's; an image of the camera's state has the last frame's, or 0.
         captured_s, published_s: monotonic seconds.
         wall_s: `captured_s` as seconds since 1970.
-        stages: seconds spent in each of `server.live.frames.STAGES` that ran.
+        stages: seconds spent in each of `server.live.analysis.STAGES` that ran.
         analysis: the frame's analysis; None for an image that shows the camera's state.
     """
 

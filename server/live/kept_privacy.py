@@ -1,4 +1,4 @@
-"""Keeps each camera's privacy over restarts, so that a crash shows nobody whom an operator has hidden.
+"""Keeps each camera's privacy over restarts: faces that an operator hid stay hidden after a crash.
 
 A camera whose faces are hidden has a small file; lifting its privacy removes the file.
 """

@@ -130,7 +130,7 @@ def test_what_a_cluster_cannot_do_is_refused_in_one_line(tmp_path, capfd):
         ([str(PHOTO)], "name a folder"),
         ([str(PHOTO), "--out", out, "--summary", "x.html"], "--summary"),
         ([str(PHOTO), "--out", str(tmp_path / "x.txt")], ".csv, .jsonl or .parquet"),
-        ([str(PHOTO), "--out", str(tmp_path / "no" / "x.csv")], "make it first"),
+        ([str(PHOTO), "--out", str(tmp_path / "no" / "x.csv")], "create it first"),
         ([str(tmp_path), "--out", out], "holds no image"),
         (["ftp://host/x.jpg", "--out", out], "expected one of s3"),
     ):

@@ -173,7 +173,7 @@ def test_eight_threads_at_once_get_their_own_answers(predictor, one_by_one, phot
 
 def test_a_run_without_a_card_answers_uncalibrated_and_says_so(copied):
     (copied / "card.json").unlink()
-    with pytest.warns(UserWarning, match="no card tells how to calibrate it"):
+    with pytest.warns(UserWarning, match="no card holds its calibration"):
         predictor = Predictor.load(copied, max_batch=1)
     assert (predictor.temperature, predictor.uncertain_below) == (1.0, 0.5)
 

@@ -77,7 +77,7 @@ def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path, ending):
 def test_outputs_that_can_not_be_written_are_refused_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FerError, match=r"\.csv, \.jsonl or \.parquet"):
         check_output(tmp_path / "faces.xlsx")
-    with pytest.raises(FerError, match="make it first"):
+    with pytest.raises(FerError, match="create it first"):
         check_output(tmp_path / "nowhere" / "faces.csv")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(FerError, match="is a folder"):
