@@ -160,7 +160,7 @@ def _row(rates: list[float], found: list[int] | None) -> dict[str, Any]:
     }
     if found is not None:
         row |= {
-            "pictures": len(found),
+            "images": len(found),
             "images_with_a_face": sum(count > 0 for count in found) / len(found),
             "faces": sum(found),
         }

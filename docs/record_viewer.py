@@ -1,4 +1,4 @@
-"""Records the pictures of the live view in README and docs: `python docs/record_viewer.py docs`.
+"""Records the images of the live view in README and docs: `python docs/record_viewer.py docs`.
 
 It starts the server with the demo on a free port of this machine and opens the page in Chromium. Once
 the timeline holds its whole minute, it writes viewer.webp, an animation, and viewer.png, a still. With

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -150,9 +151,7 @@ class _Verbose(argparse.Action):
 
 class _Version(argparse.Action):
     def __call__(self, *_: object) -> None:
-        import fer_jax
-
-        print(f"fer_jax {fer_jax.__version__}")
+        print(f"fer_jax {importlib.metadata.version('fer_jax')}")
         raise SystemExit(0)
 
 

@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
             quiet=options.quiet,
             command_line=shlex.join(["python", "-m", "fer_jax.train", *argv]),
             place=place,
-            look_for_cluster=clustered,
+            search_for_cluster=clustered,
         )
 
     if not clustered:

@@ -26,7 +26,7 @@ WINDOW_S = 10.0  # within which records of one kind are folded into one line
 _DIFFERENT = 5  # texts of one kind written in that time
 _MOST_KINDS = 256
 _QUEUED = 1000
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _LAST_LINES_S = 1.0
 _KIND_LENGTH = 200
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
@@ -196,7 +196,7 @@ class _Writer:
         """Writes one record, or the lines of `take_lost`; False at the end."""
         ending = self._ending.is_set()
         try:
-            record = self._handler.lines.get(timeout=0 if ending else _LOOK_S)
+            record = self._handler.lines.get(timeout=0 if ending else _POLL_S)
         except queue.Empty:
             lost = self._handler.take_lost(at_end=ending)
             return all(self._write(line) for line in lost) and not ending
@@ -206,7 +206,7 @@ class _Writer:
         """Writes a line as soon as possible; False if the end comes first."""
         data = f"{line}\n".encode(errors="backslashreplace")
         for start in range(0, len(data), _CHUNK_BYTES):
-            while self._ready is not None and not self._ready.poll(1000 * _LOOK_S):
+            while self._ready is not None and not self._ready.poll(1000 * _POLL_S):
                 if self._ending.is_set():
                     return False
             os.write(self._descriptor, data[start : start + _CHUNK_BYTES])

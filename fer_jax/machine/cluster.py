@@ -28,12 +28,12 @@ FOLDER_SECONDS = 10.0  # network file systems show a new file after some seconds
 
 
 @contextlib.contextmanager
-def joined(place: Membership | None, *, look: bool) -> Iterator[None]:
+def joined(place: Membership | None, *, search: bool) -> Iterator[None]:
     """Joins the cluster for the time of the block; call it before the process uses JAX.
 
     Args:
         place: of this process; None where the environment knows it, or there is none.
-        look: whether to look for a cluster in the environment.
+        search: whether to search for a cluster in the environment.
 
     Raises:
         ClusterError: it could not be joined, or another process was lost.
@@ -47,7 +47,7 @@ def joined(place: Membership | None, *, look: bool) -> Iterator[None]:
                 cluster_detection_method="deactivate",
                 heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             )
-        elif look:
+        elif search:
             _join_announced()
     except RuntimeError as error:
         name = place.coordinator if place else "the cluster that the environment names"

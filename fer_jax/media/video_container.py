@@ -1,4 +1,4 @@
-"""Opens video files and finds their picture track; nothing is decoded yet.
+"""Opens video files and finds their video track; nothing is decoded yet.
 
 FFmpeg, through PyAV, gets only the open file: no name, no other file, no network.
 """

@@ -47,7 +47,7 @@ def run_training(
     quiet: bool,
     command_line: str,
     place: cluster.Membership | None = None,
-    look_for_cluster: bool = False,
+    search_for_cluster: bool = False,
 ) -> int:
     """Trains until the end or a signal and returns the exit code: 0, or 130 or 143 if it was stopped.
 
@@ -59,13 +59,13 @@ def run_training(
         quiet: print nothing.
         command_line: for the run's card.
         place: of this process among those that train together; None: the environment knows it.
-        look_for_cluster: whether to ask the environment for it.
+        search_for_cluster: whether to ask the environment for it.
 
     Raises:
         FerError: no data, or a folder that cannot be used.
     """
     set_up_host(devices=config.devices)
-    with cluster.joined(place, look=look_for_cluster):
+    with cluster.joined(place, search=search_for_cluster):
         return _run(
             config,
             folder,

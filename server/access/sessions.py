@@ -21,7 +21,7 @@ SESSION_S = 12 * 3600.0
 MOST = 1024
 MOST_PER_ADDRESS = 64
 
-_LOOK_S = 5.0
+_CHECK_S = 5.0
 
 
 class Session:
@@ -106,7 +106,7 @@ class Sessions:
     async def run(self) -> None:
         """Ends expired sessions periodically, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_S)
             self.end_old()
 
 

@@ -25,7 +25,7 @@ _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 _HEARTBEAT_S = 10.0
 _TOLD = ("status", "reason", "width", "controls", "viewers", "recording_problem")
-_LOOK_S = 1.0  # between checks of what has no event: controls, viewers, seconds until a retry
+_CHECK_S = 1.0  # between checks of what has no event: controls, viewers, seconds until a retry
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -112,7 +112,7 @@ async def _watch_camera(request: web.Request, pipeline: CameraPipeline, waiting:
             last, version = current, camera.version
             waiting.put("camera", camera.name, message("camera", shown))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(camera.wait_changed(version), _LOOK_S)
+            await asyncio.wait_for(camera.wait_changed(version), _CHECK_S)
 
 
 async def _tell_end(stopping: asyncio.Event, waiting: _Newest) -> None:

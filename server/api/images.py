@@ -65,7 +65,7 @@ class ImageScorer:
         """
         pool = self.threads
         with self.shedding.work():
-            image, found = await pool.run(_look, pool, upload, deadline_s, keep=drawn)
+            image, found = await pool.run(_decode_and_find, pool, upload, deadline_s, keep=drawn)
         probabilities = await self.recognise(found.crops, deadline_s=deadline_s)
         uncertain = _is_uncertain(found, probabilities, threshold=self.uncertain_below)
         about = _image_json(upload.name, image, found, probabilities, uncertain)
@@ -94,7 +94,7 @@ def _is_uncertain(found: Found, probabilities: np.ndarray, *, threshold: float) 
     return unreadable | (probabilities.max(axis=1, initial=0) < threshold)
 
 
-def _look(
+def _decode_and_find(
     pool: DetectionThreads, upload: Upload, deadline_s: float, *, keep: bool
 ) -> tuple[_Image, Found]:
     """Decodes an image and finds its faces; in a thread of the pool."""

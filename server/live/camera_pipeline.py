@@ -44,7 +44,7 @@ _LOG_EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class _Turn:
+class _Progress:
     """A frame's progress, which the next frame waits for."""
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ class CameraPipeline:
         )
 
     def _record(self, on: bool) -> None:
-        self.recorder.turn(on, fps=1 / self.camera.interval_s)
+        self.recorder.switch(on, fps=1 / self.camera.interval_s)
         self._viewers_changed(0)
 
     def _recording_failed(self) -> None:
@@ -202,7 +202,7 @@ class CameraPipeline:
         self._notices.check()
 
     async def _take_frames(self, group: asyncio.TaskGroup) -> None:
-        before = _Turn()
+        before = _Progress()
         before.labelled.set()
         before.done.set()
         while True:
@@ -214,14 +214,16 @@ class CameraPipeline:
             await self._pool.place()
             if not self.camera.lossless:
                 frame = self.camera.slot.newer(frame)
-            turn = _Turn()
-            group.create_task(self._process(frame, turn, before)).add_done_callback(turn.end)
-            before = turn
+            progress = _Progress()
+            group.create_task(self._process(frame, progress, before)).add_done_callback(
+                progress.end
+            )
+            before = progress
 
-    async def _process(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
+    async def _process(self, frame: Frame, progress: _Progress, before: _Progress) -> None:
         """Processes one frame completely; a failure costs only this frame."""
         try:
-            await self._carry(frame, turn, before)
+            await self._carry(frame, progress, before)
         except BatcherClosed:
             return
         except DeadlinePassed:
@@ -235,10 +237,10 @@ class CameraPipeline:
         finally:
             self._room.release()
             await before.labelled.wait()  # the next frame only waits for this one
-            turn.labelled.set()
+            progress.labelled.set()
             await before.done.wait()
 
-    async def _carry(self, frame: Frame, turn: _Turn, before: _Turn) -> None:
+    async def _carry(self, frame: Frame, progress: _Progress, before: _Progress) -> None:
         image, found, answer = await self._analyser.analyse(frame, self._controls)
         frame = dataclasses.replace(frame, image=image)
         answered_s = time.monotonic()
@@ -247,7 +249,7 @@ class CameraPipeline:
         analysis, lost = self._marker.label(
             frame, found, answer, controls=controls, since_s=answered_s
         )
-        turn.labelled.set()
+        progress.labelled.set()
         marked = Marked(analysis=analysis)
         kinds, record = self._claim_images()
         if kinds or record:

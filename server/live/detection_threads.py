@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import threading
 import time
@@ -49,7 +50,7 @@ class Found:
 
 
 class DetectionThreads:
-    """A few threads with a face detector each; cameras and uploads should each have their own pool."""
+    """A few threads that share a face detector; cameras and uploads should each have their own pool."""
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class DetectionThreads:
     def find_now(self, image: np.ndarray) -> Found:
         """Returns the faces of uint8 [H, W, 3] RGB; the calling thread must be of `run`."""
         started_s = time.monotonic()
-        detections = left_to_right(self._detector().detect(image))
+        detections = left_to_right(self._detector.detect(image))
         crops = [grey_crop(image, found) for found in detections]
         height, width = image.shape[:2]
         return Found(
@@ -150,20 +151,21 @@ class DetectionThreads:
         )
 
     async def warm_up(self) -> None:
-        """Creates every thread's detector and decoder, so that no image waits for them.
+        """Creates the detector and every thread's decoder, so that no image waits for them.
 
         Raises:
             FerError: YuNet's weights are not installed, or no decoder can be started.
         """
+        await self.run(lambda: self._detector)
+        if self._decodes is None:
+            return
         barrier = threading.Barrier(self.threads)
 
-        def make() -> None:
-            barrier.wait(timeout=10)  # else one thread would create them all
-            self._detector()
-            if self._decodes is not None:
-                self.decoder().start()
+        def start() -> None:
+            barrier.wait(timeout=10)  # else one thread would start them all
+            self.decoder().start()
 
-        await asyncio.gather(*(self.run(make) for _ in range(self.threads)))
+        await asyncio.gather(*(self.run(start) for _ in range(self.threads)))
 
     async def close(self) -> None:
         """Ends the threads once they have finished their work."""
@@ -176,7 +178,6 @@ class DetectionThreads:
         if self._niceness and hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
 
+    @functools.cached_property
     def _detector(self) -> Detector:
-        if not hasattr(self._local, "detector"):
-            self._local.detector = make_detector("yunet", detect_size=self._size)
-        return self._local.detector
+        return make_detector("yunet", detect_size=self._size)

@@ -185,7 +185,7 @@ class Recorder:
         """Whether frames are recorded."""
         return self._current is not None
 
-    def turn(self, on: bool, *, fps: float) -> None:
+    def switch(self, on: bool, *, fps: float) -> None:
         """Starts a recording of about `fps` frames per second, or ends the current one."""
         if on == self.active:
             return
@@ -209,7 +209,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Ends the recording and waits until its files are complete."""
-        self.turn(False, fps=0.0)
+        self.switch(False, fps=0.0)
         for recording in tuple(self._ending):
             await asyncio.to_thread(recording.join)
             self._ending.discard(recording)

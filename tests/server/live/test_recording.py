@@ -148,7 +148,7 @@ async def test_a_folder_that_takes_no_files_is_told_and_stops_nothing(
         monkeypatch.setattr(recording_space, "_LEAST_FREE_BYTES", 1 << 60)
     failed = asyncio.Event()
     recorder = Recorder("desk", space=Space(folder, most_bytes=1 << 30), on_failure=failed.set)
-    recorder.turn(True, fps=25)
+    recorder.switch(True, fps=25)
     recorder.add(analysis(1), None, uncertain_below=0.5)
     await asyncio.wait_for(failed.wait(), 20)
     assert not recorder.active
@@ -168,7 +168,7 @@ async def test_a_slow_disk_holds_nothing_up_and_costs_images_only(
 
     monkeypatch.setattr(recording_files.RecordingFiles, "add", slow)
     recorder = Recorder("desk", space=Space(tmp_path, most_bytes=1 << 30), on_failure=gate.set)
-    recorder.turn(True, fps=25)
+    recorder.switch(True, fps=25)
     image = np.zeros((48, 64, 3), np.uint8)
     for number in range(1, 31):
         recorder.add(analysis(number), image, uncertain_below=0.5)  # no thread takes them
@@ -180,7 +180,7 @@ async def test_a_slow_disk_holds_nothing_up_and_costs_images_only(
 
 async def test_a_camera_that_changes_its_size_goes_on_in_files_of_its_own(tmp_path: Path) -> None:
     recorder = Recorder("desk", space=Space(tmp_path, most_bytes=1 << 30), on_failure=lambda: None)
-    recorder.turn(True, fps=25)
+    recorder.switch(True, fps=25)
     for number, width in enumerate((64, 64, 96), start=1):
         image = np.zeros((48, width, 3), np.uint8)
         recorder.add(analysis(number, width=width), image, uncertain_below=0.5)
