@@ -65,7 +65,7 @@ class ScoringPipeline:
         self._slot = threading.Condition(lock)  # for the thread that takes the next view
         self._faces_wait = threading.Condition(lock)  # for the device thread
         self._room = threading.Condition(lock)  # for threads with faces, when too many wait
-        self._finished = threading.Condition(lock)  # for the reader of the results
+        self._reader_waits = threading.Condition(lock)  # for the reader of the results
         self._waiting: deque[_Waiting] = deque()
         self._searched: dict[int, _Searched] = {}
         self._finished: dict[int, View] = {}
@@ -88,9 +88,9 @@ class ScoringPipeline:
 
     def stop(self) -> bool:
         """Ends the threads; returns False if one is stuck and will only end with the process."""
-        with self._finished:
+        with self._reader_waits:
             self._stopping = True
-            for condition in (self._slot, self._faces_wait, self._room, self._finished):
+            for condition in (self._slot, self._faces_wait, self._room, self._reader_waits):
                 condition.notify_all()
         end = time.monotonic() + _JOIN_S
         for thread in self._threads:
@@ -101,11 +101,11 @@ class ScoringPipeline:
         """Yields the views with their faces in the source's order, as many at a time as are ready."""
         while True:
             ready = []
-            with self._finished:
+            with self._reader_waits:
                 while self._given not in self._finished and self._failure is None:
                     if self._exhausted and self._given == self._begun:
                         return
-                    self._finished.wait()
+                    self._reader_waits.wait()
                 if self._failure is not None:
                     raise self._failure
                 while (view := self._finished.pop(self._given, None)) is not None:
@@ -118,9 +118,9 @@ class ScoringPipeline:
         try:
             work()
         except BaseException as error:  # noqa: BLE001  raised again by the iteration
-            with self._finished:
+            with self._reader_waits:
                 self._failure = self._failure or error
-                self._finished.notify_all()
+                self._reader_waits.notify_all()
 
     def _search(self) -> None:
         """Body of a worker thread: takes a view, finds its faces, passes them to the device."""
@@ -149,14 +149,14 @@ class ScoringPipeline:
                 self._begun += 1
                 self._taking = False
                 return self._begun - 1, view
-            with self._finished:
+            with self._reader_waits:
                 self._exhausted, self._taking = True, False
-                self._finished.notify()
+                self._reader_waits.notify()
                 self._faces_wait.notify()
                 return None
 
     def _hand_over(self, sequence: int, view: View) -> None:
-        with self._finished:
+        with self._reader_waits:
             while len(self._waiting) > _FACES_WAITING * self._stages.batch_size:
                 if self._stopping:
                     return
@@ -174,14 +174,14 @@ class ScoringPipeline:
     def _finish(self, sequence: int, view: View) -> None:
         self._finished[sequence] = view
         if sequence == self._given:
-            self._finished.notify()
+            self._reader_waits.notify()
 
     def _recognise(self) -> None:
         """Body of the device thread."""
         while batch := self._batch():
             answer = self._stages.recognise(np.stack([face.crop for _, face in batch]))
             confidence, uncertain = answer.confidence.tolist(), answer.uncertain.tolist()
-            with self._finished:
+            with self._reader_waits:
                 for n, (sequence, face) in enumerate(batch):
                     face.probabilities = answer.probabilities[n]
                     face.confidence = confidence[n]
@@ -194,7 +194,7 @@ class ScoringPipeline:
 
     def _batch(self) -> list[_Waiting]:
         """Waits for a full batch, or a partial one if no more faces will come soon; empty at the end."""
-        with self._finished:
+        with self._reader_waits:
             while not self._stopping and not self._is_full():
                 if self._waiting and self._none_to_come():
                     break
