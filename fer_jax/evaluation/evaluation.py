@@ -100,13 +100,12 @@ def evaluate(
         variables: of the network, replicated over the mesh.
         faces: 1 or more.
         mesh: to spread batches over.
-        batch_size: faces a batch, rounded up to what the mesh divides.
+        batch_size: most faces a batch, rounded up to what the mesh divides.
     """
+    wanted = min(batch_size, len(faces))  # more would only be padding
     total = sharding.put_everywhere(Sums.zero(), mesh)
     rows = []
-    for batch in evaluation_batches(
-        faces, batch_size=math.ceil(batch_size / mesh.size) * mesh.size
-    ):
+    for batch in evaluation_batches(faces, batch_size=math.ceil(wanted / mesh.size) * mesh.size):
         total, logits = eval_step(variables, total, sharding.put_batch(batch, mesh))
         # Fetched at once: with a hundred steps queued, simulated devices deadlocked waiting for each
         # other, because all their threads were taken.
