@@ -16,6 +16,7 @@ import math
 import socket
 import struct
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 _LOG = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class StuckSockets:
         """
         self._stuck_s, self._on_close = stuck_s, on_close
         self._backlogs: dict[asyncio.WriteTransport, _Backlog] = {}
+        self._closed: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
 
     def add(self, transport: asyncio.WriteTransport) -> None:
         """Watches a connection until `remove`."""
@@ -72,6 +74,10 @@ class StuckSockets:
     def remove(self, transport: asyncio.WriteTransport) -> None:
         """Stops watching a connection."""
         self._backlogs.pop(transport, None)
+
+    def has_closed(self, transport: asyncio.WriteTransport) -> bool:
+        """Whether a connection was closed because it was read too slowly."""
+        return transport in self._closed
 
     @contextlib.contextmanager
     def stream(self, transport: asyncio.WriteTransport) -> Iterator[None]:
@@ -116,6 +122,7 @@ class StuckSockets:
 
     def _close(self, transport: asyncio.WriteTransport) -> None:
         backlog = self._backlogs.pop(transport)
+        self._closed.add(transport)
         _LOG.info("a client read too slowly: %d bytes were left", backlog.pending)
         self._on_close()
         connection = transport.get_extra_info("socket")

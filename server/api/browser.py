@@ -19,6 +19,7 @@ from server.access.stuck_sockets import buffer_little
 from server.access.visitors import client
 from server.api.cameras import find_pipeline
 from server.api.results import analysis_json
+from server.api.visits import logged
 from server.cameras.browser_camera import BrowserCamera, CameraBusyError, Visit
 from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import LIFECYCLE
@@ -52,6 +53,7 @@ async def camera_socket(request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             buffer_little(request.transport)
             stack.enter_context(request.app[SOCKETS].stream(request.transport))
+        stack.enter_context(logged(request, camera.name, who="visitor's camera"))
         await _serve(request, socket, pipeline, visit)
     return socket
 

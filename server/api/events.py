@@ -17,6 +17,7 @@ from server.access.stuck_sockets import buffer_little
 from server.access.visitors import client
 from server.api.cameras import camera_json, find_pipeline
 from server.api.results import analysis_json
+from server.api.visits import logged
 from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import LIFECYCLE, PIPELINES
 
@@ -40,7 +41,8 @@ async def events(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD" or transport is None:
             return response
         buffer_little(transport)
-        with request.app[SOCKETS].stream(transport):
+        where = f"events of {name or 'all cameras'}"
+        with request.app[SOCKETS].stream(transport), logged(request, where):
             await _send_events(request, response, pipelines)
     return response
 

@@ -9,25 +9,21 @@ HTTP/1.0 clients get the plain bytes until the connection closes, others chunks.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import time
-from collections.abc import Iterator
 
 from aiohttp import web
 
 from server.access.keys import SOCKETS, STREAMS
 from server.access.refusal import ApiError
 from server.access.stuck_sockets import buffer_little
-from server.access.visitors import client, visitor
+from server.access.visitors import client
 from server.api.cameras import pipeline_of
 from server.api.query import flag
+from server.api.visits import logged
 from server.live.broadcast import Kind
 from server.live.camera_pipeline import CameraPipeline
 from server.live.keys import METRICS, PARTS
 from server.live.multipart import CONTENT_TYPE, OPENING
-
-_LOG = logging.getLogger(__name__)
 
 _HEADERS = {
     "Content-Type": CONTENT_TYPE,
@@ -49,7 +45,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD" or transport is None:
             return response
         buffer_little(transport)
-        with request.app[SOCKETS].stream(transport), _logged(request, pipeline.camera.name):
+        with request.app[SOCKETS].stream(transport), logged(request, pipeline.camera.name):
             await _send_images(request, response, pipeline, kind=kind, timing=timing)
     return response
 
@@ -59,19 +55,6 @@ def _asked_kind(request: web.Request) -> Kind:
     if plain and bars:
         raise ApiError(400, "bad_value", "bars: a plain image has none; ask for plain or for bars")
     return "plain" if plain else "bars" if bars else "annotated"
-
-
-@contextlib.contextmanager
-def _logged(request: web.Request, camera: str) -> Iterator[None]:
-    """Logs that a viewer came, and why it left."""
-    address = visitor(request).address
-    _LOG.info("%s: a viewer came from %s", camera, address)
-    reason = "disconnected"
-    try:
-        yield
-        reason = "the stream ended"
-    finally:
-        _LOG.info("%s: the viewer from %s left (%s)", camera, address, reason)
 
 
 async def _send_images(

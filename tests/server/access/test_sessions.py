@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
+import time
 from collections.abc import Iterator
 from typing import cast
 
@@ -146,8 +148,9 @@ def test_a_cookie_does_not_work_after_logout(guarded: LiveServer) -> None:
 
 
 def test_logging_out_ends_streams_events_sockets_and_signed_addresses_at_once(
-    guarded: LiveServer,
+    guarded: LiveServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="server")
     mine = log_in(guarded, OPERATOR)
     cookie = f"Cookie: {mine['Cookie']}"
     signed = guarded.get("/api/cameras", **mine).json["cameras"][0]["stream"]
@@ -166,6 +169,10 @@ def test_logging_out_ends_streams_events_sockets_and_signed_addresses_at_once(
         assert guarded.ask("POST", "/logout", headers=mine).status == 200
         assert all(is_cut(bare) for bare in (stream, events, camera, image))
     assert guarded.get(signed).status == 401
+    for left in ("demo: the viewer", "events of all cameras: the viewer", "browser: the visitor's"):
+        until = time.monotonic() + 20
+        while not re.search(rf"{left}.* left \(the session ended\)", caplog.text):
+            assert time.monotonic() < until, caplog.text
 
 
 def test_viewers_watch_and_change_nothing(guarded: LiveServer) -> None:
