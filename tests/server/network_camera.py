@@ -44,7 +44,7 @@ class NetworkCamera:
     def __init__(self, *, fps: float = 25.0, status: int = 200, bad_every: int = 0) -> None:
         self.fps, self.status, self.bad_every = fps, status, bad_every
         self.location = ""
-        self.hangs = threading.Event()
+        self.hangs, self.turned = threading.Event(), threading.Event()
         self._port = 0
         self._server: ThreadingTCPServer | None = None
         self._sockets: list[socket.socket] = []
@@ -95,7 +95,8 @@ class NetworkCamera:
             if self._server is None:
                 return
             if not self.hangs.is_set():
-                image = np.full((HEIGHT, WIDTH, 3), number * 8 % 256, np.uint8)
+                size = (WIDTH, HEIGHT) if self.turned.is_set() else (HEIGHT, WIDTH)
+                image = np.full((*size, 3), number * 8 % 256, np.uint8)
                 jpeg = cv2.imencode(".jpg", image)[1].tobytes()
                 bad = self.bad_every and number % self.bad_every == 0
                 yield _BAD[number // self.bad_every % len(_BAD)](jpeg) if bad else jpeg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -141,6 +142,25 @@ def test_a_damaged_image_costs_that_image_and_not_the_connection() -> None:
     steps = np.round(np.diff(greys) % 256 / 8)
     assert set(steps) <= {1, 2}  # what was lost is one image at a time
     assert (steps == 2).sum() >= 5
+
+
+def test_a_camera_that_turns_in_mid_stream_is_seen_at_its_new_shape() -> None:
+    camera = MjpegCamera(fps=100)
+    shapes = []
+    try:
+        reader = NetworkReader(order("network", camera.where))
+        for number in range(40):
+            if number == 10:
+                camera.turned.set()
+            reader.grab()
+            image = reader.image()
+            assert image is not None
+            assert np.ptp(image) <= 2  # nothing is stretched into, or left at, the old shape
+            shapes.append(image.shape)
+        reader.close()
+    finally:
+        camera.unplug()
+    assert [shape for shape, _ in itertools.groupby(shapes)] == [(48, 64, 3), (64, 48, 3)]
 
 
 def test_a_film_on_a_web_server_is_played_at_its_own_pace_and_again(tmp_path: Path) -> None:
