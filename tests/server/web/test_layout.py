@@ -200,3 +200,52 @@ def test_labels_of_a_crowd_say_less_rather_than_cover_each_other(open_page: Open
         for left, top, across, tall, other in plates[:n]:
             apart = x >= left + across or left >= x + wide or y >= top + tall or top >= y + high
             assert apart, (text, other)
+
+
+# The dashes of the last stroke around a certain and an uncertain face, and their labels.
+STROKES = """async () => {
+  const { drawFaces } = await import("/static/overlay.js");
+  const context = document.createElement("canvas").getContext("2d");
+  const strokes = [], texts = [];
+  let dash = [];
+  context.setLineDash = (given) => (dash = given);
+  context.strokeRect = () => strokes.push(dash);
+  context.fillText = (text) => texts.push(text);
+  const labels = LABELS;
+  const looks = { labels, colours: Object.fromEntries(labels.map((label) => [label, "red"])) };
+  const shows = { boxes: true, names: true, bars: false, confidence: true };
+  const face = { track: 1, name: "#1", box: [100, 90, 60, 80], expression: "happy", confidence: 0.4,
+                 probabilities: Object.fromEntries(labels.map((label) => [label, 1 / 7])) };
+  for (const state of [{ uncertain: false, quality: "ok" }, { uncertain: true, quality: "dark" }]) {
+    drawFaces(context, [{ ...face, ...state }], looks, { unit: 1, width: 640, height: 360, shows });
+    strokes.push("next");
+  }
+  return [strokes, texts];
+}""".replace("LABELS", str(list(EXPRESSIONS)))
+
+# Seconds that the timeline shows, so many seconds after its first face.
+SPANS = """async () => {
+  const { Timeline } = await import("/static/timeline.js");
+  const { make } = await import("/static/looks.js");
+  const [place, canvas] = [make("div"), make("canvas")];
+  place.append(canvas);
+  document.body.append(place);
+  const timeline = new Timeline({ canvas, count: make("span") }, { labels: [], colours: {} });
+  timeline.add([], 30, 1000);
+  return [1, 4, 10, 25, 59, 300].map((seconds) => {
+    timeline.draw(1000 * (1 + seconds));
+    return timeline.span;
+  });
+}"""
+
+
+def test_an_uncertain_face_has_a_dashed_box_and_its_reason(open_page: OpenPage, url: str):
+    strokes, texts = open_page(url).evaluate(STROKES)
+    first = strokes.index("next")
+    assert not any(strokes[:first])  # whole lines
+    assert strokes[-2]  # dashed, over a dim whole one
+    assert [text.endswith("too dark") for text in texts] == [False, True]
+
+
+def test_the_timelines_scale_grows_from_ten_seconds_to_a_minute(open_page: OpenPage, url: str):
+    assert open_page(url).evaluate(SPANS) == [10, 10, 10, 25, 59, 60]
