@@ -13,7 +13,7 @@ _HEAD = (
     "agrees with people",
     "recall of people's labels",
     "one face, one core",
-    "installed",
+    "installation",
     "live view",
     "a text named `.jpg`",
     "a photograph cut short",
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
     Attributes:
         agreement: "accuracy", perhaps "accuracy_interval", and "uar" against people's majority.
         face_ms: milliseconds that the network takes for one face on one core.
-        sizes: what install_size.py measured, by requirement.
+        sizes: "megabytes" and "seconds" of install_size.py, by requirement.
         files: what unreadable_files.py found.
     """
 
@@ -66,7 +66,8 @@ def _row(name: str, measured: Measured) -> list[str]:
     if name in measured.face_ms:
         cells[2] = f"{measured.face_ms[name]:.1f} ms"
     if package.requirement in measured.sizes:
-        cells[3] = _size(measured.sizes[package.requirement]["megabytes"])
+        size = measured.sizes[package.requirement]
+        cells[3] = f"{_size(size['megabytes'])} in {size['seconds']:.0f} s"
     files = measured.files.get(name, {}).get("files", {})
     outcomes = [_OUTCOMES[files[each]["outcome"]] if files else _UNKNOWN for each in _FILES]
     return [package.title, *cells, package.live_view, *outcomes]

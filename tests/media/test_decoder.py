@@ -146,6 +146,19 @@ def test_more_pixels_than_allowed_are_refused(decoder: Decoder) -> None:
         pixels(decoder, hostile.huge_png())
 
 
+@pytest.mark.parametrize("kind", ["pfm", "pam", "hdr"])
+def test_more_pixels_than_allowed_are_refused_where_only_opencv_knows_the_size(kind: str) -> None:
+    image = np.full((200, 200, 3), 1, np.uint8 if kind == "pam" else np.float32)
+    data = cv2.imencode(f".{kind}", image)[1].tobytes()
+    for most, accepted in ((200 * 200, True), (200 * 200 - 1, False)):
+        with Decoder(max_pixels=most) as decoder:
+            if accepted:
+                assert pixels(decoder, data).shape == (200, 200, 3)
+                continue
+            with pytest.raises(BadImageError):
+                pixels(decoder, data)
+
+
 def test_an_image_that_takes_too_long_costs_its_process_and_no_other_image() -> None:
     with Decoder() as decoder:
         pixels(decoder, JPEG)
@@ -239,16 +252,17 @@ def test_the_process_has_no_secrets_no_network_and_no_more_memory_than_it_needs(
     with Decoder(max_pixels=1_000_000) as decoder:
         pixels(decoder, JPEG)
         folder = Path(f"/proc/{decoder.pid}")
+        limits = (folder / "limits").read_text().splitlines()
+        values = {line[:26].strip(): line[26:].split()[0] for line in limits}
+        assert int(values["Max address space"]) < 4 << 30
+        assert values["Max core file size"] == "0"
+        assert int(values["Max cpu time"]) < 600
         try:
             environment = (folder / "environ").read_bytes()
             network = os.readlink(folder / "ns/net")
         except PermissionError:
             pytest.skip("only root may look into a process that is not to be looked into")
         assert b"sesame" not in environment
-        limits = (folder / "limits").read_text().splitlines()
-        values = {line[:26].strip(): line[26:].split()[0] for line in limits}
-        assert int(values["Max address space"]) < 4 << 30
-        assert values["Max core file size"] == "0"
         assert network != os.readlink("/proc/self/ns/net")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.media import hostile_images as hostile
 from tests.server.live_server import read_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,8 +83,16 @@ def test_sigterm_ends_all_streams_and_processes_within_5_seconds(checkpoint: str
         ]
         for bare in watching[:4]:  # the others never read
             read_until(bare, b"\r\n\r\n")
+        bomb = hostile.text_bomb()
+        head = "POST /api/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+        for _ in range(4):
+            bare = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            bare.sendall(f"{head}Content-Length: {len(bomb)}\r\n\r\n".encode() + bomb)
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
+        if sys.platform == "linux":
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+            assert re.search(r"Max core file size +0 ", limits)
         started_s = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
