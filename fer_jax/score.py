@@ -203,12 +203,16 @@ def _closing_line(outcome: Outcome, options: argparse.Namespace, *, seconds: flo
     kept = outcome.kept_unreadable
     name = "" if prints_rows(options) else f"{printable(options.out)}: "
     return (
-        f"{name}{outcome.faces:,} faces in {sum(inputs.values()):,} files: "
+        f"{name}{_number(outcome.faces, 'face')} in {_number(sum(inputs.values()), 'file')}: "
         f"{inputs['ok']:,} ok, {inputs['no_face']:,} no_face, {inputs['unreadable']:,} unreadable"
         f"{f' ({kept:,} more among the rows that were kept)' if kept else ''}; "
         f"{seconds:.1f} s, {outcome.scored_now * per_second:,.1f} files/s, "
         f"{outcome.faces_now * per_second:,.1f} faces/s"
     )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_the_photograph_has_one_face_in_its_place(run, tmp_path):
     out = tmp_path / "faces.csv"
     code, said, complaints = run(PHOTO, "--out", out)
     assert (code, complaints) == (0, "")
-    assert "1 faces in 1 files: 1 ok, 0 no_face, 0 unreadable" in said
+    assert "1 face in 1 file: 1 ok, 0 no_face, 0 unreadable" in said
     (row,) = read_rows(out)
     assert path_from_text(row.path) == PHOTO
     x, y, width, height = row.box
@@ -345,7 +345,7 @@ def test_out_dash_prints_csv_and_nothing_else(run, tmp_path):
     code, said, complaints = run(PHOTO, "--out", "-")
     assert code == 0
     assert said.encode() == out.read_bytes()
-    assert "1 faces in 1 files" in complaints
+    assert "1 face in 1 file" in complaints
     assert run(PHOTO, "--out", "-", "--quiet") == (0, said, "")
 
 

@@ -18,7 +18,7 @@ def test_images_of_a_shard_are_inputs_of_their_own_and_a_finished_shard_is_not_s
     out = tmp_path / "faces.csv"
     code, said, _ = run(shard, "--out", out)
     assert code == 0
-    assert "1 faces in 2 files: 1 ok, 0 no_face, 1 unreadable" in said
+    assert "1 face in 2 files: 1 ok, 0 no_face, 1 unreadable" in said
     first, second = read_rows(out)
     assert (first.path, first.status) == (f"{shard}#a.jpg", "ok")
     assert second.path == f"{shard}#b.jpg"
