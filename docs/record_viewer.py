@@ -30,8 +30,8 @@ from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.machine.confinement import child_command
 
-_PAGE = (1100, 820)  # CSS pixels: the narrowest that has the cards beside the image, and all of it
-_SIZE = (880, 656)  # of the animation: about the width of a README
+_PAGE = (1100, 870)  # CSS pixels: the narrowest that has the cards beside the image, and all of it
+_SIZE = (880, 696)  # of the animation: about the width of a README
 _STILL_SCALE = 1.25
 _MINUTE_S = 62.0  # fills the timeline, whose scale then stays
 _SECONDS = 15.0  # recorded, of which the smoothest part is taken

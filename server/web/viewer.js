@@ -18,7 +18,6 @@ const POLL_MS = 4000; // of the other cameras' states
 const ATTEMPTS_MS = 1500; // between first attempts, while the server does not respond
 const PATIENCE_MS = 800; // before the page shows that it is connecting
 const ASK_WHY_AFTER = 4; // failed attempts
-const WIDE = 1.5; // width to height of an image that leaves room below it in a window
 const HIDDEN_MS = 10000; // then a page in the background frees its place among the viewers
 
 const query = new URLSearchParams(location.search);
@@ -93,9 +92,7 @@ function watch(name) {
 
 /** Reserves space for an image with this ratio of width to height. */
 function shape(aspect) {
-  if (!aspect) return;
-  document.documentElement.style.setProperty("--aspect", aspect.toFixed(4));
-  document.documentElement.classList.toggle("wide", aspect >= WIDE);
+  if (aspect) document.documentElement.style.setProperty("--aspect", aspect.toFixed(4));
 }
 
 function remember(name, value) {
