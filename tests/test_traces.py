@@ -6,11 +6,12 @@ import contextlib
 import http.client
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -77,6 +78,48 @@ def test_scoring_writes_its_outputs_and_our_cache_and_calls_nobody(home: Path) -
     assert trace.called <= KERNEL
     assert [path.name for path in home.iterdir()] == [".cache"]
     assert [path.name for path in (home / ".cache").iterdir()] == ["fer_jax"]
+
+
+SMALL_RUN = (
+    "--config.data.name=synthetic",
+    "--config.data.synthetic_train=64",
+    "--config.data.synthetic_validation=32",
+    "--config.batch_size=16",
+    "--config.epochs=1",
+    "--config.model.name=seed_cnn",
+    "--config.resolution.start=48",
+)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("explain", str(PHOTO)),
+        ("explore", "--data", "faces"),
+        ("export", "--format", "stablehlo"),
+        ("train", "--config", "base", *SMALL_RUN),
+    ],
+    ids=lambda line: line[0],
+)
+def test_the_other_commands_write_their_outputs_and_our_cache_and_call_nobody(
+    home: Path, line: Sequence[str]
+) -> None:
+    faces, out, traces = (home.parent / name for name in ("faces", "out", "trace"))
+    out.mkdir()
+    for name in ("happy", "sad"):
+        (faces / "train" / name).mkdir(parents=True)
+        shutil.copy(PHOTO, faces / "train" / name)
+    given = [str(faces) if part == "faces" else part for part in line]
+    command = [sys.executable, "-m", "fer_jax", *given, "--out", str(out / "it")]
+    subprocess.run(
+        traced(strace(), traces, command), cwd=ROOT, env=environment(home), check=True, timeout=240
+    )
+    trace = read_trace(traces)
+    assert any(out.iterdir())
+    assert strangers(trace, out, home / ".cache" / "fer_jax") <= {str(home / ".cache")}
+    assert trace.called <= KERNEL
 
 
 def test_a_server_writes_our_cache_alone_and_speaks_on_loopback_alone(home: Path) -> None:
