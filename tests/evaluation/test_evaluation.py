@@ -14,10 +14,8 @@ from fer_jax.machine import sharding
 from tests.factories import pattern_faces
 
 
-@pytest.mark.parametrize(("batch_size", "devices", "sizes"), [(5000, 1, [10]), (4, 1, [4, 4, 4])])
-def test_batches_hold_no_more_than_there_are_faces(
-    batch_size: int, devices: int, sizes: list[int]
-) -> None:
+@pytest.mark.parametrize(("batch_size", "sizes"), [(5000, [10]), (4, [4, 4, 4])])
+def test_batches_hold_no_more_than_there_are_faces(batch_size: int, sizes: list[int]) -> None:
     seen: list[int] = []
 
     def step(variables: Any, total: Sums, batch: Batch, /) -> tuple[Sums, np.ndarray]:
@@ -25,7 +23,7 @@ def test_batches_hold_no_more_than_there_are_faces(
         return total, np.zeros((len(batch.label), 7), np.float32)
 
     faces = pattern_faces(10)
-    mesh = sharding.data_mesh(devices=devices, batch_size=batch_size)
+    mesh = sharding.data_mesh(devices=1, batch_size=batch_size)
     _, logits = evaluate(step, {}, faces, mesh=mesh, batch_size=batch_size)  # type: ignore[arg-type]
     assert seen == sizes
     assert logits.shape == (10, 7)
