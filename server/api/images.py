@@ -59,7 +59,7 @@ class ImageScorer:
             drawn: also mark the faces in the image.
 
         Raises:
-            ApiError: 413, 415 or 422, the image is refused.
+            ApiError: 413, 415 or 422, the image is refused; 504, decoding it took too long.
             QueueFull: too many images are waiting already.
             DeadlinePassed: it took too long.
         """

@@ -25,11 +25,11 @@ _REASONS = {
     409: "Not possible in the camera's current state.",
     413: "More bytes, pixels or images than allowed.",
     415: "The body has an unsupported type.",
-    422: "A damaged image, or one that takes too long to decode.",
+    422: "A damaged image.",
     426: "Not a WebSocket's opening handshake.",
     429: "Too many requests at a time, or too many wrong tokens.",
     503: "Unavailable: starting, stopping, too many viewers or connections.",
-    504: "The answer took too long.",
+    504: "The answer took too long, or an image takes too long to decode.",
 }
 # A Host header that is missing or of another server, another web site, too many connections.
 _ALWAYS = (400, 403, 503)

@@ -73,8 +73,8 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
         seconds: how long it may take.
 
     Raises:
-        ApiError: 413 too many pixels, 415 an unsupported format, 422 damaged, crashes its decoder
-            or takes longer; the message names the image.
+        ApiError: 413 too many pixels, 415 an unsupported format, 422 damaged or crashes its decoder,
+            504 takes longer; the message names the image.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -90,7 +90,7 @@ def decoded(upload: Upload, decoder: Decoder, *, seconds: float) -> Iterator[np.
         except TooManyPixelsError as error:
             raise ApiError(413, "too_many_pixels", f"{upload.name}: {error}") from None
         except DecoderLateError as error:
-            raise ApiError(422, "decoder_late", f"{upload.name}: {error}") from None
+            raise ApiError(504, "decoder_late", f"{upload.name}: {error}") from None
         except BadImageError as error:
             raise ApiError(422, "bad_image", f"{upload.name}: {error}") from None
         yield image

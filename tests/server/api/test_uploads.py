@@ -137,4 +137,4 @@ def test_an_image_that_is_late_is_not_called_damaged():
         upload = Upload("photo.jpg", photo_jpeg())
         with pytest.raises(ApiError) as refused, decoded(upload, decoder, seconds=0.2):
             raise AssertionError
-    assert (refused.value.status, refused.value.code) == (422, "decoder_late")
+    assert (refused.value.status, refused.value.code) == (504, "decoder_late")
