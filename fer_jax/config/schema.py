@@ -151,7 +151,7 @@ class Config:
     # Recompute batch norm statistics for the evaluated weights before each validation, see
     # training/finishing.py.
     recalibrate: bool = False
-    # Devices to shard a batch over. 0: all; on a CPU, one simulated device per core.
+    # Devices to shard a batch over. 0: all; on a CPU, one simulated device per core, in bfloat16 one.
     devices: int = 0
     best_by: Literal["loss", "uar", "accuracy"] = (
         "loss"  # validation metric that selects the best epoch

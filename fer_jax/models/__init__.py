@@ -18,7 +18,12 @@ class Architecture(Protocol):
     """A family of networks that differ in what `build` takes."""
 
     def __call__(
-        self, *, dropout: float = ..., momentum: float = ..., dtype: np.dtype = ...
+        self,
+        *,
+        dropout: float = ...,
+        momentum: float = ...,
+        dtype: np.dtype = ...,
+        im2col: bool = ...,
     ) -> nn.Module:
         """Returns a network; see `build`."""
         ...
@@ -39,6 +44,7 @@ def build(
     dropout: float | None = None,
     momentum: float | None = None,
     dtype: str = "float32",
+    im2col: bool = False,
 ) -> nn.Module:
     """Returns the network registered as `name`.
 
@@ -48,7 +54,8 @@ def build(
         momentum: share of batch norm's statistics that a training step keeps; None keeps the
             network's own.
         dtype: of the convolutions, "float32" or "bfloat16".
+        im2col: convolve by products of bfloat16 matrices, see `models.im2col`.
     """
     options = {"dropout": dropout, "momentum": momentum}
     given = {key: value for key, value in options.items() if value is not None}
-    return MODELS[name](dtype=jnp.dtype(dtype), **given)
+    return MODELS[name](dtype=jnp.dtype(dtype), im2col=im2col, **given)

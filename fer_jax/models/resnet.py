@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Float32
 
 from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.models import im2col
 from fer_jax.models.blocks import ResidualBlock, space_to_depth
 
 
@@ -24,6 +25,7 @@ class ResNet(nn.Module):
         space_to_depth: fold 2x2 pixels into channels before the first convolution.
         momentum: share of batch norm's statistics that a training step keeps.
         dtype: of the convolutions; parameters and logits stay float32.
+        im2col: convolve by matrix products, see `models.im2col`.
     """
 
     widths: tuple[int, ...]
@@ -32,6 +34,7 @@ class ResNet(nn.Module):
     space_to_depth: bool = True
     momentum: float = 0.9
     dtype: Any = jnp.float32
+    im2col: bool = False
 
     @nn.compact
     def __call__(
@@ -42,6 +45,7 @@ class ResNet(nn.Module):
             nn.Conv,
             use_bias=False,
             dtype=self.dtype,
+            conv_general_dilated=im2col.convolve if self.im2col else None,
             kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal"),
         )
         norm = functools.partial(

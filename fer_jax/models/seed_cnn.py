@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Float32
 
 from fer_jax.expressions import NUM_EXPRESSIONS
+from fer_jax.models import im2col
 from fer_jax.models.blocks import max_pool_2x2
 
 
@@ -20,6 +21,7 @@ class SeedCNN(nn.Module):
     dropout: float = 0.25
     momentum: float = 0.99  # share of batch norm's statistics that a training step keeps
     dtype: Any = jnp.float32
+    im2col: bool = False  # convolve by matrix products, see `models.im2col`
 
     @nn.compact
     def __call__(
@@ -33,8 +35,13 @@ class SeedCNN(nn.Module):
             dtype=self.dtype,
         )
         drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
+        conv = functools.partial(
+            nn.Conv,
+            dtype=self.dtype,
+            conv_general_dilated=im2col.convolve if self.im2col else None,
+        )
         for features, size in ((64, 3), (128, 5), (512, 3), (512, 3)):
-            x = nn.Conv(features, (size, size), dtype=self.dtype)(x)
+            x = conv(features, (size, size))(x)
             x = drop()(max_pool_2x2(nn.relu(norm()(x))))
         x = x.reshape(x.shape[0], -1)  # no len: exports take any batch
         for features in (256, 512):

@@ -132,7 +132,13 @@ def assemble(
 
 def _steps(plan: Plan, *, mesh: Mesh, start: Variables | None) -> Steps:
     config = plan.config
-    build = functools.partial(models.build, config.model.name, dtype=config.model.dtype)
+    on_one_cpu = [device.platform for device in mesh.devices.flat] == ["cpu"]
+    build = functools.partial(
+        models.build,
+        config.model.name,
+        dtype=config.model.dtype,
+        im2col=on_one_cpu and config.model.dtype == "bfloat16",
+    )
     model = build(dropout=config.model.dropout)
     optimizer = optim.optimizer(config.optim, plan.schedule)
     plateau = optim.plateau(config.optim.plateau)
