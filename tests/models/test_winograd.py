@@ -55,7 +55,7 @@ def test_on_a_cpu_batches_go_through_in_pieces_that_suit_it(tmp_path, monkeypatc
     pieces, variables = inference_function(saved, devices=jax.devices("cpu")[:1])
     piece = winograd.piece(1)
     faces = np.random.default_rng(1).integers(0, 256, (2 * piece + 1, 48, 48), np.uint8)
-    for batch in (1, piece, piece + 1, 2 * piece, 2 * piece + 1):
+    for batch in (piece, piece + 1, 2 * piece + 1):
         expected = np.asarray(jax.jit(plain)(plain_variables, faces[:batch]))
         found = np.asarray(jax.jit(pieces)(variables, faces[:batch]))
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
