@@ -42,7 +42,8 @@ class Measured(NamedTuple):
     Attributes:
         agreement: "accuracy", perhaps "accuracy_interval", and "uar" against people's majority.
         face_ms: milliseconds that the network takes for one face on one core.
-        sizes: "megabytes" and "seconds" of install_size.py, by requirement.
+        sizes: "megabytes" and "seconds" of install_size.py, by requirement; seconds are None where the
+            machine had other work.
         files: what unreadable_files.py found.
     """
 
@@ -67,7 +68,9 @@ def _row(name: str, measured: Measured) -> list[str]:
         cells[2] = f"{measured.face_ms[name]:.1f} ms"
     if package.requirement in measured.sizes:
         size = measured.sizes[package.requirement]
-        cells[3] = f"{_size(size['megabytes'])} in {size['seconds']:.0f} s"
+        cells[3] = _size(size["megabytes"])
+        if size["seconds"] is not None:
+            cells[3] += f" in {size['seconds']:.0f} s"
     files = measured.files.get(name, {}).get("files", {})
     outcomes = [_OUTCOMES[files[each]["outcome"]] if files else _UNKNOWN for each in _FILES]
     return [package.title, *cells, package.live_view, *outcomes]
