@@ -16,12 +16,14 @@ from PIL import Image
 from fer_jax.cluster.parts import Parts
 from fer_jax.cluster.units import Unit
 from fer_jax.cluster.worker import Job, ScoringWorker, stitch
-from fer_jax.errors import FerError
+from fer_jax.errors import FerError, OutputError
 from fer_jax.scoring.rows import Row, row_of
 from tests.faces.sample_media import PHOTO, photo, write_video
 from tests.media.sample_shards import write_tar
 
 fsspec = pytest.importorskip("fsspec")
+
+from tests.cluster.refusing_store import StoreError  # noqa: E402  needs fsspec
 
 
 def rows(parts: Parts, number: int) -> list[Row]:
@@ -137,6 +139,82 @@ def test_parts_in_memory_or_a_cloud_are_as_those_of_a_folder(started, job, memor
     assert parts.numbers() == [0]
     assert [row.path for row in rows(parts, 0)] == [str(PHOTO)]
     assert parts.take_over("two", {})
+
+
+def test_an_input_that_the_storage_refuses_has_a_row_and_costs_no_other(started, job, parts, store):
+    names = ["1.jpg", "2.jpg", "3.mp4", "4.tar", "5.jpg"]
+    fsspec.filesystem("az").pipe({f"b/{name}": PHOTO.read_bytes() for name in names})
+    store.refused["open", "1.jpg"] = StoreError("HTTP 403\nno right")
+    store.refused["read", "3.mp4"] = KeyError("etag")
+    store.refused["read", "4.tar"] = ValueError("no credentials")
+    worker = started(job)
+    for number, part in enumerate((["1.jpg", "2.jpg"], ["3.mp4"], ["4.tar"], ["5.jpg"])):
+        worker.score(Unit(number, [f"az://b/{name}" for name in part]))
+    found = [row for number in range(4) for row in rows(parts, number)]
+    assert [(row.path, row.status, row.error) for row in found] == [
+        ("az://b/1.jpg", "unreadable", "StoreError: HTTP 403 no right"),
+        ("az://b/2.jpg", "ok", None),
+        ("az://b/3.mp4", "unreadable", "KeyError: 'etag'"),
+        ("az://b/4.tar", "unreadable", "ValueError: no credentials"),
+        ("az://b/5.jpg", "ok", None),
+    ]
+
+
+def test_a_part_that_cannot_be_written_is_one_line_and_nothing_is_left_of_it(started, job, store):
+    elsewhere = dataclasses.replace(job, out="az://b/faces.csv")
+    parts = Parts(elsewhere.out)
+    parts.prepare()
+    parts.take_over(job.run, {})
+    worker = started(elsewhere)
+    line = "az://b/faces.csv: cannot be written (StoreError: HTTP 507 no room); name another place"
+    for call in ("mkdir", "open", "write"):
+        where = "faces.csv" if call == "mkdir" else "part-00000003.csv"
+        store.refused[call, where] = StoreError("HTTP 507\nno room")
+        (done,) = worker(Unit(3, [str(PHOTO)]).table()).to_pylist()
+        assert (done["part"], done["ok"], done["failure"]) == (3, 0, line)
+        assert parts.numbers() == []
+        store.refused.clear()
+
+
+def resumed(parts: Parts) -> list[tuple[str, str]]:
+    parts.prepare()
+    parts.take_over("two", {})
+    return [seen for number in parts.numbers() for seen in parts.statuses(number)]
+
+
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        ("mkdir", "faces.csv"),
+        ("info", "faces.csv"),
+        ("find", "faces.csv"),
+        ("write", "_try"),
+        ("rm", "_try"),
+        ("open", "_run.json"),
+        ("read", "_run.json"),
+        ("open", "part-00000000.csv"),
+        ("rm", "_shares"),
+    ],
+)
+def test_an_output_that_the_storage_refuses_is_one_line(store, call, where):
+    parts = Parts("az://b/faces.csv")
+    parts.prepare()
+    parts.take_over("one", {})
+    parts.write(0, [Row("a.jpg", "no_face").values()])
+    fsspec.filesystem("az").pipe("b/faces.csv/_shares/x", b"x")
+    store.refused[call, where] = StoreError("HTTP 403\nno right")
+    with pytest.raises(FerError, match=r"az:.*cannot be .*StoreError: HTTP 403 no right") as told:
+        resumed(parts)
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_part_that_is_damaged_is_named_in_one_line(tmp_path, ending):
+    parts = Parts(str(tmp_path / f"faces.{ending}"))
+    parts.prepare()
+    (tmp_path / f"faces.{ending}" / f"part-00000003.{ending}").write_bytes(b"{")
+    with pytest.raises(OutputError, match=rf"part-00000003.{ending}: cannot be read .* remove it"):
+        list(parts.statuses(3))
 
 
 def test_a_network_of_another_node_is_refused(job):
