@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fer_jax.errors import FerError
+from fer_jax.machine.outputs import output_error
 from fer_jax.machine.terminal import printable
 from fer_jax.media.images import MediaError
 from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from fer_jax.media.shards import is_shard
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "file", "memory")
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/@]*:[^/@]*@")
+_QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")>]*")
 _COPY_BYTES = 1 << 20
+_MOST_REASON = 200
 
 
 class Location(NamedTuple):
@@ -61,22 +66,18 @@ def place(uri: str) -> Location:
 @functools.lru_cache(maxsize=64)
 def _opened(root: str, query: str) -> tuple[FileSystem, str]:
     """Returns the filesystem of a bucket and the bucket's path in it."""
-    import pyarrow as pa
-    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+    from pyarrow.fs import FileSystem
 
     uri = f"{root}?{query}" if query else root
     if root == "file://":
         return _system(root), ""
-    try:
+    with errors_as(lambda e: FerError(f"{printable(root)}: cannot be opened ({reason_of(e)})")):
         if not root.startswith(("az:", "memory:")):
             return FileSystem.from_uri(uri)
         import fsspec
 
         system, base = fsspec.core.url_to_fs(root)
-        return PyFileSystem(FSSpecHandler(system)), base
-    except (ImportError, ValueError, pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise FerError(f"{printable(root)}: cannot be opened ({reason})") from error
+        return _of_fsspec(system), base
 
 
 @functools.cache
@@ -85,6 +86,50 @@ def _system(root: str) -> FileSystem:
     from pyarrow.fs import LocalFileSystem
 
     return LocalFileSystem()
+
+
+def _of_fsspec(system: Any) -> FileSystem:
+    from pyarrow import PythonFile
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    class Handler(FSSpecHandler):
+        """PyArrow's own asks fsspec first whether there is such a file; a refusal would be a no."""
+
+        def open_input_stream(self, path: str) -> PythonFile:
+            return PythonFile(self.fs.open(path, mode="rb"), mode="r")
+
+        open_input_file = open_input_stream
+
+    return PyFileSystem(Handler(system))
+
+
+@contextlib.contextmanager
+def errors_as(error_of: Callable[[Exception], FerError]) -> Iterator[None]:
+    """Turns what a filesystem's client raises within into an error of ours.
+
+    Any call may raise anything, a stream's `close` included. PyArrow raises OSError and ArrowException,
+    s3fs OSError and botocore's ClientError, gcsfs HttpError, adlfs Azure's HttpResponseError, all of
+    them ValueError, and KeyError or TypeError where a server answers strangely. They share no class
+    but Exception, so nothing belongs within but such calls.
+
+    Args:
+        error_of: gives the error to raise; `reason_of` says what the client's own is about.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise error_of(error) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Returns one line that says what a client refused, without the query of a URL: it may be signed."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    text = printable(_QUERY.sub(r"\1...", " ".join(text.split()))[:_MOST_REASON])
+    if not isinstance(error, OSError | ImportError):
+        return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text[:1].lower() + text[1:] if text else type(error).__name__
 
 
 def shown(uri: str) -> str:
@@ -96,10 +141,11 @@ def listed(uri: str) -> Iterator[str]:
     """Yields the URIs of the file, the images and videos below a folder, or the matches of a pattern.
 
     They are sorted by name; names that start with a dot are left out. A file that is not there is
-    passed on: its reader gives the reason.
+    passed on, and so is one that its name shows to be an image, a video or a shard, without asking the
+    storage: its reader gives the reason.
 
     Raises:
-        FerError: the storage cannot be reached.
+        FerError: the storage cannot be reached, or does not list.
     """
     bare, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
     pattern = None
@@ -107,7 +153,8 @@ def listed(uri: str) -> Iterator[str]:
         pattern = bare
         bare = bare[: min(bare.find(sign) for sign in "*[" if sign in bare)].rpartition("/")[0]
     system, path = place(f"{bare}{mark}{query}")
-    found = _below(system, path, uri)
+    is_file = pattern is None and not bare.endswith("/") and (_is_media(bare) or is_shard(bare))
+    found = None if is_file else _below(system, path, uri)
     if found is None:
         yield uri
         return
@@ -121,12 +168,10 @@ def listed(uri: str) -> Iterator[str]:
 def _below(system: FileSystem, path: str, uri: str) -> list[FileInfo] | None:
     from pyarrow.fs import FileSelector, FileType
 
-    try:
+    with errors_as(lambda e: FerError(f"{printable(shown(uri))}: {reason_of(e)}")):
         if system.get_file_info(path).type != FileType.Directory:
             return None
         found = system.get_file_info(FileSelector(path, recursive=True))
-    except OSError as error:
-        raise FerError(f"{printable(shown(uri))}: {_reason(error)}") from error
     return sorted((one for one in found if one.is_file), key=lambda one: one.path.split("/"))
 
 
@@ -135,13 +180,14 @@ def _is_media(name: str) -> bool:
 
 
 def byte_count(uri: str) -> int:
-    """Returns the size of a file in bytes; 0 if it is unknown."""
+    """Returns the size of a file in bytes; 0 if it is unknown, for which its reader gives the reason."""
     try:
         if not is_uri(uri):  # PyArrow takes no names that are not UTF-8
             return os.stat(uri).st_size
         system, path = place(uri)
-        return system.get_file_info(path).size or 0
-    except OSError:
+        with errors_as(_unreadable(uri)):
+            return system.get_file_info(path).size or 0
+    except (OSError, MediaError):
         return 0
 
 
@@ -149,14 +195,11 @@ def read(uri: str, *, most: int) -> bytes:
     """Returns the bytes of a file.
 
     Raises:
-        MediaError: missing, unreadable, or of more than `most` bytes.
+        MediaError: missing, refused, or of more than `most` bytes.
     """
     system, path = place(uri)
-    try:
-        with system.open_input_stream(path) as stream:
-            data = stream.read(most + 1)
-    except OSError as error:
-        raise MediaError(Path(shown(uri)), _reason(error)) from error
+    with errors_as(_unreadable(uri)), system.open_input_stream(path) as stream:
+        data = stream.read(most + 1)
     if len(data) > most:
         raise MediaError(Path(shown(uri)), f"the file is larger than {most >> 20} MiB")
     return data
@@ -166,21 +209,24 @@ def fetch(uri: str, folder: Path) -> Path:
     """Copies a file into a folder of this machine, for readers that need one.
 
     Raises:
-        MediaError: missing, unreadable.
+        MediaError: missing, refused.
+        OutputError: this machine has no room for it.
     """
     system, path = place(uri)
     copy = folder / f"{len(list(folder.iterdir()))}{Path(path).suffix}"
     try:
-        with system.open_input_stream(path) as stream, copy.open("wb") as file:
-            while chunk := stream.read(_COPY_BYTES):
-                file.write(chunk)
+        with copy.open("wb") as file:
+            file.writelines(_chunks(system, path, uri))
     except OSError as error:
-        raise MediaError(Path(shown(uri)), _reason(error)) from error
+        raise output_error(copy, error) from error
     return copy
 
 
-def _reason(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    text = " ".join((error.strerror or str(error)).split())[:200]
-    return text[:1].lower() + text[1:] if text else type(error).__name__
+def _chunks(system: FileSystem, path: str, uri: str) -> Iterator[bytes]:
+    with errors_as(_unreadable(uri)), system.open_input_stream(path) as stream:
+        while chunk := stream.read(_COPY_BYTES):
+            yield chunk
+
+
+def _unreadable(uri: str) -> Callable[[Exception], MediaError]:
+    return lambda error: MediaError(Path(shown(uri)), reason_of(error))

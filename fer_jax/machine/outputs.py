@@ -96,7 +96,7 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path | str, error: OSError) -> OutputError:
     """Returns what to say when `path` could not be written."""
     if error.errno in FULL_DISK:
         text = "the disk is full; free some room and run the same command again"

@@ -1,4 +1,4 @@
-"""A small network, and a cluster of two nodes that are real processes."""
+"""A small network, a storage that refuses, and a cluster of two nodes that are real processes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def job(checkpoint: Path, tmp_path: Path) -> Job:
         threads=1,
         folder=str(tmp_path),
     )
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    """The class `RefusingStore`, empty."""
+    pytest.importorskip("fsspec")
+    from tests.cluster.refusing_store import refusing_store
+
+    with refusing_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from fer_jax import command, score
 from fer_jax.cluster import storage
 from fer_jax.cluster.command import input_names
-from fer_jax.errors import FerError
+from fer_jax.errors import FerError, OutputError
 from fer_jax.media.images import MediaError
 
 fsspec = pytest.importorskip("fsspec")
+arrow = pytest.importorskip("pyarrow")
+
+from tests.cluster.refusing_store import StoreError  # noqa: E402  needs fsspec
 
 
 @pytest.fixture
@@ -63,3 +67,57 @@ def test_what_cannot_be_opened_is_refused_in_one_line_without_secrets(uri, said)
 def test_options_of_a_connection_are_not_shown():
     assert storage.shown("s3://bucket/a.jpg?endpoint_override=x") == "s3://bucket/a.jpg"
     assert storage.shown("what?.jpg") == "what?.jpg"
+
+
+@pytest.fixture(autouse=True)
+def cloud(store):
+    fsspec.filesystem("az").pipe({f"b/{name}": b"12" for name in ("1.jpg", "2.jpg", "c.mp4")})
+
+
+ERRORS = {
+    "StoreError: HTTP 403 (no right)": StoreError("HTTP 403\n  (no right)"),
+    "StoreError": StoreError(),
+    "KeyError: 'etag'": KeyError("etag"),
+    "ArrowInvalid: strange": arrow.ArrowInvalid("strange"),
+    "access Denied": PermissionError("Access Denied"),
+    "ValueError: https://host/1.jpg?... \\x1b": ValueError("https://host/1.jpg?sig=x \x1b"),
+}
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+@pytest.mark.parametrize("said", ERRORS)
+def test_whatever_a_client_raises_is_the_reason_of_one_input(store, tmp_path, call, said):
+    store.refused[call, "1.jpg"] = ERRORS[said]
+    for read in (lambda uri: storage.read(uri, most=9), lambda uri: storage.fetch(uri, tmp_path)):
+        with pytest.raises(MediaError) as told:
+            read("az://b/1.jpg")
+        assert told.value.reason == said
+        assert read("az://b/2.jpg")
+
+
+def test_a_size_that_is_refused_is_unknown(store):
+    store.refused["info", "c.mp4"] = StoreError()
+    assert storage.byte_count("az://b/c.mp4") == 0
+
+
+def test_a_copy_without_room_is_no_fault_of_the_input(store, tmp_path):
+    (tmp_path / "1.mp4").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="the disk is full"):
+        storage.fetch("az://b/c.mp4", tmp_path)
+
+
+def test_the_storage_is_not_asked_what_a_name_shows_to_be_a_file(store):
+    for call in ("info", "find"):
+        store.refused[call, "1.jpg"] = StoreError()
+    assert list(storage.listed("az://b/1.jpg")) == ["az://b/1.jpg"]
+
+
+@pytest.mark.parametrize("call", ["start", "info", "find"])
+def test_a_folder_that_is_not_listed_ends_the_command_with_one_line(store, tmp_path, capfd, call):
+    pytest.importorskip("ray", reason='needs Ray: pip install "fer_jax[ray]"')
+    store.refused[call, "" if call == "start" else "b"] = StoreError("HTTP 403\nno right")
+    line = ["az://b", "--out", str(tmp_path / "faces.csv"), "--engine", "ray"]
+    assert command.run(score.main, line) == 2
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("error: az://b")
+    assert "StoreError: HTTP 403 no right" in told
