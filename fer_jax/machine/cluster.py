@@ -12,7 +12,8 @@ import secrets
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -146,13 +147,43 @@ def _join_announced() -> None:
     """Joins the cluster that the environment names, if JAX knows it.
 
     Raises:
+        ClusterError: a package is missing that JAX finds the cluster with.
         RuntimeError: it cannot be joined, or the environment says too little.
     """
     try:
-        jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+        with warnings.catch_warnings():
+            # Of several lines; _check_alone says it in one.
+            warnings.filterwarnings("ignore", "Kubernetes environment detected")
+            jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
+        raise _lacking(package, finds="the other processes of this run") from error
     except ValueError as error:
-        if "coordinator_address" not in str(error):  # else JAX knows of no cluster here
-            raise RuntimeError(str(error)) from error
+        if "coordinator_address" not in str(error):
+            raise RuntimeError(_first_line(error)) from error
+        _check_alone(os.environ)  # JAX knows of no cluster here
+    except RuntimeError:
+        raise
+    except Exception as error:  # Kubernetes' client and requests have families of their own
+        raise RuntimeError(f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+def _check_alone(environment: Mapping[str, str]) -> None:
+    """Checks that a process which JAX calls alone is no pod of an indexed Kubernetes job.
+
+    Raises:
+        ClusterError: it is one, and JAX did not find the package it asks for the others with. Every pod
+            would train alone, in the same folder.
+    """
+    if "KUBERNETES_SERVICE_HOST" in environment and "JOB_COMPLETION_INDEX" in environment:
+        raise _lacking("kubernetes", finds="the other pods of this Kubernetes job")
+
+
+def _lacking(package: str, *, finds: str) -> ClusterError:
+    return ClusterError(
+        f"JAX finds {finds} only with the Python package {package}: pip install {package} on every "
+        "host, or start every process with --coordinator HOST:PORT --processes N --process-id I"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -54,6 +54,7 @@ def announced(environment: Mapping[str, str]) -> bool:
             "OMPI_MCA_orte_hnp_uri",
             "JOB_COMPLETION_INDEX",  # an indexed job of Kubernetes
             "TPU_WORKER_HOSTNAMES",
+            "TPU_PROCESS_ADDRESSES",
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -178,6 +179,44 @@ def test_a_folder_that_only_one_host_sees_is_refused_by_all(tmp_path):
 def test_flags_that_name_no_place_in_a_cluster_are_refused(flags, says, capsys):
     assert command.run(train.main, flags) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        (
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "1"},
+            "pip install kubernetes on every host, or start every process with --coordinator",
+        ),
+        (
+            {"JAX_FORCE_TPU_INIT": "1", "TPU_WORKER_HOSTNAMES": "localhost,localhost"},
+            "pip install requests on every host, or start every process with --coordinator",
+        ),
+        (
+            {"OMPI_MCA_orte_hnp_uri": "4096.0;tcp://127.0.0.1:1"},
+            "(KeyError: 'OMPI_COMM_WORLD_SIZE')",
+        ),
+    ],
+    ids=["Kubernetes", "TPU pod", "Open MPI"],
+)
+def test_a_cluster_that_the_environment_half_names_is_refused_in_one_line(
+    environment, says, tmp_path
+):
+    """In environments as JAX knows them, without the packages that it asks them with."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules |= dict.fromkeys(('kubernetes', 'requests'))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    told = subprocess.run(
+        [sys.executable, "-m", "fer_jax.train", "--out", str(tmp_path / "run"), *RUN[3:]],
+        cwd=ROOT,
+        env={**os.environ, **environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stdout) == (2, "")
+    assert re.fullmatch(f"error: .*{re.escape(says)}.*--process-id.*\n", told.stderr), told.stderr
 
 
 def test_a_process_augments_its_rows_as_one_that_has_all():
