@@ -22,6 +22,7 @@ from turns import Player, alternating, has_module
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.inference import MAX_BATCH
+from fer_jax.machine.processor import usable_cores
 from fer_jax.media.inputs import expand_inputs
 from fer_jax.media.kinds import IMAGE_SUFFIXES
 from fer_jax.pretrained import CHECKPOINT_HELP
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         )
     load = os.getloadavg()[0]
     print(
-        f"{options.rounds} rounds on {len(os.sched_getaffinity(0))} core(s)"
+        f"{options.rounds} rounds on {usable_cores()} core(s)"
         + (f"; busy with other work (load {load:.1f})" if load > 0.5 else "")
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from fer_jax.exporting.release import size
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.inference.predictor import Predictor
+from fer_jax.machine.processor import usable_cores
 from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.saved_model import load_model
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
             "batch": timed(lambda: predictor.logits(faces)),
             "answer": timed(lambda: _answer(predictor, arguments.folder)),
         },
-        about=f"jax {jax.__version__}, {len(os.sched_getaffinity(0))} core(s)",
+        about=f"jax {jax.__version__}, {usable_cores()} core(s)",
         facts={
             "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(saved.variables["params"])),
             "labels": EXPRESSIONS,

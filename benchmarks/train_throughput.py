@@ -20,6 +20,7 @@ from turns import Player, Turn, alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
+from fer_jax.machine.processor import usable_cores
 from fer_jax.models import MODELS
 
 _HERE = Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     _check(options)
     sides = _sides(options)
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    cores, load = usable_cores(), os.getloadavg()[0]
     print(
         f"{options.rounds} rounds of {options.steps} steps of {options.batch_size} faces on "
         f"{cores} core(s)" + (f"; busy with other work (load {load:.1f})" if load > 0.5 else "")
