@@ -19,7 +19,7 @@ from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from fer_jax.media.shards import is_shard
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileInfo, FileSystem
+    from pyarrow.fs import FileSystem
 
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "file", "memory")
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -158,21 +158,28 @@ def listed(uri: str) -> Iterator[str]:
     if found is None:
         yield uri
         return
-    for info in found:
-        name = bare.rstrip("/") + "/" + info.path[len(path.rstrip("/")) :].lstrip("/")
+    while found:
+        name = bare.rstrip("/") + "/" + found.pop()[len(path.rstrip("/")) :].lstrip("/")
         wanted = fnmatch.fnmatchcase(name, pattern) if pattern else _is_media(name)
         if wanted and "/." not in name[len(bare) :]:
             yield f"{name}{mark}{query}"
 
 
-def _below(system: FileSystem, path: str, uri: str) -> list[FileInfo] | None:
+def _below(system: FileSystem, path: str, uri: str) -> list[str] | None:
+    """Returns the paths of all files below a folder, the last one first; None if it is no folder.
+
+    PyArrow gives a folder's files all at once. Their names alone are kept, until they are handed out.
+    """
     from pyarrow.fs import FileSelector, FileType
 
     with errors_as(lambda e: FerError(f"{printable(shown(uri))}: {reason_of(e)}")):
         if system.get_file_info(path).type != FileType.Directory:
             return None
         found = system.get_file_info(FileSelector(path, recursive=True))
-    return sorted((one for one in found if one.is_file), key=lambda one: one.path.split("/"))
+    paths = [one.path for one in found if one.is_file]
+    del found
+    paths.sort(key=lambda each: each.replace("/", "\0"), reverse=True)  # as a walk meets them
+    return paths
 
 
 def _is_media(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from fer_jax import command, score
@@ -44,6 +46,26 @@ def test_files_are_read_within_a_limit_or_refused_with_a_reason(bucket, tmp_path
         storage.read(f"{bucket}/gone.jpg", most=100)
     with pytest.raises(MediaError, match="larger"):
         storage.read(f"{bucket}/2.jpg", most=3)
+
+
+def test_a_listing_holds_names_alone_and_only_until_they_are_handed_out(tmp_path):
+    count = 2000
+    for n in range(count):
+        (tmp_path / f"{n:06}.jpg").touch()
+    uri = tmp_path.as_uri()
+    assert len(list(storage.listed(uri))) == count
+    tracemalloc.start()
+    try:
+        names = storage.listed(uri)
+        for _ in range(100):
+            next(names)
+        held, peak = tracemalloc.get_traced_memory()
+        assert peak < 400 * count
+        for _ in range(count - 200):
+            next(names)
+        assert tracemalloc.get_traced_memory()[0] < held / 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_uri_is_a_file(tmp_path):
