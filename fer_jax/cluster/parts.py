@@ -151,8 +151,10 @@ class Parts:
                 paths, statuses = (batch.column(one).to_pylist() for one in ("path", "status"))
                 yield from zip(paths, statuses, strict=True)
 
-    def write_share(self, number: int, share: int, table: Any) -> None:
+    def write_share(self, run: str, number: int, share: int, table: Any) -> None:
         """Writes what a share of a video holds, for `stitch`.
+
+        Shares lie below the name of the run that cut the video: another one may cut it elsewhere.
 
         Raises:
             OutputError: it cannot be written.
@@ -163,9 +165,9 @@ class Parts:
             file = Path(folder, "share.parquet")
             with self._client():
                 pq.write_table(table, file)
-            self._copy(file, f"{_SHARES}/{number:08}-{share:03}.parquet")
+            self._copy(file, _share(run, number, share))
 
-    def share(self, number: int, share: int) -> Iterator[dict[str, Any]]:
+    def share(self, run: str, number: int, share: int) -> Iterator[dict[str, Any]]:
         """Yields the rows of a share's table, a few at a time in memory.
 
         Raises:
@@ -173,20 +175,19 @@ class Parts:
         """
         import pyarrow.parquet as pq
 
-        path = self._path(f"{_SHARES}/{number:08}-{share:03}.parquet")
+        path = self._path(_share(run, number, share))
         with self._client("read"), self._system().open_input_file(path) as file:
             for batch in pq.ParquetFile(file).iter_batches(1024):
                 yield from batch.to_pylist()
 
-    def drop_shares(self, number: int, shares: int) -> None:
-        """Removes the shares of a video whose part is written.
+    def drop_shares(self, run: str) -> None:
+        """Removes the shares of a run whose parts are written.
 
         Raises:
             OutputError: the storage refuses.
         """
         with self._client("removed"):
-            for share in range(shares):
-                self._system().delete_file(self._path(f"{_SHARES}/{number:08}-{share:03}.parquet"))
+            self._system().delete_dir(self._path(f"{_SHARES}/{run}"))
 
     def _record(self) -> dict[str, Any]:
         def unknown(why: object) -> FerError:
@@ -266,3 +267,7 @@ class Parts:
     def _uri(self, name: str) -> str:
         bare, mark, query = self.out.partition("?") if is_uri(self.out) else (self.out, "", "")
         return f"{bare.rstrip('/')}/{name}{mark}{query}"
+
+
+def _share(run: str, number: int, share: int) -> str:
+    return f"{_SHARES}/{run}/{number:08}-{share:03}.parquet"

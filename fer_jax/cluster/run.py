@@ -18,7 +18,7 @@ from typing import Any
 from fer_jax.cluster import storage
 from fer_jax.cluster.kept import kept_inputs
 from fer_jax.cluster.parts import Parts
-from fer_jax.cluster.units import SPLIT_BYTES, Unit, units
+from fer_jax.cluster.units import SHORTEST_BYTES, Unit, units
 from fer_jax.cluster.worker import Job, ScoringWorker, stitch
 from fer_jax.errors import FerError
 from fer_jax.machine.processor import usable_cores
@@ -93,7 +93,7 @@ def run_on_cluster(
     reporter: ScoringProgress,
     *,
     workers: int | None = None,
-    split_bytes: int = SPLIT_BYTES,
+    shortest_bytes: int = SHORTEST_BYTES,
 ) -> Outcome:
     """Scores inputs on the `cluster` that the process has joined.
 
@@ -104,7 +104,7 @@ def run_on_cluster(
         job: what to do; `threads` is overruled where workers have GPUs.
         reporter: sees progress and unreadable inputs.
         workers: how many there are; None for one on each GPU or, without any, on each core.
-        split_bytes: as for `units`.
+        shortest_bytes: as for `units`.
 
     Raises:
         FerError: an output that cannot be written or continued, or a cluster that fails.
@@ -129,7 +129,7 @@ def run_on_cluster(
             first=before[-1] + 1 if before else 0,
             workers=count,
             byte_count=storage.byte_count,
-            split_bytes=split_bytes,
+            shortest_bytes=shortest_bytes,
         )
         return _Run(job, reporter, workers=count, gpu=gpus > 0).finish(
             todo, kept_unreadable=kept.unreadable
@@ -182,8 +182,8 @@ class _Run:
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, FerError) else error) from None
-        for number, (_, shares, _) in self._videos.items():  # a task that is tried again needs them
-            Parts(self._job.out).drop_shares(number, shares)
+        if self._videos:  # not earlier: a task that is tried again needs them
+            Parts(self._job.out).drop_shares(self._job.run)
         found = self._found
         inputs = {status: found[status] for status in ("ok", "no_face", "unreadable")}
         return Outcome(
@@ -202,7 +202,8 @@ class _Run:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        units = ray.data.from_arrow_refs(list(self._left.values()))
+        # The longest come last from `units`. One that is begun last would keep all workers waiting.
+        units = ray.data.from_arrow_refs(list(reversed(self._left.values())))
         done = units.map_batches(
             ScoringWorker,
             fn_constructor_args=(self._job,),

@@ -67,11 +67,12 @@ def _rows(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def stitched(parts: Parts, number: int, name: str, shares: int) -> Iterator[Row]:
+def stitched(parts: Parts, run: str, number: int, name: str, shares: int) -> Iterator[Row]:
     """Yields the rows of a video from its shares, in order.
 
     Args:
         parts: where the shares lie.
+        run: that wrote them.
         number: of the part.
         name: of the video in its rows.
         shares: how many there are.
@@ -79,7 +80,7 @@ def stitched(parts: Parts, number: int, name: str, shares: int) -> Iterator[Row]
     accountant, path = Accountant(), Path(name)
     errors, notes = list[str](), list[str]()
     for share in range(shares):
-        for index, rows in groupby(parts.share(number, share), key=lambda row: row["frame"]):
+        for index, rows in groupby(parts.share(run, number, share), key=lambda row: row["frame"]):
             if index is not None:
                 yield from accountant.rows(_view(path, name, list(rows)))
                 continue

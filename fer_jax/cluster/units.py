@@ -1,7 +1,11 @@
 """Cuts a run's inputs into units of work; each becomes one part of the output, or a share of a part.
 
 Images go in batches, which grow so that a small run is spread over all workers and a large one makes
-few files. A video or a shard is a unit of its own; a long video becomes several, by time.
+few files. A video or a shard is a unit of its own. Videos that would keep a worker longer than the rest
+of the run become several units, by time: one film uses all workers, a thousand films are left whole.
+
+A run that is continued is cut anew, for the workers that it has then. Shares of a video belong to one
+run; what is kept are whole parts, each of whole inputs.
 """
 
 from __future__ import annotations
@@ -18,9 +22,12 @@ from fer_jax.media.shards import is_shard
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPLIT_BYTES = 32 << 20  # of a video: a minute at the usual four megabits a second
+SHORTEST_BYTES = 16 << 20  # of a share: half a minute at the usual four megabits a second
+_ROUNDS = 2  # shares for each worker: one that had an easy share takes another
+# Each share reads all packets of its video, 0.03 ms for a frame; scoring takes 15 ms. With so many,
+# reading costs half as much as scoring.
+_MOST_SHARES = 256
 _FEWEST, _MOST = 32, 1024  # images of a unit
-_MOST_SHARES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,36 +72,47 @@ def units(
     first: int,
     workers: int,
     byte_count: Callable[[str], int],
-    split_bytes: int = SPLIT_BYTES,
+    shortest_bytes: int = SHORTEST_BYTES,
 ) -> Iterator[Unit]:
-    """Yields the units in the order of the inputs; parts are numbered from `first`.
+    """Yields the units: images and shards, as they are named, then videos. Parts follow the inputs.
 
     Args:
         names: of files, or URIs.
         first: number of the first part.
         workers: that share the work.
         byte_count: gives a video's size.
-        split_bytes: a video of more is split into shares of about this size.
+        shortest_bytes: of a video's share; less is not worth the reading.
     """
-    part, waiting = first, list[str]()
+    part, waiting, videos = first, list[str](), list[tuple[int, str, int]]()
     for name in names:
-        suffix = Path(name.partition("?")[0]).suffix.lower()
-        if not is_shard(name.partition("?")[0]) and suffix not in VIDEO_SUFFIXES:
+        bare = name.partition("?")[0]
+        is_video = not is_shard(bare) and Path(bare).suffix.lower() in VIDEO_SUFFIXES
+        alone = is_video or is_shard(bare)
+        if not alone:
             waiting.append(name)
-            if len(waiting) >= _images(part - first, workers):
-                yield Unit(part, waiting)
-                part, waiting = part + 1, []
-            continue
-        if waiting:
+        if waiting and (alone or len(waiting) >= _images(part - first, workers)):
             yield Unit(part, waiting)
             part, waiting = part + 1, []
-        shares = -(-byte_count(name) // split_bytes) if suffix in VIDEO_SUFFIXES else 1
-        shares = min(max(shares, 1), _MOST_SHARES)
-        for share in range(shares):
-            yield Unit(part, [name], share, shares)
-        part += 1
+        if is_video:
+            videos.append((part, name, byte_count(name)))
+        elif alone:
+            yield Unit(part, [name])
+        part += alone
     if waiting:
         yield Unit(part, waiting)
+    every = sum(size for _, _, size in videos)
+    for part, name, size in videos:
+        shares = _shares(size, every, workers=workers, shortest_bytes=shortest_bytes)
+        yield from (Unit(part, [name], share, shares) for share in range(shares))
+
+
+def _shares(size: int, every: int, *, workers: int, shortest_bytes: int) -> int:
+    """Returns how many shares a video of `size` bytes has in a run with `every` bytes of video."""
+    needed = -(-_ROUNDS * workers * size // max(every, 1))
+    shares = min(size // shortest_bytes, needed, _MOST_SHARES)
+    if shares > workers:
+        shares -= shares % workers  # else some work alone in the last round
+    return max(shares, 1)
 
 
 def _images(before: int, workers: int) -> int:

@@ -129,7 +129,7 @@ class ScoringWorker(ClosedAtExit):
             if unit.shares > 1:
                 table = share_table(ready)
                 self._parts.check_ours(self._job.run)
-                self._parts.write_share(unit.part, unit.share, table)
+                self._parts.write_share(self._job.run, unit.part, unit.share, table)
             else:
                 rows = found.counted(ready)
                 self._parts.write(
@@ -197,7 +197,7 @@ def stitch(job: Job, part: int, name: str, shares: int) -> dict[str, Any]:
     """Writes the part of a video from its shares, and returns what `ScoringWorker.score` does."""
     parts, found = Parts(job.out), _Found()
     parts.check_ours(job.run)  # whoever took over has removed the shares
-    rows = found.rows(stitched(parts, part, name, shares))
+    rows = found.rows(stitched(parts, job.run, part, name, shares))
     values = _ours_at_the_end((row.values() for row in rows), parts, job.run)
     parts.write(part, values, safe_csv=job.safe_csv)
     return found.summary()

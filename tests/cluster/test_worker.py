@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_jax.cluster.kept import kept_inputs
 from fer_jax.cluster.parts import Parts
-from fer_jax.cluster.units import Unit
+from fer_jax.cluster.shares import share_table
+from fer_jax.cluster.units import Unit, units
 from fer_jax.cluster.worker import Job, ScoringWorker, stitch
 from fer_jax.errors import FerError, OutputError
 from fer_jax.scoring.rows import Row, row_of
@@ -249,5 +251,47 @@ def test_a_video_in_shares_has_the_rows_of_one_in_a_piece(started, job, parts, t
         assert figures(row) == pytest.approx(figures(same), abs=2e-5)  # batches of other sizes
     assert {row.track for row in expected} == {1, 2}
     assert stitch(job, 1, "walk.avi", 3) == whole  # as a task that is tried again
-    parts.drop_shares(1, 3)
+    parts.drop_shares(job.run)
     assert list((Path(job.out) / "_shares").iterdir()) == []
+
+
+def test_a_run_that_goes_on_with_other_workers_divides_anew_and_has_each_input_once(
+    started, job, parts, tmp_path
+):
+    names = ["a.mp4", "b.png", "walk.avi"]
+    (tmp_path / "a.mp4").touch()
+    Image.fromarray(photo()).save(tmp_path / "b.png")
+    moving = [np.roll(photo(), 4 * n, axis=1) for n in range(12)]
+    write_video(tmp_path / "walk.avi", moving, codec="MJPG", fps=10)
+
+    def cut(left: list[str], workers: int, first: int) -> list[Unit]:
+        def size(name: str) -> int:
+            return (tmp_path / name).stat().st_size
+
+        return [*units(left, first=first, workers=workers, byte_count=size, shortest_bytes=1000)]
+
+    before = cut(names, 2, 0)
+    assert {unit.shares for unit in before} == {1, 4}
+    worker = started(job)
+    for unit in before[:-1]:  # it dies before the film's last share
+        worker.score(unit)
+    going_on = dataclasses.replace(job, run="two")
+    assert parts.take_over("two", {"every": job.every})
+    kept = kept_inputs(parts, parts.numbers())
+    with contextlib.closing(kept.finished) as finished:
+        left = [name for name in names if not finished.take(Path(name))]
+    assert left == ["walk.avi"]
+    rest = cut(left, 3, parts.numbers()[-1] + 1)
+    assert {unit.shares for unit in rest} == {6}
+    other = started(going_on)
+    for unit in rest:
+        other.score(unit)
+    # A worker of the first run was about to write when it was taken over.
+    parts.write_share(job.run, rest[0].part, 1, share_table([]))
+    stitch(going_on, rest[0].part, "walk.avi", 6)
+    found = [row for number in parts.numbers() for row in rows(parts, number)]
+    assert [(row.path, row.status, row.frame) for row in found] == [
+        ("a.mp4", "unreadable", None),
+        ("b.png", "ok", None),
+        *[("walk.avi", "ok", n) for n in range(12)],
+    ]
