@@ -1,6 +1,6 @@
 """Gives a crowd network two more blocks and trains it on; no better than `longer`, so it did not ship.
 
-    fer-jax train --config deeper --data FER2013 --config.start=runs/before
+    fer-jax train --config deeper --data FER2013 --config.start=runs/old
 
 FER2013 and its FER+ votes, audited (26,265 faces), seed 2, two CPU cores: 11 epochs, 100 minutes of CPU
 time, from what shipped before (digest 7332ba825ea4). The last epoch agrees with the majority on 87.1 %

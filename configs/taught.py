@@ -1,6 +1,6 @@
-"""Gives a crowd network two more blocks and trains it on, with what it knew as a teacher beside the votes.
+"""Gives a crowd network two more blocks and trains it on, with its old self as a teacher beside the votes.
 
-    fer-jax train --config taught --data FER2013 --config.start=runs/before --config.loss.teacher=runs/before
+    fer-jax train --config taught --data FER2013 --config.start=runs/old --config.loss.teacher=runs/old
 
 FER2013 and its FER+ votes, audited (26,265 faces), seed 3, two CPU cores with AMX: 40 epochs, 152
 minutes of CPU time, from what shipped before (digest 7332ba825ea4), which was its teacher too. The last
