@@ -1,4 +1,4 @@
-"""Gives a crowd network two more blocks and trains it on, with its old self as a teacher beside the votes.
+"""Gives a crowd network two more blocks and trains it on, with its old self as teacher beside the votes.
 
     fer-jax train --config taught --data FER2013 --config.start=runs/old --config.loss.teacher=runs/old
 
