@@ -2,8 +2,8 @@
 
 Shares begin at keyframes, at about equal numbers of frames, and hold whole groups of pictures; numbers,
 times and sampling of their frames are those of the undivided video. A video that says too little (no
-time stamps, codecs that hide frames in packets, a damaged container) is not divided: its first share is
-all of it, and the others are empty.
+time stamps, codecs whose packets do not tell how many frames they show, a damaged container) is not
+divided: its first share is all of it, and the others are empty.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING
 import av.error
 
 from fer_jax.media.video_losses import AviIndex
+from fer_jax.media.video_shown import READABLE, Shown, shown_by
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
+
+# In these codecs each packet is one frame, so that packets without a frame are lost frames. In most
+# others a packet may hold two frames, or one that is never shown.
+ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "mjpeg", "mpeg1video", "mpeg2video", "theora"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +66,7 @@ def find_span(
     """Reads all packets and returns a share; None for the whole video, `EMPTY` for nothing.
 
     Args:
-        container: at its beginning; at its end afterwards.
+        container: at its beginning; afterwards at its end, if its codec lets it be divided.
         stream: of the video.
         share: from 0.
         shares: how many there are.
@@ -87,7 +93,10 @@ def _stamps(
     container: InputContainer, stream: VideoStream, passed: Callable[[], None]
 ) -> tuple[list[int], list[int]] | None:
     """Returns the sorted time stamps of all frames and of keyframes; None if they are not plain."""
-    stamps, keys = list[int](), list[int]()
+    stamps, keys, hidden = list[int](), list[int](), set[int]()
+    codec = stream.codec_context.codec.canonical_name
+    if codec not in ONE_FRAME_A_PACKET | READABLE:
+        return None
     index = AviIndex(stream) if container.format.name == "avi" else None
     try:
         for packet in container.demux(stream):
@@ -101,8 +110,14 @@ def _stamps(
                 index.correct(packet)
             if packet.pts != stamp:  # behind a loss
                 return None
+            shown = _shown(codec, packet)
+            if shown is None or shown.frames > 1:
+                return None
+            if not shown.frames:
+                hidden.add(packet.pts)
+                continue
             stamps.append(packet.pts)
-            if packet.is_keyframe:
+            if shown.key:
                 keys.append(packet.pts)
     except (av.error.FFmpegError, IndexError):
         return None
@@ -110,6 +125,7 @@ def _stamps(
         return None
     plain = (
         bool(keys)
+        and hidden.isdisjoint(keys)  # a share begins with the first packet of its time stamp
         and keys[0] == stamps[0] == min(stamps)
         and keys == sorted(keys)
         and len(set(stamps)) == len(stamps)
@@ -117,3 +133,10 @@ def _stamps(
         and stream.start_time <= stamps[0]
     )
     return (sorted(stamps), keys) if plain else None
+
+
+def _shown(codec: str, packet: Packet) -> Shown | None:
+    if codec in ONE_FRAME_A_PACKET:
+        return Shown(1, packet.is_keyframe)
+    shown = shown_by(codec, memoryview(packet))
+    return shown and shown._replace(key=shown.key and packet.is_keyframe)

@@ -20,16 +20,12 @@ from fer_jax.media.video_container import (
     video_stream,
 )
 from fer_jax.media.video_losses import AviIndex, Gaps
-from fer_jax.media.video_span import EMPTY, VideoSpan, find_span
+from fer_jax.media.video_span import EMPTY, ONE_FRAME_A_PACKET, VideoSpan, find_span
 
 _FALLBACK_FPS = 25.0  # only for streams without time stamps
 
 # A demuxer that fails this often in a row will not find the rest.
 _MOST_FAILURES = 100
-
-# In these codecs each packet is one frame, so that packets without a frame are lost frames. In the
-# others a packet may hold two frames, or one that is never shown.
-_ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "mjpeg", "mpeg1video", "mpeg2video", "theora"})
 
 
 class FrameStream:
@@ -115,7 +111,7 @@ class FrameStream:
     def lost(self) -> int:
         """How many frames could not be decoded; final after the iteration."""
         unread = 0 if self._index is None else self._index.missing
-        if self._context.name in _ONE_FRAME_A_PACKET and not self._interlaced:
+        if self._context.name in ONE_FRAME_A_PACKET and not self._interlaced:
             return unread + max(self._failed, self._sent - self._given)
         return unread + self._failed
 
@@ -203,10 +199,6 @@ def _span(
         return None
     with open_container(file, max_pixels=max_pixels) as container:
         stream = video_stream(container)
-        plain = stream.codec_context.name in _ONE_FRAME_A_PACKET
-        if plain:
-            span = find_span(container, stream, share=share, shares=shares, passed=passed)
-        else:
-            span = EMPTY if share else None
+        span = find_span(container, stream, share=share, shares=shares, passed=passed)
     file.seek(0)
     return span

@@ -12,6 +12,7 @@ import pytest
 from fer_jax.media.video import VideoReader
 from fer_jax.media.video_decoder import VideoDecoder
 from tests.faces.sample_media import frames, write_video
+from tests.media.sample_videos import ffmpeg
 
 
 def seen(path: Path, share: tuple[int, int] = (0, 1), **sampling) -> list[tuple[int, float, bytes]]:
@@ -39,6 +40,11 @@ VIDEOS = {
     ),
     "h264.mkv": ("libx264", {"bf": "2"}),
     "mpeg2.ts": ("mpeg2video", {"bf": "2"}),
+    "vp8.webm": ("libvpx", {"lag-in-frames": "16"}),
+    "vp9.webm": ("libvpx-vp9", {"lag-in-frames": "16"}),
+    "vp9.mp4": ("libvpx-vp9", {"lag-in-frames": "16"}),
+    "av1.mp4": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+    "av1.mkv": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
 }
 
 
@@ -50,6 +56,44 @@ def test_shares_add_up_to_the_video(tmp_path, name, sampling):
     shares = [seen(path, (n, 3), **sampling) for n in range(3)]
     assert [*itertools.chain(*shares)] == seen(path, **sampling)
     assert all(shares)
+
+
+@pytest.mark.parametrize(("encoder", "ending"), [("libvpx", "webm"), ("libvpx-vp9", "mp4")])
+def test_frames_that_are_hidden_do_not_count(tmp_path, encoder, ending):
+    whole = encoded(tmp_path / "whole.mkv", "libx264", qp="0")
+    path = tmp_path / f"hidden.{ending}"
+    line = ("-i", whole, "-c:v", encoder, "-g", 15, "-auto-alt-ref", 1, "-lag-in-frames", 16)
+    for turn in (1, 2):  # encoders look far ahead in the second one
+        ffmpeg(*line, "-threads", 1, "-pass", turn, "-passlogfile", tmp_path / "log", path)
+    with av.open(path) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    hides = [
+        packet[0] >> 4 & 1 == 0 if ending == "webm" else packet[0] == 0x84 for packet in packets
+    ]
+    assert any(hides)
+    shares = [seen(path, (n, 3)) for n in range(3)]
+    assert [*itertools.chain(*shares)] == seen(path)
+    assert all(shares)
+    assert sum(map(len, shares)) == 60
+
+
+def test_a_packet_that_shows_two_frames_leaves_the_video_whole(tmp_path):
+    path = encoded(tmp_path / "one.webm", "libvpx-vp9")
+    two = tmp_path / "two.webm"
+    with av.open(path) as source, av.open(two, "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        first, second = bytes(packets[0]), bytes(packets[1])
+        sizes = b"".join(len(each).to_bytes(2, "little") for each in (first, second))
+        both = av.Packet(first + second + b"\xc9" + sizes + b"\xc9")
+        both.pts, both.dts, both.is_keyframe = 0, 0, True
+        both.time_base = packets[0].time_base
+        for packet in (both, *packets[2:]):
+            packet.stream = stream
+            target.mux(packet)
+    assert len(seen(two)) == 60
+    assert seen(two, (0, 3)) == seen(two)
+    assert seen(two, (1, 3)) == seen(two, (2, 3)) == []
 
 
 def test_a_video_that_cannot_be_divided_is_whole_in_its_first_share(tmp_path):
