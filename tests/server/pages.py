@@ -16,7 +16,7 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-PATIENCE_MS = 20_000  # of one expectation, on a machine whose cores are all busy
+PATIENCE_MS = 60_000  # of one expectation, on a machine whose cores are all busy
 
 # What is on the screen, as text: the image's pixels, thinned out, and the timeline's.
 IMAGE = """() => {
