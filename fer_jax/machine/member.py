@@ -21,6 +21,8 @@ from fer_jax.errors import EXIT_USAGE
 _VARIABLE = "FER_JAX_MEMBER"
 _FORWARDED = signal.SIGTERM, signal.SIGINT
 _FATAL = re.compile(rb"F\d{4} ")  # as the runtime's log begins what it dies of
+_OWN = re.compile(rb"^error: .*\n", re.MULTILINE)  # as a command says what it ends with
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 LOST = (
     "another process of this run has ended or cannot be reached; saved checkpoints are intact: "
     "start the same command again on every host, or on fewer, to resume from the last checkpoint"
@@ -67,10 +69,12 @@ def is_member(environment: Mapping[str, str]) -> bool:
 def run_member(module: str, arguments: Sequence[str]) -> int:
     """Runs `python -m MODULE ARGUMENTS` as a child and returns its exit code.
 
-    Signals go on to it; it ends when this process does. If the runtime ends it, one line says why and
-    the code is 2.
+    Signals go on to it; it ends when this process does. If another process of the cluster is lost, one
+    line says why and the code is 2.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, _VARIABLE: "1"}
+    environment = {**os.environ, _VARIABLE: "1"}
+    if environment.get(_LOG_LEVEL, "1") == "1":  # what JAX sets in a process that imports it
+        environment[_LOG_LEVEL] = "3"
     child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env=environment,
@@ -86,15 +90,18 @@ def run_member(module: str, arguments: Sequence[str]) -> int:
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         assert child.stderr is not None
-        fatal = _pass_on(child.stderr)
+        explained, fatal = _pass_on(child.stderr)
         code = child.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if code == -signal.SIGABRT and fatal:
-        print(f"error: {LOST}", file=sys.stderr)
+    # The runtime calls abort() while the command may be saying the same; whichever comes first ends it.
+    if fatal and code in (-signal.SIGABRT, EXIT_USAGE):
+        own = _OWN.search(fatal)
+        if not explained:
+            _show(own[0] if own else f"error: {LOST}\n".encode())
         return EXIT_USAGE
-    sys.stderr.buffer.write(fatal)
+    _show(fatal)
     return code if code >= 0 else 128 - code
 
 
@@ -109,11 +116,22 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
-def _pass_on(stream: IO[bytes]) -> bytes:
-    """Copies lines to standard error; returns what comes from the runtime's last words on."""
+def _pass_on(stream: IO[bytes]) -> tuple[bool, bytes]:
+    """Copies lines to standard error up to the runtime's last words.
+
+    Returns:
+        Whether a line of the command's own said what it ends with, and what comes from the runtime's
+        last words on, which is not copied.
+    """
+    explained = False
     for line in stream:
         if _FATAL.match(line):
-            return line + stream.read()
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-    return b""
+            return explained, line + stream.read()
+        explained = explained or _OWN.match(line) is not None
+        _show(line)
+    return explained, b""
+
+
+def _show(text: bytes) -> None:
+    sys.stderr.buffer.write(text)
+    sys.stderr.buffer.flush()
