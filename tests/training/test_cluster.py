@@ -41,6 +41,7 @@ RUN = (
     "--config.recalibrate=True",
     "--config.loss.logit_adjustment=0.1",
 )
+ALONE = "--config.devices=2"
 
 
 def start(workdir: Path, *more: str) -> subprocess.Popen:
@@ -85,6 +86,14 @@ def until(process: subprocess.Popen, text: str) -> None:
     raise AssertionError(f"{text!r} was never said: {seen} {process.stderr.read()}")
 
 
+def until_saved(workdir: Path) -> None:
+    """Returns once a checkpoint is complete, which Orbax then gives its step's name."""
+    end = time.monotonic() + 120
+    while not any(folder.name.isdigit() for folder in workdir.glob("checkpoints/*")):
+        assert time.monotonic() < end, "no checkpoint was completed"
+        time.sleep(0.02)
+
+
 def assert_same_run(one: Path, other: Path) -> None:
     rows, others = (read_rows(folder / "history.jsonl") for folder in (one, other))
     assert len(rows) == len(others) == 3
@@ -127,19 +136,22 @@ def test_eight_devices_train_alike_in_one_process_and_in_two(whole, tmp_path):
 
 
 @pytest.mark.long
-def test_a_run_that_loses_a_process_ends_in_one_line_and_goes_on_with_one(whole, tmp_path):
-    first, second = start_two(tmp_path / "run")
-    until(first, "epoch   2/3")
-    second.kill()
+@pytest.mark.parametrize(("lost", "processes"), [(0, 2), (1, 1)], ids=["coordinator", "other"])
+def test_a_run_that_loses_a_process_ends_in_one_line_and_resumes(whole, tmp_path, lost, processes):
+    both = start_two(tmp_path / "run")
+    until(both[0], "epoch   2/3")
+    until_saved(tmp_path / "run")
+    both[lost].kill()
     killed = time.monotonic()
-    (code, _, errors), _ = ended(first, second)
+    code, _, errors = ended(*both)[1 - lost]
     assert time.monotonic() - killed < 60
     assert code == 2
     assert errors.count("\n") == 1
     assert "error: another process of this run has ended" in errors
-    ((code, output, errors),) = ended(start(tmp_path / "run", "--config.devices=2"))
-    assert code == 0, errors
-    assert "resumed at step" in output
+    again = start_two(tmp_path / "run") if processes == 2 else [start(tmp_path / "run", ALONE)]
+    results = ended(*again)
+    assert [code for code, _, _ in results] == [0] * processes, results
+    assert "resumed at step" in results[0][1]
     assert_same_run(whole, tmp_path / "run")
 
 
