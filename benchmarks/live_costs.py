@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Sequence
 
 from live_clients import Crowd, Server
-from live_stage import ROUNDS, SETTLE_S, Options, analyzed, open_server
+from live_stage import ROUNDS, SETTLE_S, Figures, Options, analyzed, open_server
 
 
-def kinds(options: Options) -> None:
+def kinds(options: Options) -> Figures:
     """CPU a frame by kind of stream: plain 25 % under annotated, both at once under 1.4 x one.
 
     Each round measures every kind on one server, so that the machine's own speed cancels out.
@@ -33,6 +33,10 @@ def kinds(options: Options) -> None:
     )
     print(f"  what a viewer adds: plain {100 * (1 - plain / annotated):.0f} % less than annotated")
     print(f"  both cost {cost['both'] / cost['annotated']:.2f} x annotated alone")
+    return {
+        f"{name}_cpu_ms_a_frame_by_round": [1e3 * seconds for seconds in rounds]
+        for name, rounds in costs.items()
+    }
 
 
 def _rounds(seconds: Sequence[float]) -> str:

@@ -16,17 +16,17 @@ from pathlib import Path
 import matplotlib
 import psutil
 from live_clients import Seen, Server, Uploader, every
-from live_stage import ROUNDS, SETTLE_S, Options, open_server, print_viewer, watch
+from live_stage import ROUNDS, SETTLE_S, Figures, Options, open_server, print_viewer, watch
 
 _PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
-def overload(options: Options) -> None:
+def overload(options: Options) -> Figures:
     """REST at 4 x its capacity beside one viewer: 429, throughput flat, the viewer's ages in bounds.
 
     Both alternate three times, because a machine's own speed varies by as much as the effect.
     """
-    photo, ratios = _PHOTO.read_bytes(), list[float]()
+    photo, capacities, ratios = _PHOTO.read_bytes(), list[float](), list[float]()
     with open_server(options, "--source", "demo") as server:
         for _ in range(ROUNDS):
             before, alone = _score_at(server, photo, options.seconds, a_second=None)
@@ -36,14 +36,19 @@ def overload(options: Options) -> None:
             after, live = _score_at(server, photo, options.seconds, a_second=4 * capacity)
             print(f"  at 4 x: {after[200] / options.seconds:.1f} a second; answers {dict(after)}")
             print_viewer("demo beside overload", live, options.seconds)
+            capacities.append(capacity)
             ratios.append(after[200] / before[200])
     print(
         f"  at 4 x its capacity it answers {statistics.median(ratios):.2f} of it "
         f"({min(ratios):.2f}-{max(ratios):.2f})"
     )
+    return {
+        "capacity_a_second_by_round": capacities,
+        "answered_at_4x_of_capacity_by_round": ratios,
+    }
 
 
-def farewell(options: Options) -> None:
+def farewell(options: Options) -> Figures:
     """SIGTERM with 50 viewers and requests in flight: within 5 s, exit 0, no orphan."""
     photo = _PHOTO.read_bytes()
     with open_server(options, "--source", "demo") as server:
@@ -64,8 +69,10 @@ def farewell(options: Options) -> None:
         seen = watch(server, ["demo"] * 50, 15.0, never=5)
         thread.join()
         _, alive = psutil.wait_procs(children, timeout=1)
-        print(f"  ended after {took[0]:.2f} s with code {server.process.returncode}")
-        print(f"  orphans: {len(alive)}; torn parts: {sum(one.torn for one in seen)}")
+        code, torn = server.process.returncode, sum(one.torn for one in seen)
+        print(f"  ended after {took[0]:.2f} s with code {code}")
+        print(f"  orphans: {len(alive)}; torn parts: {torn}")
+    return {"seconds": took[0], "exit_code": code, "orphans": len(alive), "torn": torn}
 
 
 def _score_at(

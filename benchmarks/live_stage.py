@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from live_clients import Crowd, Seen, Server, percentile
 
 Options = argparse.Namespace
+Figures = Mapping[str, Any]  # name with unit -> a number, numbers by round, or figures
 SETTLE_S = 3.0
 ROUNDS = 3  # of what is compared
 
@@ -47,10 +49,11 @@ def analyzed(server: Server) -> float:
     return server.figure("fer_frames_analyzed_total")
 
 
-def print_viewer(name: str, seen: Seen, seconds: float) -> None:
-    """Prints a viewer's frame rate, the frames' ages, and damaged parts."""
+def print_viewer(name: str, seen: Seen, seconds: float) -> Figures:
+    """Prints and returns a viewer's frame rate, the frames' ages, and damaged parts."""
     p50, p95 = (1e3 * percentile(seen.ages, share) for share in (50, 95))
     rate = seen.frames / seconds
     print(
         f"  {name}: {rate:.1f} frames/s, age p50 {p50:.0f} ms, p95 {p95:.0f} ms, {seen.torn} torn"
     )
+    return {"frames_a_second": rate, "age_p50_ms": p50, "age_p95_ms": p95, "torn": seen.torn}

@@ -6,20 +6,19 @@ import statistics
 import threading
 from pathlib import Path
 
-from live_stage import SETTLE_S, Options, analyzed, open_server, watch
+from live_stage import SETTLE_S, Figures, Options, analyzed, open_server, watch
 from turns import Player
 
-_VIDEO_ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
+ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
 
 
-def unpaced(options: Options) -> None:
+def unpaced(options: Options) -> Figures:
     """A video as fast as it goes, watched: 3 x the frames a second that `fer` analyses, alternating."""
     if options.video is None:
         print("  needs --video FILE")
-        return
+        return {"left_out": "needs --video FILE"}
     if options.fer_python is None:
-        _unpaced_frames_a_second(options)
-        return
+        return {"frames_a_second_by_round": [_unpaced_frames_a_second(options)]}
     side = [
         options.fer_python,
         str(Path(__file__).with_name("side_fer.py")),
@@ -29,16 +28,22 @@ def unpaced(options: Options) -> None:
     fer = Player("fer", side)
     try:
         fer.play("watch", _WARM_UP)
-        ratios: list[float] = []
-        for _ in range(_VIDEO_ROUNDS):
-            ours = _unpaced_frames_a_second(options)
-            theirs = _FER_FRAMES / fer.play("watch", _FER_FRAMES).seconds
-            ratios.append(ours / theirs)
-            print(f"  {fer.about}: {theirs:.1f} frames analysed a second; {ratios[-1]:.2f} x")
+        ours, theirs = list[float](), list[float]()
+        for _ in range(ROUNDS):
+            ours.append(_unpaced_frames_a_second(options))
+            theirs.append(_FER_FRAMES / fer.play("watch", _FER_FRAMES).seconds)
+            times = ours[-1] / theirs[-1]
+            print(f"  {fer.about}: {theirs[-1]:.1f} frames analysed a second; {times:.2f} x")
     finally:
         fer.close()
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     low, high = min(ratios), max(ratios)
     print(f"  {statistics.median(ratios):.2f} x ({low:.2f}-{high:.2f} by round)")
+    return {
+        "frames_a_second_by_round": ours,
+        "fer_frames_a_second_by_round": theirs,
+        "times_fer_by_round": ratios,
+    }
 
 
 def _unpaced_frames_a_second(options: Options) -> float:
