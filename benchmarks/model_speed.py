@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from model_agreement import agreement, load_faces, print_agreement
+from network_shape import shape_flags
 from turns import Player, Turn, alternating, has_module
 
 from fer_jax import command
@@ -108,7 +109,7 @@ def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
         model, _ = inference_parts(saved)
         if isinstance(model, ResNet):
             line = [options.torch_python, str(_HERE / "side_model_torch.py"), *size]
-            commands[_TORCH] = [*line, *_shape(model)]
+            commands[_TORCH] = [*line, *shape_flags(model)]
         else:
             print(f"left out: PyTorch, which has no {type(model).__name__} here")
     return commands
@@ -128,11 +129,6 @@ def _answers(
             agreed[name] = agreement(player, faces, folder, data=Path(data))
 
     return ask
-
-
-def _shape(model: ResNet) -> list[str]:
-    line = ["--widths", *map(str, model.widths), "--blocks", *map(str, model.blocks)]
-    return [*line, "--space-to-depth"] if model.space_to_depth else line
 
 
 def _has(python: str, package: str) -> bool:

@@ -35,6 +35,10 @@ class Training:
         self._state = program.steps.init()
         self._batches = itertools.count()
 
+    def parameters(self) -> int:
+        """Returns how many numbers the optimiser moves."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self._state.variables["params"]))
+
     def steps(self, count: int) -> None:
         """Trains for `count` steps and waits for the last one."""
         asked = itertools.count()
@@ -83,6 +87,7 @@ def main(argv: Sequence[str]) -> int:
     serve(
         {"steps": training.steps, "batches": training.batches},
         about=f"jax {jax.__version__}, {devices}",
+        facts={"parameters": training.parameters()},
     )
     return 0
 

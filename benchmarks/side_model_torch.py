@@ -15,8 +15,8 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn.utils.fusion import fuse_conv_bn_eval  # pyright: ignore[reportMissingImports]
 from turns import serve, timed
 
-_CLASSES = 7
-_FACE_SIZE = 48
+CLASSES = 7
+FACE_SIZE = 48
 
 
 class NormedConv(nn.Sequential):
@@ -61,7 +61,7 @@ class ResNet(nn.Module):
                 stages.append(Block(inputs, outputs, stride=stride))
                 inputs = outputs
         self.stages = nn.Sequential(*stages)
-        self.dense = nn.Linear(inputs, _CLASSES)
+        self.dense = nn.Linear(inputs, CLASSES)
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """Standardises each face by its own mean and deviation, as fer_jax.faces.preprocess does."""
@@ -73,12 +73,17 @@ class ResNet(nn.Module):
         return self.dense(x.mean((2, 3)))
 
 
-def main() -> None:
-    """Sets the network up and serves turns of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of a network's shape, which network_shape.py writes."""
     parser.add_argument("--widths", type=int, nargs="+", required=True)
     parser.add_argument("--blocks", type=int, nargs="+", required=True)
     parser.add_argument("--space-to-depth", action="store_true")
+
+
+def main() -> None:
+    """Sets the network up and serves turns of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_shape(parser)
     parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
@@ -91,7 +96,7 @@ def main() -> None:
     torch.save(network.state_dict(), file)
     facts["bytes"] = len(file.getvalue())
     network = folded(network.eval()).to(memory_format=torch.channels_last)
-    faces = torch.randint(256, (arguments.batch_size, _FACE_SIZE, _FACE_SIZE), dtype=torch.uint8)
+    faces = torch.randint(256, (arguments.batch_size, FACE_SIZE, FACE_SIZE), dtype=torch.uint8)
     with torch.inference_mode():
         serve(
             {"face": timed(lambda: network(faces[:1])), "batch": timed(lambda: network(faces))},

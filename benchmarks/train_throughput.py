@@ -1,8 +1,10 @@
-"""Training throughput beside Keras on TensorFlow: `make bench-train`, with options in ARGS.
+"""Training throughput beside another framework: `make bench-train`, `make bench-train-torch`.
 
-Every side is a process of its own that is set up and warmed up once; then they take turns, and only
-one computes at a time. Our sides run the whole training loop, augmentation included; Keras gets
-ready-made batches, so that what is compared is to Keras's advantage.
+`seed_cnn` trains beside Keras on TensorFlow; a residual network, such as `--model resnet_small`, beside
+the same in PyTorch, channels-last, in float32 and bfloat16. Every side is a process of its own that is
+set up and warmed up once; then they take turns, and only one computes at a time. Our sides run the whole
+training loop, augmentation included; the others get ready-made batches, so that what is compared is to
+their advantage.
 """
 
 from __future__ import annotations
@@ -16,33 +18,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from network_shape import shape_flags
 from turns import Player, Turn, alternating, has_module
 
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.machine.processor import usable_cores
-from fer_jax.models import MODELS
+from fer_jax.models import MODELS, build
+from fer_jax.models.resnet import ResNet
 
 _HERE = Path(__file__).resolve().parent
-_COMPARED = "seed_cnn"  # the network that exists on both sides
-_KERAS = f"{_COMPARED}, Keras on TensorFlow"
+_IN_KERAS = "seed_cnn"
 _WARM_UP_STEPS = 2  # the first compiles
 _BATCHES_TIMED = 20
 
 
 class Side(NamedTuple):
-    """One row of the table."""
+    """One row of the table: a network, and who trains it how."""
 
-    name: str
+    network: str
+    trainer: str
     command: list[str]
     ours: bool
+
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+        return f"{self.network}, {self.trainer}"
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     options = _parser().parse_args(argv)
     _check(options)
-    sides = _sides(options)
+    compared = sides(options)
     cores, load = usable_cores(), os.getloadavg()[0]
     print(
         f"{options.rounds} rounds of {options.steps} steps of {options.batch_size} faces on "
@@ -50,12 +59,13 @@ def main(argv: Sequence[str]) -> int:
     )
     players: dict[str, Player] = {}
     try:
-        for side in sides:
+        for side in compared:
             players[side.name] = Player(side.name, side.command)
             players[side.name].play("steps", _WARM_UP_STEPS)
             print(f"ready: {side.name} ({players[side.name].about})", flush=True)
+        check_alike(compared, players)
         turns = _take_turns(players, steps=options.steps, rounds=options.rounds)
-        ours = [side.name for side in sides if side.ours] if options.augmentation else []
+        ours = [side.name for side in compared if side.ours] if options.augmentation else []
         augmenting = {name: players[name].play("batches", _BATCHES_TIMED) for name in ours}
     except ChildProcessError as error:
         raise FerError(str(error)) from error
@@ -63,21 +73,22 @@ def main(argv: Sequence[str]) -> int:
         for player in players.values():
             player.close()
     rows = _rows(turns, options)
+    ratios = _ratios(compared, rows)
     for name, turn in augmenting.items():
         step = options.batch_size / rows[name]["images_per_second"]
         rows[name]["augmentation_share_of_step"] = turn.seconds / _BATCHES_TIMED / step
-    _print(rows)
+    _print(rows, ratios)
     if options.json:
         setting = {key: getattr(options, key) for key in ("model", "batch_size", "steps", "rounds")}
         Path(options.json).write_text(
-            json.dumps({**setting, "cores": cores, "rows": rows}, indent=2)
+            json.dumps({**setting, "cores": cores, "rows": rows, "ratios": ratios}, indent=2) + "\n"
         )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="train_throughput.py", description=__doc__)
-    parser.add_argument("--model", default=_COMPARED, choices=list(MODELS), help="network to train")
+    parser.add_argument("--model", default=_IN_KERAS, choices=list(MODELS), help="network to train")
     parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
     parser.add_argument("--steps", type=int, default=8, help="steps a turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
@@ -87,11 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--augmentation", action="store_true", help="also time augmentation as a share of a step"
     )
-    parser.add_argument(
-        "--keras-python",
-        default=".venv-keras/bin/python",
-        help="Python of the environment with benchmarks/keras-requirements.txt",
-    )
+    for name in ("keras", "torch"):
+        parser.add_argument(
+            f"--{name}-python",
+            default=f".venv-{name}/bin/python",
+            help=f"Python of the environment with benchmarks/{name}-requirements.txt",
+        )
     parser.add_argument("--json", help="file to write the figures to")
     return parser
 
@@ -106,34 +118,69 @@ def _check(options: argparse.Namespace) -> None:
         raise FerError(
             f"--devices={options.devices} does not divide --batch-size={options.batch_size}"
         )
-    if options.model == _COMPARED and not has_module(options.keras_python, "tensorflow"):
+    if options.model == _IN_KERAS and not has_module(options.keras_python, "tensorflow"):
         raise FerError(
             f"{options.keras_python}: no Python with TensorFlow; `make bench-train` installs one, or "
             "name another with --keras-python"
         )
 
 
-def _sides(options: argparse.Namespace) -> list[Side]:
-    most = _WARM_UP_STEPS + options.steps * options.rounds
-    size = ["--batch-size", str(options.batch_size)]
-
-    def ours(model: str, devices: int) -> Side:
-        line = [sys.executable, str(_HERE / "side_fer_jax.py"), "--model", model, *size]
-        line += ["--devices", str(devices), "--most-steps", str(most)]
-        spread = f"{devices} device(s)" if devices else "a device a core"
-        return Side(f"{model}, fer_jax, {spread}", line, ours=True)
-
-    def keras(name: str, *more: str) -> Side:
-        line = [options.keras_python, str(_HERE / "side_keras.py"), *size, *more]
-        return Side(name, line, ours=False)
-
-    sides = [ours(options.model, options.devices)]
+def sides(options: argparse.Namespace) -> list[Side]:
+    """Returns who trains, and how each is started; ours first."""
+    found = [_ours(options, options.model, options.devices)]
     if options.devices != 1:
-        sides.append(ours(options.model, 1))
-    if options.model == _COMPARED:
-        sides += [keras(_KERAS), keras(f"{_KERAS}, jit_compile", "--xla")]
-        sides.append(ours("resnet_small", options.devices))
-    return sides
+        found.append(_ours(options, options.model, 1))
+    if options.model == _IN_KERAS:
+        line = [options.keras_python, str(_HERE / "side_keras.py"), *_size(options)]
+        for trainer, more in (("", []), (", jit_compile", ["--xla"])):
+            name = f"Keras on TensorFlow{trainer}"
+            found.append(Side(_IN_KERAS, name, [*line, *more], ours=False))
+        found.append(_ours(options, "resnet_small", options.devices))
+    elif has_module(options.torch_python, "torch"):
+        found += [_torch(options, dtype) for dtype in ("float32", "bfloat16")]
+    else:
+        print(
+            f"left out: PyTorch, {options.torch_python} does not have it; `make bench-train-torch` "
+            "installs it, --torch-python names another"
+        )
+    return found
+
+
+def _ours(options: argparse.Namespace, network: str, devices: int) -> Side:
+    most = _WARM_UP_STEPS + options.steps * options.rounds
+    line = [sys.executable, str(_HERE / "side_fer_jax.py"), "--model", network, *_size(options)]
+    line += ["--devices", str(devices), "--most-steps", str(most)]
+    spread = f"{devices} device(s)" if devices else "a device a core"
+    return Side(network, f"fer_jax, {spread}", line, ours=True)
+
+
+def _torch(options: argparse.Namespace, dtype: str) -> Side:
+    network = build(options.model)
+    assert isinstance(network, ResNet)
+    line = [options.torch_python, str(_HERE / "side_torch_cpu.py"), *shape_flags(network)]
+    line += [*_size(options), "--dropout", str(network.dropout)]
+    line += ["--threads", str(usable_cores()), "--dtype", dtype]
+    return Side(options.model, f"PyTorch, {dtype}", line, ours=False)
+
+
+def _size(options: argparse.Namespace) -> list[str]:
+    return ["--batch-size", str(options.batch_size)]
+
+
+def check_alike(compared: Sequence[Side], players: Mapping[str, Player]) -> None:
+    """Checks that those who tell their number of parameters train networks of one size.
+
+    Raises:
+        FerError: they do not.
+    """
+    parameters: dict[str, dict[int, str]] = {}
+    for side in compared:
+        if (count := players[side.name].facts.get("parameters")) is not None:
+            parameters.setdefault(side.network, {})[count] = side.name
+    for counts in parameters.values():
+        if len(counts) > 1:
+            told = " and ".join(f"{name} {count:,}" for count, name in counts.items())
+            raise FerError(f"not the same network: parameters of {told}")
 
 
 def _take_turns(players: Mapping[str, Player], *, steps: int, rounds: int) -> dict[str, list[Turn]]:
@@ -157,24 +204,37 @@ def _rows(
             "images_per_second_by_round": rates[name],
             "cpu_ms_per_image": statistics.median(cpu),
         }
-        if _KERAS in rates and name.startswith(_COMPARED):
-            ratios = [
-                ours / theirs for ours, theirs in zip(rates[name], rates[_KERAS], strict=True)
-            ]
-            rows[name] |= {"times_keras": statistics.median(ratios), "times_keras_by_round": ratios}
     return rows
 
 
-def _print(rows: Mapping[str, dict[str, Any]]) -> None:
+def _ratios(
+    compared: Sequence[Side], rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[float]]:
+    """Our images a second by those of each other side that trains the same network, by round."""
+
+    def rates(side: Side) -> list[float]:
+        return rows[side.name]["images_per_second_by_round"]
+
+    return {
+        f"{one.name} / {other.trainer}": [
+            a / b for a, b in zip(rates(one), rates(other), strict=True)
+        ]
+        for one in compared
+        for other in compared
+        if one.ours and not other.ours and one.network == other.network
+    }
+
+
+def _print(rows: Mapping[str, dict[str, Any]], ratios: Mapping[str, list[float]]) -> None:
     width = max(map(len, rows))
-    print(f"\n{'':{width}}  images/s   lowest-highest   CPU ms/image   x Keras (lowest-highest)")
+    print(f"\n{'':{width}}  images/s   lowest-highest   CPU ms/image")
     for name, row in rows.items():
-        rates, ratios = row["images_per_second_by_round"], row.get("times_keras_by_round")
+        rates = row["images_per_second_by_round"]
         line = f"{name:{width}}  {row['images_per_second']:8.1f}"
-        line += f"  {min(rates):7.1f}-{max(rates):<7.1f}  {row['cpu_ms_per_image']:13.1f}"
-        if ratios:
-            line += f"   {row['times_keras']:.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-        print(line)
+        print(f"{line}  {min(rates):7.1f}-{max(rates):<7.1f}  {row['cpu_ms_per_image']:13.1f}")
+    for name, each in ratios.items():
+        low, high = min(each), max(each)
+        print(f"{name}: {statistics.median(each):.2f} ({low:.2f}-{high:.2f} by round)")
     for name, row in rows.items():
         if "augmentation_share_of_step" in row:
             print(f"augmentation, {name}: {row['augmentation_share_of_step']:.1%} of a step")

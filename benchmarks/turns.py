@@ -82,9 +82,11 @@ class Player:
     def close(self) -> None:
         """Ends the process."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
         self._said.close()
 
     def _answer(self) -> dict[str, Any]:
