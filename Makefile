@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test test-long fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-score bench-model clean
+.PHONY: train test test-long fuzz serve lint docs format bench bench-check bench-gpu bench-train bench-train-torch bench-score bench-model clean
 
 train: $(VENV)/.installed-train
 	$(BIN)/python -m fer_jax train $(ARGS)
@@ -38,19 +38,23 @@ format: $(VENV)/.installed-dev
 
 # Runs every benchmark that this machine allows and writes bench/report.json and docs/benchmarks.md. What
 # others need lives in environments of their own; where one does not install, its part is left out.
-# DIR=photos names photographs for scoring.
+# DIR=photos names photographs for scoring, VIDEO=clip.mp4 a video for the live server.
 bench: $(VENV)/.installed-train
 	-@$(MAKE) --no-print-directory --keep-going .venv-keras/.installed .venv-fer/.installed .venv-torch/.installed
-	$(BIN)/python benchmarks/suite.py $(if $(DIR),--dir "$(DIR)") $(ARGS)
+	$(BIN)/python benchmarks/suite.py $(if $(DIR),--dir "$(DIR)") $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
 	$(BIN)/python benchmarks/write_tables.py
 
 # Compares this machine's ratios with those of bench/report.json and warns where one is much worse.
 bench-check: $(VENV)/.installed-train
-	$(BIN)/python benchmarks/suite.py --check $(if $(DIR),--dir "$(DIR)") $(ARGS)
+	$(BIN)/python benchmarks/suite.py --check $(if $(DIR),--dir "$(DIR)") $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
 
 # Trains seed_cnn here and in Keras on TensorFlow, alternating; TensorFlow lives in an environment of its own.
 bench-train: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
+
+# Trains resnet_small here and in PyTorch, alternating, on the CPU.
+bench-train-torch: $(VENV)/.installed-train .venv-torch/.installed
+	$(BIN)/python benchmarks/train_throughput.py --model resnet_small --torch-python .venv-torch/bin/python $(ARGS)
 
 # Trains here and in PyTorch, alternating, on a GPU, on the faces in DIR; needs JAX's build for it in $(VENV).
 bench-gpu: $(VENV)/.installed-train .venv-torch/.installed

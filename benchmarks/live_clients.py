@@ -53,6 +53,8 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def ask(
         self, path: str, *, body: bytes | None = None, kind: str = "image/jpeg", address: str = ""

@@ -4,9 +4,18 @@ import argparse
 import json
 import sys
 
+import live_load
+import live_unpaced
+import live_viewers
+import numpy as np
+import pytest
 import startup
 import suite
 from write_tables import with_tables
+
+from tests.media.sample_videos import EVERY_FRAME_WHOLE, encode
+from tests.other_python import other_python
+from tests.small_checkpoint import write_workdir
 
 OPTIONS = argparse.Namespace()
 
@@ -70,3 +79,36 @@ def test_a_process_is_timed_to_its_end_with_the_memory_it_took():
     took = startup.run(line, {})
     assert took.seconds > 0
     assert took.mebibytes > 10
+
+
+def test_every_part_that_needs_something_says_what_is_missing(tmp_path):
+    pythons = {f"{name}_python": str(tmp_path / name) for name in ("keras", "fer", "torch")}
+    options = argparse.Namespace(**pythons, dir=None, video=None, install=False)
+    reasons = {name: one.needs(options) for name, one in suite.PARTS.items()}
+    assert reasons["training"].startswith(f"{tmp_path}/keras has no tensorflow")
+    assert reasons["training-pytorch"].startswith(f"{tmp_path}/torch has no torch")
+    assert {name for name, why in reasons.items() if why is None} <= {"live", "start-up"}
+
+
+@pytest.mark.long
+def test_the_suite_reads_what_the_live_load_writes(tmp_path, monkeypatch):
+    """On a small server, with a crowd of 5 for one of 100, and without the package fer."""
+    monkeypatch.setattr(live_viewers, "CROWD", 4)
+    monkeypatch.setattr(live_viewers, "BAD", 1)
+    monkeypatch.setattr(live_unpaced, "ROUNDS", 1)
+    fer = other_python(tmp_path, 'serve({"watch": work}, about="fer 0")')
+    frames = np.random.default_rng(0).integers(0, 256, (30, 96, 128, 3), np.uint8)
+    video = encode(tmp_path / "clip.mkv", frames, *EVERY_FRAME_WHOLE)
+    written = tmp_path / "report.json"
+    line = ["latency", "crowd", "unpaced", "--video", str(video), "--fer-python", fer]
+    line += ["--checkpoint", str(write_workdir(tmp_path / "run")), "--seconds", "1"]
+    assert live_load.main([*line, "--json", str(written)]) == 0
+    report = json.loads(written.read_text())
+    viewers, watching = suite.PARTS["live"], suite.PARTS["live-video"]
+    for one, names in (
+        (viewers, {"one viewer", "80 viewers", "80 viewers beside 20 who read badly"}),
+        (watching, {"fer_jax", "fer"}),
+    ):
+        assert one.figures(report).keys() == names
+        (rounds,) = one.ratios(report).values()
+        assert rounds[0] > 0
