@@ -80,6 +80,11 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.02)
 
 
+def address_of(visitor: int) -> str:
+    """The address of a visitor; every hundred have a network of their own."""
+    return f"127.0.{1 + visitor // 100}.{1 + visitor % 100}"
+
+
 @contextlib.contextmanager
 def asked(
     port: int,
@@ -90,9 +95,9 @@ def asked(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
-    """An answer that nginx hands on to one of many addresses, before its body is read."""
+    """An answer that nginx hands on to one of many visitors, before its body is read."""
     connection = http.client.HTTPConnection(
-        "127.0.0.1", port, timeout=30, source_address=(f"127.0.1.{1 + visitor}", 0)
+        "127.0.0.1", port, timeout=30, source_address=(address_of(visitor), 0)
     )
     with contextlib.closing(connection):
         connection.request(method, path, body=body, headers=dict(headers or {}))

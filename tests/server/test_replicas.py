@@ -1,26 +1,50 @@
-"""Two servers behind one nginx, set up by deploy/nginx-replicas.conf: one leaves, no request is lost."""
+"""Two servers behind one nginx, set up by deploy/nginx-replicas.conf.
+
+Who has something in a server's memory comes back to it, and no request is lost when one leaves.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import aiohttp
+import cv2
+import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from server.settings import Limits
 from tests.faces.sample_media import PHOTO
+from tests.server.api.test_browser import receive_until
+from tests.server.live_server import LiveServer, settings_of
 from tests.server.load import Load
-from tests.server.test_nginx import NGINX, ask, nginx
+from tests.server.test_nginx import (
+    LOOPBACK,
+    NGINX,
+    TOKEN,
+    address_of,
+    ask,
+    asked,
+    log_in,
+    nginx,
+)
 from tests.server.test_process import ROOT, started
+from tests.server.upload_samples import JPEG, saved
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 
 CONFIG = ROOT / "deploy" / "nginx-replicas.conf"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+VISITORS = (0, 100, 200, 300)  # of a network each, because nginx keeps networks together
 
 
 def config(*ports: int) -> tuple[str, str]:
@@ -107,3 +131,128 @@ def test_no_request_is_lost_when_one_of_two_servers_leaves_or_dies(
             # 429 and 504 are answers too, of a server whose machine is busy with other tests.
             assert set(load.statuses) <= {200, 429, 504}, load.statuses
             assert load.statuses[200] > sum(load.statuses.values()) / 2
+
+
+class Pair(NamedTuple):
+    """nginx, and the two servers behind it, which ask for a token."""
+
+    port: int
+    servers: tuple[LiveServer, LiveServer]
+
+    def knowing(self, cookie: str) -> list[int]:
+        """Which of the servers know a session."""
+        statuses = [each.get("/api/cameras", Cookie=cookie).status for each in self.servers]
+        assert set(statuses) <= {200, 401}
+        return [k for k, status in enumerate(statuses) if status == 200]
+
+    def answered(self, route: str) -> list[float]:
+        """How many requests each server has answered."""
+        return [
+            _answered(each.get("/metrics", **BEARER).body.decode(), route) for each in self.servers
+        ]
+
+
+def _answered(metrics: str, route: str) -> float:
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if sample.name == "fer_http_request_seconds_count" and sample.labels["route"] == route
+    )
+
+
+@pytest.fixture(scope="module")
+def pair(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    settings = settings_of(
+        checkpoint,
+        token=TOKEN,
+        trusted_proxies=(LOOPBACK,),
+        limits=Limits(request_deadline_s=30.0),
+    )
+    with LiveServer(settings) as one, LiveServer(settings) as two:
+        before, inside = config(one.port, two.port)
+        with nginx(tmp_path_factory.mktemp("nginx"), inside, before=before) as port:
+            one.wait_ready()
+            two.wait_ready()
+            yield Pair(port, (one, two))
+
+
+def test_a_session_is_served_by_the_server_that_opened_it(pair: Pair) -> None:
+    homes = []
+    for visitor in VISITORS:
+        cookie = log_in(pair.port, "/login", TOKEN, visitor=visitor).headers["set-cookie"]
+        own = {"Cookie": cookie.partition(";")[0]}
+        (home,) = pair.knowing(own["Cookie"])
+        homes.append(home)
+        cameras = ask(pair.port, "/api/cameras", visitor=visitor, headers=own)
+        assert cameras.status == 200, visitor
+        signed = next(
+            each["snapshot"] for each in cameras.json["cameras"] if each["name"] == "demo"
+        )
+        for _ in range(3):  # taking turns would show
+            for path in ("/", "/stream/demo.mjpg", "/api/events", "/snapshot/demo.jpg"):
+                with asked(pair.port, path, visitor=visitor, headers=own) as answer:
+                    assert answer.status == 200, (visitor, path)
+            assert ask(pair.port, signed, visitor=visitor).status == 200
+            scored = ask(
+                pair.port,
+                "/api/score",
+                visitor=visitor,
+                method="POST",
+                body=saved("JPEG"),
+                headers=own | JPEG,
+            )
+            assert scored.status == 200
+    assert set(homes) == {0, 1}
+
+
+async def test_a_browsers_camera_is_shown_to_its_own_visitor(pair: Pair) -> None:
+    """Each server has one such camera: two visitors at once, and each sees their own image."""
+    sizes = {VISITORS[0]: (320, 240), VISITORS[1]: (160, 120)}
+    async with contextlib.AsyncExitStack() as stack:
+        for visitor, size in sizes.items():
+            up = await stack.enter_async_context(camera_of(pair, visitor))
+            await up.send_bytes(saved("JPEG", size=size))
+            found = (await receive_until("analysis", up))[-1]
+            assert (found["width"], found["height"]) == size
+        for visitor, size in sizes.items():
+            for _ in range(3):
+                assert await asyncio.to_thread(size_in_stream, pair, visitor) == size
+
+
+@contextlib.asynccontextmanager
+async def camera_of(pair: Pair, visitor: int) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    url = f"http://127.0.0.1:{pair.port}/ws/camera?camera=browser"
+    own = aiohttp.TCPConnector(local_addr=(address_of(visitor), 0))
+    async with (
+        aiohttp.ClientSession(connector=own, headers=BEARER) as session,
+        session.ws_connect(url) as up,
+    ):
+        yield up
+
+
+def size_in_stream(pair: Pair, visitor: int) -> tuple[int, int]:
+    """Width and height of the first image in a visitor's stream of the browser's camera."""
+    path = "/stream/browser.mjpg"
+    with asked(pair.port, path, visitor=visitor, headers=BEARER) as answer:
+        assert answer.status == 200
+        part = b""
+        while b"\xff\xd9\r\n--" not in part:
+            more = answer.read1()
+            assert more, "the stream ended"
+            part += more
+    image = np.frombuffer(part[part.index(b"\xff\xd8") :], np.uint8)
+    height, width, _ = cv2.imdecode(image, cv2.IMREAD_COLOR).shape
+    return width, height
+
+
+@pytest.mark.parametrize("path", ["/api/score", "/snapshot/demo.jpg"])
+def test_requests_without_a_session_go_to_both_servers(pair: Pair, path: str) -> None:
+    route = path.replace("demo", "{camera}")
+    before = pair.answered(route)
+    for _ in range(4):
+        body = {"method": "POST", "body": saved("JPEG")} if path == "/api/score" else {}
+        assert ask(pair.port, path, headers=BEARER | JPEG, **body).status == 200
+    each = [now - then for now, then in zip(pair.answered(route), before, strict=True)]
+    assert sum(each) == 4
+    assert min(each) >= 1, "one server answered all"
