@@ -10,6 +10,7 @@ import functools
 import os
 import threading
 from collections.abc import Sequence
+from typing import Self
 
 import jax
 import numpy as np
@@ -84,7 +85,7 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         flip: bool = False,
         devices: Sequence[Device] | None = None,
-    ) -> Predictor:
+    ) -> Self:
         """Reads a network and compiles it, the larger batches in the background.
 
         Compiled programs are kept for the next start (see `inference.compilation`).
