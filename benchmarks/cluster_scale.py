@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from scale_table import hours
+
 from fer_jax.cluster.parts import Parts
 
 _IMAGES = 100_000_000
@@ -49,37 +51,6 @@ def main() -> int:
     }
     print(json.dumps(told, indent=1))
     return 0
-
-
-def hours(
-    images: int,
-    *,
-    workers: int,
-    rate: float,
-    start_s: float,
-    bytes_per_image: float = 0.0,
-    store_bytes_per_s: float = float("inf"),
-    lost_share: float = 0.0,
-    units_per_s: float = float("inf"),
-    images_per_unit: int = 1024,
-) -> float:
-    """Returns the hours that a run takes: the slowest of workers, storage and driver, and the start.
-
-    Args:
-        images: to score.
-        workers: of one core each.
-        rate: images a second of one worker.
-        start_s: from the command to the first part.
-        bytes_per_image: read from the storage.
-        store_bytes_per_s: that the storage gives to all workers together.
-        lost_share: of the work that is done twice, because nodes died.
-        units_per_s: that one driver hands out.
-        images_per_unit: of those.
-    """
-    scoring_s = images * (1 + lost_share) / (workers * rate)
-    reading_s = images * (1 + lost_share) * bytes_per_image / store_bytes_per_s
-    handing_s = images * (1 + lost_share) / (units_per_s * images_per_unit)
-    return (start_s + max(scoring_s, reading_s, handing_s)) / 3600
 
 
 def _local(folder: Path) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from markdown_tables import percent, table
+from markdown_tables import byte_size, percent, table
 
 _UNKNOWN = "not measured"
 _HEAD = (
@@ -68,13 +68,9 @@ def _row(name: str, measured: Measured) -> list[str]:
         cells[2] = f"{measured.face_ms[name]:.1f} ms"
     if package.requirement in measured.sizes:
         size = measured.sizes[package.requirement]
-        cells[3] = _size(size["megabytes"])
+        cells[3] = byte_size(size["megabytes"])
         if size["seconds"] is not None:
             cells[3] += f" in {size['seconds']:.0f} s"
     files = measured.files.get(name, {}).get("files", {})
     outcomes = [_OUTCOMES[files[each]["outcome"]] if files else _UNKNOWN for each in _FILES]
     return [package.title, *cells, package.live_view, *outcomes]
-
-
-def _size(megabytes: float) -> str:
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

@@ -1,4 +1,4 @@
-"""Tables and percentages as README and docs write them."""
+"""Tables, percentages and sizes as README and docs write them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def percent(share: float, interval: Sequence[float] | None = None, *, digits: in
         return text
     low, high = interval
     return f"{text} ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+
+
+def byte_size(megabytes: float) -> str:
+    """Returns "443 MB", or from 1000 on "1.3 GB"."""
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:

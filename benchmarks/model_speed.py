@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from model_agreement import agreement, load_faces, print_agreement
 from network_shape import shape_flags
 from turns import Player, Turn, alternating, has_module
@@ -70,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         setting = {key: getattr(options, key) for key in ("faces", "batches", "rounds")}
         setting |= {"batch_size": MAX_BATCH, "processor": cpu_name(), "load_before": load}
+        setting["jax"] = jax.__version__
         Path(options.json).write_text(
             json.dumps({**setting, "rows": rows, "agreement": agreed}, indent=2)
         )
@@ -206,7 +208,8 @@ def _row(side: Side, facts: Mapping[str, Any], turns: list[tuple[Turn, Turn]]) -
     latency = [1e3 * statistics.median(face.each) for face, _ in turns]
     rate = [MAX_BATCH * len(batch.each) / batch.seconds for _, batch in turns]
     return {
-        **side._asdict(),
+        "network": facts["title"],
+        "cores": side.cores,
         **{name: facts[name] for name in ("parameters", "bytes")},
         "milliseconds_one_face": statistics.median(latency),
         "milliseconds_one_face_by_round": latency,

@@ -52,6 +52,7 @@ def main() -> None:
 
     network = keras.models.load_model(_KERAS_FILE, compile=False)
     lite = arguments.network == "tflite"
+    version = importlib.metadata.version("fer")
     classify = _tflite(threads=cores) if lite else _graph(network)
     shape = (arguments.batch_size, _FACE_SIZE, _FACE_SIZE)
     faces = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -61,8 +62,9 @@ def main() -> None:
             "batch": timed(lambda: classify(_network_input(faces))),
             "answer": timed(lambda: _answer(classify, arguments.folder)),
         },
-        about=f"fer {importlib.metadata.version('fer')}, TensorFlow {tf.__version__}, {cores} core(s)",
+        about=f"fer {version}, TensorFlow {tf.__version__}, {cores} core(s)",
         facts={
+            "title": f"`fer` {version}, {'TFLite' if lite else 'Keras'}",
             "parameters": sum(int(np.prod(each.shape)) for each in network.trainable_weights),
             "labels": _LABELS,
             "bytes": (_TFLITE_FILE if lite else _KERAS_FILE).stat().st_size,

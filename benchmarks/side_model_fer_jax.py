@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
         },
         about=f"jax {jax.__version__}, {usable_cores()} core(s)",
         facts={
+            "title": f"fer_jax, `{saved.about['config']['model']['name']}`",
             "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(saved.variables["params"])),
             "labels": EXPRESSIONS,
             "bytes": size(saved.path / "model"),

@@ -91,16 +91,20 @@ def main() -> None:
     torch.manual_seed(0)
 
     network = ResNet(arguments.widths, arguments.blocks, space_to_depth=arguments.space_to_depth)
-    facts = {"parameters": sum(each.numel() for each in network.parameters())}
+    version = torch.__version__.partition("+")[0]
     file = io.BytesIO()
     torch.save(network.state_dict(), file)
-    facts["bytes"] = len(file.getvalue())
+    facts = {
+        "title": f"the same in PyTorch {version}, channels-last",
+        "parameters": sum(each.numel() for each in network.parameters()),
+        "bytes": len(file.getvalue()),
+    }
     network = folded(network.eval()).to(memory_format=torch.channels_last)
     faces = torch.randint(256, (arguments.batch_size, FACE_SIZE, FACE_SIZE), dtype=torch.uint8)
     with torch.inference_mode():
         serve(
             {"face": timed(lambda: network(faces[:1])), "batch": timed(lambda: network(faces))},
-            about=f"PyTorch {torch.__version__}, channels-last, batch norm folded, {cores} core(s)",
+            about=f"PyTorch {version}, channels-last, batch norm folded, {cores} core(s)",
             facts=facts,
         )
 

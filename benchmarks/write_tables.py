@@ -3,32 +3,32 @@
     python benchmarks/write_tables.py [--check]
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`, a figure within a sentence between
-`<!-- figure: NAME -->` and `<!-- end -->`. Reports lie in benchmarks/reports, as the benchmarks' --json
-writes them, and in bench/; figures of the shipped network come from its card alone. The shipped
-MODEL_CARD.md files are rewritten as well.
+`<!-- figure: NAME -->` and `<!-- end -->`. The shipped MODEL_CARD.md files are rewritten as well. Where
+the figures come from is in report_files.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import scale_table
 from comparison_table import Measured, comparison
+from figures import FIGURES
 from markdown_tables import percent, table
+from report_files import card, keep_evaluation, report, shipped, suite
 
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.exporting.model_card import model_card
-from fer_jax.pretrained import DEFAULT, PRETRAINED, shipped_names
+from fer_jax.exporting.release import size
+from fer_jax.pretrained import PRETRAINED, shipped_names
 
 _ROOT = Path(__file__).resolve().parents[1]
-_REPORTS = Path(__file__).with_name("reports")
-_SUITE = _ROOT / "bench" / "report.json"
 _REGION = re.compile(r"(<!-- (table|figure): (\w+) -->\n?).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -40,7 +40,14 @@ def main(argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="write nothing, name stale files")
+    parser.add_argument(
+        "--evaluation",
+        type=Path,
+        help="a folder that fer-jax evaluate wrote, to keep its report first",
+    )
     options = parser.parse_args(argv)
+    if options.evaluation:
+        keep_evaluation(options.evaluation)
     stale = {path: text for path, text in _wanted() if text != path.read_text()}
     for path, text in stale.items():
         if options.check:
@@ -54,8 +61,8 @@ def _wanted() -> Iterable[tuple[Path, str]]:
     """Gives the files that hold figures, with the text that they should have."""
     for path in sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")]):
         yield path, with_tables(path.read_text(), name=str(path))
-    for shipped in shipped_names():
-        yield PRETRAINED / shipped / "MODEL_CARD.md", model_card(_card(shipped))
+    for name in shipped_names():
+        yield PRETRAINED / name / "MODEL_CARD.md", model_card(_with_measured_speed(name))
 
 
 def with_tables(text: str, *, name: str) -> str:
@@ -63,7 +70,7 @@ def with_tables(text: str, *, name: str) -> str:
 
     def current(match: re.Match[str]) -> str:
         start, kind, wanted = match.groups()
-        known = _TABLES if kind == "table" else _FIGURES
+        known = TABLES if kind == "table" else FIGURES
         if wanted not in known:
             raise FerError(f"{name}: no {kind} {wanted!r}; there are {', '.join(known)}")
         return start + known[wanted]()
@@ -71,47 +78,44 @@ def with_tables(text: str, *, name: str) -> str:
     return _REGION.sub(current, text)
 
 
-def _card(name: str = DEFAULT) -> dict[str, Any]:
-    return json.loads((PRETRAINED / name / "card.json").read_text())
+def _with_measured_speed(name: str) -> dict[str, Any]:
+    """The card of a shipped network, with the speed that README and docs give for its architecture.
 
-
-def _report(name: str) -> Any:
-    return json.loads((_REPORTS / f"{name}.json").read_text())
-
-
-def _shipped() -> dict[str, Any]:
-    """The figures of the shipped network, named as in reports/trainings.json."""
-    card = _card()
-    report = card["report"]
-    return {
-        "accuracy": report["accuracy"],
-        "accuracy_interval": report["accuracy_interval"],
-        "flip_accuracy": report["flip"]["accuracy"],
-        "flip_interval": report["flip"]["accuracy_interval"],
-        "uar": report["uar"],
-        "ece": card["calibrated"]["ece"],
-        "digest": card["digest"],
-        "share": card["config"]["loss"]["logit_adjustment"],
-        **{name: report["per_class"][name]["recall"] for name in ("disgust", "fear")},
+    Its release measured a speed, too, on whatever else the machine did; one definition is enough.
+    """
+    about, measured = card(name), report("model_speed")
+    if about["model"] not in _speed_of("fer_jax")["network"]:
+        return about
+    speed = {
+        **{key: measured[key] for key in ("batch_size", "processor", "jax")},
+        **{
+            key: _speed_of("fer_jax")[key]
+            for key in ("cores", "milliseconds_one_face", "faces_per_second")
+        },
+        "platform": "cpu",
+        "parameters": about["parameters"],
+        "checkpoint_bytes": size(PRETRAINED / name / "model"),
     }
+    return {**about, "speed": speed}
+
+
+def _speed_of(package: str, kind: str = "") -> dict[str, Any]:
+    """What model_speed.py measured of a package's network on one core."""
+    (row,) = (
+        row
+        for row in report("model_speed")["rows"]
+        if row["cores"] == 1 and row["network"].startswith(package) and kind in row["network"]
+    )
+    return row
 
 
 def _comparison() -> str:
-    speeds = [row for row in _report("model_speed")["rows"] if row["cores"] == 1]
-
-    def face_ms(package: str, kind: str = "") -> float:
-        (row,) = (
-            each
-            for each in speeds
-            if each["network"].startswith(package) and kind in each["network"]
-        )
-        return row["milliseconds_one_face"]
-
+    speeds = {"fer_jax": _speed_of("fer_jax"), "fer": _speed_of("`fer`", "TFLite")}
     measured = Measured(
-        agreement={"fer_jax": _shipped(), "fer": _report("fer_accuracy")},
-        face_ms={"fer_jax": face_ms("fer_jax"), "fer": face_ms("`fer`", "TFLite")},
-        sizes=_report("install_size"),
-        files=_report("unreadable_files"),
+        agreement={"fer_jax": shipped(), "fer": report("fer_accuracy")},
+        face_ms={name: row["milliseconds_one_face"] for name, row in speeds.items()},
+        sizes=report("install_size"),
+        files=report("unreadable_files"),
     )
     return comparison(measured)
 
@@ -119,8 +123,8 @@ def _comparison() -> str:
 def _trainings() -> str:
     head = ["run", "command", "CPU minutes", "crowd, single crop", "crowd, flip-averaged"]
     rows = []
-    for run in _report("trainings"):
-        ours = _shipped()
+    for run in report("trainings"):
+        ours = shipped()
         ships = ours["digest"].startswith(run["digest"])
         figures = {**run, **ours} if ships else run
         cells = [
@@ -136,7 +140,7 @@ def _trainings() -> str:
 
 
 def _logit_adjustment() -> str:
-    runs = sorted([*_report("logit_adjustment"), _shipped()], key=lambda run: run["share"])
+    runs = sorted([*report("logit_adjustment"), shipped()], key=lambda run: run["share"])
     lines = (
         ("crowd, single crop", "accuracy", 1),
         ("UAR", "uar", 1),
@@ -150,27 +154,26 @@ def _logit_adjustment() -> str:
 
 
 def _model_speed() -> str:
-    report = _report("model_speed")
-    networks = dict.fromkeys(row["network"] for row in report["rows"])
+    measured = report("model_speed")
+    networks = dict.fromkeys(row["network"] for row in measured["rows"])
     rows = []
     for network in networks:
         one, two = sorted(
-            (row for row in report["rows"] if row["network"] == network),
+            (row for row in measured["rows"] if row["network"] == network),
             key=lambda row: row["cores"],
         )
         latencies = [f"{row['milliseconds_one_face']:.1f} ms" for row in (one, two)]
         rates = [f"{row['faces_per_second']:,.0f}" for row in (one, two)]
         rows.append([network, f"{one['parameters']:,}", *latencies, *rates])
-    batches = f"faces a second in batches of {report['batch_size']}, one core"
+    batches = f"faces a second in batches of {measured['batch_size']}, one core"
     head = ["network", "parameters", "one face, one core", "two cores", batches, "two cores"]
     return table(head, rows)
 
 
 def _suite() -> str:
     """Every ratio and figure of bench/report.json, by part."""
-    report = json.loads(_SUITE.read_text())
     rows = []
-    for name, part in report["parts"].items():
+    for name, part in suite().items():
         for compared, ratio in part.get("ratios", {}).items():
             low, high = min(ratio["rounds"]), max(ratio["rounds"])
             spread = f" ({low:.2f} to {high:.2f})" if low < high else ""
@@ -181,16 +184,8 @@ def _suite() -> str:
     return table(["part", "what", "figure"], rows, left=(0, 1))
 
 
-def _startup_ratio() -> float:
-    (ratio,) = json.loads(_SUITE.read_text())["parts"]["start-up"]["ratios"].values()
-    return ratio["median"]
-
-
 def _bench_machine() -> str:
-    return "".join(
-        f"- {name}: {_machine(part['machine'])}\n"
-        for name, part in json.loads(_SUITE.read_text())["parts"].items()
-    )
+    return "".join(f"- {name}: {_machine(part['machine'])}\n" for name, part in suite().items())
 
 
 def _machine(about: dict[str, Any]) -> str:
@@ -201,25 +196,16 @@ def _machine(about: dict[str, Any]) -> str:
     )
 
 
-_TABLES: dict[str, Callable[[], str]] = {
+TABLES: dict[str, Callable[[], str]] = {
     "comparison": _comparison,
     "trainings": _trainings,
     "logit_adjustment": _logit_adjustment,
     "model_speed": _model_speed,
+    "scale_measured": scale_table.measured_table,
+    "scale_assumed": scale_table.assumed_table,
+    "scale_calculated": scale_table.calculated_table,
     "suite": _suite,
     "suite_machine": _bench_machine,
-}
-
-_FIGURES: dict[str, Callable[[], str]] = {
-    "accuracy": lambda: percent(_shipped()["accuracy"]),
-    "flip": lambda: percent(_shipped()["flip_accuracy"], _shipped()["flip_interval"]),
-    "calibration": lambda: percent(_shipped()["ece"]),
-    "degraded": lambda: percent(_report("degraded")["accuracy"]),
-    "confident": lambda: percent(_card()["calibrated"]["confident"]["accuracy"]),
-    "disgust": lambda: percent(_shipped()["disgust"], digits=0),
-    "fear": lambda: percent(_shipped()["fear"], digits=0),
-    "startup": lambda: f"{_startup_ratio():.1f}",
-    "labels": lambda: percent(_card("fer2013")["report"]["accuracy"]),
 }
 
 

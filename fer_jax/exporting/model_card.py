@@ -194,7 +194,7 @@ def _speed(speed: Mapping[str, Any]) -> str:
     cores = f"{speed['cores']} core{'s' if speed['cores'] > 1 else ''}"
     where = cores if speed["platform"] == "cpu" else f"one device beside {cores}"
     one, many = (
-        f"{speed['milliseconds_one_face']:.2f} ms",
+        f"{speed['milliseconds_one_face']:.1f} ms",
         f"{speed['faces_per_second']:,.0f} faces",
     )
     return f"""\

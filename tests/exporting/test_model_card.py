@@ -49,7 +49,7 @@ def test_a_card_tells_how_its_weights_were_finished(card):
 
 def test_a_card_tells_how_fast_the_network_is_and_on_what(card):
     text = in_one_line(model_card({**card, "speed": FIGURES}))
-    assert "On Example 9000, 2 cores: one face takes 1.24 ms (median)" in text
+    assert "On Example 9000, 2 cores: one face takes 1.2 ms (median)" in text
     assert "batches of 64 make 1,234 faces a second (jax 0.10.2, cpu)" in text
     assert "1,356,007 parameters, take 5.0 MB" in text
     lent = {**FIGURES, "processor": "Example GPU", "platform": "gpu", "cores": 1}
