@@ -1,4 +1,4 @@
-"""The networks' sizes, read off their code."""
+"""The networks' structure and size, read off their code, and their table in docs/models.md."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import numpy as np
+from markdown_tables import table
 
 from fer_jax.faces.preprocess import FACE_SIZE
-from fer_jax.models import build
+from fer_jax.models import MODELS, build
 from fer_jax.models.interception import intercepted
+from fer_jax.models.resnet import ResNet
 
 _FACE = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)
 
@@ -45,3 +47,27 @@ def network_size(name: str) -> NetworkSize:
         variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), _FACE)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     return NetworkSize(parameters, sum(multiplications))
+
+
+def networks() -> str:
+    """Returns the table, one row for each network."""
+    rows = []
+    for name in MODELS:
+        size = network_size(name)
+        millions = f"{size.multiplications / 1e6:,.0f} million"
+        rows.append([f"`{name}`", _structure(build(name)), f"{size.parameters:,}", millions])
+    head = ["network", "structure", "parameters", "multiplications for a face"]
+    return table(head, rows, left=(0, 1))
+
+
+def _structure(model: nn.Module) -> str:
+    if not isinstance(model, ResNet):
+        return "four convolutions, each with pooling; two dense layers"
+    stem = "2 x 2 pixels folded into channels; " if model.space_to_depth else ""
+    widths, blocks = (_listed(each) for each in (model.widths, model.blocks))
+    return f"{stem}stages of {widths} channels with {blocks} residual blocks"
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}"

@@ -53,6 +53,18 @@ def shipped() -> dict[str, Any]:
     }
 
 
+def training_of(digest: str) -> dict[str, Any]:
+    """Returns the run of reports/trainings.json that made a network.
+
+    Raises:
+        FerError: none did.
+    """
+    for run in report("trainings"):
+        if digest.startswith(run["digest"]):
+            return run
+    raise FerError(f"benchmarks/reports/trainings.json: add the run of network {digest[:12]}")
+
+
 def of_shipped(name: str) -> Any:
     """Returns a kept report on the default network.
 

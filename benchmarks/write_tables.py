@@ -20,13 +20,14 @@ import scale_table
 from comparison_table import Measured, comparison
 from figures import FIGURES
 from markdown_tables import percent, table
-from report_files import card, keep_evaluation, report, shipped, suite
+from network_table import networks
+from report_files import card, keep_evaluation, report, shipped, suite, training_of
 
 from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.exporting.model_card import model_card
 from fer_jax.exporting.release import size
-from fer_jax.pretrained import PRETRAINED, shipped_names
+from fer_jax.pretrained import DEFAULT, PRETRAINED, shipped_names
 
 _ROOT = Path(__file__).resolve().parents[1]
 _REGION = re.compile(r"(<!-- (table|figure): (\w+) -->\n?).*?(?=<!-- end -->)", re.DOTALL)
@@ -139,6 +140,28 @@ def _trainings() -> str:
     return table([*head, "crowd, UAR", "label", "digest"], rows, left=(0, 1, 7))
 
 
+def _shipped_networks() -> str:
+    """What each shipped network learned, and how often it is right by both kinds of label."""
+    learned = {"votes": "the votes of FER+'s ten people", "own": "FER2013's own labels"}
+    rows = []
+    for name in shipped_names():
+        about = card(name)
+        run = training_of(about["digest"])
+        figures = {**run, **shipped()} if name == DEFAULT else run
+        rows.append(
+            [
+                f"`{name}`",
+                f"`{about['model']}`",
+                learned[about["config"]["data"]["labels"]],
+                percent(figures["accuracy"]),
+                percent(figures["label_accuracy"]),
+                f"[card](../fer_jax/pretrained/{name}/MODEL_CARD.md)",
+            ]
+        )
+    head = ["name", "network", "learned", "agrees with people", "with FER2013's labels", ""]
+    return table(head, rows, left=(0, 1, 2, 5))
+
+
 def _logit_adjustment() -> str:
     runs = sorted([*report("logit_adjustment"), shipped()], key=lambda run: run["share"])
     lines = (
@@ -201,6 +224,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "trainings": _trainings,
     "logit_adjustment": _logit_adjustment,
     "model_speed": _model_speed,
+    "networks": networks,
+    "shipped": _shipped_networks,
     "scale_measured": scale_table.measured_table,
     "scale_assumed": scale_table.assumed_table,
     "scale_calculated": scale_table.calculated_table,

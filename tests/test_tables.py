@@ -16,6 +16,8 @@ from network_table import network_size
 from fer_jax.config import from_config_dict, recipe
 from fer_jax.data.degradations import DEGRADATIONS
 from fer_jax.errors import FerError
+from fer_jax.models import MODELS
+from fer_jax.pretrained import shipped_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -82,6 +84,11 @@ def test_a_report_of_another_network_is_refused_with_the_command_that_measures_a
         report_files.evaluation()
 
 
+def test_a_shipped_network_without_its_training_is_refused() -> None:
+    with pytest.raises(FerError, match=r"trainings\.json: add the run of network 000000000000"):
+        report_files.training_of("0" * 64)
+
+
 def test_an_evaluation_is_kept_without_the_folders_of_its_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +128,17 @@ def test_a_network_is_as_large_as_its_layers_are() -> None:
     weights = [kernel**2 * given * out for _, kernel, given, out in convolutions]
     biases = 3 * (64 + 128 + 512 + 512 + 256 + 512) + 7  # of layers, and scale and bias of norms
     assert size.parameters == sum(weights) + sum(given * out for given, out in dense) + biases
+
+
+def test_the_page_of_networks_names_every_network_with_the_recipes_that_train_it() -> None:
+    page = (ROOT / "docs/models.md").read_text()
+    used = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", page, re.MULTILINE))
+    assert list(used) == list(MODELS)
+    for path in (ROOT / "configs").glob("[a-z]*.py"):
+        network = recipe(path.stem).model.name
+        assert f"`{path.stem}`" in used[network], f"{path.stem} trains {network}"
+    for name in shipped_names():
+        assert "shipped" in used[report_files.card(name)["model"]]
 
 
 def test_the_slowest_part_decides_how_long_a_large_run_takes() -> None:
