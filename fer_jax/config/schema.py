@@ -105,6 +105,8 @@ class LossConfig:
     # Share of the classes' log frequency that the kept weights have subtracted from their logits, see
     # training/finishing.py. It is subtracted again if the weights in `start` already have it.
     logit_adjustment: float = 0.0
+    # Only expressions with a smaller share of the training faces than this are raised so; 1: all.
+    logit_adjustment_below: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -258,6 +260,7 @@ def _check_ranges(config: Config) -> None:
         prefix="loss.",
         shares=("label_smoothing", "teacher_share", "logit_adjustment"),
         not_negative=("mixup", "cutmix"),
+        positive=("logit_adjustment_below",),
     )
     require_range(
         config.augment,

@@ -87,8 +87,12 @@ def _lineage(card: Mapping[str, Any]) -> str:
     if config.get("recalibrate"):
         lines.append("Its batch norm statistics are those of the training faces as they are.")
     if share := config["loss"].get("logit_adjustment"):
+        bound = config["loss"].get("logit_adjustment_below", 1)
+        of = "the log frequencies"
+        if bound < 1:
+            of = f"log(frequency / {bound:.3g}) of expressions rarer than {100 * bound:.3g} %"
         expected = "so rare expressions are expected more often than training had them"
-        lines.append(f"{share:g} of the log frequencies is subtracted from its logits, {expected}.")
+        lines.append(f"{share:g} of {of} is subtracted from its logits, {expected}.")
     return "".join(f" {line}" for line in lines)
 
 

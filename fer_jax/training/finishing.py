@@ -5,7 +5,8 @@ were averaged from, so their batch norm statistics must be recomputed (Izmailov 
 arXiv:1803.05407). Statistics of augmented faces also differ from those of the plain faces in use.
 
 A network expects each expression as often as it saw it in training. Subtracting a share of the log
-frequencies from its logits recalls rare expressions better (Menon et al., 2021, arXiv:2007.07314).
+frequencies from its logits recalls rare expressions better (Menon et al., 2021, arXiv:2007.07314). Done
+to rare expressions alone, it leaves the decisions between frequent ones as they were learned.
 """
 
 from __future__ import annotations
@@ -70,11 +71,14 @@ def recalibrated(program: Program, variables: Variables, *, size: int) -> Variab
 def adjusted(plan: Plan, variables: Variables) -> Variables:
     """Returns variables whose logits have the configuration's share of log frequencies subtracted.
 
-    Frequencies are counts of the training labels plus one for each expression. The shift goes into the
-    bias of the last layer, which has one entry per expression.
+    Frequencies are counts of the training labels plus one for each expression, relative to
+    `logit_adjustment_below`; expressions more frequent than that keep their logits. The shift goes into
+    the bias of the last layer, which has one entry per expression.
     """
+    loss = plan.config.loss
     counts = np.bincount(plan.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
-    shift = plan.config.loss.logit_adjustment * np.log(counts / counts.sum())
+    rarity = np.log(counts / counts.sum() / loss.logit_adjustment_below)
+    shift = loss.logit_adjustment * np.minimum(rarity, 0.0)
     params: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
     (last,) = (key for key, value in params.items() if value.shape == (NUM_EXPRESSIONS,))
     params[last] = params[last] - np.asarray(shift, params[last].dtype)

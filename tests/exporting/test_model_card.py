@@ -45,6 +45,9 @@ def test_a_card_tells_how_its_weights_were_finished(card):
     text = in_one_line(model_card({**card, "config": config}))
     assert "statistics are those of the training faces as they are." in text
     assert "0.3 of the log frequencies is subtracted from its logits" in text
+    config["loss"] = {**config["loss"], "logit_adjustment_below": 1 / 7}
+    text = in_one_line(model_card({**card, "config": config}))
+    assert "0.3 of log(frequency / 0.143) of expressions rarer than 14.3 % is subtracted" in text
 
 
 def test_a_card_tells_how_fast_the_network_is_and_on_what(card):

@@ -89,6 +89,20 @@ def test_logits_lose_a_share_of_the_log_frequency_of_their_expression(name):
     np.testing.assert_allclose(moved, expected, atol=1e-4)
 
 
+def test_expressions_more_frequent_than_the_bound_keep_their_logits():
+    faces = dataclasses.replace(pattern_faces(40), labels=np.array([3] * 30 + [1] * 10, np.int32))
+    bound = {"loss__logit_adjustment": 0.5, "loss__logit_adjustment_below": 0.25}
+    program = program_of(faces, model__name="resnet_small", **bound)
+    before = program.steps.init().evaluated
+    (_, plain), (_, moved) = (
+        validate(program, variables, faces)
+        for variables in (before, adjusted(program.plan, before))
+    )
+    shares = np.array([1, 11, 1, 31, 1, 1, 1]) / 47
+    expected = np.where(shares < 0.25, -0.5 * np.log(shares / 0.25), 0.0)
+    np.testing.assert_allclose(moved - plain, np.broadcast_to(expected, plain.shape), atol=1e-4)
+
+
 def test_a_run_validates_and_keeps_finished_weights_and_trains_as_ever():
     faces = pattern_faces(48)
     program = program_of(faces, epochs=2, ema_decay=0.9, loss__logit_adjustment=0.3)
