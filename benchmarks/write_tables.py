@@ -163,17 +163,23 @@ def _shipped_networks() -> str:
 
 
 def _logit_adjustment() -> str:
-    runs = sorted([*report("logit_adjustment"), shipped()], key=lambda run: run["share"])
+    rows = report("logit_adjustment")["rows"]
+    shares = sorted({row["share"] for row in rows})
     lines = (
         ("crowd, single crop", "accuracy", 1),
         ("UAR", "uar", 1),
         ("recall of disgust", "disgust", 0),
         ("recall of fear", "fear", 0),
     )
-    return table(
-        ["share", *(f"{run['share']:g}" for run in runs)],
-        [[text, *(percent(run[key], digits=n) for run in runs)] for text, key, n in lines],
-    )
+    cells = []
+    for below in sorted({row["below"] for row in rows}, reverse=True):
+        some = {row["share"]: row for row in rows if row["below"] == below}
+        which = "all" if below == 1 else "rare"
+        cells += [
+            [f"{which}: {text}", *(percent(some[share][key], digits=n) for share in shares)]
+            for text, key, n in lines
+        ]
+    return table(["share", *(f"{share:g}" for share in shares)], cells)
 
 
 def _model_speed() -> str:

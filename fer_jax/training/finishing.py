@@ -18,8 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Float64
 
 from fer_jax.data.randomness import host_generator
+from fer_jax.evaluation.metrics import Labels
 from fer_jax.expressions import NUM_EXPRESSIONS
 from fer_jax.machine import sharding
 from fer_jax.saved_model import Variables
@@ -69,17 +71,29 @@ def recalibrated(program: Program, variables: Variables, *, size: int) -> Variab
 
 
 def adjusted(plan: Plan, variables: Variables) -> Variables:
-    """Returns variables whose logits have the configuration's share of log frequencies subtracted.
+    """Returns variables whose logits are shifted by `frequency_shift` of the training labels.
 
-    Frequencies are counts of the training labels plus one for each expression, relative to
-    `logit_adjustment_below`; expressions more frequent than that keep their logits. The shift goes into
-    the bias of the last layer, which has one entry per expression.
+    The shift goes into the bias of the last layer, which has one entry per expression.
     """
     loss = plan.config.loss
-    counts = np.bincount(plan.train.labels, minlength=NUM_EXPRESSIONS) + 1.0
-    rarity = np.log(counts / counts.sum() / loss.logit_adjustment_below)
-    shift = loss.logit_adjustment * np.minimum(rarity, 0.0)
+    shift = frequency_shift(
+        plan.train.labels, share=loss.logit_adjustment, below=loss.logit_adjustment_below
+    )
     params: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
     (last,) = (key for key, value in params.items() if value.shape == (NUM_EXPRESSIONS,))
-    params[last] = params[last] - np.asarray(shift, params[last].dtype)
+    params[last] = params[last] + np.asarray(shift, params[last].dtype)
     return {**variables, "params": unflatten_dict(params)}
+
+
+def frequency_shift(
+    labels: Labels, *, share: float, below: float = 1.0
+) -> Float64[np.ndarray, " 7"]:
+    """Returns what is added to logits: minus this share of the log frequencies.
+
+    Args:
+        labels: int32 `[N]`, of the training faces; one more is counted for each expression.
+        share: 0: no shift; 1: every expression is expected equally often.
+        below: frequencies are relative to this one; expressions more frequent than it are not shifted.
+    """
+    counts = np.bincount(labels, minlength=NUM_EXPRESSIONS) + 1.0
+    return -share * np.minimum(np.log(counts / counts.sum() / below), 0.0)
