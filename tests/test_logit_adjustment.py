@@ -1,0 +1,51 @@
+"""What shares of the log frequencies do to a network's answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import logit_adjustment
+
+from fer_jax.config import DataConfig
+from fer_jax.data.datasets import open_dataset
+from fer_jax.evaluation.evaluation import saved_logits
+from fer_jax.expressions import EXPRESSIONS
+from fer_jax.saved_model import load_model
+from fer_jax.training.finishing import frequency_shift
+from tests.data.face_files import csv_bytes, csv_row, votes_bytes
+from tests.small_checkpoint import write_workdir
+
+
+def fer2013_with_votes(folder: Path) -> Path:
+    """Three happy faces for each one of another expression to train on; all people agree."""
+    names = [*["happy"] * 3, *EXPRESSIONS] * 3
+    usages = ["Training"] * 20 + ["PublicTest"] * 10
+    rows = [
+        csv_row(seed, EXPRESSIONS.index(name), usage)
+        for seed, (name, usage) in enumerate(zip(names, usages, strict=True))
+    ]
+    votes = [(usage, {name: 10}) for name, usage in zip(names, usages, strict=True)]
+    folder.mkdir()
+    (folder / "fer2013.csv").write_bytes(csv_bytes(rows))
+    (folder / "fer2013new.csv").write_bytes(votes_bytes(votes))
+    return folder
+
+
+def test_each_share_is_measured_for_all_and_for_rare_expressions(tmp_path: Path) -> None:
+    run = write_workdir(tmp_path / "run")
+    data = fer2013_with_votes(tmp_path / "data")
+    kept = tmp_path / "kept.json"
+    options = ["--checkpoint", str(run), "--data", str(data), "--json", str(kept)]
+    assert logit_adjustment.main(options) == 0
+    report = json.loads(kept.read_text())
+    saved = load_model(run)
+    splits = open_dataset(DataConfig(dir=str(data), labels="votes"), seed=0).splits
+    logits, _ = saved_logits(saved, splits["validation"])
+    assert report["digest"] == saved.digest
+    assert {row["below"] for row in report["rows"]} == {1, 0.1429}
+    for row in report["rows"]:
+        below = {1: 1.0, 0.1429: 1 / 7}[row["below"]]
+        shift = frequency_shift(splits["train"].labels, share=row["share"], below=below)
+        right = (logits + shift).argmax(axis=1) == splits["validation"].labels
+        assert row["accuracy"] == right.mean()
