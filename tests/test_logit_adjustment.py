@@ -10,7 +10,7 @@ import logit_adjustment
 from fer_jax.config import DataConfig
 from fer_jax.data.datasets import open_dataset
 from fer_jax.evaluation.evaluation import saved_logits
-from fer_jax.expressions import EXPRESSIONS
+from fer_jax.expressions import EXPRESSIONS, FERPLUS_COLUMNS, FERPLUS_TO_INDEX
 from fer_jax.saved_model import load_model
 from fer_jax.training.finishing import frequency_shift
 from tests.data.face_files import csv_bytes, csv_row, votes_bytes
@@ -25,7 +25,12 @@ def fer2013_with_votes(folder: Path) -> Path:
         csv_row(seed, EXPRESSIONS.index(name), usage)
         for seed, (name, usage) in enumerate(zip(names, usages, strict=True))
     ]
-    votes = [(usage, {name: 10}) for name, usage in zip(names, usages, strict=True)]
+    columns = {
+        EXPRESSIONS[index]: column
+        for column, index in zip(FERPLUS_COLUMNS, FERPLUS_TO_INDEX, strict=True)
+        if index is not None
+    }
+    votes = [(usage, {columns[name]: 10}) for name, usage in zip(names, usages, strict=True)]
     folder.mkdir()
     (folder / "fer2013.csv").write_bytes(csv_bytes(rows))
     (folder / "fer2013new.csv").write_bytes(votes_bytes(votes))
@@ -43,6 +48,7 @@ def test_each_share_is_measured_for_all_and_for_rare_expressions(tmp_path: Path)
     splits = open_dataset(DataConfig(dir=str(data), labels="votes"), seed=0).splits
     logits, _ = saved_logits(saved, splits["validation"])
     assert report["digest"] == saved.digest
+    assert (len(splits["train"]), len(splits["validation"])) == (20, 10)
     assert {row["below"] for row in report["rows"]} == {1, 0.1429}
     for row in report["rows"]:
         below = {1: 1.0, 0.1429: 1 / 7}[row["below"]]
