@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,9 +14,13 @@ from fer_jax.pretrained import DEFAULT, shipped_names
 ROOT = Path(__file__).resolve().parents[1]
 
 
+SHOWN_AT = "https://example.org/someone/fer_jax/blob/v0.1.0"
+
+
 def run(*line: str | Path, cwd: Path) -> str:
     # A PYTHONPATH that names the checkout would hide the wheel.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["README_BASE"] = SHOWN_AT
     done = subprocess.run(
         [str(word) for word in line],
         check=False,
@@ -58,6 +63,20 @@ def test_the_wheel_brings_all_it_needs_to_score_a_photo_from_an_empty_folder(
         (row,) = csv.DictReader(file)
     assert row["status"] == "ok"
     assert float(row["confidence"]) > 0.3
+
+
+def test_links_of_the_description_lead_to_where_the_repository_is_shown(
+    fresh_python: Path, tmp_path: Path
+) -> None:
+    probe = "from importlib.metadata import metadata; print(metadata('fer_jax')['Description'])"
+    text = run(fresh_python, "-c", probe, cwd=tmp_path)
+    links = re.findall(r"""(?:\]\(|src=")([^)"]+)""", text)
+    assert f"{SHOWN_AT}/docs/viewer.webp?raw=true" in links
+    assert f"{SHOWN_AT}/docs/photo.jpg?raw=true" in links
+    assert f"{SHOWN_AT}/docs/server.md" in links
+    assert all(link.startswith("https://") for link in links)
+    within = (link.removeprefix(SHOWN_AT + "/").removesuffix("?raw=true") for link in links)
+    assert all((ROOT / path).exists() for path in within)
 
 
 def test_the_wheel_brings_the_viewers_page(fresh_python: Path, tmp_path: Path) -> None:
