@@ -16,13 +16,14 @@ from fer_jax.config import recipe
 
 def get_config() -> config_dict.ConfigDict:
     """Returns the settings of the run; `start` comes with the command."""
-    config = recipe("taught")
+    config = recipe("self_taught")
     config.update_from_flattened_dict(
         {
             "epochs": 1,
             "model.dtype": "float32",
             "optim.learning_rate": 1e-4,
-            "loss.logit_adjustment": 0.2,
+            "loss.logit_adjustment": 0.4,
+            "loss.logit_adjustment_below": 1 / 7,
             "resolution.start": 48,
         }
     )

@@ -1,7 +1,8 @@
 """Gives a crowd network two more blocks and trains it on; no better than `longer`, so it did not ship.
 
     fer-jax train --config adjusted --data FER2013 --out runs/old --config.start=runs/longer \\
-        --config.model.name=resnet_small --config.loss.logit_adjustment=0.25
+        --config.model.name=resnet_small --config.loss.logit_adjustment=0.25 \\
+        --config.loss.logit_adjustment_below=1
     fer-jax train --config deeper --data FER2013 --config.start=runs/old
 
 FER2013 and its FER+ votes, audited (26,265 faces), seed 2, two CPU cores: 11 epochs, 100 minutes of CPU
