@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_api_pages_begin_with_what_a_user_imports(tmp_path: Path) -> None:
+def test_the_api_pages_start_with_what_a_user_imports(tmp_path: Path) -> None:
     pytest.importorskip("pdoc", reason='needs pdoc: pip install ".[docs]"')
     line = [sys.executable, str(ROOT / "docs" / "build_api.py"), str(tmp_path)]
     done = subprocess.run(line, check=True, capture_output=True, text=True, timeout=120)

@@ -67,7 +67,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert order(graph())
 
 
-def test_no_rooms_import_each_other_in_a_circle() -> None:
+def test_no_folders_import_each_other_in_a_circle() -> None:
     rooms: dict[str, set[str]] = {}
     for name, found in graph().items():
         others = {room(other) for other in found} - {room(name)}
@@ -96,7 +96,7 @@ def test_no_import_leads_to_a_higher_layer_of_the_drawing() -> None:
 
 
 @pytest.mark.parametrize(("package", "most"), [("fer_jax", 11), ("server", 9)])
-def test_the_halls_stay_small(package: str, most: int) -> None:
+def test_packages_have_few_modules_at_the_top(package: str, most: int) -> None:
     hall = [path for path in (ROOT / package).glob("*.py") if path.name != "__init__.py"]
     assert len(hall) <= most
 
@@ -107,7 +107,7 @@ def test_the_library_does_not_know_the_server() -> None:
             assert not {other for other in found if other.startswith("server")}, name
 
 
-def test_every_public_class_has_a_name_of_its_own() -> None:
+def test_every_public_class_name_is_unique() -> None:
     names: dict[str, list[str]] = {}
     for module, path in modules():
         for node in parsed(path).body:
@@ -120,7 +120,7 @@ SLOW = {"jax", "ml_collections", "tensorflow_datasets", "matplotlib", "onnxrunti
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_no_mistake_in_a_flag_waits_for_what_is_slow_to_load(name: str) -> None:
+def test_a_bad_flag_is_reported_before_slow_imports(name: str) -> None:
     code = (
         "import sys; from fer_jax import command; from fer_jax.__main__ import main; "
         f"code = command.run(main, [{name!r}, '--no-such-flag']); "
@@ -139,7 +139,7 @@ def test_what_a_user_imports_is_at_the_top() -> None:
         fer_jax.predictor_  # noqa: B018
 
 
-def test_the_architecture_page_names_every_room() -> None:
+def test_the_architecture_page_names_every_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     rooms = [path for package in PACKAGES for path in (ROOT / package).iterdir() if path.is_dir()]
     rooms = [path for path in rooms if path.name != "__pycache__"]

@@ -40,7 +40,7 @@ def run(data: Path, workdir: Path, *more: str) -> int:
     )
 
 
-def test_what_is_left_out_or_held_out_is_said_and_counted_in_the_card(tmp_path, capsys):
+def test_what_is_left_out_or_held_out_is_reported_and_counted_in_the_card(tmp_path, capsys):
     data = folder_of_faces(tmp_path / "faces")
     spoilt = data / "train/fear/002.jpg"
     spoilt.write_bytes(spoilt.read_bytes()[:-200])
@@ -86,7 +86,7 @@ def test_a_bad_csv_row_is_named_by_its_line(tmp_path, capsys, row, expected):
     assert len(said.splitlines()) == 1
 
 
-def test_a_batch_of_more_faces_than_there_are_is_refused_before_anything_is_compiled(
+def test_a_batch_larger_than_the_training_set_is_refused_before_anything_is_compiled(
     tmp_path, capsys
 ):
     data = folder_of_faces(tmp_path / "faces", count=8)
@@ -101,7 +101,7 @@ def test_the_banner_of_synthetic_faces_is_a_rectangle():
 
 
 @pytest.mark.parametrize("named", ["nowhere.py", "./"])
-def test_a_configuration_that_is_not_there_is_called_that(capsys, named):
+def test_a_missing_configuration_is_reported_as_missing(capsys, named):
     assert command.run(train.main, ["--config", named]) == 2
     assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")
 

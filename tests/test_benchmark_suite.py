@@ -49,7 +49,7 @@ def test_a_part_that_cannot_run_is_left_out_with_its_reason(tmp_path):
     assert suite.measured(part(script), OPTIONS) == {"left_out": "bench.py ended with exit code 3"}
 
 
-def test_only_a_much_smaller_ratio_is_called_worse():
+def test_only_a_much_smaller_ratio_is_reported_as_worse():
     def report(median):
         return {"parts": {"scoring": {"ratios": {"ours / theirs": {"median": median}}}}}
 

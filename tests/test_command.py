@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("flush", [True, False])
-def test_a_command_nobody_reads_ends_silently(capsys, flush):
+def test_a_command_whose_output_nobody_reads_ends_silently(capsys, flush):
     def talk(argv):
         print("one line", flush=flush)
         return 0
@@ -32,7 +32,7 @@ def test_a_command_nobody_reads_ends_silently(capsys, flush):
     assert capsys.readouterr().err == ""
 
 
-def test_another_broken_pipe_is_an_error_as_any():
+def test_any_other_broken_pipe_is_an_ordinary_error():
     def fail(argv):
         raise BrokenPipeError("a helper has gone")
 
@@ -40,7 +40,7 @@ def test_another_broken_pipe_is_an_error_as_any():
         command.run(fail, [])
 
 
-def test_verbose_prints_what_the_libraries_of_this_project_have_to_say():
+def test_verbose_shows_the_log_of_this_projects_packages():
     before = logging.getLogger("fer_jax").level
     try:
         assert command.Parser("x").parse_args(["--verbose"]) is not None
@@ -80,7 +80,7 @@ ARGUMENTS = {
         (["server"], "cv2"),
     ],
 )
-def test_ctrl_c_during_the_imports_is_one_line_and_code_130(tmp_path, program, imported):
+def test_ctrl_c_during_the_imports_gives_one_line_and_code_130(tmp_path, program, imported):
     name = program[-1].removeprefix("fer_jax.").replace("server", "live")
     line = [sys.executable, "-X", "importtime", "-m", *program, *ARGUMENTS[name]]
     temporary = tmp_path / "temporary"
@@ -99,7 +99,7 @@ def test_ctrl_c_during_the_imports_is_one_line_and_code_130(tmp_path, program, i
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_shows_an_example_of_itself(capsys, name):
+def test_every_command_shows_an_example_of_its_use(capsys, name):
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0
@@ -117,7 +117,7 @@ def test_the_version_is_that_of_the_package(capsys, line):
     assert capsys.readouterr().out == f"fer_jax {fer_jax.__version__}\n"
 
 
-def test_a_command_that_does_not_exist_is_refused_with_those_that_do(capsys):
+def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     assert command.run(main, ["scroe"]) == 2
     assert "expected one of score, live" in capsys.readouterr().err
 
@@ -129,7 +129,7 @@ def test_a_command_that_lacks_the_training_packages_says_what_to_install(monkeyp
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG])
-def test_a_name_that_the_system_refuses_is_one_line(number: int, capsys) -> None:
+def test_a_name_that_the_system_refuses_gives_one_line(number: int, capsys) -> None:
     def main(argv: object) -> int:
         raise OSError(number, os.strerror(number), "faces")
 

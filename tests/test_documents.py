@@ -94,12 +94,12 @@ def test_commands_flags_and_settings_in_the_text_of_a_page_exist(page: Path, pla
         "nothing --at-all",
     ],
 )
-def test_a_mistake_in_a_command_is_noticed(line: str, place: Path):
+def test_a_mistake_in_a_command_is_detected(line: str, place: Path):
     with pytest.raises(AssertionError):
         try_command(line, place)
 
 
-def test_a_mistake_in_a_snippet_is_noticed(place: Path):
+def test_a_mistake_in_a_snippet_is_detected(place: Path):
     text = "from fer_jax import Predictor\nPredictor.load().analyse(None)\n"
     with pytest.raises(AttributeError, match="analyse"):
         try_snippet(Block(ROOT / "README.md", 1, "python", text), place)

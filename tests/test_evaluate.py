@@ -43,7 +43,7 @@ def run(checkpoint, data, *rest):
     )
 
 
-def test_each_opening_of_the_test_split_is_recorded_and_told(data, tmp_path, capsys):
+def test_each_opening_of_the_test_split_is_recorded_and_reported(data, tmp_path, capsys):
     workdir = write_workdir(tmp_path / "run")
     assert run(workdir, data) == 0
     assert not (workdir / OPENINGS).exists()
@@ -60,7 +60,7 @@ def test_each_opening_of_the_test_split_is_recorded_and_told(data, tmp_path, cap
     assert "opened 3 times, first at 2" in model_card_of(workdir, tmp_path / "after")
 
 
-def test_a_release_knows_how_often_its_run_had_opened_the_test_split(data, tmp_path, capsys):
+def test_a_release_states_how_often_its_run_had_opened_the_test_split(data, tmp_path, capsys):
     workdir, out = write_workdir(tmp_path / "run"), tmp_path / "checkpoints/mine"
     assert run(workdir / "checkpoints/7", data, "--split", "test") == 0
     assert "opened once, at 2" in model_card_of(workdir, out)
@@ -79,7 +79,7 @@ def model_card_of(workdir, out):
     return " ".join(model_card(card).split())
 
 
-def test_what_can_not_be_recorded_is_not_opened(data, tmp_path, capsys):
+def test_a_test_split_is_not_opened_if_that_cannot_be_recorded(data, tmp_path, capsys):
     workdir = write_workdir(tmp_path / "run")
     (workdir / OPENINGS).mkdir()
     assert run(workdir, data, "--split", "test") == 2
@@ -92,7 +92,7 @@ def test_what_can_not_be_recorded_is_not_opened(data, tmp_path, capsys):
     assert "take another copy of the run" in capsys.readouterr().err
 
 
-def test_several_trainings_are_told_with_their_mean_and_its_interval(data, tmp_path, capsys):
+def test_several_trainings_are_reported_with_their_mean_and_its_interval(data, tmp_path, capsys):
     runs = [write_workdir(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
     names = ", ".join(map(str, runs))
     assert run(names, data, "--split", "test", "--out", tmp_path / "out") == 0
@@ -107,7 +107,7 @@ def test_several_trainings_are_told_with_their_mean_and_its_interval(data, tmp_p
     assert np.sum(report["confusion"]) == 3 * 14
 
 
-def test_a_network_that_is_named_twice_is_refused(data, tmp_path, capsys):
+def test_a_network_named_twice_is_refused(data, tmp_path, capsys):
     workdir = write_workdir(tmp_path / "run")
     assert run(f"{workdir},{workdir}", data) == 2
     assert "names a network twice" in capsys.readouterr().err
@@ -140,7 +140,7 @@ def voted(tmp_path_factory):
     return make.write_files(folder, files)
 
 
-def test_a_network_is_compared_with_the_labels_it_learned_or_with_those_asked_for(
+def test_a_network_is_compared_with_the_labels_it_learned_or_with_requested_ones(
     voted, tmp_path, capsys
 ):
     own = write_workdir(tmp_path / "own")
@@ -186,7 +186,7 @@ def test_the_degraded_split_has_a_figure_for_each_kind_and_their_mean(data, tmp_
     assert all(kind in said for kind in ("plain", *DEGRADATIONS, "mean"))
 
 
-def test_degraded_faces_depend_on_the_face_and_its_place_only():
+def test_degraded_faces_depend_only_on_the_face_and_its_place():
     faces = pattern_faces(4)
     whole = degraded_faces(faces, "noisy").images
     np.testing.assert_array_equal(
@@ -196,7 +196,7 @@ def test_degraded_faces_depend_on_the_face_and_its_place_only():
     assert not np.array_equal(noise[0], noise[1])
 
 
-def test_faces_that_are_processed_otherwise_than_the_training_faces_are_warned_of(tmp_path, capsys):
+def test_faces_processed_differently_from_the_training_faces_give_a_warning(tmp_path, capsys):
     images = load_synthetic(seed=0, counts={"validation": 70}).splits["validation"]
     for n, (image, label) in enumerate(zip(images.images, images.labels, strict=True)):
         folder = tmp_path / "faces" / "validation" / EXPRESSIONS[label]
@@ -214,6 +214,6 @@ def test_faces_that_are_processed_otherwise_than_the_training_faces_are_warned_o
     assert "warning" not in capsys.readouterr().err
 
 
-def test_votes_that_are_not_there_are_asked_for(data, tmp_path, capsys):
+def test_missing_votes_are_requested(data, tmp_path, capsys):
     assert run(write_workdir(tmp_path / "run"), data, "--labels", "votes") == 2
     assert "has no FER+ votes; put fer2013new.csv beside" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def predictor(workdir):
 
 
 @pytest.mark.parametrize("name", ["resnet_small", "seed_cnn"])
-def test_each_face_has_seven_maps_of_its_own(name, tmp_path):
+def test_each_face_has_its_own_seven_maps(name, tmp_path):
     path = write_workdir(tmp_path / "run", model__name=name)
     predictor = Predictor.load(path, max_batch=2)
     faces = pattern_faces(2).images
@@ -63,12 +63,12 @@ def test_another_expression_and_other_weights_give_other_maps(predictor, tmp_pat
 
 
 @pytest.mark.parametrize("wrong", ["joy", ["happy"]])
-def test_an_expression_that_is_none_is_refused_with_those_that_are(predictor, wrong):
+def test_an_unknown_expression_is_refused_with_the_known_ones(predictor, wrong):
     with pytest.raises(ValueError, match="angry, disgust"):
         predictor.explain(pattern_faces(2).images, expression=wrong)
 
 
-def test_the_command_draws_every_face_and_tells_of_photos_without_one(workdir, tmp_path, capsys):
+def test_the_command_draws_every_face_and_reports_photos_without_one(workdir, tmp_path, capsys):
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.full((80, 80), 128, np.uint8))
     out = tmp_path / "why"
@@ -84,7 +84,7 @@ def test_the_command_draws_every_face_and_tells_of_photos_without_one(workdir, t
     assert "no face was found" in capsys.readouterr().out
 
 
-def test_a_photo_that_can_not_be_read_ends_in_one_line(workdir, tmp_path, capsys):
+def test_an_unreadable_photo_ends_in_one_line(workdir, tmp_path, capsys):
     text = tmp_path / "text.jpg"
     text.write_text("not an image")
     line = [str(text), "--checkpoint", str(workdir), "--out", str(tmp_path / "why")]

@@ -92,7 +92,7 @@ def test_the_json_holds_counts_and_audit(explored: tuple[Path, str]) -> None:
     assert len(audit["duplicates"]) == 2
 
 
-def test_images_lie_beside_the_page(explored: tuple[Path, str]) -> None:
+def test_images_are_stored_next_to_the_page(explored: tuple[Path, str]) -> None:
     out, _ = explored
     assert {path.name for path in out.iterdir()} == {"explore.html", "explore.json"} | IMAGES
     for name in IMAGES:
@@ -175,7 +175,7 @@ def test_an_unreadable_face_ends_the_command_in_one_line_or_is_left_out(
     assert "(1 unreadable, left out)" in capsys.readouterr().out
 
 
-def test_a_place_that_can_not_be_written_to_is_told_in_one_line(
+def test_an_unwritable_place_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = flawed_folder(tmp_path / "in")

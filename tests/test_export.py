@@ -48,7 +48,7 @@ def test_a_release_is_the_same_network_with_its_card(workdir, released):
     assert card["report"] == json.loads((workdir / "report.json").read_text())
 
 
-def test_a_release_tells_its_figures_in_words(released):
+def test_a_release_states_its_figures_in_words(released):
     card = json.loads((released / "card.json").read_text())
     text = (released / "MODEL_CARD.md").read_text()
     low, high = card["report"]["accuracy_interval"]
@@ -63,7 +63,7 @@ def test_a_release_tells_its_figures_in_words(released):
         assert expected in text
 
 
-def test_a_release_holds_little_and_names_no_folder_of_its_maker(workdir, released):
+def test_a_release_is_small_and_names_no_folder_of_its_maker(workdir, released):
     files = [path for path in released.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6_500_000  # 1,356,007 float32 parameters
     assert not (released / "state").exists()
@@ -91,7 +91,7 @@ def test_a_release_without_its_card_or_with_other_weights_is_refused(released, t
         load_model(copy)
 
 
-def test_a_newer_release_takes_the_place_of_the_older(copied, tmp_path):
+def test_a_newer_release_replaces_the_older(copied, tmp_path):
     out = tmp_path / "package" / "pretrained"
     release(copied, out=out)
     (out / "stale").touch()
@@ -151,7 +151,7 @@ def test_four_faces_in_five_reach_the_confidence_threshold():
 
 
 @pytest.mark.parametrize("name", shipped_names())
-def test_what_ships_was_trained_on_real_faces_and_is_small(name):
+def test_shipped_models_were_trained_on_real_faces_and_are_small(name):
     saved = load_model(name)
     assert saved.card is not None
     assert saved.card["dataset"]["name"] != "synthetic"

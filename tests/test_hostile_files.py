@@ -54,7 +54,7 @@ def refusal(workdir: Path) -> str:
         (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 40), "larger than"),
     ],
 )
-def test_a_card_that_is_anything_but_a_card_is_refused_at_once(
+def test_an_invalid_card_is_refused_at_once(
     copied: Path, make: Callable[[Path], object], reason: str
 ) -> None:
     (copied / "card.json").unlink()
@@ -81,7 +81,7 @@ def test_an_array_that_claims_more_than_any_network_has_is_refused(copied: Path)
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "faces.tar", "faces.zip"])
-def test_data_that_are_a_pipe_are_refused_at_once(tmp_path: Path, name: str) -> None:
+def test_a_pipe_in_place_of_data_is_refused_at_once(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="neither a folder nor a regular file"):
         find_source(tmp_path / name)
@@ -108,7 +108,7 @@ def test_a_pipe_in_place_of_groups_or_of_a_record_of_openings_is_refused_at_once
         read_openings(load_model(copied))
 
 
-def test_a_zip_whose_directory_is_larger_than_any_is_refused(tmp_path: Path) -> None:
+def test_a_zip_with_an_oversized_directory_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     size = 1 << 30
     with path.open("wb") as file:

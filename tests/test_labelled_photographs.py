@@ -48,7 +48,7 @@ def test_photographs_are_counted_by_label_and_one_without_a_face_is_wrong(
     }
 
 
-def test_a_label_that_is_no_expression_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+def test_an_unknown_label_is_refused(predictor: Predictor, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"a.jpg": "joy"})
     with pytest.raises(FerError, match=r"labels\.csv: 'joy' is none of angry, "):
         labelled_photographs.compared(predictor, folder)

@@ -39,7 +39,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
     assert f"{tmp_path}/none: holds no checkpoint" in refusal(tmp_path / "none")
 
 
-def test_weights_that_are_not_the_ones_of_the_card_are_refused(copied):
+def test_weights_that_do_not_match_the_card_are_refused(copied):
     card = json.loads((copied / "card.json").read_text())
     (copied / "card.json").write_text(json.dumps({**card, "digest": "0" * 64}))
     assert "do not match card.json" in refusal(copied)

@@ -37,7 +37,7 @@ def test_every_table_and_figure_is_shown_on_a_page() -> None:
     assert shown == write_tables.TABLES.keys() | FIGURES.keys()
 
 
-def test_a_table_that_somebody_changed_is_written_again() -> None:
+def test_a_table_changed_by_hand_is_rewritten() -> None:
     page = "before\n<!-- table: model_speed -->\n| network |\n<!-- end -->\nafter\n"
     text = write_tables.with_tables(page, name="page.md")
     assert text.startswith("before\n<!-- table: model_speed -->\n| network | parameters |")
@@ -45,7 +45,7 @@ def test_a_table_that_somebody_changed_is_written_again() -> None:
     assert write_tables.with_tables(text, name="page.md") == text
 
 
-def test_a_figure_within_a_sentence_that_somebody_changed_is_written_again() -> None:
+def test_a_figure_within_a_sentence_changed_by_hand_is_rewritten() -> None:
     page = "of the faces <!-- figure: confident -->99 %<!-- end --> are right"
     text = write_tables.with_tables(page, name="page.md")
     assert re.fullmatch(r"of .* -->\d\d\.\d %<!-- end --> are right", text)
@@ -69,7 +69,7 @@ def test_the_speed_of_one_face_on_one_core_is_the_same_on_every_page() -> None:
         assert f"1 core: one face takes {ours}" in text
 
 
-def test_what_results_says_of_degraded_faces_and_groups_holds() -> None:
+def test_statements_in_results_about_degraded_faces_and_groups_hold() -> None:
     evaluation = report_files.evaluation()
     assert list(evaluation["degraded"]["kinds"]) == list(DEGRADATIONS)
     for kind in ("light", "contrast", "sharpness"):
@@ -127,7 +127,7 @@ def test_a_recipe_names_the_figures_of_its_run(name: str) -> None:
         assert f"UAR {percent(figures['uar'])}" in text
 
 
-def test_a_network_is_as_large_as_its_layers_are() -> None:
+def test_the_size_of_a_network_is_that_of_its_layers() -> None:
     size = network_size("seed_cnn")
     convolutions = ((48, 3, 1, 64), (24, 5, 64, 128), (12, 3, 128, 512), (6, 3, 512, 512))
     dense = ((3 * 3 * 512, 256), (256, 512), (512, 7))

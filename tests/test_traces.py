@@ -63,7 +63,7 @@ def score(port: int) -> int:
     return status
 
 
-def test_scoring_writes_its_outputs_and_our_cache_and_calls_nobody(home: Path) -> None:
+def test_scoring_writes_only_its_outputs_and_our_cache_and_contacts_nobody(home: Path) -> None:
     out = home.parent / "out"
     out.mkdir()
     line = [sys.executable, "-m", "fer_jax.score", str(PHOTO), "--out", str(out / "faces.csv")]
@@ -103,7 +103,7 @@ SMALL_RUN = (
     ],
     ids=lambda line: line[0],
 )
-def test_the_other_commands_write_their_outputs_and_our_cache_and_call_nobody(
+def test_the_other_commands_write_only_their_outputs_and_our_cache_and_contact_nobody(
     home: Path, line: Sequence[str]
 ) -> None:
     faces, out, traces = (home.parent / name for name in ("faces", "out", "trace"))
@@ -122,7 +122,7 @@ def test_the_other_commands_write_their_outputs_and_our_cache_and_call_nobody(
     assert trace.called <= KERNEL
 
 
-def test_a_server_writes_our_cache_alone_and_speaks_on_loopback_alone(home: Path) -> None:
+def test_a_server_writes_only_our_cache_and_communicates_only_on_loopback(home: Path) -> None:
     line = [sys.executable, "-m", "server", "--port", "0", "--source", "demo"]
     traces = home.parent / "trace"
     process = subprocess.Popen(
@@ -150,7 +150,7 @@ def test_a_server_writes_our_cache_alone_and_speaks_on_loopback_alone(home: Path
     assert [path.name for path in (home / ".cache").iterdir()] == ["fer_jax"]
 
 
-def test_a_trace_shows_files_and_calls_of_children_too(home: Path) -> None:
+def test_a_trace_also_shows_files_and_connections_of_children(home: Path) -> None:
     inner = (
         "import os, socket; os.mkdir('made'); os.rename('made', 'moved'); open('file', 'w'); "
         "socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"  # sends nothing

@@ -106,7 +106,7 @@ def test_a_killed_and_a_stopped_run_end_bit_identical_to_one_never_stopped(unint
         assert (workdir / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
-def test_a_run_leaves_all_that_a_person_wants_to_see(uninterrupted):
+def test_a_run_leaves_report_card_checkpoint_and_plots(uninterrupted):
     report = json.loads((uninterrupted / "report.json").read_text())
     keys = {"split", "count", "accuracy", "accuracy_interval", "uar", "macro_f1", "loss", "ece"}
     keys |= {"per_class", "confusion"}
@@ -152,7 +152,9 @@ def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, chan
     assert "--noresume" in said
 
 
-def test_a_mistake_beside_noresume_leaves_the_earlier_run_alone(uninterrupted, tmp_path, capsys):
+def test_a_mistake_together_with_noresume_leaves_the_earlier_run_alone(
+    uninterrupted, tmp_path, capsys
+):
     gone = f"--config.data.dir={tmp_path / 'gone'}"
     argv = line(uninterrupted, "--noresume", "--config.data.name=auto", gone)
     assert command.run(train.main, argv) == 2
@@ -166,7 +168,7 @@ def test_a_workdir_in_use_is_refused_with_its_owner(uninterrupted, capsys):
     assert f"in use by another run (process {os.getpid()})" in capsys.readouterr().err
 
 
-def test_starting_over_forgets_the_earlier_run(uninterrupted, tmp_path):
+def test_starting_over_deletes_the_earlier_run(uninterrupted, tmp_path):
     workdir = Path(shutil.copytree(uninterrupted, tmp_path / "again"))
     process = start(workdir, "--noresume")
     said = until(process, "epoch   1/3")
@@ -178,7 +180,7 @@ def test_starting_over_forgets_the_earlier_run(uninterrupted, tmp_path):
 
 
 @pytest.mark.parametrize("spoil", ["empty", "missing"])
-def test_data_that_was_named_is_never_replaced_by_synthetic_faces(tmp_path, capsys, spoil):
+def test_named_data_is_never_replaced_by_synthetic_faces(tmp_path, capsys, spoil):
     data = tmp_path / "faces"
     if spoil == "empty":
         data.mkdir()
@@ -220,7 +222,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
     assert not whole
 
 
-def test_evaluating_a_split_agrees_with_the_run_and_says_both_figures(
+def test_evaluating_a_split_agrees_with_the_run_and_prints_both_figures(
     uninterrupted, tmp_path, capsys
 ):
     faces = load_synthetic(seed=0, counts={"train": 90, "validation": 32}).splits["validation"]
@@ -244,7 +246,7 @@ def test_evaluating_a_split_agrees_with_the_run_and_says_both_figures(
     assert "has no test split" in capsys.readouterr().err
 
 
-def test_evaluating_what_is_no_checkpoint_says_so(tmp_path, capsys):
+def test_evaluating_without_a_checkpoint_is_refused(tmp_path, capsys):
     argv = ["--checkpoint", str(tmp_path), "--data", str(tmp_path)]
     assert command.run(evaluate.main, argv) == 2
     assert "holds no checkpoint" in capsys.readouterr().err

@@ -28,7 +28,7 @@ def players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return path
 
 
-def test_a_residual_network_trains_beside_pytorch_in_two_precisions(
+def test_a_residual_network_is_compared_with_pytorch_in_two_precisions(
     players: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "report.json"

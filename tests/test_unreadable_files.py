@@ -8,7 +8,7 @@ import side_unreadable
 import unreadable_files
 
 
-def test_files_that_are_no_whole_image_are_reported_and_the_rest_is_scored(tmp_path: Path) -> None:
+def test_incomplete_images_are_reported_and_the_rest_is_scored(tmp_path: Path) -> None:
     side = unreadable_files.ours(unreadable_files.write_files(tmp_path))
     outcomes = {name: each["outcome"] for name, each in side["files"].items()}
     assert outcomes == {"whole.jpg": "answered", "cut.jpg": "reported", "text.jpg": "reported"}

@@ -50,7 +50,7 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_the_wheel_brings_all_it_needs_to_score_a_photo_from_an_empty_folder(
+def test_the_wheel_contains_all_it_needs_to_score_a_photo_from_an_empty_folder(
     fresh_python: Path, tmp_path: Path
 ) -> None:
     if DEFAULT not in shipped_names():
@@ -79,13 +79,13 @@ def test_links_of_the_description_lead_to_where_the_repository_is_shown(
     assert all((ROOT / path).exists() for path in within)
 
 
-def test_the_wheel_brings_the_viewers_page(fresh_python: Path, tmp_path: Path) -> None:
+def test_the_wheel_contains_the_viewers_page(fresh_python: Path, tmp_path: Path) -> None:
     probe = "import server, pathlib; print(*pathlib.Path(server.__file__).parent.glob('web/*'))"
     names = {Path(name).name for name in run(fresh_python, "-c", probe, cwd=tmp_path).split()}
     assert {"index.html", "style.css", "login.html"} <= names
 
 
-def test_the_wheel_has_the_command_and_takes_nothing_of_the_current_folder_for_its_own(
+def test_the_wheel_has_the_command_and_imports_nothing_from_the_current_folder(
     fresh_python: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "server.py").write_text("raise SystemExit('the wrong server')")

@@ -70,7 +70,7 @@ def values_of(out: Path) -> list[list[Any]]:
 
 
 @pytest.mark.timeout(420)
-def test_both_engines_write_the_same_rows_and_the_same_command_does_what_is_left(
+def test_both_engines_write_the_same_rows_and_a_rerun_does_only_what_is_left(
     two_nodes, checkpoint, tmp_path
 ):
     named = inputs(tmp_path / "in")
@@ -103,7 +103,7 @@ def test_both_engines_write_the_same_rows_and_the_same_command_does_what_is_left
 
 
 @pytest.mark.timeout(420)
-def test_every_input_is_there_once_after_a_node_has_died(two_nodes, checkpoint, tmp_path):
+def test_every_input_appears_once_after_a_node_dies(two_nodes, checkpoint, tmp_path):
     paths = [tmp_path / f"{n:04}.png" for n in range(600)]
     for path, image in zip(paths, pattern_faces(len(paths)).images, strict=True):
         cv2.imwrite(str(path), image)
@@ -124,7 +124,7 @@ def test_every_input_is_there_once_after_a_node_has_died(two_nodes, checkpoint, 
     assert counted == collections.Counter(paths)
 
 
-def test_what_a_cluster_cannot_do_is_refused_in_one_line(tmp_path, capfd):
+def test_unsupported_cluster_options_are_refused_in_one_line(tmp_path, capfd):
     out = str(tmp_path / "faces.parquet")
     for line, said in (
         ([str(PHOTO)], "name a folder"),

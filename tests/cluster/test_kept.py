@@ -27,7 +27,7 @@ PARTS = (
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_the_inputs_of_parts_are_finished_and_those_that_cannot_be_read_are_counted(
+def test_inputs_in_parts_are_finished_and_unreadable_ones_are_counted(
     tmp_path: Path, ending: str
 ) -> None:
     parts = Parts(str(tmp_path / f"faces.{ending}"))
@@ -41,7 +41,7 @@ def test_the_inputs_of_parts_are_finished_and_those_that_cannot_be_read_are_coun
     assert kept.unreadable == 4
 
 
-def test_of_parts_that_are_not_named_nothing_is_kept(tmp_path: Path) -> None:
+def test_nothing_is_kept_from_parts_that_are_not_named(tmp_path: Path) -> None:
     parts = Parts(str(tmp_path / "faces.csv"))
     parts.prepare()
     parts.write(0, [Row("a.jpg", "unreadable").values()])

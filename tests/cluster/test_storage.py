@@ -28,12 +28,12 @@ def bucket():
     files.rm("/b", recursive=True)
 
 
-def test_a_folder_stands_for_the_images_and_videos_below_it(bucket):
+def test_a_folder_means_all_images_and_videos_below_it(bucket):
     names = ["10.jpg", "2.jpg", "c.mp4", "x/1.png"]
     assert list(input_names([bucket], None)) == [f"{bucket}/{name}" for name in names]
 
 
-def test_a_pattern_and_a_file_name_what_they_match(bucket):
+def test_patterns_and_files_expand_to_what_they_match(bucket):
     assert list(storage.listed(f"{bucket}/*.jpg")) == [f"{bucket}/10.jpg", f"{bucket}/2.jpg"]
     assert list(storage.listed(f"{bucket}/gone.jpg")) == [f"{bucket}/gone.jpg"]
 
@@ -48,7 +48,7 @@ def test_files_are_read_within_a_limit_or_refused_with_a_reason(bucket, tmp_path
         storage.read(f"{bucket}/2.jpg", most=3)
 
 
-def test_a_listing_holds_names_alone_and_only_until_they_are_handed_out(tmp_path):
+def test_a_listing_holds_only_names_and_drops_them_once_returned(tmp_path):
     count = 2000
     for n in range(count):
         (tmp_path / f"{n:06}.jpg").touch()
@@ -80,13 +80,13 @@ def test_a_file_uri_is_a_file(tmp_path):
         ("s3://key:secret@bucket/x.jpg", "leave the password out"),
     ],
 )
-def test_what_cannot_be_opened_is_refused_in_one_line_without_secrets(uri, said):
+def test_unusable_uris_are_refused_in_one_line_without_secrets(uri, said):
     with pytest.raises(FerError, match=said) as told:
         storage.place(uri)
     assert "secret" not in str(told.value)
 
 
-def test_options_of_a_connection_are_not_shown():
+def test_connection_options_are_not_shown():
     assert storage.shown("s3://bucket/a.jpg?endpoint_override=x") == "s3://bucket/a.jpg"
     assert storage.shown("what?.jpg") == "what?.jpg"
 
@@ -108,7 +108,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("call", ["open", "read"])
 @pytest.mark.parametrize("said", ERRORS)
-def test_whatever_a_client_raises_is_the_reason_of_one_input(store, tmp_path, call, said):
+def test_any_client_error_becomes_the_reason_of_one_input(store, tmp_path, call, said):
     store.refused[call, "1.jpg"] = ERRORS[said]
     for read in (lambda uri: storage.read(uri, most=9), lambda uri: storage.fetch(uri, tmp_path)):
         with pytest.raises(MediaError) as told:
@@ -117,25 +117,25 @@ def test_whatever_a_client_raises_is_the_reason_of_one_input(store, tmp_path, ca
         assert read("az://b/2.jpg")
 
 
-def test_a_size_that_is_refused_is_unknown(store):
+def test_a_refused_size_request_gives_size_0(store):
     store.refused["info", "c.mp4"] = StoreError()
     assert storage.byte_count("az://b/c.mp4") == 0
 
 
-def test_a_copy_without_room_is_no_fault_of_the_input(store, tmp_path):
+def test_a_full_disk_is_not_blamed_on_the_input(store, tmp_path):
     (tmp_path / "1.mp4").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="the disk is full"):
         storage.fetch("az://b/c.mp4", tmp_path)
 
 
-def test_the_storage_is_not_asked_what_a_name_shows_to_be_a_file(store):
+def test_names_that_look_like_files_are_not_looked_up(store):
     for call in ("info", "find"):
         store.refused[call, "1.jpg"] = StoreError()
     assert list(storage.listed("az://b/1.jpg")) == ["az://b/1.jpg"]
 
 
 @pytest.mark.parametrize("call", ["start", "info", "find"])
-def test_a_folder_that_is_not_listed_ends_the_command_with_one_line(store, tmp_path, capfd, call):
+def test_a_folder_that_cannot_be_listed_ends_the_command_in_one_line(store, tmp_path, capfd, call):
     pytest.importorskip("ray", reason='needs Ray: pip install "fer_jax[ray]"')
     store.refused[call, "" if call == "start" else "b"] = StoreError("HTTP 403\nno right")
     line = ["az://b", "--out", str(tmp_path / "faces.csv"), "--engine", "ray"]

@@ -13,7 +13,7 @@ def cut(names: list[str], *, workers: int = 2, size: int = 0, first: int = 0) ->
     )
 
 
-def test_every_input_is_in_one_unit_and_their_order_is_that_of_the_parts() -> None:
+def test_every_input_is_in_one_unit_and_units_follow_the_order_of_parts() -> None:
     names = [f"{n}.jpg" for n in range(5000)]
     names[700], names[701] = "a.tar", "clip.mp4"
     found = sorted(cut(names, first=7), key=lambda unit: unit.part)
@@ -30,7 +30,7 @@ def test_units_grow_so_that_a_small_run_is_spread_and_a_large_one_makes_few_file
     assert len(sizes) < 60
 
 
-def test_a_long_video_becomes_shares_of_one_part_and_comes_last() -> None:
+def test_a_long_video_is_split_into_shares_of_one_part_and_comes_last() -> None:
     found = cut(["a.jpg", "s3://bucket/long.mp4", "b.jpg"], size=250)
     assert [(unit.part, unit.share, unit.shares) for unit in found] == [
         (0, 0, 1),
@@ -62,17 +62,17 @@ def shares(*films: int, workers: int) -> list[int]:
         (1_000_000, 1000, 256),
     ],
 )
-def test_one_film_uses_every_worker_unless_its_shares_would_be_short(size, workers, count) -> None:
+def test_one_video_uses_every_worker_unless_its_shares_would_be_short(size, workers, count) -> None:
     assert shares(size, workers=workers) == [count]
 
 
-def test_films_are_divided_only_as_far_as_the_workers_need_it() -> None:
+def test_videos_are_split_only_as_far_as_the_workers_need() -> None:
     assert shares(*[10_000] * 1000, workers=64) == [1] * 1000
     assert shares(*[10_000] * 3, workers=2) == [2] * 3
     assert shares(*[200] * 20, 40_000, 0, workers=4) == [*[1] * 20, 8, 1]
 
 
-def test_names_that_are_not_utf_8_pass_through_a_table() -> None:
+def test_names_that_are_not_utf_8_survive_a_table() -> None:
     unit = Unit(3, ["\udcff.jpg", "ä.jpg"], 1, 2)
     (row,) = unit.table().to_pylist()
     assert Unit.of(row) == unit

@@ -55,7 +55,7 @@ def started() -> Iterator[Callable[[Job], ScoringWorker]]:
         yield lambda job: stack.enter_context(ScoringWorker(job))
 
 
-def test_files_uris_and_shards_have_rows_in_their_order(started, job, parts, memory, tmp_path):
+def test_files_uris_and_shards_give_rows_in_order(started, job, parts, memory, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     write_tar(tmp_path / "s.tar", {"a.jpg": PHOTO.read_bytes(), "b.jpg": b"x"})
     inputs = [str(PHOTO), f"{memory}/1.jpg", f"{memory}/2.jpg", f"{memory}/3.jpg", "text.png"]
@@ -81,9 +81,7 @@ def test_files_uris_and_shards_have_rows_in_their_order(started, job, parts, mem
     assert (found["ok"], found["no_face"], found["unreadable"], found["faces"]) == (3, 0, 4, 3)
 
 
-def test_turned_images_are_found_and_animations_read_as_the_flags_say(
-    started, job, parts, tmp_path
-):
+def test_rotated_images_and_animations_are_read_as_the_flags_say(started, job, parts, tmp_path):
     upright = photo()
     Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.png")
     still = Image.fromarray(upright)
@@ -98,7 +96,7 @@ def test_turned_images_are_found_and_animations_read_as_the_flags_say(
     ]
 
 
-def test_a_poisoned_file_costs_its_decoder_and_its_row(started, job, parts):
+def test_a_file_that_crashes_its_decoder_costs_only_its_own_row(started, job, parts):
     worker = started(job)
     worker.score(Unit(0, [str(PHOTO)]))
     (decoder,) = worker._decoders
@@ -109,7 +107,7 @@ def test_a_poisoned_file_costs_its_decoder_and_its_row(started, job, parts):
     assert "decoder crashed (SIGSEGV)" in first.error
 
 
-def test_a_unit_that_is_scored_twice_is_there_once(started, job, parts):
+def test_a_unit_scored_twice_appears_once(started, job, parts):
     worker = started(job)
     for _ in range(2):
         worker.score(Unit(4, [str(PHOTO)]))
@@ -118,7 +116,7 @@ def test_a_unit_that_is_scored_twice_is_there_once(started, job, parts):
     assert not [path for path in Path(job.out).iterdir() if path.name.startswith(".")]
 
 
-def test_a_run_that_was_taken_over_writes_nothing_more(started, job, parts):
+def test_a_run_stops_writing_once_taken_over(started, job, parts):
     parts.take_over("two", {"every": job.every})
     worker = started(job)
     for unit in (Unit(0, [str(PHOTO)]), Unit(1, ["x.mp4"], 0, 2)):
@@ -127,12 +125,12 @@ def test_a_run_that_was_taken_over_writes_nothing_more(started, job, parts):
     assert parts.numbers() == []
 
 
-def test_an_output_with_other_options_is_not_continued(job, parts):
+def test_an_output_with_other_options_is_not_resumed(job, parts):
     with pytest.raises(FerError, match="every 1, not 2"):
         parts.take_over("two", {"every": 2})
 
 
-def test_parts_in_memory_or_a_cloud_are_as_those_of_a_folder(started, job, memory):
+def test_parts_in_remote_storage_work_like_parts_in_a_folder(started, job, memory):
     elsewhere = dataclasses.replace(job, out=f"{memory}/faces.csv")
     parts = Parts(elsewhere.out)
     parts.prepare()
@@ -143,7 +141,9 @@ def test_parts_in_memory_or_a_cloud_are_as_those_of_a_folder(started, job, memor
     assert parts.take_over("two", {})
 
 
-def test_an_input_that_the_storage_refuses_has_a_row_and_costs_no_other(started, job, parts, store):
+def test_an_input_refused_by_the_storage_gets_a_row_and_affects_no_other(
+    started, job, parts, store
+):
     names = ["1.jpg", "2.jpg", "3.mp4", "4.tar", "5.jpg"]
     fsspec.filesystem("az").pipe({f"b/{name}": PHOTO.read_bytes() for name in names})
     store.refused["open", "1.jpg"] = StoreError("HTTP 403\nno right")
@@ -162,7 +162,7 @@ def test_an_input_that_the_storage_refuses_has_a_row_and_costs_no_other(started,
     ]
 
 
-def test_a_part_that_cannot_be_written_is_one_line_and_nothing_is_left_of_it(started, job, store):
+def test_an_unwritable_part_gives_one_line_and_leaves_nothing_behind(started, job, store):
     elsewhere = dataclasses.replace(job, out="az://b/faces.csv")
     parts = Parts(elsewhere.out)
     parts.prepare()
@@ -198,7 +198,7 @@ def resumed(parts: Parts) -> list[tuple[str, str]]:
         ("rm", "_shares"),
     ],
 )
-def test_an_output_that_the_storage_refuses_is_one_line(store, call, where):
+def test_an_output_refused_by_the_storage_gives_one_line(store, call, where):
     parts = Parts("az://b/faces.csv")
     parts.prepare()
     parts.take_over("one", {})
@@ -211,7 +211,7 @@ def test_an_output_that_the_storage_refuses_is_one_line(store, call, where):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_a_part_that_is_damaged_is_named_in_one_line(tmp_path, ending):
+def test_a_damaged_part_is_named_in_one_line(tmp_path, ending):
     parts = Parts(str(tmp_path / f"faces.{ending}"))
     parts.prepare()
     (tmp_path / f"faces.{ending}" / f"part-00000003.{ending}").write_bytes(b"{")
@@ -219,7 +219,7 @@ def test_a_part_that_is_damaged_is_named_in_one_line(tmp_path, ending):
         list(parts.statuses(3))
 
 
-def test_a_network_of_another_node_is_refused(job):
+def test_a_node_with_another_network_is_refused(job):
     with pytest.raises(FerError, match="another network"):
         ScoringWorker(dataclasses.replace(job, digest="0"))
 
@@ -233,7 +233,7 @@ def figures(row: Row) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_a_video_in_shares_has_the_rows_of_one_in_a_piece(started, job, parts, tmp_path, every):
+def test_a_video_in_shares_gives_the_rows_of_the_whole_video(started, job, parts, tmp_path, every):
     moving = [np.roll(photo(), 4 * n, axis=1) for n in range(12)]
     moving[5:5] = [
         np.zeros_like(moving[0])
@@ -255,7 +255,7 @@ def test_a_video_in_shares_has_the_rows_of_one_in_a_piece(started, job, parts, t
     assert list((Path(job.out) / "_shares").iterdir()) == []
 
 
-def test_a_run_that_goes_on_with_other_workers_divides_anew_and_has_each_input_once(
+def test_a_run_resumed_with_other_workers_splits_again_and_scores_each_input_once(
     started, job, parts, tmp_path
 ):
     names = ["a.mp4", "b.png", "walk.avi"]

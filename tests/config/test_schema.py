@@ -19,7 +19,7 @@ def refused(capsys, *argv: str) -> str:
     return lines[0]
 
 
-def test_the_configuration_survives_the_way_through_json_like_values():
+def test_the_configuration_survives_a_round_trip_through_json_like_values():
     config = from_config_dict(default_config().to_dict())
     assert from_config_dict(to_dict(config)) == config
 
@@ -49,7 +49,7 @@ def test_a_bad_argument_ends_in_one_line_that_says_what_to_do(capsys, argument, 
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
-def test_every_recipe_is_a_whole_configuration_and_tells_its_command(path):
+def test_every_recipe_is_a_complete_configuration_and_states_its_command(path):
     from_config_dict(recipe(path.stem))
     told = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert f"fer-jax train --config {path.stem}" in told
@@ -57,7 +57,7 @@ def test_every_recipe_is_a_whole_configuration_and_tells_its_command(path):
     assert re.search(r"\d\d\.\d %|Not measured yet", told)
 
 
-def test_a_recipe_of_the_current_folder_is_used_by_its_path_only(tmp_path, monkeypatch):
+def test_a_recipe_in_the_current_folder_is_used_only_by_path(tmp_path, monkeypatch):
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "base.py").write_text("raise SystemExit('taken for the shipped one')")
     (tmp_path / "own.py").write_text(
@@ -73,14 +73,14 @@ def test_a_recipe_of_the_current_folder_is_used_by_its_path_only(tmp_path, monke
     assert config.optim.name == "muon"
 
 
-def test_the_classic_network_trains_by_its_recipe_alone():
+def test_the_classic_network_trains_with_its_recipe_alone():
     config, _ = read_config("seed", [])
     assert config.model.name == "seed_cnn"
     assert (config.optim.schedule, config.optim.name) == ("plateau", "adamw")
     assert (config.optim.weight_decay, config.resolution.start) == (0.0, 48)
 
 
-def test_a_configuration_file_that_is_not_there_is_named(capsys):
+def test_a_missing_configuration_file_is_named(capsys):
     assert "configs/none.py" in refused(capsys, "--config=configs/none.py")
     assert "did you mean crowd?" in refused(capsys, "--config", "crwd")
     assert "adjusted, base, crowd" in refused(capsys, "--config", "xyz")
@@ -95,7 +95,7 @@ def test_a_configuration_file_that_is_not_there_is_named(capsys):
         ("def get_config():\n    raise ValueError('the reason')", "the reason"),
     ],
 )
-def test_a_broken_configuration_file_is_named_with_what_it_should_be(
+def test_a_broken_configuration_file_is_named_with_what_was_expected(
     capsys, tmp_path, content, expected
 ):
     file = tmp_path / "mine.py"
@@ -115,7 +115,7 @@ def test_help_lists_the_flags(capsys):
     assert "adjusted, base, crowd" in said
 
 
-def test_a_key_that_a_configuration_file_invents_is_refused():
+def test_an_unknown_key_in_a_configuration_file_is_refused():
     values = default_config().to_dict()
     values["optim"]["lr"] = 0.1
     with pytest.raises(ConfigError, match=r"config\.optim\.lr does not exist"):

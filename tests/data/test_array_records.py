@@ -50,9 +50,7 @@ def data(tmp_path: Path) -> Path:
     return make.write_files(tmp_path / "data", files)
 
 
-def test_loaded_faces_are_the_faces_of_the_source_in_their_order(
-    data: Path, tmp_path: Path
-) -> None:
+def test_loaded_faces_match_the_source_in_order(data: Path, tmp_path: Path) -> None:
     source = find_source(data)
     read = source.read()
     for _ in range(2):  # made, then taken from the cache
@@ -83,7 +81,7 @@ def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_pa
         load_faces(data, cache_dir=cache)
 
 
-def test_left_out_faces_are_still_told_by_the_cache(data: Path, tmp_path: Path) -> None:
+def test_the_cache_still_reports_faces_left_out(data: Path, tmp_path: Path) -> None:
     (data / "train" / "sad" / "1.png").write_bytes(b"not an image")
     for _ in range(2):
         loaded = load_faces(data, on_error="skip", cache_dir=tmp_path / "cache")
@@ -110,7 +108,7 @@ def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
         np.testing.assert_array_equal(faces.votes.sum(axis=1), [3, 6])
 
 
-def test_a_damaged_cache_is_made_again(data: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_rebuilt(data: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = load_faces(data, cache_dir=cache)
     (records,) = cache.glob("*/faces/*/faces-train.array_record*")
@@ -150,7 +148,7 @@ def test_two_processes_load_at_once_without_tensorflow_and_without_noise(
     assert [path.name for path in cache.glob("*/faces/*")] == [str(FaceRecords.VERSION)]
 
 
-def test_a_killed_preparation_leaves_nothing_that_is_taken_as_whole(
+def test_a_killed_preparation_leaves_nothing_that_passes_for_complete(
     data: Path, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
@@ -172,7 +170,7 @@ FaceRecords._generate_examples = dying
     assert len(load_faces(data, cache_dir=cache).splits["validation"]) == 21
 
 
-def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     data, cache = tmp_path / "data", tmp_path / "cache"
     make.write_files(data, {"fer2013.csv": make.csv_bytes(make.ROWS)})
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
@@ -185,7 +183,7 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line(tmp_path: Path) -> None:
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
-def test_real_fer2013_is_found_beside_an_unrelated_archive(
+def test_real_fer2013_is_found_next_to_an_unrelated_archive(
     fer2013: tuple[FaceSource, Reading],
 ) -> None:
     source, reading = fer2013

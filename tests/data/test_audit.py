@@ -60,7 +60,7 @@ def recompressed(image: np.ndarray) -> np.ndarray:
     return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
 
 
-def test_identical_pixels_are_grouped_and_told_apart_by_split_and_label() -> None:
+def test_identical_pixels_are_grouped_and_classified_by_split_and_label() -> None:
     found = audit(
         {
             "train": faces(
@@ -85,7 +85,7 @@ def test_identical_pixels_are_grouped_and_told_apart_by_split_and_label() -> Non
     ]
 
 
-def test_images_that_show_nothing_are_listed_with_the_reason() -> None:
+def test_blank_images_are_listed_with_the_reason() -> None:
     almost_flat = np.full((48, 48), 90, np.uint8)
     almost_flat[::2] = 91
     sign = np.full((48, 48), 255, np.uint8)
@@ -123,7 +123,7 @@ def test_images_that_show_nothing_are_listed_with_the_reason() -> None:
     ],
     ids=["noise", "jpeg", "brightness", "1 px", "2 px", "mirror", "all at once"],
 )
-def test_copies_with_other_pixels_are_near_duplicates(
+def test_altered_copies_are_near_duplicates(
     copy: Callable[[], np.ndarray],
 ) -> None:
     crowd = [(f"other {seed}", HAPPY, scenery(seed)) for seed in range(40)]
@@ -215,7 +215,7 @@ def test_an_audit_of_other_faces_is_refused() -> None:
         excluded(report, {"train": faces(("another", HAPPY, scenery(1)))})
 
 
-def test_the_audit_goes_through_json() -> None:
+def test_the_audit_survives_a_round_trip_through_json() -> None:
     found = audit({"train": faces(("x", HAPPY, BLANK), ("y", FEAR, BLANK))})
     first = {"split": "train", "index": 0, "name": "x", "label": "happy"}
     second = {"split": "train", "index": 1, "name": "y", "label": "fear"}

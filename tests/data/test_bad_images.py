@@ -55,7 +55,7 @@ def test_a_bad_image_among_good_ones_is_named_or_left_out(
     assert [skipped.name for skipped in reading.skipped] == [f"train/happy/{file}"]
 
 
-def test_whole_jpegs_with_thumbnails_or_trailing_bytes_are_not_taken_for_truncated(
+def test_complete_jpegs_with_thumbnails_or_trailing_bytes_do_not_count_as_truncated(
     tmp_path: Path,
 ) -> None:
     files = {

@@ -78,7 +78,7 @@ def test_a_class_of_one_face_is_trained_on(tmp_path: Path) -> None:
         open_dataset(DataConfig(dir=str(data)), seed=0)
 
 
-def test_images_that_have_splits_win_over_class_folders_without(tmp_path: Path) -> None:
+def test_images_with_splits_take_precedence_over_class_folders_without(tmp_path: Path) -> None:
     names = ["samples/happy/a.png", "samples/sad/b.png", "fer/train/happy/c.png"]
     reading = find_source(folder(tmp_path / "one", names)).read()
     assert make.names(reading) == {"train": ["train/happy/c.png"]}
@@ -91,7 +91,7 @@ def test_images_that_have_splits_win_over_class_folders_without(tmp_path: Path) 
     assert total(find_source(tmp_path / "two").read("skip")) == 4
 
 
-def test_splits_below_the_classes_are_kept_apart(tmp_path: Path) -> None:
+def test_splits_below_the_classes_are_kept_separate(tmp_path: Path) -> None:
     names = ["happy/train/a.png", "sad/train/b.png", "happy/test/c.png"]
     assert make.names(find_source(folder(tmp_path, names)).read()) == {
         "train": names[:2],
@@ -112,7 +112,7 @@ def test_a_csv_without_usage_holds_out_a_tenth(tmp_path: Path, suffix: str) -> N
         assert total(reading) == 40
 
 
-def test_a_packed_csv_gives_what_the_open_one_gives(tmp_path: Path) -> None:
+def test_a_compressed_csv_gives_the_faces_of_the_plain_one(tmp_path: Path) -> None:
     files = {
         "fer2013.csv": make.csv_bytes(make.ROWS),
         "fer2013new.csv": make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS]),
@@ -140,7 +140,7 @@ def test_a_csv_without_usage_takes_the_usage_of_its_votes(tmp_path: Path) -> Non
     }
 
 
-def test_a_packed_csv_that_is_damaged_or_endless_is_named(
+def test_a_damaged_or_endless_compressed_csv_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "fer2013.csv.gz"
@@ -156,7 +156,7 @@ def test_a_packed_csv_that_is_damaged_or_endless_is_named(
 
 
 @pytest.mark.parametrize("split", ["", "train/"])
-def test_classes_beside_the_seven_are_left_out_and_counted(tmp_path: Path, split: str) -> None:
+def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, split: str) -> None:
     names = [f"{split}{name}" for name in CLASSES]
     names += [f"{split}contempt/{n}.png" for n in range(3)] + [f"{split}ahegao/a.png"]
     data = folder(tmp_path / "data", names)
@@ -175,9 +175,7 @@ def test_classes_beside_the_seven_are_left_out_and_counted(tmp_path: Path, split
 
 
 @pytest.mark.parametrize("split", ["", "train/"])
-def test_a_class_that_may_be_misspelt_is_refused_beside_known_ones(
-    tmp_path: Path, split: str
-) -> None:
+def test_a_possibly_misspelt_class_among_known_ones_is_refused(tmp_path: Path, split: str) -> None:
     data = folder(tmp_path, [f"{split}{name}/a.png" for name in ("happy", "sad", "hapiness")])
     with pytest.raises(DataError, match="'hapiness' names no expression, did you mean 'happy'"):
         find_source(data).read()
@@ -205,13 +203,13 @@ def test_folders_0_to_6_are_the_codes_of_fer2013(tmp_path: Path, split: str) -> 
 
 
 @pytest.mark.parametrize("classes", ["1234567", "01234567", ["0", "1", "happy", "sad"]])
-def test_numbers_of_another_order_are_refused(tmp_path: Path, classes: list[str]) -> None:
+def test_numbered_folders_other_than_0_to_6_are_refused(tmp_path: Path, classes: list[str]) -> None:
     data = folder(tmp_path, [f"train/{each}/a.png" for each in classes])
     with pytest.raises(DataError, match="is a number, and the numbered folders are not 0 to 6"):
         find_source(data).read()
 
 
-def test_numbered_folders_beside_the_splits_do_not_count(tmp_path: Path) -> None:
+def test_numbered_folders_next_to_the_splits_do_not_count(tmp_path: Path) -> None:
     names = [f"train/{code}/a.png" for code in range(7)]
     reading = find_source(folder(tmp_path, [*names, "2019/a.png", "7/b.png"])).read()
     assert reading.numbered
@@ -254,7 +252,7 @@ def test_every_image_is_used_or_counted(tmp_path: Path, packed: bool) -> None:
     assert total(reading) == len(names) + len(bad)
 
 
-def test_the_fingerprint_follows_what_is_counted_as_well(tmp_path: Path) -> None:
+def test_the_fingerprint_also_covers_what_is_only_counted(tmp_path: Path) -> None:
     data = folder(tmp_path, ["happy/a.png", "sad/b.png"])
     seen = {find_source(data).fingerprint}
     for name in ("contempt/c.png", "loose.png", "happy/deep/d.png"):

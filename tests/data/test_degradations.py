@@ -21,7 +21,7 @@ def generator(step: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("kind", sorted(DEGRADATIONS))
-def test_every_kind_changes_a_face_and_is_decided_by_its_generator(kind):
+def test_every_kind_changes_a_face_and_depends_only_on_its_generator(kind):
     before = FACES[0].copy()
     once, again = (DEGRADATIONS[kind](FACES[0], generator(5)) for _ in range(2))
     assert once.shape == (48, 48)
@@ -31,7 +31,7 @@ def test_every_kind_changes_a_face_and_is_decided_by_its_generator(kind):
     np.testing.assert_array_equal(FACES[0], before)
 
 
-def test_light_is_multiplied_and_lost_beyond_white():
+def test_light_is_scaled_and_clipped_at_white():
     ramp = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (48, 1))
     np.testing.assert_array_equal(exposed(ramp, 2.0)[0, :25], 2 * ramp[0, :25])
     assert (exposed(ramp, 2.0)[0, 27:] == 255).all()
@@ -52,12 +52,12 @@ def test_blur_and_small_images_lose_detail_but_keep_the_light():
         assert abs(float(less.mean()) - noise.mean()) < 2
 
 
-def test_a_quarter_turn_is_numpy_s():
+def test_a_quarter_turn_matches_numpy():
     face = FACES[3]
     np.testing.assert_array_equal(rotated(face, 90.0), np.rot90(face))
 
 
-def test_random_degradations_are_decided_by_the_generator_and_differ_between_faces():
+def test_random_degradations_depend_on_the_generator_and_differ_between_faces():
     once = [random_degradation(face, generator(k)) for k, face in enumerate(FACES)]
     again = [random_degradation(face, generator(k)) for k, face in enumerate(FACES)]
     np.testing.assert_array_equal(once, again)

@@ -43,7 +43,7 @@ def test_csv_rows_become_faces_with_our_labels_and_splits(
         np.testing.assert_array_equal(reading.splits["train"].images[1], make.face(3))
 
 
-def test_csv_of_a_spreadsheet_with_a_byte_order_mark_and_crlf_is_read(tmp_path: Path) -> None:
+def test_a_spreadsheets_csv_with_a_byte_order_mark_and_crlf_is_read(tmp_path: Path) -> None:
     data = b"\xef\xbb\xbf" + make.csv_bytes(make.ROWS).replace(b"\n", b"\r\n")
     (tmp_path / "fer2013.csv").write_bytes(data)
     assert make.names(find_source(tmp_path).read())["test"] == ["fer2013.csv:4"]

@@ -21,7 +21,7 @@ def test_epochs_differ_in_order_and_seeds_differ():
     assert not np.array_equal(first.indices(0), other.indices(0))
 
 
-def test_a_step_alone_decides_its_faces():
+def test_the_faces_of_a_step_depend_only_on_the_step():
     walked = TrainingOrder(np.zeros(50, np.int32), 8, seed=0)
     there = [walked.indices(step) for step in range(30)]
     fresh = TrainingOrder(np.zeros(50, np.int32), 8, seed=0)
@@ -37,7 +37,7 @@ def test_an_epoch_has_at_least_one_step_and_covers_all_faces():
     assert TrainingOrder(np.zeros(17, np.int32), 5, 0).end_of_epoch(2) == 7
 
 
-def test_balanced_sampling_draws_rare_expressions_as_often():
+def test_balanced_sampling_draws_all_expressions_equally_often():
     labels = np.array([0] * 970 + [1] * 30, np.int32)
     order = TrainingOrder(labels, 1000, seed=0, balanced=True)
     assert 0.4 < labels[order.indices(0)].mean() < 0.6

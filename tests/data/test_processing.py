@@ -47,7 +47,7 @@ def originals(request):
     return evaluation_split(shared_file("data/fer2013.tar.xz"), "validation").images[::4]
 
 
-def test_original_faces_are_silent(originals):
+def test_original_faces_get_no_verdict(originals):
     assert processing(originals)["verdicts"] == {}
     assert processing(originals[:100])["verdicts"] == {}
     assert sentence(processing(originals)) == "no trace of processing"
@@ -81,7 +81,7 @@ def test_the_worst_faces_are_the_ones_that_were_damaged(originals):
     assert worst(images, "blurred", count=1).tolist() == [12]
 
 
-def test_a_difference_to_the_training_faces_is_put_into_words(originals):
+def test_a_difference_from_the_training_faces_is_described(originals):
     plain, soft = (
         processing(np.stack([damage(image) for image in originals[:100]]))
         for damage in (lambda image: image, lambda image: blurred(image, 1.0))

@@ -23,7 +23,7 @@ MIXED = (
 )
 
 
-def test_the_seven_class_folders_of_kdef_are_known() -> None:
+def test_the_seven_class_folders_of_kdef_are_recognised() -> None:
     assert sorted(index_of(name) for name in ("AF", "AN", "DI", "HA", "NE", "SA", "SU")) == [
         *range(7)
     ]
@@ -56,7 +56,7 @@ def test_usage_prefixes_decide_the_split_in_the_mixed_test_folder(tmp_path: Path
         ("PrivateTest", "test"),
     ],
 )
-def test_split_and_class_folders_are_known_by_their_usual_spellings(
+def test_split_and_class_folders_are_recognised_by_their_usual_spellings(
     tmp_path: Path, folder: str, split: str
 ) -> None:
     files = make.image_files([f"{folder}/Anger/a.png", f"{folder}/surprised/b.bmp"])
@@ -81,14 +81,14 @@ def test_any_folder_of_colour_images_becomes_grey_faces_of_our_size(tmp_path: Pa
     np.testing.assert_allclose(first.astype(int), expected, atol=2)
 
 
-def test_faces_one_folder_down_are_found_beside_unrelated_folders(tmp_path: Path) -> None:
+def test_faces_one_folder_down_are_found_next_to_unrelated_folders(tmp_path: Path) -> None:
     files = make.image_files([f"fer2013/{name}" for name in MIXED])
     files |= {"photos/album/x.jpg": b"not a face", "notes.txt": b"", "results.csv": b"a,b\n1,2\n"}
     reading = find_source(make.write_files(tmp_path, files)).read()
     assert make.names(reading)["validation"] == ["test/happy/PublicTest_3.jpg"]
 
 
-def test_a_split_folder_can_be_named_itself(tmp_path: Path) -> None:
+def test_a_split_folder_can_be_named_directly(tmp_path: Path) -> None:
     make.write_files(tmp_path, make.image_files(make.folder_names(("train", "test"))))
     reading = find_source(tmp_path / "test").read()
     assert list(reading.splits) == ["test"]
@@ -96,7 +96,7 @@ def test_a_split_folder_can_be_named_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz"])
-def test_archives_give_what_the_open_folder_gives(tmp_path: Path, file: str) -> None:
+def test_archives_give_the_faces_of_the_unpacked_folder(tmp_path: Path, file: str) -> None:
     files = make.image_files([f"fer2013/{name}" for name in MIXED])
     opened = find_source(make.write_files(tmp_path / "open", files)).read()
     junk = {
@@ -122,7 +122,7 @@ def test_archives_give_what_the_open_folder_gives(tmp_path: Path, file: str) -> 
 
 
 @pytest.mark.parametrize("file", ["x.zip", "x.tar.gz"])
-def test_a_packed_csv_is_read_with_the_votes_packed_beside_it(tmp_path: Path, file: str) -> None:
+def test_a_csv_in_an_archive_is_read_with_the_votes_next_to_it(tmp_path: Path, file: str) -> None:
     votes = make.votes_bytes(
         [
             ("Training", {"happiness": 7, "contempt": 3}),
@@ -174,7 +174,7 @@ def test_a_folder_whose_every_face_is_bad_is_an_error_even_when_skipping(tmp_pat
         find_source(tmp_path).read("skip")
 
 
-def test_two_equal_data_sets_are_never_chosen_between_in_silence(tmp_path: Path) -> None:
+def test_a_choice_between_two_equal_data_sets_is_refused(tmp_path: Path) -> None:
     files = make.image_files(["one/train/happy/a.png", "two/train/happy/a.png"])
     with pytest.raises(DataError, match=r"several data sets \(one, two\); name one"):
         find_source(make.write_files(tmp_path, files))
@@ -204,7 +204,7 @@ def _positions(data: bytearray, mark: bytes) -> list[int]:
     return [at for at in range(len(data)) if data[at : at + 4] == mark]
 
 
-def test_an_archive_that_unpacks_without_end_is_stopped(
+def test_an_archive_that_unpacks_endlessly_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fer_jax.data.sources._PROBE_BYTES", 1 << 20)
@@ -213,7 +213,7 @@ def test_an_archive_that_unpacks_without_end_is_stopped(
         find_source(tmp_path)
 
 
-def test_the_fingerprint_follows_the_faces_and_nothing_else(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_faces_and_nothing_else(tmp_path: Path) -> None:
     make.write_files(tmp_path, make.image_files(MIXED))
     before = find_source(tmp_path).fingerprint
     (tmp_path / "notes.txt").write_text("unrelated")
@@ -227,7 +227,7 @@ def test_the_fingerprint_follows_the_faces_and_nothing_else(tmp_path: Path) -> N
     assert find_source(tmp_path).fingerprint not in (before, touched)
 
 
-def test_a_link_to_an_image_that_is_gone_is_not_overlooked(tmp_path: Path) -> None:
+def test_a_dangling_link_to_an_image_is_reported(tmp_path: Path) -> None:
     make.write_files(tmp_path, make.image_files(["train/happy/a.png"]))
     (tmp_path / "train/happy/b.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"happy/b\.png: the file cannot be read \(No such file"):

@@ -53,7 +53,7 @@ def test_every_seven_faces_show_each_expression_once_in_changing_order():
     assert len({tuple(row) for row in labels.tolist()}) > 5
 
 
-def test_no_face_comes_twice_in_any_split_or_under_another_seed():
+def test_no_face_repeats_across_splits_or_seeds():
     collections = [
         synthetic_faces(seed=seed, count=60, split=split)
         for seed in (0, 1)
@@ -84,7 +84,7 @@ def test_a_linear_model_on_pixels_learns_something_but_stays_below_70_percent():
     assert 0.25 < accuracy < 0.70
 
 
-def test_faces_come_back_from_the_cache_as_drawn_quietly_and_without_tensorflow(tmp_path: Path):
+def test_cached_faces_equal_the_drawn_ones_quietly_and_without_tensorflow(tmp_path: Path):
     script = (
         "import pathlib, sys\n"
         "import numpy as np\n"
@@ -112,7 +112,7 @@ def test_faces_come_back_from_the_cache_as_drawn_quietly_and_without_tensorflow(
     assert finished.stderr == ""
 
 
-def test_drawing_that_is_killed_halfway_starts_again(tmp_path: Path):
+def test_drawing_that_is_killed_halfway_starts_over(tmp_path: Path):
     script = (
         "import os, pathlib, signal, sys\n"
         "from fer_jax.data import synthetic\n"
@@ -144,7 +144,7 @@ def test_a_wrong_seed_split_or_count_is_named(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cache_that_can_not_be_written_is_named_with_the_way_out(tmp_path: Path):
+def test_an_unwritable_cache_is_named_with_a_remedy(tmp_path: Path):
     blocked = tmp_path / "cache"
     blocked.write_text("a file where a folder is needed")
     with pytest.raises(DataError, match=r"cache.*FER_CACHE_DIR"):

@@ -24,13 +24,13 @@ def index(name: str) -> int:
     return EXPRESSIONS.index(name)
 
 
-def test_a_majority_is_more_than_half_of_what_is_left_without_slips():
+def test_a_majority_is_more_than_half_of_the_votes_left_without_slips():
     assert votes.majority(TABLE).tolist() == [index("happy"), -1, -1, -1, -1, -1]
     nearly = np.array([row(anger=4, sadness=3, fear=1, disgust=1, unknown=1)], np.float32)
     assert votes.majority(nearly).tolist() == [index("angry")]  # 4 of 7
 
 
-def test_shares_are_of_the_seven_and_weights_of_all_that_was_cast():
+def test_shares_count_the_seven_and_weights_count_all_votes_cast():
     shares = votes.shares(TABLE)
     assert shares.dtype == np.float32
     assert shares[0, index("happy")] == 1
@@ -41,7 +41,7 @@ def test_shares_are_of_the_seven_and_weights_of_all_that_was_cast():
     np.testing.assert_allclose(votes.weights(TABLE), [0.9, 1, 0.4, 0.7, 0, 0], rtol=1e-6)
 
 
-def test_faces_are_labelled_by_what_most_votes_name_or_left_out():
+def test_faces_are_labelled_by_their_majority_or_left_out():
     plain = pattern_faces(len(TABLE))
     faces = Faces(plain.images, plain.labels, plain.names, TABLE)
     judged = votes.judged(faces)
@@ -56,13 +56,13 @@ def test_faces_are_labelled_by_what_most_votes_name_or_left_out():
         votes.agreed(plain)
 
 
-def test_no_faces_have_no_votes():
+def test_no_faces_give_empty_results():
     none = np.empty((0, len(FERPLUS_COLUMNS)), np.float32)
     assert votes.majority(none).shape == (0,)
     assert votes.shares(none).shape == (0, 7)
 
 
-def test_of_public_test_a_majority_agrees_on_3183_faces(fer2013):
+def test_a_majority_agrees_on_3183_faces_of_public_test(fer2013):
     table = fer2013[1].splits["validation"].votes
     assert table is not None
     assert len(table) == 3_576

@@ -15,7 +15,7 @@ from tests.factories import pattern_faces
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(5000, [10]), (4, [4, 4, 4])])
-def test_batches_hold_no_more_than_there_are_faces(batch_size: int, sizes: list[int]) -> None:
+def test_batches_are_no_larger_than_the_number_of_faces(batch_size: int, sizes: list[int]) -> None:
     seen: list[int] = []
 
     def step(variables: Any, total: Sums, batch: Batch, /) -> tuple[Sums, np.ndarray]:

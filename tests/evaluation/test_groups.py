@@ -16,7 +16,7 @@ def written(tmp_path, text):
     return path
 
 
-def test_faces_are_found_by_name_or_by_the_last_part_where_it_is_unique(tmp_path):
+def test_faces_are_found_by_name_or_by_a_unique_last_part(tmp_path):
     path = written(
         tmp_path,
         "name, light, age\n1.png, day, 20\n2.png, night, 30\ntrain/sad/2.png, night,\nelse.png, x, 1\n",
@@ -42,7 +42,7 @@ def test_a_file_that_names_no_group_or_no_face_is_refused(tmp_path, text, expect
     assert str(path) in str(refused.value)
 
 
-def test_each_group_has_its_figures_and_the_largest_gap_its_interval():
+def test_each_group_has_figures_and_the_largest_gap_has_an_interval():
     labels = np.zeros(200, np.int64)
     probabilities = np.zeros((200, 7))
     probabilities[:, 1] = 1
@@ -61,7 +61,7 @@ def test_each_group_has_its_figures_and_the_largest_gap_its_interval():
     assert told["groups"]["day"]["count"] == 100
 
 
-def test_faces_are_grouped_by_what_is_measured_of_them_and_by_their_votes():
+def test_faces_are_grouped_by_measured_properties_and_by_votes():
     ramp = np.tile(np.arange(48, dtype=np.uint8), (48, 1))  # the lightest has the most contrast
     images = np.stack([ramp, 2 * ramp, 5 * ramp])
     votes = np.zeros((3, 10), np.float32)

@@ -41,7 +41,7 @@ def test_figures_agree_with_scikit_learn(guesses):
         np.testing.assert_allclose(figures, [column[k] for column in expected])
 
 
-def test_a_class_that_is_absent_is_left_out_of_the_averages():
+def test_an_absent_class_is_left_out_of_the_averages():
     confusion = np.zeros((7, 7), int)
     confusion[0, 0], confusion[1, 0], confusion[1, 1] = 4, 1, 1
     figures = metrics.figures(confusion, loss=0.0)
@@ -49,7 +49,7 @@ def test_a_class_that_is_absent_is_left_out_of_the_averages():
     assert figures["macro_f1"] == pytest.approx((8 / 9 + 2 / 3) / 2)
 
 
-def test_sums_over_padded_batches_equal_figures_of_the_whole(guesses):
+def test_sums_over_padded_batches_give_the_figures_of_the_whole_set(guesses):
     probabilities, labels = guesses
     logits, loss = np.log(probabilities), -np.log(probabilities[np.arange(400), labels])
     total = Sums.zero()
@@ -70,7 +70,7 @@ def test_the_interval_is_wilsons(hits, count):
     assert (low, high) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
-def test_nothing_counted_says_nothing_about_accuracy():
+def test_the_interval_of_no_examples_is_0_to_1():
     assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
 
 

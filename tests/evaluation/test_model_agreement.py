@@ -10,7 +10,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.expressions import EXPRESSIONS, FERPLUS_COLUMNS
 
 
-def test_answers_in_another_order_of_expressions_are_put_into_ours():
+def test_answers_in_another_order_of_expressions_are_reordered():
     theirs = ("neutral", *sorted(set(EXPRESSIONS) - {"neutral"}, reverse=True))
     answers = np.stack([np.arange(7.0)] * 2)
     ours = in_our_order(answers, theirs)

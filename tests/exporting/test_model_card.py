@@ -38,7 +38,7 @@ def in_one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def test_a_card_tells_how_its_weights_were_finished(card):
+def test_a_card_states_how_its_weights_were_finished(card):
     assert "log frequencies" not in model_card(card)
     config = {**card["config"], "recalibrate": True}
     config["loss"] = {**config["loss"], "logit_adjustment": 0.3}
@@ -50,7 +50,7 @@ def test_a_card_tells_how_its_weights_were_finished(card):
     assert "0.3 of log(frequency / 0.143) of expressions rarer than 14.3 % is subtracted" in text
 
 
-def test_a_card_tells_how_fast_the_network_is_and_on_what(card):
+def test_a_card_states_the_speed_and_the_machine(card):
     text = in_one_line(model_card({**card, "speed": FIGURES}))
     assert "On Example 9000, 2 cores: one face takes 1.2 ms (median)" in text
     assert "batches of 64 make 1,234 faces a second (jax 0.10.2, cpu)" in text
@@ -61,7 +61,7 @@ def test_a_card_tells_how_fast_the_network_is_and_on_what(card):
     )
 
 
-def test_a_card_of_before_speed_was_measured_differs_by_that_section_only(card):
+def test_a_card_without_a_measured_speed_lacks_only_that_section(card):
     before, after = model_card(card), model_card({**card, "speed": FIGURES})
     (added,) = re.findall(r"(?s)## Speed and size.*?(?=## )", after)
     assert before == after.replace(added, "")
@@ -80,7 +80,7 @@ def test_a_release_measures_its_speed_and_shows_it(workdir, tmp_path):
     assert (out / "MODEL_CARD.md").read_text() == model_card(card)
 
 
-def test_speed_is_the_median_of_what_calls_took(workdir):
+def test_speed_is_the_median_time_of_a_call(workdir):
     ticks = [0.0]
     steps = iter((5.0, 0.1, 0.2, 0.3, 0.4, 1.0, 1.0, 3.0, 2.0, 9.0))  # five of one face, five of 64
 
@@ -94,7 +94,7 @@ def test_speed_is_the_median_of_what_calls_took(workdir):
     assert next(steps, None) is None
 
 
-def test_a_card_tells_what_a_network_began_with_and_learned_from(card):
+def test_a_card_states_initial_weights_and_teachers(card):
     assert "began with" not in model_card(card)
     lineage = {"start": "0" * 64, "teacher": f"{'1' * 64},{'2' * 64}"}
     text = in_one_line(model_card({**card, **lineage}))
@@ -105,7 +105,7 @@ def test_a_card_tells_what_a_network_began_with_and_learned_from(card):
     assert "it learned from what `111111111111`, `222222222222` saw in the training faces" in text
 
 
-def test_a_card_tells_whose_judgement_the_network_learned(card):
+def test_a_card_states_whose_labels_the_network_learned(card):
     assert "Its labels are those of FER2013" in model_card(card)
     config = {**card["config"], "data": {**card["config"]["data"], "labels": "votes"}}
     dataset = {**card["dataset"], "votes": {"left_out": {"train": 1234, "validation": 56}}}

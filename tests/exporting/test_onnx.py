@@ -55,7 +55,7 @@ def arguments(workdir: Path, out: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_every_network_gives_its_probabilities_in_onnx_at_any_batch(name, tmp_path, capsys):
+def test_every_network_gives_its_probabilities_in_onnx_at_any_batch_size(name, tmp_path, capsys):
     workdir = write_workdir(tmp_path / "run", model__name=name)
     out = tmp_path / "small.onnx"
     assert command.run(export.main, arguments(workdir, out)) == 0
@@ -69,7 +69,7 @@ def test_every_network_gives_its_probabilities_in_onnx_at_any_batch(name, tmp_pa
         np.testing.assert_allclose(found, expected[:count], atol=1e-5)
 
 
-def test_an_onnx_file_tells_what_a_stablehlo_file_tells(saved, content):
+def test_an_onnx_file_has_the_metadata_of_a_stablehlo_file(saved, content):
     model = onnx.load_from_string(content)
     told = {entry.key: entry.value for entry in model.metadata_props}
     expected = metadata(saved)
@@ -82,7 +82,7 @@ def test_an_onnx_file_tells_what_a_stablehlo_file_tells(saved, content):
     assert onnx_model(saved) == content  # nothing in it depends on when it was written
 
 
-def test_every_rule_holds_whatever_the_order_of_the_axes():
+def test_every_rule_holds_for_any_order_of_axes():
     rng = np.random.default_rng(0)
     kernel, matrix, scale = (
         rng.normal(size=shape).astype(np.float32) for shape in ((3, 2, 2, 6), (6, 5), (1, 24, 1, 1))
@@ -126,7 +126,7 @@ def test_every_rule_holds_whatever_the_order_of_the_axes():
         (lambda x: jnp.float32(x)[:5], r"slice in ONNX \(of the batch\)"),
     ],
 )
-def test_what_can_not_be_translated_is_refused_by_its_primitive(function, reason):
+def test_an_untranslatable_primitive_is_refused_by_name(function, reason):
     face = jax.ShapeDtypeStruct((48, 48), np.uint8)
     with pytest.raises(FerError, match=reason):
         translate(function, face, input_name="x", output_name="y", metadata={})
@@ -140,7 +140,7 @@ def refusal(workdir: Path, out: Path, capsys) -> str:
     return said.err
 
 
-def test_without_the_package_onnx_one_line_tells_how_to_install_it(
+def test_without_the_package_onnx_one_line_says_how_to_install_it(
     workdir, tmp_path, capsys, monkeypatch
 ):
     for name in ("onnx_translation", "onnx_rules", "onnx_graph"):

@@ -36,7 +36,7 @@ def workdir(tmp_path_factory):
     return write_workdir(tmp_path_factory.mktemp("run") / "small")
 
 
-def test_a_network_with_layers_of_one_size_only_takes_any_batch_in_stablehlo(tmp_path):
+def test_a_network_of_fixed_size_layers_takes_any_batch_in_stablehlo(tmp_path):
     saved = load_model(write_workdir(tmp_path / "seed", model__name="seed_cnn"))
     with zipfile.ZipFile(io.BytesIO(stablehlo(saved))) as file:
         network = jax.export.deserialize(bytearray(file.read("model.stablehlo")))
@@ -64,7 +64,7 @@ def test_a_stablehlo_file_gives_the_same_probabilities_without_flax(workdir, tmp
     np.testing.assert_allclose(answer, predictor(faces).probabilities, atol=1e-5)
 
 
-def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path, capsys):
+def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path, capsys):
     assert command.run(export.main, ["--format", "tflite", "--out", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err
     assert "stablehlo" in said

@@ -53,7 +53,7 @@ def test_an_uncertain_face_is_drawn_differently_from_a_certain_one():
     assert (certain != unsure).any()
 
 
-def test_a_face_that_cannot_be_read_has_no_expression_and_no_chart():
+def test_an_unreadable_face_has_no_expression_and_no_chart():
     box = (200.0, 200.0, 120.0, 160.0)
     drawn = annotate(plain(90), [FaceLabel(box, HAPPY, quality="dark")])
     assert not (drawn == YELLOW).all(axis=2).any()

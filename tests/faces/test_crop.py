@@ -59,7 +59,7 @@ def to_crop(square: Square, points: np.ndarray) -> np.ndarray:
 
 @given(x=NUMBERS, y=NUMBERS, side=st.floats(1, 3000), roll=st.floats(-3.1, 3.1))
 @settings(deadline=None)
-def test_the_way_to_the_crop_and_back_ends_where_it_began(
+def test_mapping_to_the_crop_and_back_changes_nothing(
     x: float, y: float, side: float, roll: float
 ) -> None:
     square = Square(x, y, side, roll)
@@ -67,7 +67,7 @@ def test_the_way_to_the_crop_and_back_ends_where_it_began(
     np.testing.assert_allclose(to_crop(square, square.to_image(points)), points, atol=1e-6)
 
 
-def test_the_eyes_lie_level_where_they_lie_in_a_training_image() -> None:
+def test_the_eyes_are_level_and_placed_as_in_a_training_image() -> None:
     turned = cv2.getRotationMatrix2D((256, 300), 25, 1.0)
     square = square_of(_moved(FACE, turned))
     landmarks = _moved(FACE, turned).landmarks
@@ -79,7 +79,7 @@ def test_the_eyes_lie_level_where_they_lie_in_a_training_image() -> None:
 
 @given(angle=ANGLES, scale=st.floats(0.5, 1.6), dx=st.floats(-40, 40), dy=st.floats(-40, 40))
 @settings(deadline=None, max_examples=40)
-def test_a_crop_is_the_same_however_the_image_is_turned_scaled_and_moved(
+def test_a_crop_is_the_same_however_the_image_is_rotated_scaled_and_moved(
     angle: float, scale: float, dx: float, dy: float
 ) -> None:
     matrix = cv2.getRotationMatrix2D((256, 300), math.degrees(angle), scale)
@@ -105,7 +105,7 @@ def test_a_crop_is_the_same_however_the_image_is_turned_scaled_and_moved(
     align=st.sampled_from(["landmarks", "box"]),
 )
 @settings(deadline=None)
-def test_any_box_in_or_out_of_any_image_gives_a_crop_of_the_right_shape(
+def test_any_box_inside_or_outside_any_image_gives_a_crop_of_the_right_shape(
     shape: tuple[int, int],
     colour: bool,
     box: tuple[float, float, float, float],
@@ -129,7 +129,7 @@ def test_a_box_maps_to_the_square_in_which_training_boxes_lie() -> None:
     assert np.prod(high - low) == pytest.approx(BOX_SIDE**2)
 
 
-def test_what_lies_beyond_the_border_repeats_the_last_pixels() -> None:
+def test_pixels_beyond_the_border_repeat_the_last_ones() -> None:
     ramp = np.tile(np.arange(100, 200, dtype=np.uint8), (100, 1))
     crop = cut(ramp, Square(100, 50, 100), size=50)
     assert (crop[:, 26:] == 199).all()
@@ -145,7 +145,7 @@ def test_fine_stripes_average_to_grey_and_do_not_alias(roll: float) -> None:
     assert abs(float(crop.mean()) - 127.5) < 3
 
 
-def test_a_ready_crop_comes_through_untouched_and_at_its_own_size() -> None:
+def test_a_ready_made_crop_passes_through_unchanged() -> None:
     face = np.random.default_rng(0).integers(0, 256, (FACE_SIZE, FACE_SIZE), dtype=np.uint8)
     (detection,) = make_detector("none").detect(face)
     np.testing.assert_array_equal(grey_face(crop_face(face, detection)), face)
@@ -156,9 +156,7 @@ def test_a_ready_crop_comes_through_untouched_and_at_its_own_size() -> None:
 
 @pytest.mark.parametrize("align", ["landmarks", "box"])
 @pytest.mark.parametrize("scale", [0.2, 1.0])
-def test_a_crop_that_was_always_grey_is_the_grey_one_of_the_crop(
-    scale: float, align: Align
-) -> None:
+def test_cropping_in_grey_gives_the_crop_converted_to_grey(scale: float, align: Align) -> None:
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
     canvas = cv2.warpAffine(photo(), matrix, (512, 600), flags=cv2.INTER_AREA)
     face = _moved(FACE, matrix)
@@ -175,7 +173,7 @@ def test_the_network_sees_the_same_face_from_a_crop_of_any_size() -> None:
     assert np.abs(small.astype(float) - large).mean() < 2
 
 
-def test_what_the_measuring_command_finds_in_our_crops_is_what_they_were_cut_by() -> None:
+def test_the_measuring_command_recovers_the_constants_of_our_crops() -> None:
     generator = np.random.default_rng(0)
     crops = []
     for k in range(60):
@@ -195,7 +193,7 @@ def test_what_the_measuring_command_finds_in_our_crops_is_what_they_were_cut_by(
     assert middle["box_side"] == pytest.approx(BOX_SIDE, rel=0.1)
 
 
-def test_images_in_which_no_face_is_found_can_not_be_measured() -> None:
+def test_images_in_which_no_face_is_found_cannot_be_measured() -> None:
     blank = Faces(np.zeros((9, 48, 48), np.uint8), np.zeros(9, np.int32), ("",) * 9)
     with pytest.raises(FerError, match="found in 0 of 9 images"):
         measure(blank)

@@ -32,7 +32,7 @@ def _landmarks(face: Detection) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [160, 320, 640, "full"])
-def test_the_one_face_of_the_photograph_is_found_in_its_own_pixels(size: DetectSize) -> None:
+def test_the_only_face_of_the_photograph_is_found_in_its_own_pixels(size: DetectSize) -> None:
     face = _the_one(make_detector("yunet", detect_size=size).detect(photo()))
     assert face.score > 0.85
     assert np.abs(_landmarks(face)[:2] - EYES).max() < 16
@@ -40,7 +40,7 @@ def test_the_one_face_of_the_photograph_is_found_in_its_own_pixels(size: DetectS
     assert 160 < face.width < 260
 
 
-def test_a_face_is_found_where_it_was_put_and_as_large() -> None:
+def test_a_pasted_face_is_found_at_its_place_and_size() -> None:
     small = cv2.resize(photo(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     scene = np.full((700, 1100, 3), 90, np.uint8)
     scene[330 : 330 + 300, 620 : 620 + 256] = small
@@ -74,14 +74,14 @@ def test_a_face_that_fills_a_large_image_is_found_once_and_so_is_a_small_one_ove
     assert heights[1] > width
 
 
-def test_a_small_image_is_looked_at_enlarged_before_it_counts_as_empty() -> None:
+def test_a_small_image_is_searched_enlarged_before_it_counts_as_empty() -> None:
     scene = np.full((200, 300, 3), 90, np.uint8)
     scene[:72, 150:211] = cv2.resize(photo(), (61, 72), interpolation=cv2.INTER_AREA)
     face = _the_one(make_detector("yunet").detect(scene))
     assert (150 < face.x < 211, 0 < face.y < 72) == (True, True)
 
 
-def test_a_face_at_the_inner_border_of_a_tile_is_left_to_the_next_one() -> None:
+def test_a_face_at_the_inner_border_of_a_tile_is_left_to_the_next_tile() -> None:
     rows = np.zeros((2, 15), np.float32)
     rows[:, :4] = [[0, 40, 50, 60], [90, 40, 50, 60]]
     left, right = Tile(0, 0, 500, 400, 900, 400), Tile(400, 0, 900, 400, 900, 400)
@@ -93,15 +93,13 @@ def test_a_face_at_the_inner_border_of_a_tile_is_left_to_the_next_one() -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3000, 3), (90, 2000, 3), (900, 1, 3)])
-def test_an_image_of_any_shape_without_a_face_is_no_accident(
-    name: str, shape: tuple[int, ...]
-) -> None:
+def test_an_image_of_any_shape_without_a_face_gives_none(name: str, shape: tuple[int, ...]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     found = make_detector(name).detect(noise)
     assert len(found) == (1 if name == "none" else 0)
 
 
-def test_haar_finds_the_face_and_says_no_more_than_a_box() -> None:
+def test_haar_finds_the_face_and_returns_only_a_box() -> None:
     face = _the_one(make_detector("haar").detect(photo()))
     assert face.landmarks is None
     assert 0 < face.score < 1
@@ -109,7 +107,7 @@ def test_haar_finds_the_face_and_says_no_more_than_a_box() -> None:
     assert face.y < EYES[:, 1].min() < face.y + face.height / 2
 
 
-def test_without_a_cascade_in_opencv_haar_names_the_way_out(
+def test_haar_without_opencvs_cascade_suggests_yunet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier")
@@ -117,14 +115,14 @@ def test_without_a_cascade_in_opencv_haar_names_the_way_out(
         make_detector("haar")
 
 
-def test_none_takes_the_whole_image_for_a_crop() -> None:
+def test_the_detector_none_takes_the_whole_image_as_a_crop() -> None:
     face = _the_one(make_detector("none").detect(photo()))
     assert (face.x, face.y, face.width, face.height) == (0, 0, 512, 600)
     assert face.is_crop
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 180), (640, 360), (101, 67), (96, 64)])
-def test_yunet_says_what_opencvs_runner_of_it_says(width: int, height: int) -> None:
+def test_yunet_agrees_with_opencvs_runner(width: int, height: int) -> None:
     weights = np.frombuffer(yunet_weights(), np.uint8)
     runner = cv2.FaceDetectorYN.create(
         "onnx", weights, np.empty(0, np.uint8), (width, height), 0.6, NMS_IOU, 5000
@@ -177,7 +175,7 @@ def test_missing_or_other_weights_are_refused_and_their_package_is_never_importe
         ("yunet", {"score_threshold": 0.0}),
     ],
 )
-def test_a_detector_that_can_not_be_made_is_refused_in_one_line(
+def test_an_impossible_detector_is_refused_in_one_line(
     name: str, options: dict[str, float]
 ) -> None:
     with pytest.raises(FerError, match="expected") as error:

@@ -18,7 +18,7 @@ def test_any_size_and_colour_becomes_one_grey_face(shape):
     np.testing.assert_array_equal(grey_face(image), np.full((48, 48), 90, np.uint8))
 
 
-def test_colour_is_weighed_as_in_bt_601():
+def test_colour_is_weighted_as_in_bt_601():
     red, green, blue = (grey_face(np.full((48, 48, 3), c, np.uint8))[0, 0] for c in np.eye(3) * 255)
     assert (red, green, blue) == (76, 150, 29)
 
@@ -30,7 +30,7 @@ def test_a_grey_image_stored_as_colour_gives_the_same_input():
     )
 
 
-def test_what_is_no_image_is_refused():
+def test_an_array_that_is_not_an_image_is_refused():
     with pytest.raises(ValueError, match="uint8"):
         grey_face(np.zeros((48, 48), np.float32))
     with pytest.raises(ValueError, match="got"):

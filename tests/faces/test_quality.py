@@ -30,7 +30,7 @@ def test_each_damage_is_named():
     assert set(qualities([shrunk(face, 6) for face in FACES], side=6)) == {"small"}
 
 
-def test_sharpness_is_what_a_blur_of_one_pixel_takes_away():
+def test_sharpness_is_what_a_one_pixel_blur_removes():
     face = FACES[0].astype(np.float32)
     lost = face - ndimage.gaussian_filter(face, 1.0, mode="mirror", truncate=2)
     measured = measure(FACES[0], side=48)
@@ -62,7 +62,7 @@ def test_a_face_of_few_real_pixels_is_small_however_large_its_crop():
 
 
 @pytest.mark.long
-def test_plain_faces_lose_less_than_one_in_two_hundred():
+def test_fewer_than_one_plain_face_in_two_hundred_is_rejected():
     from fer_jax.data.datasets import evaluation_split
 
     faces = evaluation_split(shared_file("data/fer2013.tar.xz"), "validation")

@@ -44,7 +44,7 @@ def test_two_faces_that_move_apart_keep_their_numbers_in_any_order(fps: int) -> 
         assert numbers == ([2, 1] if swapped else [1, 2])
 
 
-def test_faces_that_cross_keep_their_numbers_by_motion_or_by_looks() -> None:
+def test_faces_that_cross_keep_their_numbers_by_motion_or_by_appearance() -> None:
     blind, seeing = Tracker(), Tracker()
     for k in range(24):  # near the middle each is closer to where the other was
         boxes = [_at(100 + 25 * k), _at(712 - 25 * k, y=104)]
@@ -63,7 +63,7 @@ def test_another_person_in_the_same_place_after_a_cut_is_a_new_track() -> None:
     assert [blind.update([_at(200 + 2 * k)], k / 10) for k in range(4)] == [[1]] * 4
 
 
-def test_a_face_that_jumps_is_found_again_by_its_looks_only() -> None:
+def test_a_face_that_jumps_is_found_again_only_by_appearance() -> None:
     tracker, blind = Tracker(), Tracker()
     for k, x in enumerate((200, 290)):
         numbers = tracker.update([_at(x)], k * 0.4, [_seen(PERSONS[2])])
@@ -73,7 +73,7 @@ def test_a_face_that_jumps_is_found_again_by_its_looks_only() -> None:
     assert tracker.update([_at(357, y=190)], 0.8, [_seen(PERSONS[1])]) == [2]
 
 
-def test_where_looks_are_missing_places_decide() -> None:
+def test_position_decides_where_appearances_are_missing() -> None:
     tracker = Tracker()
     assert tracker.update([_at(200)], 0.0, [_seen(PERSONS[0])]) == [1]
     assert tracker.update([_at(500), _at(203)], 0.1) == [2, 1]
@@ -93,7 +93,7 @@ def test_a_track_survives_a_gap_and_ends_after_a_longer_one() -> None:
     assert tracker.update([_at(200)], 1.1) == [2]
 
 
-def test_time_that_runs_backwards_is_a_new_beginning() -> None:
+def test_time_running_backwards_starts_over() -> None:
     tracker = Tracker()
     assert tracker.update([_at(200)], 5.0) == [1]
     assert tracker.update([_at(200)], 0.0) == [2]
@@ -110,7 +110,7 @@ def test_no_two_faces_of_a_frame_ever_share_a_track(
         assert set(numbers) <= tracker.alive
 
 
-def test_a_number_of_looks_other_than_of_faces_is_refused() -> None:
+def test_a_wrong_number_of_appearances_is_refused() -> None:
     with pytest.raises(ValueError, match="1 detections, 0 appearances"):
         Tracker().update([_at(0)], 0.0, [])
 
@@ -126,14 +126,16 @@ def test_a_face_is_more_like_itself_in_other_light_than_like_another() -> None:
 
 
 @given(first=st.floats(0, 3), second=st.floats(0, 3))
-def test_smoothing_over_two_steps_is_smoothing_over_their_sum(first: float, second: float) -> None:
+def test_smoothing_over_two_steps_equals_smoothing_over_their_sum(
+    first: float, second: float
+) -> None:
     before, now = np.eye(7)[0], np.eye(7)[3]
     twice = smooth(smooth(before, now, step_s=first), now, step_s=second)
     np.testing.assert_allclose(twice, smooth(before, now, step_s=first + second), atol=1e-12)
     assert twice.sum() == pytest.approx(1)
 
 
-def test_smoothing_begins_with_what_is_seen_and_forgets_with_its_time_constant() -> None:
+def test_smoothing_starts_at_the_first_value_and_forgets_with_its_time_constant() -> None:
     before, now = np.eye(7)[0], np.eye(7)[3]
     np.testing.assert_array_equal(smooth(None, now, step_s=9.0), now)
     np.testing.assert_array_equal(smooth(before, now, step_s=0.1, time_constant_s=0), now)
@@ -157,7 +159,7 @@ def test_a_moving_real_face_is_one_track_and_its_mirrored_stranger_another() -> 
     assert tracker.update([last], 0.8, [Appearance.of(stranger)]) == [2]
 
 
-def test_tracks_of_a_shared_clip_do_not_reach_across_its_cuts() -> None:
+def test_tracks_in_a_shared_clip_end_at_its_cuts() -> None:
     detector, tracker = make_detector("yunet", detect_size=320), Tracker()
     scenes: dict[int, set[int]] = {}
     count = 0

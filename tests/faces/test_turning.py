@@ -41,7 +41,7 @@ def test_a_face_on_its_side_gives_the_crop_of_the_upright_one(make, turns: int) 
     assert cv2.boundingRect(back) == pytest.approx((x, y, width, height), abs=2)
 
 
-def test_an_upright_image_is_looked_at_once_and_stays_as_it_is() -> None:
+def test_an_upright_image_is_searched_once_and_left_unchanged() -> None:
     looks = []
 
     class Counting(YuNetDetector):
@@ -55,7 +55,7 @@ def test_an_upright_image_is_looked_at_once_and_stays_as_it_is() -> None:
     assert len(looks) == 5
 
 
-def test_rows_name_the_turn_and_hold_the_box_of_the_image_as_it_is(tmp_path) -> None:
+def test_rows_name_the_turn_and_hold_the_box_in_the_original_image(tmp_path) -> None:
     laid = cv2.rotate(photo(), LAID[1])
     cv2.imwrite(str(tmp_path / "a.png"), laid[..., ::-1])
     view = View(tmp_path / "a.png")

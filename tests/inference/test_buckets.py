@@ -44,7 +44,7 @@ def test_no_batch_is_padded_too_much_and_none_is_left_out(rows, ready, padding):
         assert size >= min(rows, 64)
 
 
-def test_calls_use_the_sizes_there_are_while_others_compile():
+def test_calls_use_the_sizes_that_are_ready_while_others_compile():
     compiling, go_on = threading.Event(), threading.Event()
 
     def slow_to_trace(constants, rows):
@@ -63,7 +63,7 @@ def test_calls_use_the_sizes_there_are_while_others_compile():
     assert buckets.recompiles == 0
 
 
-def test_a_size_that_does_not_compile_is_no_secret():
+def test_a_size_that_fails_to_compile_raises_its_error():
     def fails_at_four(constants, rows):
         if len(rows) == 4:
             raise MemoryError("too large for the device")

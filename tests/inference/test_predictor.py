@@ -70,7 +70,7 @@ def test_the_predictor_gives_the_logits_of_the_training_pipeline(workdir, predic
     np.testing.assert_allclose(predictor.logits(faces.images), expected, atol=1e-5)
 
 
-def test_probabilities_are_calibrated_by_the_card_and_doubts_are_told(predictor):
+def test_probabilities_are_calibrated_by_the_card_and_uncertain_ones_are_marked(predictor):
     prediction = predictor(FACES)
     expected = softmax(predictor.logits(FACES) / 1.7)
     assert prediction.probabilities.dtype == np.float32
@@ -113,12 +113,12 @@ def test_images_of_any_size_and_colour_are_seen_as_grey_faces(predictor):
         ("face.jpg", TypeError, r"an array or a list of arrays, got str"),
     ],
 )
-def test_what_is_no_face_is_refused_by_its_place_and_reason(images, error, message):
+def test_an_invalid_face_is_refused_with_its_index_and_the_reason(images, error, message):
     with pytest.raises(error, match=message):
         as_faces(images)
 
 
-def test_a_photograph_gives_its_face_with_all_that_is_known_of_it(predictor, photo):
+def test_a_photograph_gives_its_face_with_every_attribute(predictor, photo):
     (face,) = predictor.analyze(photo)
     x, y, width, height = face.box
     assert 0 < x < x + width < photo.shape[1]
@@ -146,7 +146,7 @@ def test_grey_and_transparent_photographs_are_analysed_too(predictor, photo):
 
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.integers(0, len(FACES) - 1), max_size=2 * MAX_BATCH + 1))
-def test_any_number_of_faces_gives_what_each_alone_gives(predictor, one_by_one, rows):
+def test_any_number_of_faces_gives_the_same_as_each_alone(predictor, one_by_one, rows):
     found = predictor.logits(FACES[np.array(rows, int)])
     assert found.shape == (len(rows), 7)
     np.testing.assert_allclose(found, one_by_one[np.array(rows, int)], atol=1e-5)
@@ -186,7 +186,7 @@ def test_the_shipped_checkpoint_sees_a_calm_face_in_a_calm_portrait(photo):
     assert calm > 0.5
 
 
-def test_importing_the_package_costs_nothing_and_inference_no_training_library():
+def test_importing_the_package_loads_nothing_and_inference_no_training_library():
     code = """if True:
         import sys
         import fer_jax

@@ -51,7 +51,7 @@ def test_a_path_bytes_a_pil_image_and_arrays_of_both_orders_give_the_same_face(p
 
 
 @pytest.mark.parametrize("kind", ["path", "bytes", "pil"])
-def test_a_turned_photograph_is_read_upright(predictor, tmp_path, kind):
+def test_a_rotated_photograph_is_read_upright(predictor, tmp_path, kind):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown a quarter turn clockwise
     file = io.BytesIO()
@@ -72,7 +72,7 @@ def test_a_turned_photograph_is_read_upright(predictor, tmp_path, kind):
         (str(PHOTO), {"bgr": True}, ValueError),
     ],
 )
-def test_what_is_not_a_photograph_is_refused(predictor, source, options, error):
+def test_anything_but_a_photograph_is_refused(predictor, source, options, error):
     with pytest.raises(error):
         predictor.analyze(source, **options)
 
@@ -123,7 +123,7 @@ def test_annotating_marks_each_face_where_it_is(predictor):
     assert not np.array_equal(predictor.annotate(image, faces[:1]), marked)
 
 
-def test_explaining_a_face_is_explaining_its_crop(predictor):
+def test_explaining_a_face_equals_explaining_its_crop(predictor):
     faces = predictor.analyze(two_people())
     maps = predictor.explain(faces, expression="happy").maps
     assert maps.shape == (2, 48, 48)

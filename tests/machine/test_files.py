@@ -25,7 +25,7 @@ def test_a_damaged_row_is_named_by_file_and_line_with_what_to_do(tmp_path: Path)
         read_rows(path)
 
 
-def test_rows_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_of_rows_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rows.jsonl")
     with pytest.raises(FerError, match="not a regular file"):
         read_rows(tmp_path / "rows.jsonl")

@@ -45,7 +45,7 @@ def ended(folder: Path, child: str, **environment: str) -> subprocess.CompletedP
         (OWN, "os._exit(2)", OWN),
     ],
 )
-def test_a_lost_process_is_told_in_one_line_whoever_ends_the_others(
+def test_a_lost_process_is_reported_in_one_line_whatever_ends_the_others(
     tmp_path: Path, said: str, end: str, shown: str
 ) -> None:
     told = ended(tmp_path, f"sys.stderr.write({said!r}); sys.stderr.flush(); {end}")
@@ -61,7 +61,9 @@ def test_a_lost_process_is_told_in_one_line_whoever_ends_the_others(
         ("", "os.abort()", 128 + signal.SIGABRT),
     ],
 )
-def test_all_else_is_passed_on_as_it_is(tmp_path: Path, said: str, end: str, code: int) -> None:
+def test_everything_else_is_passed_on_unchanged(
+    tmp_path: Path, said: str, end: str, code: int
+) -> None:
     told = ended(tmp_path, f"sys.stderr.write({said!r}); sys.stderr.flush(); {end}")
     assert (told.returncode, told.stderr) == (code, said)
 
@@ -71,7 +73,7 @@ def test_all_else_is_passed_on_as_it_is(tmp_path: Path, said: str, end: str, cod
     [({}, "3"), ({LEVEL: "1"}, "3"), ({LEVEL: "0"}, "0")],
     ids=["unset", "as JAX sets it", "everything"],
 )
-def test_the_runtimes_log_is_quiet_unless_a_user_asks_for_it(
+def test_the_runtimes_log_is_quiet_unless_requested(
     tmp_path: Path, environment: dict[str, str], used: str
 ) -> None:
     told = ended(tmp_path, f"print(os.environ[{LEVEL!r}])", **environment)

@@ -70,7 +70,7 @@ sys.exit(main(["live", "--source", "browser", "--port", "0", "--checkpoint", che
 
 
 @pytest.mark.parametrize("taken", [MAC, MAC + WINDOWS], ids=["macOS", "Windows"])
-async def test_python_scoring_and_the_browser_camera_need_nothing_that_only_linux_has(
+async def test_python_scoring_and_the_browser_camera_need_nothing_specific_to_linux(
     taken: str, tmp_path: Path
 ) -> None:
     names = {
@@ -129,7 +129,7 @@ def test_a_webcam_is_opened_by_its_number_where_it_has_no_path(monkeypatch) -> N
     assert opened == [(1, cv2.CAP_AVFOUNDATION)]
 
 
-def test_a_locked_file_is_refused_to_another_process(tmp_path: Path) -> None:
+def test_another_process_cannot_lock_a_locked_file(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     ask = f"from fer_jax.machine.locking import lock; lock(open({str(path)!r}, 'a+'))"
     with path.open("a+") as file:
@@ -141,7 +141,7 @@ def test_a_locked_file_is_refused_to_another_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ask], check=True)
 
 
-def test_the_windows_lock_is_refused_like_the_other(tmp_path: Path, monkeypatch) -> None:
+def test_a_taken_lock_raises_the_same_error_on_windows(tmp_path: Path, monkeypatch) -> None:
     def taken(*_: object) -> None:
         raise PermissionError("locked")
 

@@ -51,7 +51,7 @@ def frames(path: Path, decoder: VideoDecoder, *, first_frame: bool = False) -> l
 
 
 @pytest.mark.parametrize("name", [*MOVING, *PAGES])
-def test_all_frames_come_with_their_colours_and_times(
+def test_all_frames_have_their_colours_and_times(
     tmp_path: Path, decoder: VideoDecoder, name: str
 ) -> None:
     path = tmp_path / name
@@ -67,7 +67,7 @@ def test_all_frames_come_with_their_colours_and_times(
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
-def test_one_frame_is_no_animation(tmp_path: Path, kind: str) -> None:
+def test_one_frame_is_not_an_animation(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a"
     IMAGES[0].save(path, kind)
     assert not is_animation(path)
@@ -75,7 +75,7 @@ def test_one_frame_is_no_animation(tmp_path: Path, kind: str) -> None:
     assert not is_animation(path)
 
 
-def test_a_smaller_copy_of_a_page_is_no_page(tmp_path: Path, decoder: VideoDecoder) -> None:
+def test_a_smaller_copy_of_a_page_is_not_a_page(tmp_path: Path, decoder: VideoDecoder) -> None:
     path = tmp_path / "a.tif"
     small = IMAGES[1].copy()
     small.encoderinfo = {"tiffinfo": {254: 1}}
@@ -86,14 +86,14 @@ def test_a_smaller_copy_of_a_page_is_no_page(tmp_path: Path, decoder: VideoDecod
     assert [int(view.frame.image.mean(axis=(0, 1)).argmax()) for view in seen] == [0, 2]
 
 
-def test_pages_of_other_sizes_keep_theirs(tmp_path: Path, decoder: VideoDecoder) -> None:
+def test_pages_of_different_sizes_keep_their_sizes(tmp_path: Path, decoder: VideoDecoder) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(encoded("TIFF", [IMAGES[0], IMAGES[1].resize((10, 60))]))
     *seen, _ = frames(path, decoder)
     assert [view.frame.image.shape for view in seen] == [(30, 40, 3), (60, 10, 3)]
 
 
-def test_what_is_cut_off_is_counted_and_the_rest_is_seen(
+def test_truncated_frames_are_counted_and_the_rest_is_read(
     tmp_path: Path, decoder: VideoDecoder
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (3, 60, 80, 3), np.uint8)
@@ -126,7 +126,7 @@ def test_frames_over_the_limit_are_refused_and_later_ones_counted(
         b"GIF89a" + bytes(7) + b"!\xff" + b"\1a" * 400_000,
     ],
 )
-def test_headers_that_lead_nowhere_are_no_animation_and_soon_given_up(
+def test_headers_that_lead_nowhere_are_not_an_animation_and_soon_abandoned(
     tmp_path: Path, data: bytes
 ) -> None:
     path = tmp_path / "a.image"
@@ -134,7 +134,7 @@ def test_headers_that_lead_nowhere_are_no_animation_and_soon_given_up(
     assert not is_animation(path)
 
 
-def test_directories_of_a_raw_file_are_no_pages(tmp_path: Path) -> None:
+def test_directories_of_a_raw_file_are_not_pages(tmp_path: Path) -> None:
     path = tmp_path / "a.cr2"
     path.write_bytes(PAGES["a.tif"]())
     assert not is_animation(path)

@@ -53,7 +53,9 @@ def pixels(decoder: Decoder, data: bytes, *, grey: bool = False) -> np.ndarray:
 
 @pytest.mark.parametrize("data", [JPEG, PNG, encoded("WEBP"), encoded("GIF"), encoded("BMP")])
 @pytest.mark.parametrize("grey", [False, True])
-def test_a_process_decodes_as_this_one_does(decoder: Decoder, data: bytes, grey: bool) -> None:
+def test_the_decoder_process_decodes_as_this_process_does(
+    decoder: Decoder, data: bytes, grey: bool
+) -> None:
     np.testing.assert_array_equal(
         pixels(decoder, data, grey=grey), decode_image(data, grey=grey), strict=True
     )
@@ -67,7 +69,7 @@ def test_images_of_any_size_follow_each_other(decoder: Decoder) -> None:
     np.testing.assert_array_equal(pixels(decoder, JPEG), decode_image(JPEG))
 
 
-def test_a_file_is_read_by_its_name_and_refused_by_it(decoder: Decoder, tmp_path: Path) -> None:
+def test_a_file_is_read_by_name_and_named_when_refused(decoder: Decoder, tmp_path: Path) -> None:
     with decoder.opened(PHOTO) as image:
         np.testing.assert_array_equal(image, photo())
     bad = tmp_path / "bad.jpg"
@@ -79,7 +81,7 @@ def test_a_file_is_read_by_its_name_and_refused_by_it(decoder: Decoder, tmp_path
 @pytest.mark.parametrize(
     "name", ["hostile/apng_grey.png", "hostile/apng_broken.png", "hostile/vp8l_without_chunk.webp"]
 )
-def test_images_that_killed_the_server_do_not_even_kill_a_decoder(
+def test_images_that_once_killed_the_server_do_not_even_kill_a_decoder(
     decoder: Decoder, name: str
 ) -> None:
     data = shared_file(f"cases/{name}").read_bytes()
@@ -102,7 +104,9 @@ def test_images_that_killed_the_server_do_not_even_kill_a_decoder(
     ],
     ids=["vp8l", "two-widths", "two-offsets"],
 )
-def test_what_two_parsers_read_in_two_ways_is_refused(decoder: Decoder, data: bytes) -> None:
+def test_images_that_two_parsers_read_differently_are_refused(
+    decoder: Decoder, data: bytes
+) -> None:
     with pytest.raises(BadImageError, match="damaged"):
         pixels(decoder, data)
 
@@ -120,7 +124,7 @@ def test_a_jpeg_hidden_behind_a_marker_without_a_length_is_refused(
         pixels(decoder, data)
 
 
-def test_of_an_animation_only_its_image_reaches_the_decoder(decoder: Decoder) -> None:
+def test_only_the_still_image_of_an_animation_reaches_the_decoder(decoder: Decoder) -> None:
     for data in (
         hostile.animated_png(),
         hostile.with_frame_control_twice(hostile.animated_png()),
@@ -128,7 +132,7 @@ def test_of_an_animation_only_its_image_reaches_the_decoder(decoder: Decoder) ->
         assert (pixels(decoder, data) == 60).all()
 
 
-def test_texts_are_not_unpacked(decoder: Decoder) -> None:
+def test_text_chunks_are_not_unpacked(decoder: Decoder) -> None:
     bomb = hostile.text_bomb()  # two gigabytes of text
     decoder.start()
     pixels(decoder, JPEG)
@@ -175,7 +179,7 @@ def test_an_image_that_takes_too_long_costs_its_process_and_no_other_image() -> 
         assert decoder.pid != stopped
 
 
-def test_a_crash_is_told_and_the_next_image_is_decoded() -> None:
+def test_a_crash_is_reported_and_the_next_image_is_decoded() -> None:
     with Decoder() as decoder:
         pixels(decoder, JPEG)
         pid = decoder.pid
@@ -194,7 +198,7 @@ def _crash_when_asked(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def test_one_that_was_killed_while_idle_is_replaced() -> None:
+def test_a_decoder_killed_while_idle_is_replaced() -> None:
     with Decoder() as decoder:
         pixels(decoder, JPEG)
         assert decoder.pid is not None
@@ -204,7 +208,7 @@ def test_one_that_was_killed_while_idle_is_replaced() -> None:
         assert pixels(decoder, JPEG).shape == (150, 128, 3)
 
 
-def test_nobody_has_to_wait_until_a_process_has_started() -> None:
+def test_waiting_for_a_starting_process_is_optional() -> None:
     ours, theirs = socket.socketpair()
     with Decoder(max_pixels=1_000_000) as decoder, theirs:
         assert decoder.wait_ready(60)
@@ -217,7 +221,7 @@ def test_nobody_has_to_wait_until_a_process_has_started() -> None:
         assert decoder.wait_ready(0)
 
 
-def test_an_image_outlives_its_decoder_unharmed() -> None:
+def test_an_image_outlives_its_decoder_unchanged() -> None:
     decoder = Decoder()
     with decoder.decoded(JPEG) as image:
         decoder.close()
@@ -226,7 +230,7 @@ def test_an_image_outlives_its_decoder_unharmed() -> None:
     assert decoder.pid is None
 
 
-def test_a_process_that_can_not_start_is_no_fault_of_the_image(
+def test_a_failed_process_start_is_not_blamed_on_the_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -234,7 +238,7 @@ def test_a_process_that_can_not_start_is_no_fault_of_the_image(
         pixels(decoder, JPEG)
 
 
-def test_a_file_of_the_current_folder_is_no_module(
+def test_files_in_the_current_folder_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("cv2.py", "fer_jax.py", "mmap.py"):
@@ -284,7 +288,7 @@ def test_the_process_ends_with_its_owner() -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_a_reply_has_to_be_there_in_time_as_a_whole() -> None:
+def test_a_reply_must_be_complete_in_time() -> None:
     ours, theirs = socket.socketpair()
     done = threading.Event()
 

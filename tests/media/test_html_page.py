@@ -26,7 +26,7 @@ def jpeg() -> str:
     return base64.b64encode(encoded.tobytes()).decode()
 
 
-def test_a_browser_refuses_whatever_got_into_a_page(tmp_path: Path) -> None:
+def test_a_browser_refuses_whatever_was_injected_into_a_page(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text(html_page("a < b", [INJECTED], style="#styled{width:99px}"))
     with opened_file(path) as (page, complaints):

@@ -114,7 +114,7 @@ def test_an_image_of_any_format_comes_back_upright(
     assert list(expand_inputs([str(tmp_path)])) == [path]
 
 
-def test_the_turned_images_say_so_where_their_names_tell() -> None:
+def test_rotated_samples_hold_the_markers_that_their_names_claim() -> None:
     for kind in ("avif", "heic"):
         twice, exif_alone = (
             FORMATS[f"turned {how}.{kind}"]() for how in ("twice over", "by exif alone")
@@ -124,7 +124,7 @@ def test_the_turned_images_say_so_where_their_names_tell() -> None:
         assert all(turn in data for data in (twice, exif_alone))
 
 
-def test_a_large_claim_is_refused_before_it_is_decoded() -> None:
+def test_a_large_claimed_size_is_refused_before_decoding() -> None:
     with Decoder(max_pixels=1000) as decoder:
         for name in ("a.ppm", "a.jp2", "big.tif", "a.avif", "a.pcx", "a.heic"):
             with pytest.raises(TooManyPixelsError, match="claims 64 x 80 pixels"):
@@ -140,19 +140,19 @@ def test_a_large_claim_is_refused_before_it_is_decoded() -> None:
 @pytest.mark.parametrize(
     "name", ["a.ppm", "a.jp2", "big.tif", "a.avif", "a.heic", "a.tga", "a.pam"]
 )
-def test_one_that_is_cut_short_is_refused(decoder: Decoder, name: str) -> None:
+def test_a_truncated_image_is_refused(decoder: Decoder, name: str) -> None:
     data = FORMATS[name]()
     with pytest.raises(BadImageError):
         decoder.decoded(data[: len(data) // 2]).__enter__()
 
 
-def test_a_damaged_jpeg_gets_no_second_opinion(decoder: Decoder) -> None:
+def test_a_damaged_jpeg_is_not_tried_with_another_decoder(decoder: Decoder) -> None:
     data = encoded(IMAGE, "JPEG")
     with pytest.raises(BadImageError, match="cut short"):
         decoder.decoded(data[:-200]).__enter__()
 
 
-def test_without_its_library_a_heic_image_says_what_to_install(
+def test_without_its_library_a_heic_image_is_refused_with_what_to_install(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = heic()
@@ -187,7 +187,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_the_thumbnail_of_a_raw_file_is_never_the_photograph(
+def test_the_thumbnail_of_a_raw_file_never_counts_as_the_photograph(
     tmp_path: Path, decoder: Decoder, name: str
 ) -> None:
     path = tmp_path / name
@@ -208,7 +208,7 @@ def test_a_jpeg_with_a_raw_name_and_a_small_tiff_are_images(
         assert image.shape == (16, 16, 3)
 
 
-def test_no_file_with_the_name_of_an_image_or_video_is_passed_over(tmp_path: Path) -> None:
+def test_no_file_named_like_an_image_or_video_is_skipped(tmp_path: Path) -> None:
     for ending in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
         (tmp_path / f"a{ending.upper()}").write_text("something else")
     (tmp_path / "notes.txt").write_text("no image")
@@ -219,7 +219,7 @@ def test_no_file_with_the_name_of_an_image_or_video_is_passed_over(tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_all_of_them_are_decoded_in_the_confined_process(decoder: Decoder) -> None:
+def test_all_formats_are_decoded_in_the_confined_process(decoder: Decoder) -> None:
     with decoder.decoded(FORMATS["a.avif"]()):
         maps = Path(f"/proc/{decoder.pid}/maps").read_text()
     assert "_avif" in maps

@@ -99,7 +99,7 @@ def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
 
 @pytest.mark.parametrize("lacking", [1, 2])
 @pytest.mark.parametrize("restarts", [0, 5])
-def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(
+def test_a_jpeg_that_lacks_only_its_end_marker_is_complete(
     tmp_path: Path, lacking: int, restarts: int
 ) -> None:
     jpeg = encoded(IMAGE, "JPEG", restart_marker_blocks=restarts)
@@ -144,7 +144,7 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole(
         (b"\0\0\0\x18ftypheic" + b"\0" * 40, "damaged"),
     ],
 )
-def test_what_is_no_whole_image_is_refused_with_a_reason(
+def test_an_incomplete_image_is_refused_with_a_reason(
     tmp_path: Path, data: bytes, reason: str
 ) -> None:
     path = tmp_path / "two\nlines.jpg"
@@ -155,7 +155,7 @@ def test_what_is_no_whole_image_is_refused_with_a_reason(
     assert "\n" not in str(error.value)
 
 
-def test_the_huge_jpeg_of_the_tests_is_the_118_bytes_it_is_meant_to_be() -> None:
+def test_the_huge_jpeg_of_these_tests_has_118_bytes() -> None:
     assert len(huge_jpeg()) == 118
 
 
@@ -195,7 +195,7 @@ def test_a_file_without_permission_is_refused(
 @pytest.mark.parametrize(
     "name", [b"two words.jpg", b"two\nlines.jpg", b"latin-\xe9.jpg", b"100%d.jpg"]
 )
-def test_a_name_may_be_anything_the_system_allows(tmp_path: Path, name: bytes) -> None:
+def test_a_file_name_may_be_anything_the_system_allows(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)
     path.write_bytes(PNG)
     assert np.array_equal(read_image(path), RGB)
@@ -205,7 +205,9 @@ def test_a_name_may_be_anything_the_system_allows(tmp_path: Path, name: bytes) -
     assert list(expand_inputs([str(tmp_path)])) == sorted([path, clip])
 
 
-def test_every_nth_frame_and_frames_a_second_are_sampled_by_their_own_times(tmp_path: Path) -> None:
+def test_every_nth_frame_and_frames_per_second_are_sampled_by_their_timestamps(
+    tmp_path: Path,
+) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
     with VideoReader(clip) as video:
         assert (video.width, video.height, video.fps, video.frame_count) == (128, 96, 10, 12)
@@ -222,7 +224,7 @@ def test_every_nth_frame_and_frames_a_second_are_sampled_by_their_own_times(tmp_
     assert [frame.index for frame in VideoReader(clip, fps=30)] == list(range(12))
 
 
-def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_is_read_from_the_timestamps(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
     clip.write_bytes(slowed_after(clip.read_bytes(), frames=6, times=5))
     video = VideoReader(clip)
@@ -232,7 +234,7 @@ def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> N
     assert [frame.index for frame in VideoReader(clip, fps=5)] == [0, 2, 4, *range(6, 12)]
 
 
-def test_a_video_that_was_videoed_turned_is_upright(tmp_path: Path) -> None:
+def test_a_video_recorded_sideways_is_read_upright(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(3), codec="mp4v", fps=10)
     clip.write_bytes(turned(clip.read_bytes()))
     with VideoReader(clip) as video:
@@ -243,7 +245,7 @@ def test_a_video_that_was_videoed_turned_is_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("c.avi", "MJPG"), ("c.webm", "VP80")])
-def test_a_video_cut_in_the_middle_of_a_frame_gives_its_whole_frames_and_says_so(
+def test_a_video_cut_within_a_frame_gives_its_complete_frames_and_reports_the_cut(
     tmp_path: Path, name: str, codec: str
 ) -> None:
     clip = write_video(tmp_path / name, frames(12), codec=codec, fps=10)
@@ -304,7 +306,7 @@ def test_reading_bad_files_prints_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder_gives_its_media_sorted_and_links_lead_in_once(tmp_path: Path) -> None:
+def test_a_folder_gives_its_media_sorted_and_follows_each_link_once(tmp_path: Path) -> None:
     for name in ("b/2.JPG", "b/1.png", "a.mp4", "notes.txt", ".hidden.jpg", "no_suffix", "z.jpg"):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -349,7 +351,7 @@ def test_a_list_on_standard_input_is_read_whatever_separates_it(
     assert len(found) == 20_003
 
 
-def test_content_tells_images_from_videos_before_the_name_does(tmp_path: Path) -> None:
+def test_content_decides_between_image_and_video_before_the_name(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.avi", frames(2), codec="MJPG", fps=10)
     assert media_kind(clip.rename(tmp_path / "clip.jpg")) == "video"
     (tmp_path / "photo.mp4").write_bytes(PNG)

@@ -21,7 +21,7 @@ def said(path: Path) -> list[tuple[str, int, str | None]]:
     return [(one.name, len(one.data), one.error) for one in shard_images(path)]
 
 
-def test_a_tar_gives_its_images_in_order_and_leaves_out_what_lies_beside_them(tmp_path):
+def test_a_tar_gives_its_images_in_order_and_skips_other_files(tmp_path):
     members = {"1.jpg": IMAGE, "1.json": b"{}", "a/2.PNG": b"", "2.cls": b"3", "\udcff.jpg": IMAGE}
     assert said(write_tar(tmp_path / "a.tar", members)) == [
         ("1.jpg", len(IMAGE), None),
@@ -30,7 +30,7 @@ def test_a_tar_gives_its_images_in_order_and_leaves_out_what_lies_beside_them(tm
     ]
 
 
-def test_a_parquet_file_gives_a_column_by_the_numbers_of_its_rows(tmp_path):
+def test_a_parquet_file_gives_a_column_by_row_number(tmp_path):
     assert said(write_parquet(tmp_path / "a.parquet", [IMAGE, None])) == [
         ("0", len(IMAGE), None),
         ("1", 0, "the row holds no image"),
@@ -65,7 +65,7 @@ def hostile(folder: Path) -> dict[str, str]:
     }
 
 
-def test_what_is_wrong_with_a_shard_is_said_once_after_what_can_be_read(tmp_path):
+def test_a_defect_of_a_shard_is_reported_once_after_its_readable_images(tmp_path):
     for name, reason in hostile(tmp_path).items():
         last = said(tmp_path / name)[-1]
         assert last[0] == ""
@@ -99,7 +99,7 @@ def test_a_damaged_parquet_file_ends_with_a_reason(tmp_path, seed):
     assert all(error is None or error.isprintable() for _, _, error in said(path))
 
 
-def test_shards_are_told_by_their_endings():
+def test_shards_are_recognised_by_their_extensions():
     assert is_shard("x/a.TAR")
     assert is_shard(Path("a.parquet"))
     assert not is_shard("a.tar.jpg")

@@ -59,7 +59,7 @@ def test_shares_add_up_to_the_video(tmp_path, name, sampling):
 
 
 @pytest.mark.parametrize(("encoder", "ending"), [("libvpx", "webm"), ("libvpx-vp9", "mp4")])
-def test_frames_that_are_hidden_do_not_count(tmp_path, encoder, ending):
+def test_hidden_frames_do_not_count(tmp_path, encoder, ending):
     whole = encoded(tmp_path / "whole.mkv", "libx264", qp="0")
     path = tmp_path / f"hidden.{ending}"
     line = ("-i", whole, "-c:v", encoder, "-g", 15, "-auto-alt-ref", 1, "-lag-in-frames", 16)
@@ -77,7 +77,7 @@ def test_frames_that_are_hidden_do_not_count(tmp_path, encoder, ending):
     assert sum(map(len, shares)) == 60
 
 
-def test_a_packet_that_shows_two_frames_leaves_the_video_whole(tmp_path):
+def test_a_packet_that_shows_two_frames_leaves_the_video_undivided(tmp_path):
     path = encoded(tmp_path / "one.webm", "libvpx-vp9")
     two = tmp_path / "two.webm"
     with av.open(path) as source, av.open(two, "w") as target:
@@ -96,7 +96,7 @@ def test_a_packet_that_shows_two_frames_leaves_the_video_whole(tmp_path):
     assert seen(two, (1, 3)) == seen(two, (2, 3)) == []
 
 
-def test_a_video_that_cannot_be_divided_is_whole_in_its_first_share(tmp_path):
+def test_a_video_that_cannot_be_divided_is_complete_in_its_first_share(tmp_path):
     path = encoded(tmp_path / "packed.avi", "mpeg4", bf="2")
     assert seen(path, (0, 3)) == seen(path)
     assert seen(path, (1, 3)) == seen(path, (2, 3)) == []
@@ -111,7 +111,7 @@ def test_more_shares_than_groups_of_pictures_leave_some_empty(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["MJPG", "MP4V"])
-def test_a_cut_is_told_by_the_last_share_that_holds_anything(tmp_path, codec):
+def test_a_truncation_is_reported_by_the_last_share_with_frames(tmp_path, codec):
     path = write_video(tmp_path / "a.avi", frames(30), codec=codec, fps=10)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 4 // 5])
     told = []

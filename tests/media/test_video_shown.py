@@ -34,7 +34,7 @@ def superframe(*frames: bytes) -> bytes:
         ("av1", b"\x30\x00", (0, False)),  # a hidden key frame; it ends with the packet
     ],
 )
-def test_headers_tell_how_many_frames_are_shown_and_whether_decoding_may_begin(
+def test_headers_give_the_number_of_shown_frames_and_whether_decoding_may_begin(
     codec, packet, shown
 ):
     assert shown_by(codec, memoryview(packet)) == Shown(*shown)
@@ -51,5 +51,5 @@ def test_headers_tell_how_many_frames_are_shown_and_whether_decoding_may_begin(
         ("av1", b"\x0a\x01\x18\x32\x01\x10"),  # a still picture
     ],
 )
-def test_of_what_cannot_be_read_nothing_is_told(codec, packet):
+def test_unreadable_headers_give_nothing(codec, packet):
     assert shown_by(codec, memoryview(packet)) is None

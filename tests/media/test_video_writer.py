@@ -76,7 +76,7 @@ def test_a_killed_recording_can_be_played_to_its_last_second(tmp_path: Path, cod
         assert 39 <= len(list(seen)) <= 50
 
 
-def test_a_frame_of_another_size_is_shown_whole(tmp_path: Path) -> None:
+def test_a_frame_of_another_size_is_fitted_in_completely(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", size=(80, 60), rate=1e-5) as video:
         video.write(flat(RED, width=60, height=80), time_s=0)
     with VideoReader(video.path) as seen:
@@ -86,7 +86,7 @@ def test_a_frame_of_another_size_is_shown_whole(tmp_path: Path) -> None:
     assert frame.image[30, 40, 0] > 180
 
 
-def test_time_stamps_that_jump_by_years_leave_a_video_of_hours(tmp_path: Path, codec: str) -> None:
+def test_timestamps_that_jump_by_years_give_a_video_of_hours(tmp_path: Path, codec: str) -> None:
     with VideoWriter(tmp_path / "a", size=(64, 48), rate=10) as video:
         for time_s in (0, 0.1, 1e9, 1e9 + 0.1):
             video.write(flat(RED, width=64, height=48), time_s=time_s)
@@ -95,7 +95,7 @@ def test_time_stamps_that_jump_by_years_leave_a_video_of_hours(tmp_path: Path, c
     assert times == pytest.approx([0, 0.1, 3600.1, 3600.2], abs=2e-3)
 
 
-def test_what_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:
+def test_a_failed_write_raises_the_systems_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         VideoWriter(tmp_path / "missing" / "a.mp4", size=(64, 64), rate=10)
     if not Path("/dev/full").exists():
@@ -112,6 +112,6 @@ def test_what_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:
         fill()
 
 
-def test_names_that_are_no_text_are_written(tmp_path: Path) -> None:
+def test_names_that_are_not_text_can_be_written(tmp_path: Path) -> None:
     video = write(tmp_path / os.fsdecode(b"http:\xff.mp4"))
     assert video.path.stat().st_size > 1000

@@ -48,7 +48,7 @@ def read(video: Video) -> tuple[list[int], list[float]]:
     return [bar for bar, _ in seen], [time_s for _, time_s in seen]
 
 
-def test_frames_that_an_edit_list_hides_are_no_evidence_of_a_cut(
+def test_frames_hidden_by_an_edit_list_are_not_evidence_of_a_cut(
     tmp_path: Path, opened: Opener
 ) -> None:
     whole = encode(tmp_path / "whole.mp4", frames(18), *H264)
@@ -68,7 +68,7 @@ def test_a_trimmed_clip_gives_the_frames_that_a_player_shows(opened: Opener) -> 
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".avi", ".mp4"])
-def test_a_frame_that_cannot_be_decoded_costs_that_frame_only(
+def test_a_frame_that_cannot_be_decoded_costs_only_itself(
     tmp_path: Path, opened: Opener, ending: str
 ) -> None:
     clip = encode(tmp_path / f"clip{ending}", frames(12), *EVERY_FRAME_WHOLE)
@@ -83,7 +83,7 @@ def test_a_frame_that_cannot_be_decoded_costs_that_frame_only(
 
 
 @pytest.mark.parametrize(("ending", "header"), [(".mkv", 7), (".avi", 8)])
-def test_frames_that_left_no_trace_are_counted_and_the_others_keep_their_times(
+def test_frames_lost_without_a_trace_are_counted_and_the_others_keep_their_times(
     tmp_path: Path, opened: Opener, ending: str, header: int
 ) -> None:
     clip = encode(tmp_path / f"clip{ending}", frames(18), *EVERY_FRAME_WHOLE)
@@ -97,7 +97,7 @@ def test_frames_that_left_no_trace_are_counted_and_the_others_keep_their_times(
     assert video.ended_early is None
 
 
-def test_a_rest_that_cannot_be_found_is_counted(tmp_path: Path, opened: Opener) -> None:
+def test_a_lost_remainder_is_counted(tmp_path: Path, opened: Opener) -> None:
     clip = encode(tmp_path / "clip.mkv", frames(24), *EVERY_FRAME_WHOLE)
     clip.write_bytes(without_blocks(clip.read_bytes(), 8, 23, header=7))
     video = opened(clip)
@@ -106,7 +106,7 @@ def test_a_rest_that_cannot_be_found_is_counted(tmp_path: Path, opened: Opener) 
     assert video.note.endswith("of 24 frames could not be decoded")
 
 
-def test_gaps_alone_are_no_evidence_of_a_loss(tmp_path: Path, opened: Opener) -> None:
+def test_gaps_alone_are_not_evidence_of_a_loss(tmp_path: Path, opened: Opener) -> None:
     kept = "select='not(between(n,7,11))'"
     for name, options in (
         ("gap.mkv", (kept,)),
@@ -141,7 +141,7 @@ def test_repeated_frames_are_neither_lost_nor_the_end(tmp_path: Path, opened: Op
     assert (video.ended_early, video.note) == (None, None)
 
 
-def test_a_stream_that_starts_within_a_group_is_read_from_where_it_can_be(
+def test_a_stream_that_starts_within_a_group_is_read_from_the_first_decodable_frame(
     tmp_path: Path, opened: Opener
 ) -> None:
     clip = encode(tmp_path / "clip.ts", frames(18), *H264, "-b:v", "400k")
@@ -155,7 +155,7 @@ def test_a_stream_that_starts_within_a_group_is_read_from_where_it_can_be(
     assert video.ended_early is None
 
 
-def test_time_goes_on_where_two_recordings_were_joined_and_the_size_changes(
+def test_time_continues_where_two_recordings_of_different_sizes_were_joined(
     tmp_path: Path, opened: Opener
 ) -> None:
     small, large = frames(6), [np.kron(frame, np.ones((2, 2, 1), np.uint8)) for frame in frames(6)]
@@ -168,7 +168,7 @@ def test_time_goes_on_where_two_recordings_were_joined_and_the_size_changes(
     assert np.diff([time_s for _, time_s in seen]) == pytest.approx(0.1, abs=1e-3)
 
 
-def test_a_picture_that_changes_its_size_keeps_all_its_frames(opened: Opener) -> None:
+def test_a_video_that_changes_size_keeps_all_its_frames(opened: Opener) -> None:
     shapes = [
         frame.image.shape[:2] for frame in opened(shared_file("cases/picture_turns/change.mkv"))
     ]
@@ -188,7 +188,7 @@ def test_pixels_are_made_square(
     assert images[0][-5, size[0] // 2 + 12, 1] > 120
 
 
-def test_the_default_track_is_read_of_several(tmp_path: Path, opened: Opener) -> None:
+def test_the_default_one_of_several_tracks_is_read(tmp_path: Path, opened: Opener) -> None:
     one, two = (
         encode(tmp_path / f"{n}.mkv", images, *EVERY_FRAME_WHOLE)
         for n, images in enumerate((frames(8), frames(8)[4:]))
@@ -201,7 +201,7 @@ def test_the_default_track_is_read_of_several(tmp_path: Path, opened: Opener) ->
     assert read(opened(second))[0] == list(range(4, 8))
 
 
-def test_sound_is_not_a_video_even_with_a_cover(tmp_path: Path, opened: Opener) -> None:
+def test_audio_is_not_a_video_even_with_cover_art(tmp_path: Path, opened: Opener) -> None:
     cover = encode(tmp_path / "cover.jpg", frames(1), "-frames:v", "1")
     sound = ("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac")
     ffmpeg(*sound, tmp_path / "sound.m4a")
@@ -224,7 +224,7 @@ def test_sound_is_not_a_video_even_with_a_cover(tmp_path: Path, opened: Opener) 
         ("c.avi", ()),
     ],
 )
-def test_a_cut_is_told_from_damage_and_from_what_follows_the_video(
+def test_a_truncation_is_distinguished_from_damage_and_from_trailing_data(
     tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     clip = encode(tmp_path / name, frames(18), *EVERY_FRAME_WHOLE, *options)
@@ -237,7 +237,7 @@ def test_a_cut_is_told_from_damage_and_from_what_follows_the_video(
     assert not is_cut(io.BytesIO(data + b"notes of a camera that end nowhere"))
 
 
-def test_a_crash_costs_one_video_and_no_image_that_somebody_still_holds(
+def test_a_crash_costs_one_video_and_no_image_still_in_use(
     tmp_path: Path, decoder: VideoDecoder
 ) -> None:
     clip = write_video(tmp_path / "clip.avi", frames(20), codec="MJPG", fps=10)
@@ -265,7 +265,7 @@ def test_a_process_that_died_while_idle_costs_no_video(
     assert list(left) == []  # one video at a time
 
 
-def test_every_image_stays_as_it_was_however_many_are_held(
+def test_every_image_stays_unchanged_however_many_are_held(
     tmp_path: Path, decoder: VideoDecoder
 ) -> None:
     clip = write_video(tmp_path / "clip.avi", frames(20), codec="MJPG", fps=10)

@@ -31,7 +31,7 @@ def test_a_deepened_network_gives_the_same_logits(small_and_deep):
 
 
 @pytest.mark.long
-def test_every_further_block_has_a_gradient(small_and_deep):
+def test_every_added_block_has_a_gradient(small_and_deep):
     small, deep = small_and_deep
     deepened = deepen(random_variables(small), small, deep, key=jax.random.key(1))
     faces = jax.random.normal(jax.random.key(2), (3, 48, 48, 1))

@@ -47,7 +47,7 @@ def assert_close(found: jax.Array, expected: jax.Array) -> None:
     ],
 )
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_results_and_gradients_are_those_of_the_direct_convolution(size, side, stride, dtype):
+def test_results_and_gradients_match_the_direct_convolution(size, side, stride, dtype):
     rng = np.random.default_rng(0)
     x, kernel = (
         jnp.asarray(rng.normal(size=shape), dtype)
@@ -76,7 +76,7 @@ def test_results_and_gradients_are_those_of_the_direct_convolution(size, side, s
         ((2, 8, 8, 24), (4, 4, 24, 40), 1),
     ],
 )
-def test_what_it_does_not_suit_it_passes_on(x, kernel, stride):
+def test_unsuitable_convolutions_are_passed_on(x, kernel, stride):
     assert not im2col.suits(x, kernel, (stride, stride), "SAME")
     rng = np.random.default_rng(0)
     x, kernel = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in (x, kernel))
@@ -84,12 +84,12 @@ def test_what_it_does_not_suit_it_passes_on(x, kernel, stride):
     np.testing.assert_array_equal(found, direct(x, kernel, (stride, stride)))
 
 
-def test_a_kernel_that_is_not_finite_gives_no_number():
+def test_a_kernel_of_nan_gives_nan():
     x, kernel = jnp.ones((1, 4, 4, 16)), jnp.full((3, 3, 16, 16), jnp.nan)
     assert np.isnan(by_products(x, kernel, (1, 1))).all()
 
 
-def test_a_network_has_the_same_gradient_with_it():
+def test_a_network_has_the_same_gradient_with_im2col():
     name = "resnet_small"
     x = standardise(np.random.default_rng(0).integers(0, 256, (8, 16, 16), np.uint8))
     variables = models.build(name).init(jax.random.key(0), x, train=False)
@@ -113,7 +113,7 @@ def test_a_network_has_the_same_gradient_with_it():
     ("dtype", "devices", "expected"),
     [("bfloat16", 1, True), ("float32", 1, False), ("bfloat16", 2, False)],
 )
-def test_training_takes_it_in_bfloat16_on_one_cpu(monkeypatch, dtype, devices, expected):
+def test_training_uses_im2col_in_bfloat16_on_one_cpu(monkeypatch, dtype, devices, expected):
     asked = []
 
     def build(*args, im2col: bool, **options):

@@ -17,7 +17,7 @@ EXAMPLE = jax.ShapeDtypeStruct((1, 48, 48, 1), np.float32)
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 6, 16), (3, 5, 7, 24), (2, 1, 2, 16)])
-def test_it_convolves_as_the_direct_convolution_does(shape):
+def test_winograd_matches_the_direct_convolution(shape):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape).astype(np.float32)
     kernel = rng.normal(size=(3, 3, shape[-1], 20)).astype(np.float32)
@@ -30,7 +30,7 @@ def test_it_convolves_as_the_direct_convolution_does(shape):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_it_is_for_dense_3x3_kernels_of_many_channels_only():
+def test_winograd_is_used_only_for_dense_3x3_kernels_of_many_channels():
     assert winograd.suits((3, 3, 48, 48), (1, 1))
     assert winograd.suits((3, 3, 48, 48), None)
     assert not winograd.suits((3, 3, 48, 48), (2, 2))
@@ -38,7 +38,7 @@ def test_it_is_for_dense_3x3_kernels_of_many_channels_only():
     assert not winograd.suits((3, 3, 4, 48), (1, 1))
 
 
-def test_a_network_answers_the_same_with_it():
+def test_a_network_gives_the_same_logits_with_winograd():
     model = models.build("resnet_small")
     folded = fold_batch_norm(model, random_variables(model), example=EXAMPLE)
     transformed = with_winograd(model, folded, example=EXAMPLE)
@@ -48,7 +48,7 @@ def test_a_network_answers_the_same_with_it():
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_on_a_cpu_batches_go_through_in_pieces_that_suit_it(tmp_path, monkeypatch):
+def test_on_a_cpu_batches_run_in_chunks_that_suit_it(tmp_path, monkeypatch):
     monkeypatch.setenv("NPROC", "1")
     saved = load_model(write_workdir(tmp_path))
     plain, plain_variables = inference_function(saved)
@@ -64,12 +64,12 @@ def test_on_a_cpu_batches_go_through_in_pieces_that_suit_it(tmp_path, monkeypatc
         assert max(map(int, convolved)) == min(batch, piece)
 
 
-def test_a_piece_keeps_every_thread_busy_and_divides_batches():
+def test_a_chunk_keeps_every_thread_busy_and_divides_batches():
     assert winograd.piece(1) == winograd.piece(2) == winograd.piece(3) == 8
     assert winograd.piece(6) == 16
     assert winograd.piece(16) == 64
 
 
-def test_a_network_with_no_convolution_for_it_is_left_as_it_is():
+def test_a_network_without_a_suitable_convolution_is_left_unchanged():
     model = models.build("seed_cnn")
     assert with_winograd(model, random_variables(model), example=EXAMPLE) is None

@@ -100,7 +100,7 @@ def test_a_browser_plays_annotated_videos_with_sound(
     assert complaints == []
 
 
-def test_sound_that_cannot_be_read_costs_the_sound_alone(tmp_path: Path) -> None:
+def test_unreadable_sound_costs_only_the_sound(tmp_path: Path) -> None:
     path = clip(tmp_path / "in", "clip.mkv")
     path.write_bytes(path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT"))
     (said,) = annotated([path], tmp_path / "marked")
@@ -124,11 +124,13 @@ def test_sound_that_cannot_be_read_costs_the_sound_alone(tmp_path: Path) -> None
         (["/photos", "/clips/b.mp4"], "/"),
     ],
 )
-def test_copies_lie_below_what_all_inputs_share(inputs: list[str], parent: str) -> None:
+def test_copies_keep_their_paths_below_the_inputs_common_folder(
+    inputs: list[str], parent: str
+) -> None:
     assert common_parent(inputs) == Path(parent).resolve()
 
 
-def test_what_only_a_list_names_keeps_its_whole_path() -> None:
+def test_inputs_named_only_by_a_list_keep_their_full_path() -> None:
     parent, seen = Path("/home/a"), Path("seen")
     assert annotated_path(seen, Path("/home/a/b/c.jpg"), parent=parent) == Path("seen/b/c.jpg")
     assert annotated_path(seen, Path("/srv/c.jpg"), parent=parent) == Path("seen/srv/c.jpg")

@@ -41,7 +41,7 @@ def content(journal: Journal) -> bytes:
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_journal_cut_anywhere_goes_on_to_the_same_output(tmp_path_factory, data):
+def test_a_journal_cut_anywhere_resumes_to_the_same_output(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("journal")
     out = folder / "faces.csv"
     with Journal(out, OPTIONS, resume=False) as journal:
@@ -60,7 +60,7 @@ def test_a_journal_cut_anywhere_goes_on_to_the_same_output(tmp_path_factory, dat
     assert list(folder.iterdir()) == [out]
 
 
-def test_a_finished_output_takes_in_only_what_is_not_in_it(tmp_path):
+def test_a_finished_output_gains_only_new_inputs(tmp_path):
     out = tmp_path / "faces.jsonl"
     write_rows(out, INPUTS[0])
     with Journal(out, OPTIONS, resume=True) as journal:
@@ -70,7 +70,7 @@ def test_a_finished_output_takes_in_only_what_is_not_in_it(tmp_path):
     assert [row.path for row in read_rows(out)] == ["a", "a", "b", "c"]
 
 
-def test_killed_between_replacing_the_output_and_forgetting_the_journal_repeats_nothing(tmp_path):
+def test_a_kill_between_replacing_the_output_and_deleting_the_journal_repeats_nothing(tmp_path):
     out = tmp_path / "faces.csv"
     write_rows(out, INPUTS[1])
     with Journal(out, OPTIONS, resume=True) as journal:
@@ -99,7 +99,7 @@ def test_other_options_and_a_second_run_are_refused_with_the_difference(tmp_path
     assert header["options"] == OPTIONS  # the refusals left it alone
 
 
-def test_without_resume_an_interrupted_run_is_dropped_and_nothing_is_left_of_an_empty_one(tmp_path):
+def test_without_resume_an_interrupted_run_is_dropped_and_an_empty_one_leaves_nothing(tmp_path):
     out = tmp_path / "faces.csv"
     with Journal(out, OPTIONS, resume=False) as journal:
         score(journal, INPUTS, stop_in=2)

@@ -15,7 +15,7 @@ from tests.faces.sample_media import PHOTO
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_two_outputs_that_links_make_one_file_are_refused(run, tmp_path, link):
+def test_two_outputs_linked_to_one_file_are_refused(run, tmp_path, link):
     (tmp_path / "f.csv").touch()
     link(tmp_path / "f.csv", tmp_path / "s.html")
     code, _, said = run(PHOTO, "--out", tmp_path / "f.csv", "--summary", tmp_path / "s.html")
@@ -58,7 +58,7 @@ def while_it_runs(monkeypatch, action) -> None:
     monkeypatch.setattr(scoring_run, "_summary_page", acting)
 
 
-def test_a_page_that_fails_at_the_end_costs_no_rows_and_can_be_had_later(
+def test_a_page_that_fails_at_the_end_costs_no_rows_and_can_be_written_later(
     run, tmp_path, monkeypatch
 ):
     folder, out = tmp_path / "pages", tmp_path / "faces.csv"
@@ -79,7 +79,7 @@ def test_a_page_that_fails_at_the_end_costs_no_rows_and_can_be_had_later(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "s.html"]
 
 
-def test_no_advice_names_rows_that_were_only_to_be_printed(run, tmp_path, monkeypatch):
+def test_no_advice_names_rows_that_were_only_printed(run, tmp_path, monkeypatch):
     folder = tmp_path / "pages"
     folder.mkdir()
     while_it_runs(monkeypatch, folder.rmdir)
@@ -90,7 +90,7 @@ def test_no_advice_names_rows_that_were_only_to_be_printed(run, tmp_path, monkey
     assert "complete" not in complaints
 
 
-def test_rows_that_can_not_be_delivered_wait_for_a_resumed_run(run, tmp_path, monkeypatch):
+def test_rows_that_cannot_be_delivered_wait_for_a_resumed_run(run, tmp_path, monkeypatch):
     out, line = tmp_path / "faces.csv", ("--summary", tmp_path / "s.html")
     with monkeypatch.context() as patch:
         while_it_runs(patch, out.mkdir)
@@ -115,7 +115,7 @@ def test_strict_counts_unreadable_rows_that_were_kept(run, tmp_path):
     assert [json.loads(row)["status"] for row in rows] == ["unreadable", "ok"]
 
 
-def test_a_copy_that_can_not_be_written_ends_in_one_line_and_the_rest_is_kept(run, tmp_path):
+def test_an_unwritable_copy_ends_in_one_line_and_the_rest_is_kept(run, tmp_path):
     marked = tmp_path / "marked"
     (tmp_path / "in").mkdir()
     shutil.copy(PHOTO, tmp_path / "in" / "photo.jpg")
@@ -143,7 +143,7 @@ LONG = 300 * "x"  # longer than file systems take
 
 
 @pytest.mark.parametrize("flag", ["--out", "--summary", "--annotate"])
-def test_a_name_that_the_system_refuses_is_refused_before_the_work(run, tmp_path, flag):
+def test_a_name_that_the_system_refuses_is_rejected_before_any_work(run, tmp_path, flag):
     outputs = {"--out": "f.csv", flag: f"{LONG}.{'html' if flag == '--summary' else 'csv'}"}
     line = [part for one, name in outputs.items() for part in (one, tmp_path / name)]
     code, _, said = run(PHOTO, *line)
@@ -152,7 +152,7 @@ def test_a_name_that_the_system_refuses_is_refused_before_the_work(run, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["long", "loop"])
-def test_an_input_that_the_system_refuses_costs_no_other(run, tmp_path, kind):
+def test_an_input_that_the_system_refuses_affects_no_other(run, tmp_path, kind):
     bad = tmp_path / {"long": LONG, "loop": "loop.jpg"}[kind]
     if kind == "loop":
         bad.symlink_to(bad)

@@ -149,7 +149,7 @@ def test_the_photograph_has_its_face_and_an_image_of_it():
     assert small.shape == (96, 96, 3)
 
 
-def test_no_more_inputs_are_begun_than_the_results_that_are_taken_allow(inputs):
+def test_no_more_inputs_are_started_than_consumed_results_allow(inputs):
     begun = itertools.count()
     made = (View(inputs["grey 10"]) for _ in iter(lambda: next(begun), None))
     with ScoringPipeline(made, stages()) as pipeline:
@@ -159,7 +159,7 @@ def test_no_more_inputs_are_begun_than_the_results_that_are_taken_allow(inputs):
     assert 100 <= next(begun) <= 100 + 2 * (4 * SIZE + 3)  # those that are ready, and on the way
 
 
-def test_a_face_does_not_wait_for_a_full_batch_while_inputs_are_slow_to_come(inputs):
+def test_a_face_does_not_wait_for_a_full_batch_while_inputs_arrive_slowly(inputs):
     seen = threading.Event()
 
     def slow() -> Iterator[View]:
@@ -175,7 +175,7 @@ def test_a_face_does_not_wait_for_a_full_batch_while_inputs_are_slow_to_come(inp
     assert first.faces[0].confidence < second.faces[0].confidence
 
 
-def test_what_breaks_on_one_input_is_its_error_and_no_other(inputs):
+def test_a_failure_on_one_input_is_the_error_of_that_input_only(inputs):
     class Fragile(Squares):
         def detect(self, image: np.ndarray) -> list[Detection]:
             if image.mean() == 120:
@@ -190,7 +190,7 @@ def test_what_breaks_on_one_input_is_its_error_and_no_other(inputs):
 
 
 @pytest.mark.parametrize("culprit", ["recognise", "source"])
-def test_what_breaks_everything_is_raised_and_ends_every_thread(inputs, culprit):
+def test_a_failure_of_everything_is_raised_and_ends_every_thread(inputs, culprit):
     def fail(*_: object) -> None:
         raise RuntimeError(f"no {culprit}")
 
@@ -213,7 +213,7 @@ def test_leaving_early_ends_every_thread(inputs):
     assert pipeline.stop()
 
 
-def test_a_video_that_is_cut_keeps_its_faces_and_says_where_it_ends(tmp_path):
+def test_a_truncated_video_keeps_its_faces_and_reports_where_it_ends(tmp_path):
     whole = write_video(tmp_path / "whole.avi", [photo()] * 6, codec="MJPG", fps=10)
     cut = tmp_path / "cut.avi"
     data = whole.read_bytes()

@@ -15,19 +15,19 @@ names = st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name
 
 @given(names)
 @example(b"new\nline \xff \\x0a \xc2\x85 \xe2\x80\xa8.jpg")
-def test_every_file_name_comes_back_from_its_one_line_of_text(name):
+def test_every_file_name_survives_as_one_line_of_text(name):
     path = Path(os.fsdecode(name))
     text = path_text(path)
     assert len(text.splitlines()) <= 1
     assert path_from_text(text.encode("utf-8").decode("utf-8")) == path
 
 
-def test_usual_names_stay_as_they_are():
+def test_ordinary_names_stay_unchanged():
     for name in ("/data/photo 1.jpg", "Müller/été.png", '100%, "quoted".jpg', "顔\u00a0.webp"):
         assert path_text(Path(name)) == name
 
 
-def test_columns_come_in_the_documented_order_and_hold_their_row():
+def test_columns_are_in_the_documented_order_and_hold_their_row():
     assert list(COLUMNS) == [
         *("path", "frame", "time_s", "face", "track", "x", "y", "width", "height"),
         *("detection_score", "expression", "confidence", "uncertain", "quality"),

@@ -57,7 +57,7 @@ def avif() -> bytes:
     return file.getvalue()
 
 
-def test_the_photograph_has_one_face_in_its_place(run, tmp_path):
+def test_the_photograph_has_one_face_at_the_expected_place(run, tmp_path):
     out = tmp_path / "faces.csv"
     code, said, complaints = run(PHOTO, "--out", out)
     assert (code, complaints) == (0, "")
@@ -178,7 +178,7 @@ def assert_same(rows: list[Row], expected: list[Row]) -> None:
             assert a == (pytest.approx(b, abs=1e-5) if isinstance(b, float) else b), name
 
 
-def test_a_killed_and_a_stopped_run_go_on_to_the_output_of_one_never_stopped(
+def test_a_killed_and_a_stopped_run_resume_to_the_output_of_one_never_stopped(
     run, checkpoint, tmp_path
 ):
     paths = crops(tmp_path / "crops", 60)
@@ -212,7 +212,7 @@ def test_a_killed_and_a_stopped_run_go_on_to_the_output_of_one_never_stopped(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["crops", "faces.csv", "whole.csv"]
 
 
-def test_appending_scores_what_is_new_and_running_again_nothing(run, tmp_path):
+def test_appending_scores_only_new_inputs_and_a_rerun_scores_none(run, tmp_path):
     paths = crops(tmp_path / "crops", 6)
     out = tmp_path / "faces.jsonl"
     line = ("--out", out, "--detector", "none", "--append")
@@ -274,7 +274,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_annotated_copies_and_a_summary_can_be_looked_at(run, tmp_path):
+def test_annotated_copies_and_a_summary_can_be_viewed(run, tmp_path):
     inputs = tmp_path / "in"
     inputs.mkdir()
     shutil.copy(PHOTO, inputs / "<b>hopper.jpg")
@@ -312,7 +312,7 @@ def test_a_clip_gives_rows_in_time_and_its_sampled_frames_only(run, tmp_path):
     assert all(row.smooth_expression for row in rows)
 
 
-def test_without_out_a_table_shows_faces_as_the_annotated_copy_numbers_them(run, tmp_path):
+def test_without_out_a_table_numbers_faces_as_the_annotated_copy_does(run, tmp_path):
     group = tmp_path / "group.png"
     cv2.imwrite(str(group), np.concatenate([photo(), photo()], axis=1)[..., ::-1])
     (tmp_path / "text.jpg").write_text("no image")
@@ -349,7 +349,7 @@ def test_out_dash_prints_csv_and_nothing_else(run, tmp_path):
     assert run(PHOTO, "--out", "-", "--quiet") == (0, said, "")
 
 
-def test_quiet_writes_the_file_and_says_nothing(run, tmp_path):
+def test_quiet_writes_the_file_and_prints_nothing(run, tmp_path):
     out = tmp_path / "faces.csv"
     assert run(PHOTO, "--out", out, "--quiet") == (0, "", "")
     assert len(list(read_rows(out))) == 1
@@ -368,7 +368,7 @@ def test_resuming_without_a_file_to_continue_is_refused(run):
     assert "--out" in complaints
 
 
-def test_safe_csv_is_refused_where_no_csv_is_asked_for(run, tmp_path):
+def test_safe_csv_is_refused_without_csv_output(run, tmp_path):
     (tmp_path / "=1+1.jpg").write_text("no image")
     line = (tmp_path / "=1+1.jpg", "--safe-csv")
     for out in ((), ("--out", tmp_path / "rows.jsonl")):
@@ -378,7 +378,7 @@ def test_safe_csv_is_refused_where_no_csv_is_asked_for(run, tmp_path):
     assert run(PHOTO, *line, "--out", "-")[0] == 0
 
 
-def test_the_table_shows_what_a_video_lost_and_no_control_character():
+def test_the_table_reports_lost_frames_and_shows_no_control_character():
     rows = [Row("\x1b[2J.avi", "note", error="1 of 9 frames could not be decoded")]
     heading, line = table(rows).splitlines()
     assert heading.isprintable()

@@ -11,7 +11,7 @@ from tests.faces.sample_media import PHOTO
 from tests.media.sample_shards import write_tar
 
 
-def test_images_of_a_shard_are_inputs_of_their_own_and_a_finished_shard_is_not_scored_again(
+def test_images_of_a_shard_are_separate_inputs_and_a_finished_shard_is_not_scored_again(
     run, tmp_path
 ):
     shard = write_tar(tmp_path / "s.tar", {"a.jpg": PHOTO.read_bytes(), "b.jpg": b"no image"})

@@ -24,7 +24,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_rows_come_back_from_every_format(tmp_path, ending):
+def test_rows_survive_a_round_trip_through_every_format(tmp_path, ending):
     out = tmp_path / f"faces.{ending}"
     write_rows(out, ROWS)
     assert list(read_rows(out)) == ROWS
@@ -50,7 +50,7 @@ def test_other_programs_read_the_formats_as_documented(tmp_path):
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_file_is_replaced_when_the_new_one_is_whole_and_not_before(tmp_path, ending):
+def test_a_file_is_replaced_only_when_the_new_one_is_complete(tmp_path, ending):
     out = tmp_path / f"faces.{ending}"
     write_rows(out, ROWS)
     before = out.read_bytes()
@@ -67,14 +67,14 @@ def test_a_file_is_replaced_when_the_new_one_is_whole_and_not_before(tmp_path, e
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path, ending):
+def test_a_file_of_other_content_is_refused_by_name(tmp_path, ending):
     out = tmp_path / f"mine.{ending}"
     out.write_text("name,age\nGrace,85\n")
     with pytest.raises(FerError, match=rf"mine\.{ending}.*--append"):
         list(read_rows(out))
 
 
-def test_outputs_that_can_not_be_written_are_refused_with_what_to_do(tmp_path, monkeypatch):
+def test_unwritable_outputs_are_refused_with_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(FerError, match=r"\.csv, \.jsonl or \.parquet"):
         check_output(tmp_path / "faces.xlsx")
     with pytest.raises(FerError, match="create it first"):
@@ -87,7 +87,7 @@ def test_outputs_that_can_not_be_written_are_refused_with_what_to_do(tmp_path, m
         check_output(tmp_path / "faces.parquet")
 
 
-def test_a_safe_csv_holds_no_formula_and_reads_back_as_it_was(tmp_path):
+def test_a_safe_csv_holds_no_formula_and_reads_back_unchanged(tmp_path):
     paths = ["=cmd()|x", "+1", "-1.jpg", "@sum", "'=quoted.jpg", "''twice", "'plain.jpg", "a=b"]
     rows = [FACE._replace(path=path) for path in paths]
     rows.append(Row("x.jpg", "unreadable", error="\t=1"))

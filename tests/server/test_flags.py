@@ -71,7 +71,7 @@ def test_no_refusal_shows_a_cameras_password():
         (["@nothing.txt"], "one a line"),
     ],
 )
-def test_what_can_not_be_used_is_refused_in_one_line(argv: list[str], told: str):
+def test_unusable_flags_are_refused_in_one_line(argv: list[str], told: str):
     with pytest.raises(FerError) as refusal:
         settings(*argv)
     assert told in str(refusal.value)
@@ -87,16 +87,16 @@ def test_an_address_open_to_others_needs_a_token(host: str):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "[::1]"])
-def test_loopback_needs_none(host: str):
+def test_loopback_needs_no_token(host: str):
     assert settings("--host", host).token == ""
     assert is_loopback(host.strip("[]"))
 
 
-def test_a_token_on_the_line_goes_before_the_environments():
+def test_a_token_on_the_command_line_overrides_the_environment():
     assert settings("--token", TOKEN, FER_TOKEN="another-token").token == TOKEN
 
 
-def test_viewers_have_a_token_of_their_own():
+def test_viewers_have_a_separate_token():
     found = settings(FER_TOKEN=TOKEN, FER_VIEWER_TOKEN="another-token")
     assert (found.token, found.viewer_token) == (TOKEN, "another-token")
     assert (
@@ -114,7 +114,7 @@ def test_a_token_can_be_made_at_every_start():
     assert not settings("--token", TOKEN).announce_token
 
 
-def test_cameras_begin_with_the_privacy_asked_for():
+def test_cameras_start_with_the_requested_privacy():
     assert settings().privacy == "none"
     assert settings("--privacy", "pixelate").privacy == "pixelate"
 
@@ -132,7 +132,7 @@ def test_proxies_are_trusted_only_when_asked_for():
     assert [str(network) for network in found] == ["127.0.0.1/32", "10.0.0.0/8"]
 
 
-def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
+def test_an_argument_file_keeps_passwords_off_the_command_line(tmp_path: Path):
     file = tmp_path / "cameras.txt"
     file.write_text("# the door\n--source=door=rtsp://user:secret@cam/1\n\n--port=0\n")
     found = settings(f"@{file}")
@@ -150,7 +150,7 @@ def test_a_file_of_arguments_keeps_passwords_off_the_line(tmp_path: Path):
         (lambda path: Path(path).write_text(f"@{path}\n"), "unrecognized arguments"),
     ],
 )
-def test_a_file_of_arguments_that_is_none_is_refused_at_once(
+def test_an_invalid_argument_file_is_refused_at_once(
     tmp_path: Path, make: Callable[[Path], object], reason: str
 ):
     make(tmp_path / "cameras.txt")
@@ -182,7 +182,7 @@ def test_the_browser_stays_closed_when_asked():
     assert not settings("--source", "demo", "--no-browser").browser
 
 
-def test_faces_are_looked_for_as_scoring_does():
+def test_the_detection_size_works_as_in_scoring():
     assert settings().detect_size == DETECT_SIZE
     assert settings("--detect-size", "full").detect_size == "full"
     with pytest.raises(FerError, match="32 or more"):

@@ -17,7 +17,7 @@ from server.listen import Connection
 from tests.server.live_server import settings_of
 
 
-async def test_a_visitor_who_leaves_during_a_response_is_no_error(
+async def test_a_visitor_who_leaves_during_a_response_is_not_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     written: list[BaseException] = []

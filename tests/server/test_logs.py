@@ -62,7 +62,7 @@ def test_the_same_message_is_written_once_and_then_counted() -> None:
     assert repeats.admits(record("%s failed", "GET /"))
 
 
-def test_few_of_those_that_differ_in_their_arguments_are_written() -> None:
+def test_few_messages_that_differ_only_in_arguments_are_written() -> None:
     clock = Clock()
     repeats = Repeats(clock=clock)
     admitted = [repeats.admits(record("%s failed", f"GET /{n}")) for n in range(100)]
@@ -73,7 +73,7 @@ def test_few_of_those_that_differ_in_their_arguments_are_written() -> None:
     assert lines(repeats) == ["GET /0 failed (95 more like this in 10 s)"]
 
 
-def test_tracebacks_of_different_places_are_different_messages() -> None:
+def test_tracebacks_from_different_places_are_different_messages() -> None:
     repeats = Repeats(clock=Clock())
     assert repeats.admits(failure("a request failed", lambda: 1 / 0))
     assert repeats.admits(failure("a request failed", lambda: 1.0 % 0))
@@ -81,13 +81,13 @@ def test_tracebacks_of_different_places_are_different_messages() -> None:
     assert [repeats.admits(one) for one in repeated] == [True, False, False]
 
 
-def test_what_follows_the_first_line_does_not_make_a_message_another_one() -> None:
+def test_only_the_first_line_distinguishes_messages() -> None:
     repeats = Repeats(clock=Clock())
     told = [repeats.admits(record(f"Exception in callback\nhandle: {n}")) for n in range(3)]
     assert told == [True, False, False]
 
 
-def test_only_so_many_kinds_of_message_are_remembered() -> None:
+def test_the_number_of_remembered_messages_is_limited() -> None:
     repeats = Repeats(clock=Clock())
     for n in range(1000):
         for _ in range(2):
@@ -106,7 +106,7 @@ def test_a_record_that_finds_the_queue_full_is_counted() -> None:
     assert handler.take_lost() == []
 
 
-def test_nobody_waits_for_a_pipe_that_nobody_reads() -> None:
+def test_logging_does_not_block_on_an_unread_pipe() -> None:
     reading, writing = os.pipe()
     logged = threading.Event()
 
@@ -126,7 +126,7 @@ def test_nobody_waits_for_a_pipe_that_nobody_reads() -> None:
         assert 0 < len(pipe.read()) <= 1 << 16
 
 
-def test_warnings_wait_for_nobody_either_and_those_on_forms_are_left_out() -> None:
+def test_warnings_do_not_block_either_and_those_on_forms_are_left_out() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as log, os.fdopen(writing, "wb") as end:
         with queued_log(descriptor=end.fileno()):
@@ -142,7 +142,7 @@ def test_warnings_wait_for_nobody_either_and_those_on_forms_are_left_out() -> No
     assert "utf-99" not in written
 
 
-def test_all_lines_are_written_before_the_end() -> None:
+def test_all_lines_are_written_before_exit() -> None:
     reading, writing = os.pipe()
     with queued_log(descriptor=writing):
         for _ in range(3):
@@ -211,14 +211,16 @@ def test_the_same_failure_many_times_is_one_traceback_and_a_count(checkpoint: st
     assert len(written) < 8000
 
 
-def test_a_log_that_nobody_reads_stops_no_answer(checkpoint: str) -> None:
+def test_an_unread_log_blocks_no_response(checkpoint: str) -> None:
     with failing_server(checkpoint) as (process, port):
         assert statuses(port, "/healthz?flood", times=3) == {500}
         assert statuses(port, "/static/style.css", times=1) == {200}
         assert process.poll() is None
 
 
-def test_more_clients_than_descriptors_are_refused_and_flood_no_log(checkpoint: str) -> None:
+def test_more_clients_than_descriptors_are_refused_without_flooding_the_log(
+    checkpoint: str,
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * USUAL_LIMIT:
         pytest.skip(f"needs {2 * USUAL_LIMIT} descriptors for its clients; see ulimit -Hn")

@@ -143,7 +143,7 @@ def test_seventeen_viewers_through_nginx_are_seventeen_visitors(behind: int) -> 
         assert (refused.status, refused.code) == (503, "too_many_viewers")
 
 
-def test_one_address_does_not_take_all_connections_through_nginx(behind: int) -> None:
+def test_one_address_cannot_take_all_connections_through_nginx(behind: int) -> None:
     unfinished = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(128):
@@ -167,7 +167,7 @@ def test_wrong_tokens_through_nginx_lock_nobody_else_out(behind: int) -> None:
         assert ask(behind, "/api/cameras", visitor=visitor, headers=right).status == 200
 
 
-def test_a_visitor_cannot_choose_an_address_through_nginx(behind: int) -> None:
+def test_a_visitor_cannot_spoof_an_address_through_nginx(behind: int) -> None:
     statuses = []
     for n in range(11):
         claimed = f"198.51.100.{n}"

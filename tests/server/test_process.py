@@ -114,7 +114,7 @@ def test_a_mistake_ends_in_one_line_and_code_2(tmp_path: Path):
     assert str(tmp_path) in refusal("--checkpoint", str(tmp_path), "--source", "demo")
 
 
-def test_a_port_that_is_taken_is_a_mistake(checkpoint: str):
+def test_a_port_in_use_is_a_user_error(checkpoint: str):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -124,7 +124,7 @@ def test_a_port_that_is_taken_is_a_mistake(checkpoint: str):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_the_start_is_no_accident(checkpoint: str, number: signal.Signals):
+def test_a_signal_during_startup_ends_cleanly(checkpoint: str, number: signal.Signals):
     line = [sys.executable, "-m", "server", "--port", "0", "--checkpoint", checkpoint]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(1.5)  # somewhere in the imports, or at the network
@@ -134,7 +134,7 @@ def test_a_signal_during_the_start_is_no_accident(checkpoint: str, number: signa
         assert process.returncode in (0, 128 + number, -number)
 
 
-def test_of_two_servers_started_together_on_one_port_one_ends_with_a_line(checkpoint: str):
+def test_one_of_two_servers_started_together_on_one_port_ends_in_one_line(checkpoint: str):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -192,7 +192,9 @@ def wait_for_others(served: Served, name: str, *, than: set[int]) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_ray_serve_answers_as_the_live_server(served: Served, expected: dict[str, Answer]) -> None:
+def test_ray_serve_answers_as_the_live_server_does(
+    served: Served, expected: dict[str, Answer]
+) -> None:
     for name, sample in samples().items():
         found, other = ask(served.port, sample), expected[name]
         assert other.status == sample.status, name

@@ -21,7 +21,7 @@ def test_with_all_amounts_zero_nothing_changes():
     np.testing.assert_array_equal(augment(faces, generator(), config=STILL), faces)
 
 
-def test_a_step_alone_decides_what_is_drawn():
+def test_augmentation_depends_only_on_the_step():
     faces = pattern_faces(8).images
     before = faces.copy()
     once = augment(faces, generator(5), config=AugmentConfig())
@@ -40,7 +40,7 @@ def test_half_of_the_faces_are_mirrored_about_their_own_axis():
     assert 16 < sum(flipped) < 48
 
 
-def test_the_warps_keep_to_the_amounts_configured():
+def test_the_warps_stay_within_the_configured_amounts():
     config = AugmentConfig(flip=False, rotate_degrees=10, scale=0.1, shear=0, translate=0.05)
     matrices = warp_matrices(500, generator(), config=config)
     angle = np.degrees(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
@@ -51,7 +51,7 @@ def test_the_warps_keep_to_the_amounts_configured():
     assert 2 < np.abs(shift).max() <= 0.05 * 48 + 1e-9
 
 
-def test_erasing_covers_at_most_the_area_configured():
+def test_erasing_covers_at_most_the_configured_area():
     config = AugmentConfig(**{**vars(STILL), "erase_probability": 1.0, "erase_area": 0.2})
     faces = np.full((200, 48, 48), 256 // 2, np.uint8)
     changed = (augment(faces, generator(), config=config) != faces).mean(axis=(1, 2))
@@ -69,7 +69,7 @@ def test_smaller_faces_are_the_same_faces_seen_from_further_away():
     assert np.abs(small[inner].astype(int) - full[inner]).mean() < 1.5
 
 
-def test_faces_grow_in_equal_steps_and_are_whole_from_there_on():
+def test_faces_grow_in_equal_steps_and_stay_at_full_size():
     config = ResolutionConfig(start=32, grow_over=0.5)
     sizes = [face_size(step, total_steps=100, config=config) for step in range(100)]
     assert sizes == [32] * 25 + [40] * 25 + [48] * 50

@@ -6,7 +6,7 @@ from tests.factories import short_config
 
 
 @pytest.mark.parametrize(("name", "growth"), [("sgd", 8), ("adamw", 8**0.5), ("muon", 8**0.5)])
-def test_settings_are_fitted_to_eight_times_the_batch(name, growth):
+def test_settings_are_scaled_to_eight_times_the_batch(name, growth):
     config = short_config(batch_size=1024, optim__name=name, optim__reference_batch=128)
     fitted = fitted_to_batch(config)
     was = OptimConfig()

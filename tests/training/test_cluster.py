@@ -188,7 +188,7 @@ def test_a_folder_that_only_one_host_sees_is_refused_by_all(tmp_path):
         ),
     ],
 )
-def test_flags_that_name_no_place_in_a_cluster_are_refused(flags, says, capsys):
+def test_incomplete_or_invalid_cluster_flags_are_refused(flags, says, capsys):
     assert command.run(train.main, flags) == 2
     assert says in capsys.readouterr().err
 
@@ -211,7 +211,7 @@ def test_flags_that_name_no_place_in_a_cluster_are_refused(flags, says, capsys):
     ],
     ids=["Kubernetes", "TPU pod", "Open MPI"],
 )
-def test_a_cluster_that_the_environment_half_names_is_refused_in_one_line(
+def test_a_cluster_half_described_by_the_environment_is_refused_in_one_line(
     environment, says, tmp_path
 ):
     """In environments as JAX knows them, without the packages that it asks them with."""
@@ -231,7 +231,7 @@ def test_a_cluster_that_the_environment_half_names_is_refused_in_one_line(
     assert re.fullmatch(f"error: .*{re.escape(says)}.*--process-id.*\n", told.stderr), told.stderr
 
 
-def test_a_process_augments_its_rows_as_one_that_has_all():
+def test_a_process_augments_its_rows_as_one_process_with_all_rows_does():
     config = short_config(augment__camera=0.5)
     plan = assemble(
         config,

@@ -53,7 +53,7 @@ def test_a_warp_moves_pixels_where_opencv_does(faces):
         ("compressed", [(15, 79)], 8),
     ],
 )
-def test_a_camera_spoils_faces_as_on_the_host(faces, kind, amounts, most):
+def test_camera_degradations_match_the_hosts(faces, kind, amounts, most):
     some, draw = faces[:24], np.random.default_rng(1)
     whole = kind in ("shrunk", "compressed")
     each = [draw.integers(*r, 24) if whole else draw.uniform(*r, 24) for r in amounts]
@@ -80,7 +80,7 @@ def test_maps_have_the_hosts_moments():
 
 
 @pytest.mark.parametrize("size", [48, 32])
-def test_augmented_faces_are_distributed_as_the_hosts(faces, size):
+def test_augmented_faces_are_distributed_as_on_the_host(faces, size):
     """Compares what a face's statistics are in many draws, at each of their deciles."""
     many = np.tile(faces, (5, 1, 1))
     device = jax.jit(

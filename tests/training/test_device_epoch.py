@@ -45,7 +45,7 @@ def test_without_augmentation_the_devices_train_as_the_host_does(devices):
 
 
 @pytest.mark.long
-def test_with_augmentation_both_ways_learn_as_much():
+def test_with_augmentation_both_ways_learn_equally_well():
     accuracy = {}
     for on_device in (False, True):
         config = config_of(epochs=16, data__on_device=on_device, optim__learning_rate=0.01)
@@ -58,7 +58,7 @@ def test_with_augmentation_both_ways_learn_as_much():
 
 
 @pytest.mark.long
-def test_faces_that_grow_cut_an_epoch_where_they_do():
+def test_growing_faces_split_an_epoch_where_the_size_changes():
     config = config_of(data__on_device=True, resolution__start=32, resolution__grow_over=0.5)
     program = assembled(config, train=pattern_faces(45))
     plan = program.plan
@@ -70,7 +70,7 @@ def test_faces_that_grow_cut_an_epoch_where_they_do():
     assert np.isfinite(recorder.losses).all()
 
 
-def test_a_request_to_stop_is_met_between_epochs():
+def test_a_request_to_stop_takes_effect_between_epochs():
     program = assembled(config_of(data__on_device=True), train=pattern_faces(45))
     asked = iter([False, True])
     with pytest.raises(loop.RunInterrupted) as stop:
@@ -84,7 +84,7 @@ def test_a_request_to_stop_is_met_between_epochs():
     assert int(stop.value.state.step) == program.plan.order.end_of_epoch(1)
 
 
-def test_bfloat16_is_for_the_convolutions_alone():
+def test_only_convolutions_use_bfloat16():
     config = config_of(epochs=1, data__on_device=True, model__dtype="bfloat16")
     program = assembled(config, train=pattern_faces(16))
     rows = jnp.zeros((1, 16), jnp.int32)

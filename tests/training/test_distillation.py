@@ -33,7 +33,7 @@ def taught_run(folder, teacher):
     return short_run(folder, f"loss.teacher={teacher}")
 
 
-def test_a_teacher_says_of_a_face_what_its_predictor_says(teacher):
+def test_a_teacher_gives_the_probabilities_of_its_predictor(teacher):
     faces = pattern_faces(20)
     taught = teacher_targets([load_model(teacher)], faces)
     answers = Predictor.load(teacher, max_batch=4)(faces.images, flip=True)
@@ -55,7 +55,7 @@ def test_targets_are_blended_by_share():
     np.testing.assert_allclose(blend(labels, taught, share=0.7)[0], [0.4] + [0.1] * 6, atol=1e-6)
 
 
-def test_a_run_tells_which_teacher_it_had_and_goes_on_with_no_other(teacher, tmp_path, capsys):
+def test_a_run_records_its_teacher_and_resumes_with_no_other(teacher, tmp_path, capsys):
     folder = tmp_path / "run"
     assert taught_run(folder, teacher) == 0
     assert json.loads((folder / "card.json").read_text())["teacher"] == load_model(teacher).digest
@@ -63,7 +63,7 @@ def test_a_run_tells_which_teacher_it_had_and_goes_on_with_no_other(teacher, tmp
     assert "another teacher" in capsys.readouterr().err
 
 
-def test_a_run_begins_with_the_weights_it_is_given(teacher, tmp_path, capsys):
+def test_a_run_starts_from_the_weights_it_is_given(teacher, tmp_path, capsys):
     folder = tmp_path / "run"
     still = (f"start={teacher}", "optim.learning_rate=1e-12", "ema_decay=0")
     assert short_run(folder, *still) == 0
@@ -74,7 +74,7 @@ def test_a_run_begins_with_the_weights_it_is_given(teacher, tmp_path, capsys):
 
 
 @pytest.mark.long
-def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path):
+def test_a_run_starts_from_the_mean_of_the_weights_it_is_given(teacher, tmp_path):
     folder, other = tmp_path / "run", write_workdir(tmp_path / "other", seed=5)
     still = ("optim.learning_rate=1e-12", "ema_decay=0")
     assert short_run(folder, f"start={teacher},{other}", *still) == 0
@@ -88,7 +88,7 @@ def test_a_run_begins_with_the_mean_of_the_weights_it_is_given(teacher, tmp_path
 
 
 @pytest.mark.long
-def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, capsys):
+def test_a_run_keeps_its_initial_weights_where_no_epoch_is_better(teacher, tmp_path, capsys):
     folder = tmp_path / "run"
     spoiling = (
         f"start={teacher}",
@@ -108,7 +108,7 @@ def test_a_run_keeps_its_beginning_where_no_epoch_is_better(teacher, tmp_path, c
 
 
 @pytest.mark.long
-def test_a_run_stopped_at_its_beginning_goes_on_as_if_it_had_not_been(teacher, tmp_path):
+def test_a_run_stopped_at_its_start_resumes_as_if_uninterrupted(teacher, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert short_run(whole, f"start={teacher}") == 0
     shutil.copytree(whole, stopped)
@@ -119,7 +119,7 @@ def test_a_run_stopped_at_its_beginning_goes_on_as_if_it_had_not_been(teacher, t
     assert (stopped / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()
 
 
-def test_a_run_can_not_begin_with_the_weights_of_another_network(tmp_path, capsys):
+def test_a_run_cannot_start_from_the_weights_of_another_network(tmp_path, capsys):
     other = write_workdir(tmp_path / "other", model__name="seed_cnn")
     assert short_run(tmp_path / "run", f"start={other}") == 2
     assert "is a seed_cnn, the run trains a resnet_small" in capsys.readouterr().err

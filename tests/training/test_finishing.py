@@ -22,7 +22,7 @@ def first_norm(variables):
     return variables["batch_stats"]["BatchNorm_0"]
 
 
-def test_statistics_are_those_of_all_training_faces_as_they_are():
+def test_statistics_are_those_of_all_unaugmented_training_faces():
     faces = pattern_faces(48)
     program = program_of(faces, model__name="seed_cnn")
     state = program.steps.init()
@@ -103,7 +103,7 @@ def test_expressions_more_frequent_than_the_bound_keep_their_logits():
     np.testing.assert_allclose(moved - plain, np.broadcast_to(expected, plain.shape), atol=1e-4)
 
 
-def test_a_run_validates_and_keeps_finished_weights_and_trains_as_ever():
+def test_a_run_validates_and_keeps_finished_weights_without_changing_training():
     faces = pattern_faces(48)
     program = program_of(faces, epochs=2, ema_decay=0.9, loss__logit_adjustment=0.3)
     kept = []

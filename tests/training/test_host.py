@@ -21,7 +21,7 @@ print(faults)
 @pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
 )
-def test_memory_that_was_used_once_is_there_at_once_the_next_time():
+def test_freed_memory_is_reused_without_page_faults():
     done = subprocess.run(
         [sys.executable, "-c", _FAULTS], capture_output=True, text=True, check=True
     )

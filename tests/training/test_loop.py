@@ -55,7 +55,7 @@ def test_steps_compile_once_whatever_the_tail(ragged):
         assert compiled._cache_size() == 1
 
 
-def test_the_history_tells_how_far_steps_go(ragged):
+def test_the_history_records_how_far_steps_go(ragged):
     _, state, recorder = ragged
     for row in recorder.rows:
         assert row["gradient_norm"] > 0
@@ -77,7 +77,7 @@ def test_some_steps_are_traced_for_the_profiler(tmp_path):
         before_step(0)
 
 
-def test_a_transfer_that_nobody_asked_for_ends_the_epoch():
+def test_an_implicit_transfer_ends_the_epoch():
     program = assembled(tiny_config(epochs=1), train=pattern_faces(16))
 
     def careless(state, batch):
@@ -120,7 +120,7 @@ def test_eight_devices_compute_what_one_does(ragged):
 
 
 @pytest.mark.long
-def test_the_network_learns_32_faces_by_heart():
+def test_the_network_overfits_32_faces():
     config = short_config(
         epochs=60,
         batch_size=32,
@@ -168,13 +168,13 @@ def test_mixed_examples_weights_and_soft_targets_train_too():
     assert np.isfinite(recorder.losses).all()
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_what_to_try():
+def test_a_non_finite_loss_ends_the_run_with_what_to_try():
     config = tiny_config(epochs=30, optim__learning_rate=1e30, optim__clip_norm=0.0)
     with pytest.raises(TrainingError, match=r"loss is .* try a lower config\.optim\.learning_rate"):
         finished(assembled(config, train=pattern_faces(32)))
 
 
-def test_a_request_to_stop_is_met_before_the_next_step():
+def test_a_request_to_stop_takes_effect_before_the_next_step():
     program = assembled(tiny_config(), train=pattern_faces(64))
     asked = iter([False, False, True])
     with pytest.raises(loop.RunInterrupted) as stop:

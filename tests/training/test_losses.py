@@ -60,7 +60,7 @@ def test_without_a_scheme_every_class_weighs_one():
     assert weights.tolist() == [1.0] * 7
 
 
-def test_cross_entropy_is_against_the_whole_distribution_spread_by_label_smoothing():
+def test_cross_entropy_is_against_the_whole_smoothed_distribution():
     logits = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
     target = np.random.default_rng(1).dirichlet(np.ones(7), size=3).astype(np.float32)
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -108,7 +108,7 @@ def test_cutmix_pastes_a_rectangle_and_mixes_targets_by_its_area():
     assert 0 < min(shares) < max(shares) <= 1
 
 
-def test_with_both_on_a_coin_decides_for_the_whole_batch():
+def test_with_mixup_and_cutmix_a_coin_flip_decides_for_the_whole_batch():
     blends = [is_blend(mixed(seed, mixup=0.4, cutmix=1.0)[0]) for seed in range(20)]
     assert 4 <= sum(blends) <= 16
 

@@ -38,7 +38,7 @@ def test_the_rate_stays_while_the_loss_improves():
     assert walk([1.0, 0.9, 0.8, 0.7]) == [(1.0, False)] * 4
 
 
-def test_patience_counts_evaluations_and_a_tiny_gain_is_none():
+def test_patience_counts_evaluations_and_ignores_tiny_gains():
     scales = [scale for scale, _ in walk([1.0, 0.999, 0.998])]
     assert scales == [1.0, 1.0, 0.5]
 
@@ -72,7 +72,7 @@ def test_warm_up_then_constant_then_the_final_fall():
     assert rates[100] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_cosine_falls_to_zero_from_the_end_of_the_warm_up():
+def test_cosine_decays_to_zero_from_the_end_of_the_warm_up():
     config = OptimConfig(learning_rate=1.0, schedule="cosine", warmup_epochs=2)
     rate = optim.learning_rate_schedule(config, steps_per_epoch=10, total_steps=100)
     assert float(rate(20)) == pytest.approx(1.0)

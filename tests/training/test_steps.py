@@ -105,12 +105,12 @@ def test_a_step_follows_the_gradient_of_the_mean_cross_entropy():
     assert_is_step(begun(), batch_of(10), np.ones(7, np.float32))
 
 
-def test_soft_targets_are_met_as_a_whole_and_weighted_by_what_they_hold():
+def test_soft_targets_are_weighted_by_all_their_classes():
     target = np.random.default_rng(0).dirichlet(np.ones(7), size=10).astype(np.float32)
     assert_is_step(begun(), batch_of(10, target=target), np.linspace(0.2, 3, 7, dtype=np.float32))
 
 
-def test_an_example_counts_by_its_weight_and_one_that_only_fills_up_not_at_all():
+def test_an_example_counts_by_its_weight_and_padding_not_at_all():
     weight = np.array([1, 0.5, 2, 1, 0, 0], np.float32)
     assert_is_step(begun(), batch_of(6, weight=weight), np.ones(7, np.float32))
     other = batch_of(6, weight=weight)
@@ -176,7 +176,7 @@ def test_label_smoothing_raises_the_loss_of_a_sure_answer():
     assert stepped(before, batch, config=smooth)[1] > 2 * loss
 
 
-def test_mixing_draws_anew_each_step_and_the_same_for_the_same_step():
+def test_mixing_differs_between_steps_and_repeats_for_the_same_step():
     config = dataclasses.replace(PLAIN, loss=LossConfig(label_smoothing=0.0, mixup=1.0))
     before, batch = begun(), batch_of(10)
     later = before.replace(step=before.step + 1)
@@ -194,7 +194,7 @@ class NoNorm(nn.Module):
         return nn.Dense(7)(x.reshape(x.shape[0], -1))
 
 
-def test_a_batch_in_parts_moves_the_weights_as_one_in_whole():
+def test_a_batch_in_parts_changes_the_weights_as_the_whole_batch_does():
     batch = batch_of(12, weight=np.linspace(0.1, 2, 12, dtype=np.float32))
     parts = dataclasses.replace(PLAIN, accumulate=3)
     before = begun(model=NoNorm())

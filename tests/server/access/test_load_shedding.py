@@ -25,7 +25,7 @@ def clock():
     return Clock()
 
 
-def test_work_is_refused_when_what_is_under_way_takes_too_long(clock):
+def test_work_is_refused_when_work_in_progress_takes_too_long(clock):
     pace = LoadShedding(most_s=0.05, threads=1, clock=clock)
     with contextlib.ExitStack() as stack:
         for _ in range(20):
@@ -36,7 +36,7 @@ def test_work_is_refused_when_what_is_under_way_takes_too_long(clock):
     assert 0.05 / 2 < refusal.value.retry_after_s < 0.3
 
 
-def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
+def test_a_request_can_be_refused_before_its_work_begins(clock):
     pace = LoadShedding(most_s=0.01, threads=1, clock=clock)
     with pace.work():
         pace.check()  # nothing is known of its time yet
@@ -46,7 +46,7 @@ def test_who_would_be_refused_is_told_so_before_the_work_begins(clock):
         pace.check()
 
 
-def test_whoever_comes_to_an_idle_server_is_let_in_however_long_the_last_one_took(clock):
+def test_an_idle_server_admits_a_request_however_long_the_last_one_took(clock):
     pace = LoadShedding(most_s=0.01, threads=1, clock=clock)
     admitted = 0
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_quick_work_may_queue(clock):
         pace.check()  # nor would the next one be refused
 
 
-def test_work_that_fails_does_not_count_as_under_way(clock):
+def test_failed_work_does_not_count_as_in_progress(clock):
     pace = LoadShedding(most_s=0.0, threads=1, clock=clock)
     with pace.work():
         clock.go_on(0.01)

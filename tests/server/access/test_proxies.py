@@ -75,7 +75,7 @@ def test_the_standard_header_counts_too(forwarded: str, address: str, scheme: st
     assert (found.address, found.scheme) == (address, scheme)
 
 
-def test_a_list_that_the_proxy_only_passed_on_moves_nobody() -> None:
+def test_a_contradictory_header_that_the_proxy_passed_on_is_ignored() -> None:
     # nginx appends to X-Forwarded-For, and passes on a Forwarded header that a visitor wrote.
     written = (("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=8.8.8.8"))
     assert visitor(*written).address == "127.0.0.1"
@@ -115,7 +115,7 @@ def test_the_proxy_reports_a_prefix_that_can_only_be_a_path(sent: str, prefix: s
     assert visitor(("X-Forwarded-Prefix", sent)).prefix == prefix
 
 
-def test_a_peer_that_is_not_trusted_can_claim_nothing() -> None:
+def test_an_untrusted_peer_can_claim_nothing() -> None:
     found = visitor(
         ("X-Forwarded-For", "8.8.8.8"),
         ("Forwarded", "for=8.8.8.8;proto=https"),
@@ -128,7 +128,7 @@ def test_a_peer_that_is_not_trusted_can_claim_nothing() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["X-Forwarded-For", "Forwarded"]), st.text())))
-def test_no_header_breaks_the_reading(headers: list[tuple[str, str]]) -> None:
+def test_no_header_breaks_parsing(headers: list[tuple[str, str]]) -> None:
     address = visitor(*headers).address
     assert ipaddress.ip_address(address)
 
@@ -170,14 +170,14 @@ def test_wrong_tokens_of_one_visitor_behind_a_proxy_lock_nobody_else_out(
     assert proxied.get("/api/cameras", **other).code == "unauthorized"
 
 
-def test_a_right_token_is_let_in_while_its_address_waits(alone: LiveServer) -> None:
+def test_a_correct_token_is_accepted_while_its_address_is_locked_out(alone: LiveServer) -> None:
     guesses = [alone.get("/api/cameras", Authorization="Bearer wrong").status for _ in range(4)]
     assert guesses[-1] == 429
     assert alone.get("/api/cameras", **BEARER).status == 200
     assert log_in(alone, TOKEN).status == 200
 
 
-def test_a_stranger_cannot_choose_an_address(alone: LiveServer) -> None:
+def test_a_stranger_cannot_spoof_an_address(alone: LiveServer) -> None:
     statuses = {
         alone.get(
             "/api/cameras",
@@ -190,7 +190,7 @@ def test_a_stranger_cannot_choose_an_address(alone: LiveServer) -> None:
     assert 429 in statuses
 
 
-def test_each_visitor_behind_a_proxy_has_their_own_places(proxied: LiveServer) -> None:
+def test_each_visitor_behind_a_proxy_has_a_separate_limit(proxied: LiveServer) -> None:
     def watch(stack: contextlib.ExitStack, address: str) -> bytes:
         request = (
             f"GET /stream/demo.mjpg HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n"
@@ -207,7 +207,7 @@ def test_each_visitor_behind_a_proxy_has_their_own_places(proxied: LiveServer) -
         assert again == [b"200", b"200", b"503"]
 
 
-def test_a_visitor_behind_a_proxy_has_so_many_requests_at_a_time(proxied: LiveServer) -> None:
+def test_concurrent_requests_of_a_visitor_behind_a_proxy_are_limited(proxied: LiveServer) -> None:
     request = (
         b"POST /login HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.50\r\n"
         b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n"
@@ -222,7 +222,9 @@ def test_a_visitor_behind_a_proxy_has_so_many_requests_at_a_time(proxied: LiveSe
         assert proxied.get("/login", X_Forwarded_For="198.51.100.51").status == 200
 
 
-def test_a_visitor_behind_a_proxy_who_reads_nothing_keeps_their_places(proxied: LiveServer) -> None:
+def test_unread_responses_count_towards_the_limit_of_a_visitor_behind_a_proxy(
+    proxied: LiveServer,
+) -> None:
     request = (
         b"GET /static/viewer.js HTTP/1.1\r\nHost: localhost\r\n"
         b"X-Forwarded-For: 198.51.100.60\r\n\r\n"
@@ -258,7 +260,7 @@ def test_without_a_trusted_proxy_forged_headers_change_no_cookie(alone: LiveServ
     assert "strict-transport-security" not in answer.headers
 
 
-def test_every_answer_over_tls_asks_for_tls(proxied: LiveServer) -> None:
+def test_every_response_over_tls_requires_tls_from_then_on(proxied: LiveServer) -> None:
     for path in ("/login", "/nothing", "/api/cameras", "/healthz", "/static/style.css"):
         headers = proxied.get(path, X_Forwarded_Proto="https").headers
         assert headers["strict-transport-security"] == "max-age=31536000", path
@@ -286,7 +288,7 @@ def test_the_scheme_of_an_origin_counts(
     assert (refused == "cross_site") is (status == 403)
 
 
-def test_a_page_behind_an_undeclared_proxy_is_told_what_to_do(alone: LiveServer) -> None:
+def test_a_refusal_behind_an_undeclared_proxy_says_what_to_do(alone: LiveServer) -> None:
     headers = {"Host": "localhost", "Origin": "https://localhost", **BEARER}
     answer = alone.post_json("/api/cameras/demo", {"mirror": True}, **headers)
     assert answer.code == "cross_site"
@@ -305,7 +307,7 @@ def test_a_page_behind_an_undeclared_proxy_is_told_what_to_do(alone: LiveServer)
         {"Origin": "http://[::1", "X_Forwarded_For": "::1%x"},
     ],
 )
-def test_malformed_headers_are_never_a_failure(
+def test_malformed_headers_never_cause_a_failure(
     proxied: LiveServer, headers: dict[str, str]
 ) -> None:
     # A post, so that an Origin counts as well.

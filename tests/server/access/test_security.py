@@ -52,11 +52,11 @@ def test_a_browser_without_the_token_is_sent_to_the_login_page(guarded: LiveServ
     assert b'name="token"' in page.body
 
 
-def test_the_token_opens_as_a_header(guarded: LiveServer):
+def test_the_token_is_accepted_as_a_header(guarded: LiveServer):
     assert guarded.get("/api/cameras", **BEARER).status == 200
 
 
-def test_logging_in_gives_a_cookie_that_scripts_can_not_read(guarded: LiveServer):
+def test_logging_in_sets_a_cookie_that_scripts_cannot_read(guarded: LiveServer):
     answer = log_in(guarded, TOKEN.replace(" ", "+"), Accept="text/html")
     assert (answer.status, answer.headers["location"]) == (303, "/")
     cookie, *attributes = answer.headers["set-cookie"].split("; ")
@@ -65,7 +65,7 @@ def test_logging_in_gives_a_cookie_that_scripts_can_not_read(guarded: LiveServer
     assert guarded.get("/api/cameras", Cookie=cookie).status == 200
 
 
-def test_a_signed_address_opens_itself_and_nothing_else(guarded: LiveServer):
+def test_a_signed_url_opens_itself_and_nothing_else(guarded: LiveServer):
     camera = guarded.get("/api/cameras", **BEARER).json["cameras"][0]
     assert guarded.get(camera["snapshot"]).headers["content-type"] == "image/jpeg"
     signature = camera["snapshot"].partition("?")[2]
@@ -104,7 +104,7 @@ def test_every_answer_carries_the_headers(live: LiveServer):
         assert "nosniff" in head
 
 
-def test_another_name_for_this_server_is_not_answered(live: LiveServer):
+def test_requests_for_another_host_name_are_refused(live: LiveServer):
     assert live.get("/", Host="evil.example").code == "host_not_allowed"
     for request in (
         b"GET /healthz HTTP/1.1\r\n\r\n",
@@ -127,7 +127,7 @@ def test_another_name_for_this_server_is_not_answered(live: LiveServer):
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
     ],
 )
-def test_other_sites_can_not_post(live: LiveServer, headers: dict[str, str]):
+def test_other_sites_cannot_post(live: LiveServer, headers: dict[str, str]):
     assert live.post_json("/api/cameras/demo", {"mirror": True}, **headers).code == "cross_site"
 
 
@@ -155,7 +155,7 @@ def test_a_link_on_another_site_opens_the_page(live: LiveServer):
     assert live.get("/", **clicked).status == 200
 
 
-def test_paths_lead_to_nothing_but_the_viewers_files(live: LiveServer):
+def test_paths_reach_nothing_but_the_viewers_files(live: LiveServer):
     for path in ("/static/../settings.py", "/static/%2e%2e/settings.py", "/static//etc/passwd"):
         connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=10)
         connection.putrequest("GET", path)

@@ -37,7 +37,7 @@ class Transport(asyncio.WriteTransport):
         self.aborted = True
 
 
-def test_two_sessions_of_one_moment_differ() -> None:
+def test_two_sessions_opened_at_once_differ() -> None:
     sessions = Sessions(now=Clock())
     first, second = (sessions.open("viewer", address="10.0.0.1") for _ in range(2))
     assert first != second
@@ -49,7 +49,7 @@ def test_two_sessions_of_one_moment_differ() -> None:
     assert sessions.find(second) is not None
 
 
-def test_a_session_lasts_for_some_hours() -> None:
+def test_a_session_expires_after_some_hours() -> None:
     clock = Clock()
     sessions = Sessions(now=clock)
     value = sessions.open("operator", address="10.0.0.1")
@@ -81,14 +81,14 @@ def test_no_number_of_viewers_logs_an_operator_out() -> None:
     assert sessions.find(operator) is not None
 
 
-def test_there_are_never_more_sessions_than_so_many() -> None:
+def test_the_number_of_sessions_is_limited() -> None:
     sessions = Sessions(now=Clock())
     values = [sessions.open("viewer", address=f"10.0.{n >> 8}.{n & 255}") for n in range(MOST + 5)]
     assert sum(sessions.find(value) is not None for value in values) == MOST
     assert all(sessions.find(value) is None for value in values[:5])
 
 
-def test_ending_a_session_cuts_all_connections_but_the_one_that_asked() -> None:
+def test_ending_a_session_closes_all_connections_but_the_one_that_asked() -> None:
     sessions = Sessions(now=Clock())
     session = sessions.find(sessions.open("viewer", address="10.0.0.1"))
     assert session is not None
@@ -175,7 +175,7 @@ def test_logging_out_ends_streams_events_sockets_and_signed_addresses_at_once(
             assert time.monotonic() < until, caplog.text
 
 
-def test_viewers_watch_and_change_nothing(guarded: LiveServer) -> None:
+def test_viewers_can_watch_but_change_nothing(guarded: LiveServer) -> None:
     for headers in (log_in(guarded, VIEWER), {"Authorization": f"Bearer {VIEWER}"}):
         listed = guarded.get("/api/cameras", **headers).json
         assert listed["role"] == "viewer"
@@ -202,7 +202,7 @@ def test_viewers_do_not_see_where_a_camera_is(checkpoint: str) -> None:
         assert seen.json["cameras"][0]["source"] == "network"
 
 
-def test_only_operators_lift_the_privacy_a_server_begins_with(guarded: LiveServer) -> None:
+def test_only_operators_can_lift_the_privacy_that_a_server_starts_with(guarded: LiveServer) -> None:
     def privacy(answer: Answer) -> str:
         return answer.json["cameras"][0]["controls"]["privacy"]
 
@@ -216,7 +216,7 @@ def test_only_operators_lift_the_privacy_a_server_begins_with(guarded: LiveServe
     guarded.post_json("/api/cameras/demo", {"privacy": "pixelate"}, **operator)
 
 
-def test_an_address_with_the_token_logs_in_and_is_left_at_once(
+def test_a_url_with_the_token_logs_in_and_redirects_at_once(
     guarded: LiveServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = OPERATOR.replace(" ", "%20")
@@ -233,7 +233,7 @@ def test_an_address_with_the_token_logs_in_and_is_left_at_once(
     assert "wrong-token" not in caplog.text
 
 
-def test_people_behind_one_address_have_their_own_places_by_session(checkpoint: str) -> None:
+def test_people_behind_one_address_have_separate_limits_by_session(checkpoint: str) -> None:
     settings = settings_of(checkpoint, "demo", token=OPERATOR, limits=Limits(viewers_per_address=2))
     with LiveServer(settings) as server, contextlib.ExitStack() as stack:
         for _ in range(3):

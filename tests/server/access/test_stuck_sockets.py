@@ -76,7 +76,7 @@ def test_further_answers_buy_no_more_time_than_their_bytes_need(
     assert transport.aborted
 
 
-def test_whoever_takes_an_answer_may_take_the_next_one_later(
+def test_a_reader_who_takes_each_response_gets_a_new_deadline_for_the_next(
     sockets: StuckSockets, transport: Transport
 ) -> None:
     for now in range(0, 100, 9):
@@ -101,9 +101,7 @@ def test_a_stream_may_lag_for_ever_as_long_as_it_moves(
     assert transport.aborted
 
 
-def test_connections_that_are_gone_are_forgotten(
-    sockets: StuckSockets, transport: Transport
-) -> None:
+def test_closed_connections_are_forgotten(sockets: StuckSockets, transport: Transport) -> None:
     transport.pending = 1
     sockets.check(0)
     sockets.remove(cast(asyncio.WriteTransport, transport))
@@ -111,7 +109,7 @@ def test_connections_that_are_gone_are_forgotten(
     assert not transport.aborted
 
 
-def test_pipelined_requests_whose_answers_nobody_reads_lose_their_connection(
+def test_pipelined_requests_with_unread_responses_lose_their_connection(
     checkpoint: str,
 ) -> None:
     settings = settings_of(checkpoint, limits=Limits(stuck_viewer_s=1.0))

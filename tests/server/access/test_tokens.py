@@ -28,13 +28,13 @@ def test_a_token_gives_its_role() -> None:
     assert tokens.role_of("") is None
 
 
-def test_no_token_is_opened_by_nothing() -> None:
+def test_an_empty_token_never_matches() -> None:
     assert not Tokens(operator="").required
     assert Tokens(operator="").role_of("") is None
     assert Tokens(operator=TOKEN).role_of("") is None
 
 
-def test_a_signature_is_of_one_path_and_for_a_while() -> None:
+def test_a_signature_is_valid_for_one_path_and_a_limited_time() -> None:
     clock = Clock()
     signatures = Signatures(now=clock)
     signature = signatures.sign("/stream/desk.mjpg", session="name")
@@ -45,7 +45,7 @@ def test_a_signature_is_of_one_path_and_for_a_while() -> None:
     assert signatures.session_of("/stream/desk.mjpg", signature) is None
 
 
-def test_neither_time_nor_session_of_a_signature_can_be_rewritten() -> None:
+def test_neither_time_nor_session_of_a_signature_can_be_changed() -> None:
     signatures = Signatures()
     until, session, mac = signatures.sign("/stream/desk.mjpg", session="name").split(".")
     for value in (f"{int(until) + 1}.{session}.{mac}", f"{until}..{mac}", f"{until}.other.{mac}"):
@@ -56,7 +56,7 @@ def test_neither_time_nor_session_of_a_signature_can_be_rewritten() -> None:
     "value",
     ["", ".", "..", "1", "9" * 400 + "..x", "99999999999..", "99999999999..é", "²3..a", "-1..a"],
 )
-def test_other_texts_are_not_signatures(value: str) -> None:
+def test_other_strings_are_not_signatures(value: str) -> None:
     assert Signatures().session_of("/stream/desk.mjpg", value) is None
 
 
@@ -86,7 +86,7 @@ def admission() -> Admission:
     return Admission("guests", most=12, most_per_address=2, status=503, code="full")
 
 
-def test_so_many_are_let_in_and_so_many_of_one_address() -> None:
+def test_connections_are_limited_in_all_and_by_address() -> None:
     guests = admission()
     one = Client("10.0.0.1")
     with guests.admit(one), guests.admit(one):
@@ -100,7 +100,7 @@ def test_so_many_are_let_in_and_so_many_of_one_address() -> None:
     assert guests.inside == 10
 
 
-def test_people_behind_one_address_have_places_of_their_own_by_their_sessions() -> None:
+def test_connections_from_one_address_are_limited_by_session() -> None:
     guests = admission()
     for name in "abcd":
         for _ in range(2):
@@ -113,7 +113,7 @@ def test_people_behind_one_address_have_places_of_their_own_by_their_sessions() 
     guests.enter(Client("10.0.0.2", session="e"))
 
 
-def test_the_connections_of_a_proxy_are_counted_in_all_only() -> None:
+def test_connections_of_a_proxy_count_only_towards_the_total() -> None:
     guests = admission()
     places = [guests.enter(Client("10.0.0.1", shared=True)) for _ in range(12)]
     with pytest.raises(Full):
@@ -144,6 +144,6 @@ def test_the_connections_of_a_proxy_are_counted_in_all_only() -> None:
         ("studio.local", "studio.local:8080", True),
     ],
 )
-def test_only_known_names_are_answered_to(bound: str, host: str, allowed: bool):
+def test_only_known_host_names_are_answered(bound: str, host: str, allowed: bool):
     settings = Settings(sources=(), host=bound, allowed_hosts=("viewer.example",))
     assert HostNames(settings).allows(host) is allowed

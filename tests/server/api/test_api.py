@@ -18,7 +18,7 @@ from server.settings import Limits
 from tests.server.live_server import LiveServer, events, read_all, settings_of
 
 
-def test_the_cameras_tell_how_they_are(live: LiveServer):
+def test_the_cameras_report_their_state(live: LiveServer):
     found = live.get("/api/cameras").json
     assert found["labels"] == list(EXPRESSIONS)
     assert set(found["colours"]) == set(EXPRESSIONS)
@@ -29,7 +29,7 @@ def test_the_cameras_tell_how_they_are(live: LiveServer):
     assert browser["reason"]
 
 
-def test_controls_change_one_by_one_and_stay(live: LiveServer):
+def test_controls_change_one_by_one_and_persist(live: LiveServer):
     before = live.get("/api/cameras").json["cameras"][1]["controls"]
     changed = live.post_json("/api/cameras/browser", {"flip": True, "threshold": 0.25})
     assert changed.json["controls"] == {**before, "flip": True, "threshold": 0.25}
@@ -62,7 +62,7 @@ def test_controls_change_one_by_one_and_stay(live: LiveServer):
         "mirror",
     ],
 )
-def test_a_control_that_can_not_be_is_refused_and_changes_nothing(live: LiveServer, body: object):
+def test_an_invalid_control_is_refused_and_changes_nothing(live: LiveServer, body: object):
     before = live.get("/api/cameras").json["cameras"][0]["controls"]
     refused = live.post_json("/api/cameras/demo", body)
     assert (refused.status, refused.code) == (400, "bad_value")
@@ -87,14 +87,14 @@ def test_a_control_that_can_not_be_is_refused_and_changes_nothing(live: LiveServ
         ),
     ],
 )
-def test_a_body_that_is_no_small_json_is_refused(
+def test_a_body_that_is_not_small_json_is_refused(
     live: LiveServer, headers: dict[str, str], body: bytes, status: int, code: str
 ):
     refused = live.ask("POST", "/api/cameras/demo", body=body, headers=headers)
     assert (refused.status, refused.code) == (status, code)
 
 
-def test_a_camera_that_is_turned_is_analysed_and_shown_upright(checkpoint: str):
+def test_a_rotated_camera_is_analysed_and_shown_upright(checkpoint: str):
     source = dataclasses.replace(parse_source("side=demo"), rotate=90)
     with LiveServer(dataclasses.replace(settings_of(checkpoint), sources=(source,))) as server:
         (camera,) = server.get("/api/cameras").json["cameras"]
@@ -121,7 +121,7 @@ def image_of(jpeg: bytes) -> np.ndarray:
     return image
 
 
-def test_an_address_or_method_that_is_not_there_is_refused_in_json(live: LiveServer):
+def test_an_unknown_path_or_method_is_refused_in_json(live: LiveServer):
     assert live.get("/nothing").code == "not_found"
     assert live.get("/snapshot/nobody.jpg").code == "unknown_camera"
     assert live.post_json("/api/cameras/nobody", {}).code == "unknown_camera"
@@ -143,7 +143,7 @@ def test_a_snapshot_is_a_fresh_image(live: LiveServer):
     )
 
 
-def test_events_tell_of_cameras_and_of_faces(live: LiveServer):
+def test_events_report_cameras_and_faces(live: LiveServer):
     seen: dict[str, dict[str, Any]] = {}
     for event, data in events(live):
         seen.setdefault(f"{event} {data.get('camera', data.get('name'))}", data)
@@ -161,7 +161,7 @@ def test_events_tell_of_cameras_and_of_faces(live: LiveServer):
     assert 0 < data["age_s"] < 5
 
 
-def test_events_of_one_camera_tell_of_its_controls_when_they_change(live: LiveServer):
+def test_events_of_one_camera_report_changes_of_its_controls(live: LiveServer):
     stream = events(live, "/api/events?camera=browser")
     assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own
     live.post_json("/api/cameras/browser", {"mirror": False})
@@ -173,12 +173,12 @@ def test_events_of_one_camera_tell_of_its_controls_when_they_change(live: LiveSe
         stream.close()
 
 
-def test_the_server_says_when_it_is_well_and_ready(live: LiveServer):
+def test_the_server_reports_when_it_is_healthy_and_ready(live: LiveServer):
     assert live.get("/healthz").json == {"status": "ok"}
     assert live.get("/readyz").json == {"status": "ready"}
 
 
-def test_the_figures_tell_of_requests_and_refusals_without_what_strangers_make_up(live: LiveServer):
+def test_metrics_count_requests_and_refusals_without_labels_made_up_by_strangers(live: LiveServer):
     live.ask("PROPFIND", "/coffee")
     text = live.get("/metrics").body.decode()
     assert re.search(r'fer_rejections_total\{reason="not_found"\} [1-9]', text)
@@ -207,7 +207,7 @@ def test_broken_http_is_refused_in_json(live: LiveServer, request_: bytes):
     assert json.loads(body)["error"]["code"] == "bad_http"
 
 
-def test_a_client_that_never_finishes_its_request_is_hung_up_on(checkpoint: str):
+def test_a_client_that_never_finishes_its_request_is_disconnected(checkpoint: str):
     limits = Limits(idle_connection_s=1.0, connections_per_address=4)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         with server.raw(b"GET / HTTP/1.1\r\nHost: loc") as bare:
@@ -231,7 +231,7 @@ def exposition(server: LiveServer, bare: socket.socket) -> str:
     return read_all(bare).decode()
 
 
-def test_the_openapi_document_knows_every_address_and_no_other(live: LiveServer):
+def test_the_openapi_document_lists_every_path_and_no_other(live: LiveServer):
     document = live.get("/api/openapi.json").json
     told = {
         (path, method.upper()) for path, methods in document["paths"].items() for method in methods

@@ -57,7 +57,7 @@ async def test_a_visitors_images_are_acknowledged_one_by_one_and_analysed(live: 
         (b"\xff\xd8\xff\xd9", "bad_image"),
     ],
 )
-async def test_a_visitor_who_sends_no_image_gets_the_reason_and_the_end_of_the_connection(
+async def test_a_visitor_who_sends_no_image_gets_the_reason_and_is_disconnected(
     live: LiveServer, message: str | bytes, code: str
 ):
     async with visit(live) as up:
@@ -67,7 +67,7 @@ async def test_a_visitor_who_sends_no_image_gets_the_reason_and_the_end_of_the_c
         assert (await up.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_a_visitor_hears_nothing_of_what_the_one_before_showed(live: LiveServer):
+async def test_a_visitor_gets_no_results_from_the_visitor_before(live: LiveServer):
     async with visit(live) as up:
         await up.send_bytes(a_jpeg())
         before = (await receive_until("ack", up))[-1]  # and leaves before it is analysed
@@ -86,7 +86,7 @@ async def test_a_second_visitor_finds_the_camera_busy(live: LiveServer):
     assert answer.code == "camera_busy"
 
 
-def test_a_socket_for_images_is_only_a_browser_cameras(live: LiveServer):
+def test_only_a_browser_camera_has_a_socket_for_images(live: LiveServer):
     assert live.get("/ws/camera?camera=browser").code == "upgrade_required"
     assert live.get("/ws/camera?camera=nobody").code == "unknown_camera"
     assert live.get("/ws/camera?camera=demo").code == "not_a_browser_camera"

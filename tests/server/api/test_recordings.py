@@ -11,7 +11,7 @@ from tests.server.pages import eventually
 OPERATOR, VIEWER = "open sesame", "open sesame seeds"
 
 
-def test_operators_record_and_everybody_is_told(checkpoint: str, tmp_path: Path):
+def test_operators_can_record_and_everybody_is_notified(checkpoint: str, tmp_path: Path):
     folder = tmp_path / "recordings"
     settings = settings_of(
         checkpoint, "demo", token=OPERATOR, viewer_token=VIEWER, recordings=folder
@@ -34,7 +34,7 @@ def test_operators_record_and_everybody_is_told(checkpoint: str, tmp_path: Path)
         assert next(iter(reader)).time_s == 0
 
 
-def test_a_recording_that_cannot_be_written_is_told_to_those_who_watch(
+def test_viewers_are_notified_of_a_recording_that_cannot_be_written(
     checkpoint: str, tmp_path: Path
 ):
     (tmp_path / "recordings").touch()

@@ -50,13 +50,13 @@ quick = settings(
 )
 
 
-def test_the_server_hands_out_this_document(fuzzed: LiveServer):
+def test_the_server_serves_this_document(fuzzed: LiveServer):
     assert fuzzed.get("/api/openapi.json").json == schema(token=False).raw_schema
 
 
 @schema(token=False).exclude(path=ENDLESS).parametrize()
 @quick
-def test_every_operation_keeps_to_the_document(case: schemathesis.Case, fuzzed: LiveServer):
+def test_every_operation_conforms_to_the_document(case: schemathesis.Case, fuzzed: LiveServer):
     # Bytes of an image's type are seldom an image.
     excluded = [positive_data_acceptance] if case.path == "/api/score" else []
     url = f"http://127.0.0.1:{fuzzed.port}"
@@ -66,7 +66,7 @@ def test_every_operation_keeps_to_the_document(case: schemathesis.Case, fuzzed: 
 
 @schema(token=True).include(path=["/api/cameras", "/api/cameras/{camera}"]).parametrize()
 @quick
-def test_a_guarded_operation_does_too(case: schemathesis.Case, guarded: LiveServer):
+def test_every_guarded_operation_conforms_too(case: schemathesis.Case, guarded: LiveServer):
     headers = {"Authorization": f"Bearer {TOKEN}"}
     url = f"http://127.0.0.1:{guarded.port}"
     answer = case.call_and_validate(base_url=url, headers=headers, timeout=60)

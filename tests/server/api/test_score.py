@@ -101,7 +101,7 @@ def _charset(name: bytes) -> bytes:
         "second-bad",
     ],
 )
-def test_a_body_that_is_no_image_or_form_is_refused(
+def test_a_body_that_is_neither_image_nor_form_is_refused(
     live: LiveServer, headers: dict[str, str], body: bytes, status: int, code: str
 ):
     refused = post(live, body, **headers)
@@ -145,7 +145,7 @@ def test_a_preamble_of_many_lines_does_not_hold_up_the_event_loop(live: LiveServ
     assert live.get("/healthz").status == 200
 
 
-def test_a_form_that_sends_a_part_now_and_then_is_not_waited_for(checkpoint: str):
+def test_a_form_that_sends_a_part_now_and_then_times_out(checkpoint: str):
     limits = Limits(image_upload_s=10.0, form_upload_s=1.0)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         server.wait_ready()
@@ -166,7 +166,7 @@ def test_a_form_that_sends_a_part_now_and_then_is_not_waited_for(checkpoint: str
         assert b" 408 " in answer.split(b"\r\n")[0]
 
 
-def test_a_body_that_trickles_in_is_not_waited_for(checkpoint: str):
+def test_a_body_that_trickles_in_times_out(checkpoint: str):
     limits = Limits(image_upload_s=1.0)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         head = (
@@ -181,7 +181,7 @@ def test_a_body_that_trickles_in_is_not_waited_for(checkpoint: str):
         assert json.loads(body)["error"]["code"] == "too_slow"
 
 
-def test_overload_is_refused_with_a_time_to_come_back_and_the_rest_is_answered(checkpoint: str):
+def test_overload_is_refused_with_retry_after_and_the_rest_is_answered(checkpoint: str):
     limits = Limits(uploads=4, uploads_per_address=4, request_deadline_s=30.0)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         answers: list[Answer] = []
@@ -203,14 +203,14 @@ def test_overload_is_refused_with_a_time_to_come_back_and_the_rest_is_answered(c
         assert post(server, photo_jpeg()).status == 200
 
 
-def test_an_answer_that_comes_too_late_is_none(checkpoint: str):
+def test_an_answer_past_its_deadline_becomes_504(checkpoint: str):
     limits = Limits(request_deadline_s=0.0)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         refused = post(server, photo_jpeg())
         assert (refused.status, refused.code) == (504, "deadline_passed")
 
 
-def test_who_hangs_up_before_the_answer_harms_nobody(live: LiveServer):
+def test_a_client_that_hangs_up_before_the_answer_harms_nobody(live: LiveServer):
     head = (
         f"POST /api/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
         f"Content-Length: {len(photo_jpeg())}\r\n\r\n"
@@ -228,7 +228,7 @@ def names(images: Sequence[dict[str, str]]) -> list[str]:
     return [image["name"] for image in images]
 
 
-def test_a_name_with_line_ends_comes_back_harmless(live: LiveServer):
+def test_a_name_with_line_breaks_is_returned_safely(live: LiveServer):
     body = form(saved("PNG")).replace(b'"0.jpg"', b'"a%0D%0Ab<i>.png"')
     assert "\n" not in names(post(live, body, **FORM).json["images"])[0]
 

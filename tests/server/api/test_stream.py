@@ -58,7 +58,7 @@ def watching(server: LiveServer, path: str = "/stream/demo.mjpg") -> Iterator[so
         yield bare
 
 
-def test_the_bytes_of_a_part_are_these():
+def test_a_part_consists_of_these_bytes():
     part = Part(
         jpeg=b"\xff\xd8image\xff\xd9",
         number=7,
@@ -120,7 +120,7 @@ def test_an_http_1_1_client_gets_the_same_in_chunks(live: LiveServer):
     assert rest[length:].startswith(b"\r\n" + DELIMITER)
 
 
-def test_timing_tells_where_the_time_went(live: LiveServer):
+def test_timing_adds_headers_with_the_time_of_each_stage(live: LiveServer):
     with watching(live, "/stream/demo.mjpg?timing=1") as bare:
         parts = [read_part(bare)[0] for _ in range(6)]
     headers = parts[-1]
@@ -141,7 +141,7 @@ def frames(bare: socket.socket, count: int) -> dict[int, np.ndarray]:
     return found
 
 
-def test_a_plain_image_is_numbered_as_its_event_and_differs_from_the_annotated_at_its_faces_only(
+def test_a_plain_image_has_the_number_of_its_event_and_differs_from_the_annotated_only_at_faces(
     live: LiveServer,
 ):
     faces: dict[int, list[float]] = {}
@@ -167,7 +167,7 @@ def test_a_plain_image_is_numbered_as_its_event_and_differs_from_the_annotated_a
         assert not changed[:, : max(0, x - 20)].any()
 
 
-def test_a_part_without_a_frames_number_shows_the_state_of_the_camera(checkpoint: str):
+def test_a_part_without_a_frame_number_shows_the_state_of_the_camera(checkpoint: str):
     with (
         LiveServer(settings_of(checkpoint, "desk=97")) as server,
         watching(server, "/stream/desk.mjpg?plain=1") as bare,
@@ -189,7 +189,7 @@ def test_a_stream_has_bars_or_nothing_drawn_but_not_both(live: LiveServer):
 
 
 @pytest.mark.parametrize("kind", ["", "&plain=1", "&bars=1"])
-def test_privacy_acts_before_each_kind_of_stream(live: LiveServer, kind: str):
+def test_privacy_applies_to_every_kind_of_stream(live: LiveServer, kind: str):
     def detail(image: np.ndarray) -> float:
         middle = image[80:160, 120:200]
         return float((np.abs(np.diff(middle.astype(int), axis=1)) > 12).mean())
@@ -243,7 +243,7 @@ def until_repeated(bare: socket.socket) -> bytes:
     return last
 
 
-def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog):
+def test_viewers_are_logged_when_they_come_and_leave_with_the_reason(live: LiveServer, caplog):
     caplog.set_level(logging.INFO, logger="server")
     with watching(live) as bare:
         read_part(bare)
@@ -253,7 +253,7 @@ def test_viewers_are_logged_in_and_out_with_the_reason(live: LiveServer, caplog)
     assert "demo: a viewer came from 127.0.0.1" in caplog.text
 
 
-def test_a_viewer_that_pauses_goes_on_with_a_fresh_image(live: LiveServer):
+def test_a_viewer_that_pauses_resumes_with_a_fresh_image(live: LiveServer):
     with watching(live, "/stream/demo.mjpg?timing=1") as bare:
         read_part(bare)
         time.sleep(2)  # what was on its way is read first, and that is little
@@ -262,7 +262,7 @@ def test_a_viewer_that_pauses_goes_on_with_a_fresh_image(live: LiveServer):
             assert time.monotonic() < until, "only old images come"
 
 
-def test_a_socket_that_takes_nothing_is_closed(checkpoint: str):
+def test_a_socket_that_reads_nothing_is_closed(checkpoint: str):
     limits = Limits(stuck_viewer_s=1.0)
     with LiveServer(
         settings_of(checkpoint, "demo", limits=limits, width=640, height=480)
@@ -293,7 +293,7 @@ def test_too_many_viewers_are_turned_away(checkpoint: str):
             read_part(bare)
 
 
-def test_only_the_head_of_a_stream_can_be_asked_for(live: LiveServer):
+def test_a_head_request_for_a_stream_gets_only_its_headers(live: LiveServer):
     answer = live.ask("HEAD", "/stream/demo.mjpg")
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert live.get("/stream/nobody.mjpg").code == "unknown_camera"

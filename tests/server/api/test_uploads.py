@@ -61,7 +61,7 @@ def with_exif_thumbnail() -> bytes:
         "text-bomb",
     ],
 )
-def test_unusual_images_are_taken(live: LiveServer, image: bytes, size: tuple[int, int]):
+def test_unusual_images_are_accepted(live: LiveServer, image: bytes, size: tuple[int, int]):
     (found,) = post(live, image).json["images"]
     assert (found["width"], found["height"]) == size
 
@@ -107,7 +107,7 @@ def test_hostile_images_are_refused_quickly(live: LiveServer, image: bytes, stat
 
 
 @pytest.mark.parametrize("name", ["apng_grey.png", "apng_broken.png", "vp8l_without_chunk.webp"])
-def test_images_that_ended_the_server_are_answered(live: LiveServer, name: str):
+def test_images_that_once_killed_the_server_are_answered(live: LiveServer, name: str):
     answer = post(live, shared_file(f"cases/hostile/{name}").read_bytes())
     assert answer.status in (200, 422)
     assert post(live, saved("PNG")).status == 200
@@ -129,7 +129,7 @@ def test_flipped_bytes_give_an_answer_or_a_refusal_and_never_a_failure(
         assert answer.code in ("bad_image", "too_many_pixels", "unsupported_image")
 
 
-def test_an_image_that_is_late_is_not_called_damaged():
+def test_a_late_image_is_not_reported_as_damaged():
     with Decoder() as decoder:
         assert decoder.wait_ready(30)
         assert decoder.pid

@@ -51,7 +51,7 @@ def is_coloured(answer: Answer) -> bool:
     return int(np.ptp(image, axis=2).max()) > 60
 
 
-def test_a_paused_face_shows_what_speaks_for_its_label_and_for_any_other(live, paused):
+def test_a_paused_face_has_a_heatmap_for_its_label_and_for_any_other(live, paused):
     path = WHY.format(paused["track"])
     own = live.get(path)
     assert own.headers["x-expression"] == paused["expression"]
@@ -79,12 +79,12 @@ def test_a_paused_face_shows_what_speaks_for_its_label_and_for_any_other(live, p
         "track=1&expression=sad&expression=sad",
     ],
 )
-def test_a_question_that_can_not_be_is_refused(live: LiveServer, query: str):
+def test_an_invalid_question_is_refused(live: LiveServer, query: str):
     refused = live.get(f"/api/cameras/demo/why?{query}")
     assert (refused.status, refused.code) == (400, "bad_value")
 
 
-def test_what_runs_or_is_not_there_is_not_explained(live, paused):
+def test_a_running_camera_or_a_missing_face_is_not_explained(live, paused):
     assert live.get("/api/cameras/nobody/why?track=1").code == "unknown_camera"
     missing = live.get(WHY.format(paused["track"] + 1))
     assert (missing.status, missing.code) == (404, "unknown_face")
@@ -94,7 +94,7 @@ def test_what_runs_or_is_not_there_is_not_explained(live, paused):
 
 
 @pytest.mark.parametrize("privacy", ["pixelate", "no_picture"])
-def test_a_face_that_was_hidden_is_forgotten(live, paused, privacy: str):
+def test_a_hidden_face_is_forgotten(live, paused, privacy: str):
     live.post_json("/api/cameras/demo", {"privacy": privacy})
     hidden = live.get(WHY.format(paused["track"]))
     assert (hidden.status, hidden.code) == (409, "private")
@@ -102,7 +102,7 @@ def test_a_face_that_was_hidden_is_forgotten(live, paused, privacy: str):
     assert live.get(WHY.format(paused["track"])).code == "unknown_face"
 
 
-def test_while_a_face_is_explained_the_server_goes_on_and_a_new_privacy_is_kept(
+def test_while_a_face_is_explained_the_server_keeps_running_and_new_privacy_holds(
     live, paused, monkeypatch: pytest.MonkeyPatch
 ):
     begun, go = threading.Event(), threading.Event()

@@ -74,7 +74,7 @@ async def test_an_image_that_nobody_takes_does_not_hold_up_the_visitor_for_long(
         (jpeg() + bytes(9000), "bytes"),
     ],
 )
-async def test_what_is_no_fit_image_is_refused_and_the_next_one_taken(
+async def test_an_unfit_image_is_refused_and_the_next_one_accepted(
     data: bytes, reason: str
 ) -> None:
     limits = Limits(image_bytes=9000, image_pixels=10_000)
@@ -87,7 +87,7 @@ async def test_what_is_no_fit_image_is_refused_and_the_next_one_taken(
             await offer
 
 
-async def test_a_second_visitor_is_refused_until_the_first_has_left_or_fallen_silent(
+async def test_a_second_visitor_is_refused_until_the_first_has_left_or_gone_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened() as camera:

@@ -90,7 +90,7 @@ def test_noise_on_the_pipe_is_refused(noise: bytes, tmp_path: Path) -> None:
         wire.receive(pipe)
 
 
-def test_a_message_cut_short_is_an_end(tmp_path: Path) -> None:
+def test_a_truncated_message_ends_the_connection(tmp_path: Path) -> None:
     with open(tmp_path / "cut", "wb") as file:
         captured = CapturedImage(image=np.zeros((8, 8, 3), np.uint8), captured_s=0.0, wall_s=0.0)
         wire.send_image(file.fileno(), captured)
@@ -99,7 +99,7 @@ def test_a_message_cut_short_is_an_end(tmp_path: Path) -> None:
         assert wire.receive(pipe) is None
 
 
-def test_what_is_played_keeps_its_time() -> None:
+def test_frames_are_never_played_ahead_of_their_time() -> None:
     times = sent_times(play, Counter(10, fps=50.0), Demand(), unpaced=False)
     assert len(times) == 10
     behind = [time_s - times[0] - number / 50.0 for number, time_s in enumerate(times)]
@@ -121,7 +121,7 @@ def test_a_demand_of_few_frames_a_second_is_not_exceeded() -> None:
     assert np.diff(times).min() > 0.04
 
 
-def test_someone_who_begins_to_watch_does_not_wait_for_the_idle_second() -> None:
+def test_a_new_viewer_does_not_wait_for_the_idle_second() -> None:
     demands = Demands(Demand(fps=0.01))
     sent: list[CapturedImage] = []
 
@@ -140,7 +140,7 @@ def test_nothing_is_sent_while_paused() -> None:
     assert sent_times(relay, Counter(5, fps=200.0, live=True), Demand(paused=True)) == []
 
 
-def test_the_capture_process_does_without_jax() -> None:
+def test_the_capture_process_does_not_import_jax() -> None:
     program = (
         "import sys, server.cameras.capture_process, server.cameras.device, server.cameras.network;"
         "import server.cameras.video_file, server.cameras.demo, server.cameras.still;"
@@ -149,7 +149,7 @@ def test_the_capture_process_does_without_jax() -> None:
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
-def test_a_source_never_shows_in_the_list_of_processes_and_ends_with_its_input() -> None:
+def test_a_source_never_appears_in_the_process_list_and_ends_with_its_input() -> None:
     process = subprocess.Popen(CAPTURE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     assert process.stdin is not None
     process.stdin.write(wire.line(order(where="rtsp://user:secret@door")) + wire.line(Demand()))
@@ -161,7 +161,7 @@ def test_a_source_never_shows_in_the_list_of_processes_and_ends_with_its_input()
         assert process.wait(timeout=20) == 0  # although nobody reads what it writes
 
 
-async def test_a_capture_process_knows_no_secret_of_the_server(monkeypatch) -> None:
+async def test_a_capture_process_knows_no_server_secret(monkeypatch) -> None:
     monkeypatch.setenv("FER_TOKEN", "open sesame")
     started = asyncio.Event()
     handle = CaptureProcess(

@@ -77,7 +77,7 @@ async def test_a_stall_that_ends_by_itself_costs_no_restart() -> None:
     ("fault", "reason"),
     [("hang", "no image for"), ("crash", "SIGABRT"), ("noise", "something that is not an image")],
 )
-async def test_a_driver_that_fails_inside_is_left_behind(
+async def test_a_process_whose_driver_fails_is_replaced(
     fault: str, reason: str, tmp_path: Path
 ) -> None:
     node = tmp_path / "video0"
@@ -92,7 +92,7 @@ async def test_a_driver_that_fails_inside_is_left_behind(
 
 
 @pytest.mark.parametrize("trouble", ["busy", "forbidden"])
-async def test_a_webcam_that_cannot_be_opened_says_why_and_is_tried_again(
+async def test_a_webcam_that_cannot_be_opened_reports_why_and_is_retried(
     trouble: str, tmp_path: Path
 ) -> None:
     node = tmp_path / "video0"
@@ -104,7 +104,7 @@ async def test_a_webcam_that_cannot_be_opened_says_why_and_is_tried_again(
         await until(camera, status_is("live"))
 
 
-async def test_a_webcam_plugged_in_again_is_not_waited_for_any_longer(tmp_path: Path) -> None:
+async def test_a_webcam_plugged_in_again_is_reopened_at_once(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.write_text("")
     async with webcam(node, patience=Patience(waits_s=(600.0,))) as camera:
@@ -118,7 +118,7 @@ async def test_a_webcam_plugged_in_again_is_not_waited_for_any_longer(tmp_path: 
         await until(camera, status_is("live"))
 
 
-async def test_a_webcam_that_was_never_there_is_missing_and_no_error(tmp_path: Path) -> None:
+async def test_a_webcam_that_was_never_there_is_missing_and_not_an_error(tmp_path: Path) -> None:
     async with opened("device", str(tmp_path / "video0")) as camera:
         state = await until(camera, status_is("missing"))
         assert "plugged in" in state.reason

@@ -21,7 +21,7 @@ def test_without_a_webcam_there_are_the_demo_and_the_browsers_camera():
     assert names() == ["demo", "browser"]
 
 
-def test_a_webcam_that_is_there_comes_first(tmp_path: Path):
+def test_a_webcam_that_is_present_comes_first(tmp_path: Path):
     (tmp_path / "video0").touch()
     found = from_arguments([], environment={}, webcam=tmp_path / "video0").sources
     assert [(source.name, source.kind, source.where) for source in found] == [
@@ -31,11 +31,11 @@ def test_a_webcam_that_is_there_comes_first(tmp_path: Path):
     ]
 
 
-def test_a_webcam_that_is_asked_for_brings_the_demo_and_the_browser_along():
+def test_a_requested_webcam_comes_with_the_demo_and_the_browser_camera():
     assert names("--source", "desk=/dev/video2") == ["desk", "demo", "browser"]
 
 
-def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
+def test_other_sources_come_alone_and_in_order(tmp_path: Path):
     clip = tmp_path / "my video.mp4"
     clip.touch()
     argv = [
@@ -61,7 +61,7 @@ def test_other_sources_come_alone_and_in_their_order(tmp_path: Path):
         ("https://cam/video.mjpg?key=1", "network", "https://cam/video.mjpg?key=1"),
     ],
 )
-def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
+def test_a_sources_form_determines_its_kind(text: str, kind: str, where: str):
     source = parse_source(text)
     assert (source.kind, source.where) == (kind, where)
 
@@ -86,12 +86,12 @@ def test_a_source_tells_its_kind_by_its_form(text: str, kind: str, where: str):
         ("films/user=admin_password=secret.mp4", "***"),
     ],
 )
-def test_what_may_be_secret_in_an_address_is_masked(where: str, shown: str):
+def test_possible_secrets_in_an_address_are_masked(where: str, shown: str):
     assert masked(where) == shown
 
 
 @pytest.mark.parametrize("sign", ["#", "?", "/"])
-def test_a_password_that_must_be_encoded_is_refused_with_how(sign: str):
+def test_a_password_that_must_be_encoded_is_refused_with_instructions(sign: str):
     with pytest.raises(FerError) as refusal:
         settings("--source", f"rtsp://user:se{sign}cret@cam/1")
     assert "--source rtsp://***: " in str(refusal.value)
@@ -112,12 +112,12 @@ def test_a_camera_is_turned_and_flipped_by_its_name():
     "line",
     [["--rotate", "demo=45"], ["--rotate", "90"], ["--rotate", "door=90"], ["--flip", "door"]],
 )
-def test_a_turn_that_is_none_or_of_no_camera_is_refused(line: list[str]):
+def test_an_invalid_turn_or_an_unknown_camera_is_refused(line: list[str]):
     with pytest.raises(FerError, match=r"expected NAME=DEGREES|there are demo"):
         from_arguments(["--source", "demo", *line], environment={})
 
 
-def test_a_camera_named_by_its_place_has_a_short_name_and_no_setting_shows_its_password():
+def test_a_camera_named_by_its_address_has_a_short_name_and_no_setting_shows_its_password():
     assert (
         names("--source", "/dev/v4l/by-id/usb-046d_C920_8FB2-video-index0")[0] == "046d_C920_8FB2"
     )
@@ -126,7 +126,7 @@ def test_a_camera_named_by_its_place_has_a_short_name_and_no_setting_shows_its_p
     assert TOKEN not in repr(found)
 
 
-def test_still_images_are_asked_for_as_often_as_said():
+def test_still_images_are_requested_at_the_configured_rate():
     assert settings().still_fps == 2.0
     assert settings("--still-fps", "0.5").still_fps == 0.5
     with pytest.raises(FerError, match=r"0\.1 to 30"):

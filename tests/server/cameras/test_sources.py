@@ -47,7 +47,7 @@ def test_the_demo_shows_the_first_portrait_that_is_installed() -> None:
         DemoReader(order(), [missing])
 
 
-def test_a_video_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
+def test_a_video_loops_and_its_time_continues(tmp_path: Path) -> None:
     reader = VideoFileReader(order("file", str(write_video(tmp_path / "video.avi", 5))))
     times, greys = [], []
     for _ in range(12):
@@ -60,7 +60,7 @@ def test_a_video_begins_again_and_its_time_goes_on(tmp_path: Path) -> None:
     assert greys == [0, 10, 20, 30, 40] * 2 + [0, 10]
 
 
-def test_a_video_is_played_over_its_damage_and_begins_again_at_its_end(tmp_path: Path) -> None:
+def test_a_damaged_video_is_played_past_the_damage_and_loops(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mkv", frames(8), *EVERY_FRAME_WHOLE)
     clip.write_bytes(without_jpeg(clip.read_bytes(), 3))
     reader = VideoFileReader(order("file", str(clip)))
@@ -78,7 +78,7 @@ def test_a_video_is_played_over_its_damage_and_begins_again_at_its_end(tmp_path:
 @pytest.mark.parametrize(
     ("content", "reason"), [(None, "no such file"), (b"", "is empty"), (b"text", "not a video")]
 )
-def test_a_video_that_can_not_be_played_says_why(
+def test_a_video_that_cannot_be_played_reports_why(
     content: bytes | None, reason: str, tmp_path: Path
 ) -> None:
     if content is not None:
@@ -144,7 +144,7 @@ def test_a_damaged_image_costs_that_image_and_not_the_connection() -> None:
     assert (steps == 2).sum() >= 5
 
 
-def test_a_camera_that_turns_in_mid_stream_is_seen_at_its_new_shape() -> None:
+def test_a_camera_that_rotates_in_mid_stream_is_read_at_its_new_shape() -> None:
     camera = MjpegCamera(fps=100)
     shapes = []
     try:
@@ -163,7 +163,7 @@ def test_a_camera_that_turns_in_mid_stream_is_seen_at_its_new_shape() -> None:
     assert [shape for shape, _ in itertools.groupby(shapes)] == [(48, 64, 3), (64, 48, 3)]
 
 
-def test_a_film_on_a_web_server_is_played_at_its_own_pace_and_again(tmp_path: Path) -> None:
+def test_a_video_on_a_web_server_is_played_at_its_own_pace_and_loops(tmp_path: Path) -> None:
     clip = encode(tmp_path / "clip.mp4", frames(5), *EVERY_FRAME_WHOLE)
     server = FilmServer(clip.read_bytes())
     try:
@@ -186,7 +186,7 @@ def test_a_film_on_a_web_server_is_played_at_its_own_pace_and_again(tmp_path: Pa
 @pytest.mark.parametrize(
     ("status", "trouble"), [(401, "forbidden"), (404, "missing"), (503, "busy"), (500, None)]
 )
-def test_a_network_camera_that_refuses_says_why_and_no_password(
+def test_a_network_camera_that_refuses_reports_why_without_the_password(
     status: int, trouble: str | None, kind: type[NetworkCamera]
 ) -> None:
     camera = kind(status=status)
@@ -208,7 +208,7 @@ def test_a_network_camera_where_nobody_listens_is_missing() -> None:
     assert caught.value.trouble == "missing"
 
 
-def test_images_larger_than_anybody_looks_at_are_made_smaller() -> None:
+def test_needlessly_large_images_are_made_smaller() -> None:
     assert fit(np.zeros((2160, 3840, 3), np.uint8)).shape == (1080, MAX_SIDE, 3)
     small = np.zeros((48, 64, 3), np.uint8)
     assert fit(small) is small

@@ -31,7 +31,7 @@ def plugged(camera: NetworkCamera) -> Iterator[NetworkCamera]:
 
 
 @pytest.mark.parametrize("digest", [False, True])
-def test_a_still_camera_is_asked_again_and_what_is_unchanged_is_not_decoded_twice(
+def test_a_still_camera_is_polled_and_an_unchanged_image_is_not_decoded_twice(
     digest: bool,
 ) -> None:
     greys = (10, 10, 200, 200, 200)
@@ -59,7 +59,7 @@ def test_a_damaged_image_and_a_failed_request_cost_that_image_only() -> None:
     assert seen == [10, None, 50, UNCHANGED, 70]
 
 
-def test_requests_that_go_on_failing_end_the_connection_with_the_reason(monkeypatch) -> None:
+def test_requests_that_keep_failing_end_the_connection_with_the_reason(monkeypatch) -> None:
     monkeypatch.setattr("server.cameras.still._FAILING_S", 0.0)
     with plugged(StillCamera(jpeg(10))) as camera:
         reader = still_reader(order("network", camera.where))
@@ -87,7 +87,7 @@ def test_a_redirect_is_followed_on_the_cameras_own_host_only() -> None:
         assert target.asked == asked
 
 
-def test_a_redirect_is_asked_for_each_image() -> None:
+def test_a_redirect_is_resolved_for_each_image() -> None:
     dark, light = StillCamera(jpeg(10)), StillCamera(jpeg(200))
     with plugged(dark), plugged(light), plugged(StillCamera(b"", status=302)) as camera:
         camera.location = dark.where
@@ -108,7 +108,7 @@ def test_an_image_that_cannot_be_decoded_is_never_called_unchanged() -> None:
             assert reader.image() is None
 
 
-def test_a_stream_is_no_still_image() -> None:
+def test_a_stream_is_not_a_still_image() -> None:
     with plugged(MjpegCamera()) as camera:
         assert isinstance(open_reader(order("network", camera.where)), NetworkReader)
 

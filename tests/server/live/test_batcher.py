@@ -92,7 +92,7 @@ async def test_every_number_of_crops_up_to_one_more_than_a_batch_is_answered_in_
     await batcher.close()
 
 
-async def test_an_idle_device_starts_at_once_and_what_comes_meanwhile_shares_the_next_batch():
+async def test_an_idle_device_starts_at_once_and_later_requests_share_the_next_batch():
     device, reports = Device(held=True), list[BatchReport]()
     batcher = Batcher(device, max_batch=MAX, on_batch=reports.append)
     first = ask(batcher, [1])
@@ -111,7 +111,7 @@ async def test_an_idle_device_starts_at_once_and_what_comes_meanwhile_shares_the
     ]
 
 
-async def test_two_batches_are_under_way_where_that_is_allowed_until_a_camera_in_a_hurry_comes():
+async def test_two_batches_run_at_once_where_allowed_until_an_urgent_camera_comes():
     device = Device(held=True)
     batcher = Batcher(device, max_batch=MAX, under_way=2)
     first = ask(batcher, [1])
@@ -179,7 +179,7 @@ async def test_a_request_cancelled_at_any_step_harms_no_other_and_leaves_nothing
 
 
 @pytest.mark.parametrize("finished", [0, 1, 2])
-async def test_what_is_left_of_a_cancelled_request_is_not_computed(finished):
+async def test_the_rest_of_a_cancelled_request_is_not_computed(finished):
     device = Device(held=True)
     batcher = Batcher(device, max_batch=MAX)
     doomed = ask(batcher, range(4 * MAX))
@@ -196,7 +196,7 @@ async def test_what_is_left_of_a_cancelled_request_is_not_computed(finished):
     assert doomed.cancelled()
 
 
-async def test_a_request_cancelled_when_its_answer_has_just_come_is_cancelled_or_answered():
+async def test_a_request_cancelled_as_its_answer_arrives_is_cancelled_or_answered():
     device = Device(held=True)
     tasks: list[asyncio.Task[np.ndarray]] = []
     # Called by the batcher right after it has answered, before anybody could wake up.
@@ -233,7 +233,7 @@ async def test_a_deadline_that_passes_in_the_queue_or_on_the_device_ends_the_wai
     await batcher.close()
 
 
-async def test_a_full_queue_refuses_visitors_with_a_time_to_come_back_but_never_a_camera():
+async def test_a_full_queue_refuses_visitors_with_a_retry_time_but_never_a_camera():
     device = Device(held=True)
     batcher = Batcher(device, max_batch=MAX, max_queued=8)
     tasks = [ask(batcher, [0])]
@@ -254,7 +254,7 @@ async def test_a_full_queue_refuses_visitors_with_a_time_to_come_back_but_never_
 
 
 @pytest.mark.parametrize(("within_s", "largest"), [(30.0, {3, 4}), (None, {32})])  # 4 take 20 ms
-async def test_while_a_camera_in_a_hurry_is_served_batches_are_kept_short(within_s, largest):
+async def test_batches_are_kept_short_while_an_urgent_camera_is_served(within_s, largest):
     sizes: list[int] = []
 
     def slow(rows: np.ndarray) -> np.ndarray:
@@ -274,7 +274,7 @@ async def test_while_a_camera_in_a_hurry_is_served_batches_are_kept_short(within
     await batcher.close()
 
 
-async def test_a_failing_device_is_told_to_those_in_the_batch_and_serves_the_next():
+async def test_a_device_failure_is_reported_to_its_batch_and_the_next_batch_is_served():
     device = Device(held=True)
     batcher = Batcher(device, max_batch=MAX)
     device.failure = RuntimeError("out of memory")
@@ -294,7 +294,7 @@ async def test_a_failing_device_is_told_to_those_in_the_batch_and_serves_the_nex
 
 
 @pytest.mark.parametrize("under_way", [1, 2])
-async def test_closing_answers_what_is_there_and_refuses_the_rest(under_way):
+async def test_closing_answers_queued_requests_and_refuses_new_ones(under_way):
     device = Device(held=True)
     batcher = Batcher(device, max_batch=MAX, under_way=under_way)
     taken = ask(batcher, range(2 * MAX))

@@ -16,7 +16,7 @@ async def none_within(viewer: Viewer[Any], seconds: float) -> None:
         await asyncio.wait_for(anext(viewer), seconds)
 
 
-async def test_every_viewer_gets_the_very_same_object():
+async def test_every_viewer_gets_the_same_object():
     broadcast = Broadcast[bytes]()
     viewers = [broadcast.subscribe() for _ in range(100)]
     waiting = [asyncio.create_task(anext(viewer)) for viewer in viewers]
@@ -26,7 +26,7 @@ async def test_every_viewer_gets_the_very_same_object():
     assert all(got is item for got in await asyncio.gather(*waiting))
 
 
-async def test_a_busy_viewer_skips_to_the_newest_and_holds_nobody_up():
+async def test_a_busy_viewer_skips_to_the_newest_and_delays_nobody():
     broadcast = Broadcast[int]()
     with broadcast.subscribe() as quick, broadcast.subscribe() as busy:
         seen = []
@@ -38,7 +38,7 @@ async def test_a_busy_viewer_skips_to_the_newest_and_holds_nobody_up():
         await none_within(busy, 0.01)
 
 
-async def test_who_comes_later_begins_with_the_last_item_unless_it_wants_only_new_ones():
+async def test_a_later_viewer_begins_with_the_last_item_unless_it_wants_only_new_ones():
     broadcast = Broadcast[int]()
     with broadcast.subscribe() as early:
         broadcast.publish(1)
@@ -64,7 +64,7 @@ async def test_the_last_item_is_repeated_while_somebody_watches_a_still_image():
     assert broadcast.version == version
 
 
-async def test_a_forgotten_item_is_neither_repeated_nor_shown_to_who_comes_next():
+async def test_a_forgotten_item_is_neither_repeated_nor_shown_to_new_viewers():
     broadcast = Broadcast[int](repeat_s=0.01)
     with broadcast.subscribe() as watching, broadcast.subscribe() as busy:
         broadcast.publish(1)
@@ -88,7 +88,7 @@ async def test_viewers_are_counted_from_the_subscription_to_its_end():
     assert counts == [1, 2, 1, 0]
 
 
-async def test_a_cancelled_viewer_leaves_and_the_others_go_on():
+async def test_a_cancelled_viewer_leaves_and_the_others_continue():
     broadcast = Broadcast[int]()
 
     async def watch() -> None:

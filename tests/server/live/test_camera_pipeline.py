@@ -58,7 +58,9 @@ async def test_with_nobody_watching_frames_are_analysed_but_neither_drawn_nor_en
         assert stage.camera.watched is False
 
 
-async def test_a_hundred_viewers_cost_one_encoding_a_frame(stage: Stage, photo: np.ndarray) -> None:
+async def test_a_hundred_viewers_cost_one_encoding_per_frame(
+    stage: Stage, photo: np.ndarray
+) -> None:
     viewers = [stage.pipeline.images.subscribe(replay=False) for _ in range(100)]
     for _ in range(3):
         stage.camera.show(photo)
@@ -135,7 +137,7 @@ async def test_a_frame_that_had_to_wait_for_a_detector_gives_way_to_the_newest(
     assert stage.camera.state.drops == 2
 
 
-async def test_a_frame_that_cannot_be_analysed_costs_nothing_but_itself(
+async def test_a_frame_that_cannot_be_analysed_costs_only_itself(
     stage: Stage, photo: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
     with stage.pipeline.images.subscribe() as viewer:
@@ -146,7 +148,7 @@ async def test_a_frame_that_cannot_be_analysed_costs_nothing_but_itself(
     assert "camera desk: a frame failed" in caplog.text
 
 
-async def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(
+async def test_a_failed_frame_does_not_let_the_next_overtake_the_previous_one(
     stage: Stage, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, drawn, gate = stage.pipeline, list[int](), threading.Event()
@@ -177,7 +179,7 @@ async def test_a_frame_that_fails_does_not_let_the_next_overtake_the_one_before(
         await until(lambda: published == [1, third])
 
 
-async def test_privacy_acts_on_the_very_next_image_and_forgets_the_ones_before(
+async def test_privacy_applies_to_the_next_image_and_forgets_earlier_ones(
     stage: Stage, photo: np.ndarray
 ) -> None:
     pipeline = stage.pipeline
@@ -193,7 +195,7 @@ async def test_privacy_acts_on_the_very_next_image_and_forgets_the_ones_before(
         assert sizes["none"] > sizes["pixelate"] > 2 * sizes["no_picture"]
 
 
-async def test_an_image_under_way_when_privacy_changes_is_not_shown(
+async def test_an_image_in_progress_when_privacy_changes_is_not_shown(
     stage: Stage, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, loop = stage.pipeline, asyncio.get_running_loop()
@@ -218,7 +220,7 @@ async def test_an_image_under_way_when_privacy_changes_is_not_shown(
         assert pipeline.images.latest is not None
 
 
-async def test_a_cancelled_pipeline_waits_for_no_frame_under_way(
+async def test_a_cancelled_pipeline_does_not_wait_for_frames_in_progress(
     stage: Stage, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, loop, gates = stage.pipeline, asyncio.get_running_loop(), list[threading.Event]()
@@ -242,7 +244,7 @@ async def test_a_cancelled_pipeline_waits_for_no_frame_under_way(
         gate.set()
 
 
-async def test_closing_ends_the_streams_with_frames_under_way(
+async def test_closing_ends_the_streams_with_frames_in_progress(
     stage: Stage, photo: np.ndarray
 ) -> None:
     async def watch() -> None:

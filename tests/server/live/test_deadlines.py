@@ -12,7 +12,7 @@ from tests.server.live.stage import Stage, next_analysis, until
 pytestmark = pytest.mark.timeout(60)
 
 
-def test_a_frame_is_late_after_two_intervals_at_the_rate_at_which_frames_get_through():
+def test_a_frame_is_late_after_two_intervals_at_the_current_throughput():
     def frame(captured_s: float) -> Frame:
         image = np.zeros((1, 1, 3), np.uint8)
         return Frame(number=1, image=image, captured_s=captured_s, wall_s=0.0, read_s=0.01)

@@ -36,14 +36,14 @@ async def test_what_was_hidden_stays_hidden_until_it_is_shown(tmp_path: Path) ->
     assert list(folder.iterdir()) == []
 
 
-async def test_the_stricter_of_the_flag_and_the_last_operator_counts(tmp_path: Path) -> None:
+async def test_the_stricter_of_the_flag_and_the_last_operators_choice_wins(tmp_path: Path) -> None:
     assert await kept_after(tmp_path, "pixelate", least="no_picture") == "no_picture"
     assert await kept_after(tmp_path, "no_picture", least="pixelate") == "no_picture"
     assert await kept_after(tmp_path, "none", least="pixelate") == "pixelate"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"privacy": "off"}', '{"privacy": ["none"]}'])
-async def test_a_file_that_cannot_be_read_shows_nobody(
+async def test_an_unreadable_file_hides_everybody(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await kept_after(tmp_path, "pixelate")
@@ -52,7 +52,7 @@ async def test_a_file_that_cannot_be_read_shows_nobody(
     assert "cannot be read" in caplog.text
 
 
-async def test_a_folder_that_cannot_be_made_is_one_warning(
+async def test_a_folder_that_cannot_be_made_gives_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()

@@ -78,7 +78,7 @@ def test_a_clear_change_shows_within_the_time_constant():
     assert camera.time_s - begins > 0.1
 
 
-def test_an_expression_that_leads_for_long_by_little_becomes_the_label():
+def test_an_expression_that_leads_narrowly_for_long_becomes_the_label():
     camera = Camera(smoothing_s=0)
     camera.see(shares(happy=0.5, neutral=0.44))
     begins = camera.time_s
@@ -142,7 +142,7 @@ def test_two_faces_keep_their_own_labels_in_the_detectors_order():
     assert {f.track for f in found} == {1, 2}
 
 
-def test_a_face_that_cannot_be_read_is_uncertain_and_says_why():
+def test_an_unreadable_face_is_uncertain_and_has_a_reason():
     camera = Camera()
     assert not camera.see(shares(sad=0.9)).uncertain
     dark = camera.see(shares(sad=0.9), quality="dark")
@@ -151,7 +151,7 @@ def test_a_face_that_cannot_be_read_is_uncertain_and_says_why():
     assert (light.quality, light.uncertain) == ("ok", False)
 
 
-def test_a_face_that_was_lost_a_moment_ago_is_remembered_for_a_second():
+def test_a_lost_face_is_remembered_for_a_second():
     camera = Camera()
     camera.see(shares(sad=0.9))
     assert camera.labels.lost(camera.time_s) == ()

@@ -9,7 +9,7 @@ from tests.server.live.stage import Stage
 pytestmark = pytest.mark.timeout(60)
 
 
-async def test_a_frames_faces_are_kept_until_the_next_frame_or_until_everybody_has_gone(
+async def test_the_faces_of_a_frame_are_kept_until_the_next_frame_or_until_all_viewers_have_left(
     stage: Stage, photo: np.ndarray
 ) -> None:
     pipeline = stage.pipeline
@@ -33,9 +33,7 @@ async def test_a_frames_faces_are_kept_until_the_next_frame_or_until_everybody_h
 
 
 @pytest.mark.parametrize("privacy", ["pixelate", "no_picture"])
-async def test_a_face_that_is_hidden_is_not_kept(
-    stage: Stage, photo: np.ndarray, privacy: Privacy
-) -> None:
+async def test_a_hidden_face_is_not_kept(stage: Stage, photo: np.ndarray, privacy: Privacy) -> None:
     stage.pipeline.set_controls(Controls(privacy=privacy))
     with stage.pipeline.results.subscribe() as results:
         stage.camera.show(photo)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_faces_there_and_just_gone_are_hidden_before_they_are_marked_in_every_image(
+def test_current_and_just_lost_faces_are_hidden_before_they_are_marked_in_every_image(
     mirror: bool,
 ) -> None:
     image, found, gone = noise(), face(120, 90, 60, 72), (20.0, 30.0, 40.0, 48.0)

@@ -19,7 +19,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
-def test_what_is_read_is_read_at_the_moment_of_asking():
+def test_watched_values_are_read_at_the_time_of_the_request():
     metrics = Metrics()
     state, queued = CameraState(), 0
     metrics.watch_camera("desk", lambda: state)
@@ -39,7 +39,7 @@ def test_what_is_read_is_read_at_the_moment_of_asking():
     assert read["fer_batch_padding_rows_total", ()] == 4
 
 
-def test_frames_at_a_socket_requests_and_refusals_are_counted():
+def test_sent_frames_requests_and_refusals_are_counted():
     metrics = Metrics()
     metrics.frame_sent("desk", age_s=0.03)
     metrics.frame_sent("desk", age_s=0.5, skipped=4)

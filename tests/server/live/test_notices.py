@@ -21,7 +21,7 @@ async def test_a_snapshot_of_a_camera_without_images_shows_its_state(stage: Stag
     assert size_of(part) == (480, 640, 3)
 
 
-async def test_the_cameras_state_is_told_on_the_image_until_frames_come_back(
+async def test_the_cameras_state_is_shown_on_the_image_until_frames_return(
     stage: Stage, photo: np.ndarray
 ) -> None:
     with stage.pipeline.images.subscribe() as viewer:
@@ -40,7 +40,7 @@ async def test_the_cameras_state_is_told_on_the_image_until_frames_come_back(
         assert (await next_analysis(viewer))[0].number == number
 
 
-async def test_who_comes_to_a_broken_camera_is_told_at_once_and_not_shown_an_old_image(
+async def test_a_new_viewer_of_a_broken_camera_sees_the_notice_at_once_and_no_old_image(
     stage: Stage, photo: np.ndarray
 ) -> None:
     with stage.pipeline.images.subscribe() as viewer:
@@ -52,7 +52,7 @@ async def test_who_comes_to_a_broken_camera_is_told_at_once_and_not_shown_an_old
         assert (await asyncio.wait_for(anext(viewer), 5)).analysis is None
 
 
-async def test_a_notice_under_way_when_privacy_changes_shows_nothing_of_before(
+async def test_a_notice_in_progress_when_privacy_changes_shows_no_earlier_image(
     stage: Stage, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, behind, gate = stage.pipeline, list[np.ndarray | None](), threading.Event()
@@ -77,7 +77,7 @@ async def test_a_notice_under_way_when_privacy_changes_shows_nothing_of_before(
     assert behind[1:] == [None]
 
 
-async def test_a_paused_camera_stands_still_and_says_so(stage: Stage, photo: np.ndarray) -> None:
+async def test_a_paused_camera_freezes_and_says_so(stage: Stage, photo: np.ndarray) -> None:
     pipeline = stage.pipeline
     with pipeline.images.subscribe() as viewer:
         stage.camera.show(photo)

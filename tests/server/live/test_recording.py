@@ -95,7 +95,7 @@ async def test_a_recording_is_a_csv_as_scoring_writes_it_and_a_video_of_the_mark
     assert np.abs(shown[0][away].astype(int) - photo[away]).mean() < 12
 
 
-async def test_privacy_acts_on_a_recording_as_on_every_stream(
+async def test_privacy_applies_to_a_recording_as_to_every_stream(
     predictor: Predictor, photo: np.ndarray, tmp_path: Path
 ) -> None:
     async with staged(predictor, recordings=tmp_path, record=True) as stage:
@@ -119,7 +119,7 @@ async def test_privacy_acts_on_a_recording_as_on_every_stream(
     assert np.abs(withheld.astype(int) - notice).mean() < 5
 
 
-async def test_a_recording_that_reaches_its_limit_ends_with_one_line_and_the_camera_goes_on(
+async def test_a_recording_that_reaches_its_limit_ends_in_one_line_and_the_camera_continues(
     predictor: Predictor,
     photo: np.ndarray,
     tmp_path: Path,
@@ -138,7 +138,7 @@ async def test_a_recording_that_reaches_its_limit_ends_with_one_line_and_the_cam
 
 
 @pytest.mark.parametrize("trouble", ["file", "full"])
-async def test_a_folder_that_takes_no_files_is_told_and_stops_nothing(
+async def test_an_unwritable_folder_is_reported_and_stops_nothing(
     trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "recordings"
@@ -157,7 +157,7 @@ async def test_a_folder_that_takes_no_files_is_told_and_stops_nothing(
     await recorder.close()
 
 
-async def test_a_slow_disk_holds_nothing_up_and_costs_images_only(
+async def test_a_slow_disk_delays_nothing_and_costs_only_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, written = threading.Event(), list[tuple[int, bool]]()
@@ -178,7 +178,7 @@ async def test_a_slow_disk_holds_nothing_up_and_costs_images_only(
     assert 8 <= sum(pictured for _, pictured in written) < 15
 
 
-async def test_a_camera_that_changes_its_size_goes_on_in_files_of_its_own(tmp_path: Path) -> None:
+async def test_a_camera_that_changes_size_continues_in_new_files(tmp_path: Path) -> None:
     recorder = Recorder("desk", space=Space(tmp_path, most_bytes=1 << 30), on_failure=lambda: None)
     recorder.switch(True, fps=25)
     for number, width in enumerate((64, 64, 96), start=1):
@@ -219,7 +219,7 @@ time.sleep(60)
 """
 
 
-def test_what_was_recorded_can_be_read_after_the_server_was_killed(tmp_path: Path) -> None:
+def test_a_recording_can_be_read_after_the_server_was_killed(tmp_path: Path) -> None:
     line = [sys.executable, "-c", KILLED, str(tmp_path)]
     with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -46,14 +46,14 @@ def test_a_mirrored_image_is_flipped_with_its_boxes_but_not_its_text():
     np.testing.assert_array_equal(mirrored, by_hand)
 
 
-def test_the_label_is_the_held_expression_also_when_another_is_more_likely_just_now():
+def test_the_label_is_the_held_expression_even_when_another_is_momentarily_likelier():
     held = rendering.draw(noise(), [face(100, 80, 60, 80, expression="neutral")])
     likely = rendering.draw(noise(), [face(100, 80, 60, 80)])
     assert (held != likely).any()
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_a_pixelated_face_has_no_detail_left_and_the_rest_of_the_image_all(mirror):
+def test_a_pixelated_face_loses_all_detail_and_the_rest_of_the_image_none(mirror):
     image = noise()
     box = (120.0, 90.0, 60.0, 72.0)
     hidden = rendering.draw(rendering.hide(image, [box]), [], mirror=mirror)
@@ -94,7 +94,7 @@ def test_a_long_reason_is_cut_to_fit():
     assert columns.max() < 312
 
 
-def test_withheld_images_are_encoded_once_and_hold_nothing_of_the_frame():
+def test_withheld_images_are_encoded_once_and_show_nothing_of_the_frame():
     first, second = (rendering.withheld("desk", width=320, height=240, quality=80) for _ in "ab")
     assert first is second
     assert decoded(first).shape == (240, 320, 3)

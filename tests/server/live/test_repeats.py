@@ -16,7 +16,7 @@ def batches(stage: Stage) -> float:
     return stage.figure("fer_batch_rows_count")
 
 
-async def test_the_same_image_is_analysed_and_encoded_once_and_goes_on_being_reported(
+async def test_a_repeated_image_is_analysed_and_encoded_once_and_still_reported(
     stage: Stage, photo: np.ndarray
 ) -> None:
     with stage.pipeline.images.subscribe() as images:
@@ -31,7 +31,7 @@ async def test_the_same_image_is_analysed_and_encoded_once_and_goes_on_being_rep
         assert "encode" in analysis.stages
 
 
-async def test_it_is_drawn_again_when_it_is_to_look_different(
+async def test_a_repeated_image_is_drawn_again_when_its_view_changes(
     stage: Stage, photo: np.ndarray
 ) -> None:
     pipeline = stage.pipeline

@@ -129,19 +129,19 @@ async def test_an_image_that_kills_two_replicas_gets_no_third():
     assert response.headers["retry-after"] == "1"
 
 
-async def test_full_queues_are_an_error_of_ours():
+async def test_full_queues_give_503():
     response, _ = await ask(is_full)
     assert (response.status_code, code(response)) == (503, "unavailable")
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_replicas_refusal_passes_with_its_headers():
+async def test_a_replicas_refusal_is_passed_on_with_its_headers():
     response, _ = await ask(refused)
     assert (response.status_code, code(response)) == (429, "overloaded")
     assert response.headers["retry-after"] == "2"
 
 
-async def test_a_replica_that_does_not_answer_is_not_waited_for():
+async def test_a_replica_that_does_not_answer_times_out():
     usual = Serving()
     limits = dataclasses.replace(usual.limits, request_deadline_s=0.05)
     response, handle = await ask(never, serving=dataclasses.replace(usual, limits=limits))
@@ -149,7 +149,7 @@ async def test_a_replica_that_does_not_answer_is_not_waited_for():
     assert handle.cancelled == 1
 
 
-async def test_a_defect_says_nothing_of_itself(caplog: pytest.LogCaptureFixture):
+async def test_an_internal_error_reveals_nothing(caplog: pytest.LogCaptureFixture):
     response, _ = await ask(fails)
     assert (response.status_code, code(response)) == (500, "internal_error")
     assert b"defect" not in response.body
@@ -166,7 +166,7 @@ async def test_a_body_that_is_too_large_or_ends_early_is_refused_before_it_is_sc
     assert (response.status_code, code(response)) == (400, "bad_request")
 
 
-async def test_a_token_is_asked_for_where_there_is_one():
+async def test_a_token_is_required_where_one_is_set():
     serving = Serving(token="correct-horse-battery")
     for given in ({}, {"authorization": "Bearer wrong-horse-battery"}):
         response, handle = await ask(serving=serving, **given)

@@ -36,12 +36,12 @@ def test_arguments_may_be_numbers_or_text():
         ({"deadline_s": None}, "deadline_s=None"),
     ],
 )
-def test_what_cannot_be_used_is_refused(arguments: dict[str, object], said: str):
+def test_unusable_arguments_are_refused(arguments: dict[str, object], said: str):
     with pytest.raises(FerError, match=said):
         from_arguments(arguments, environment={})
 
 
-def test_mistakes_in_the_command_are_one_line_each(
+def test_mistakes_in_the_command_give_one_line_each(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("FER_TOKEN", raising=False)

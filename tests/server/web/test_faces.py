@@ -79,7 +79,7 @@ def test_the_cards_of_many_faces_are_whole_in_order_and_named_after_their_longes
     assert sum(shift[0] for shift in shifts) < 0.1  # what Web Vitals call good, for all ten seconds
 
 
-def test_cards_are_lines_from_three_faces_on_and_open_on_a_click(
+def test_cards_collapse_to_lines_from_three_faces_on_and_open_on_a_click(
     open_page: OpenPage, checkpoint: str
 ):
     clip = shared_file("media/hamilton_clip.mp4")

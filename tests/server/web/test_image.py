@@ -89,7 +89,7 @@ def swing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return path, write_moving_face(path)
 
 
-def test_a_box_lies_on_its_face_also_when_the_face_moves(
+def test_a_box_stays_on_its_face_even_when_the_face_moves(
     open_page: OpenPage, checkpoint: str, swing: tuple[Path, float]
 ):
     path, offset = swing
@@ -108,7 +108,7 @@ def test_a_box_lies_on_its_face_also_when_the_face_moves(
     assert np.percentile(errors, 99) < 0.03, np.percentile(errors, [50, 90, 99, 100])
 
 
-def test_what_is_drawn_can_be_turned_off_and_on_while_paused(open_page: OpenPage, checkpoint: str):
+def test_overlays_can_be_switched_off_and_on_while_paused(open_page: OpenPage, checkpoint: str):
     pixels = """() => {
       const { width, height } = document.querySelector("#image");
       const context = document.querySelector("#image").getContext("2d");
@@ -145,7 +145,7 @@ def test_what_is_drawn_can_be_turned_off_and_on_while_paused(open_page: OpenPage
         )
 
 
-def test_a_card_lights_its_box_and_a_box_its_card(open_page: OpenPage, url: str):
+def test_a_card_highlights_its_box_and_a_box_its_card(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo")
     card = page.locator("#cards .card").first
     expect(card).to_be_visible()

@@ -64,7 +64,9 @@ def box_of(page: Page, selector: str) -> dict[str, float]:
     return {**box, "right": box["x"] + box["width"], "bottom": box["y"] + box["height"]}
 
 
-def test_fingers_hit_everything_on_a_phone_and_a_pointer_everywhere(open_page: OpenPage, url: str):
+def test_controls_are_large_enough_for_fingers_on_a_phone_and_for_a_pointer_everywhere(
+    open_page: OpenPage, url: str
+):
     for size, least, options in (((360, 780), 44, PHONE), ((1440, 900), 24, {})):
         page = open_page(url + "?camera=demo", size=size, **options)
         expect(page.locator("#cards .card").first).to_be_visible()
@@ -93,9 +95,7 @@ def test_a_dense_screen_gets_an_image_a_timeline_and_thumbnails_of_its_own_sharp
     assert saved.shape == (600, 512, 3)  # as large as the photo, whatever the screen
 
 
-def test_a_long_reason_is_whole_on_a_phone_and_changes_no_cards_height(
-    open_page: OpenPage, url: str
-):
+def test_a_long_reason_fits_on_a_phone_and_changes_no_card_height(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo", size=(360, 780), **PHONE)
     card = page.locator("#cards .card").first
     expect(card).to_be_visible()
@@ -121,7 +121,7 @@ def test_a_long_reason_is_whole_on_a_phone_and_changes_no_cards_height(
 
 @pytest.mark.parametrize("shape", [(640, 360), (640, 480), (360, 640)], ids=str)
 @pytest.mark.parametrize("size", [(1440, 900), (1920, 1080)], ids=lambda size: str(size[0]))
-def test_the_last_minute_stands_below_the_image_and_the_cards_have_the_windows_height(
+def test_the_timeline_is_below_the_image_and_the_cards_fill_the_windows_height(
     open_page: OpenPage,
     checkpoint: str,
     tmp_path: Path,
@@ -145,14 +145,14 @@ def test_the_last_minute_stands_below_the_image_and_the_cards_have_the_windows_h
     assert faces["bottom"] >= past["bottom"] - 45
 
 
-def test_on_a_phone_the_faces_come_last_for_their_number_changes(open_page: OpenPage, url: str):
+def test_on_a_phone_the_faces_come_last_because_their_number_changes(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo", size=(360, 780), **PHONE)
     expect(page.locator("#cards .card").first).to_be_visible()
     stage, past, faces = (box_of(page, one) for one in ("#stage", ".past", ".faces"))
     assert stage["bottom"] < past["y"] < past["bottom"] < faces["y"]
 
 
-def test_cameras_that_do_not_fit_fade_out_and_come_into_view_when_chosen(
+def test_cameras_that_do_not_fit_fade_out_and_scroll_into_view_when_chosen(
     open_page: OpenPage, checkpoint: str
 ):
     others = [f"entrance-of-the-hall-{n}=http://127.0.0.1:9/x" for n in range(5)]
@@ -184,7 +184,7 @@ def test_a_wall_of_two_cameras_fills_a_wide_window(open_page: OpenPage, checkpoi
         assert sum(box["width"] for box in boxes if box) >= 0.95 * 1920
 
 
-def test_labels_of_a_crowd_say_less_rather_than_cover_each_other(open_page: OpenPage, url: str):
+def test_labels_of_a_crowd_get_shorter_rather_than_overlap(open_page: OpenPage, url: str):
     plates: list[list[Any]] = open_page(url).evaluate(PLATES)
     assert len(plates) == 12
     for n, (x, y, wide, high, text) in enumerate(plates):

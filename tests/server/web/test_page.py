@@ -114,7 +114,7 @@ def test_the_theme_follows_the_system_until_the_visitor_switches_and_is_remember
     assert page.evaluate(GROUND) == light
 
 
-def test_mirror_pause_and_privacy_act_on_the_server(
+def test_mirror_pause_and_privacy_change_the_server(
     open_page: OpenPage, url: str, live: LiveServer
 ):
     page = open_page(url + "?camera=demo")
@@ -139,7 +139,7 @@ def test_mirror_pause_and_privacy_act_on_the_server(
     expect_changes(page, IMAGE, "the image")
 
 
-def test_a_setting_is_sent_when_a_slider_was_moved(open_page: OpenPage, url: str, live: LiveServer):
+def test_a_setting_is_sent_when_a_slider_is_moved(open_page: OpenPage, url: str, live: LiveServer):
     page = open_page(url + "?camera=demo")
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("Uncertain below").fill("80")
@@ -178,7 +178,7 @@ def test_a_snapshot_and_the_sessions_events_are_saved_by_the_browser(open_page: 
     assert frames == sorted(frames)
 
 
-def test_a_recording_is_said_on_the_page_until_it_is_stopped(
+def test_a_recording_is_shown_on_the_page_until_it_is_stopped(
     open_page: OpenPage, checkpoint: str, tmp_path: Path
 ):
     settings = settings_of(checkpoint, "demo", "browser", recordings=tmp_path)
@@ -212,7 +212,7 @@ def test_a_recording_is_said_on_the_page_until_it_is_stopped(
     assert ready >= 2, "Chromium plays it"
 
 
-def test_the_timeline_tells_what_is_under_the_pointer(open_page: OpenPage, url: str):
+def test_the_timeline_names_what_is_under_the_pointer(open_page: OpenPage, url: str):
     page = open_page(url + "?camera=demo")
     expect(page.locator("#cards .card").first).to_be_visible()
     canvas, tip = page.locator("#timeline-canvas"), page.locator(".timeline-tip")
@@ -232,7 +232,7 @@ def test_the_timeline_tells_what_is_under_the_pointer(open_page: OpenPage, url: 
     expect(tip).to_be_hidden()
 
 
-def test_a_paused_face_shows_why_it_is_labelled_so_until_the_camera_goes_on(
+def test_a_paused_face_shows_why_it_got_its_label_until_the_camera_resumes(
     open_page: OpenPage, url: str, live: LiveServer
 ):
     page = open_page(url + "?camera=demo")
@@ -290,7 +290,7 @@ def test_this_browsers_camera_is_sent_and_its_face_gets_a_card(
     expect(page.locator("#cards .card")).to_have_count(0)
 
 
-def test_a_dropped_photo_is_scored_and_what_is_none_is_refused(open_page: OpenPage, url: str):
+def test_a_dropped_photo_is_scored_and_any_other_file_is_refused(open_page: OpenPage, url: str):
     page = open_page(url)
     expect(page.locator("#cards .card").first).to_be_visible()
     uploads = 0
@@ -328,7 +328,7 @@ def test_a_dropped_photo_is_scored_and_what_is_none_is_refused(open_page: OpenPa
 @pytest.mark.parametrize(
     "size", [(360, 800), (768, 1024), (1920, 1080)], ids=lambda size: str(size[0])
 )
-def test_everything_fits_and_can_be_hit_at_any_width(
+def test_everything_fits_and_can_be_clicked_at_any_width(
     open_page: OpenPage, url: str, size: tuple[int, int]
 ):
     page = open_page(url, size=size)
@@ -381,9 +381,7 @@ def test_an_embedded_page_is_the_bare_image(open_page: OpenPage, url: str):
         expect(page.locator(selector)).to_be_hidden()
 
 
-def test_a_camera_that_is_not_there_is_told_with_what_can_be_done(
-    open_page: OpenPage, checkpoint: str
-):
+def test_a_missing_camera_is_reported_with_what_to_do(open_page: OpenPage, checkpoint: str):
     settings = settings_of(checkpoint, "desk=97", "demo", "browser", token="open sesame")
     with LiveServer(settings) as server:
         page = open_page(f"http://127.0.0.1:{server.port}/?camera=desk")
@@ -406,7 +404,7 @@ def test_a_camera_that_is_not_there_is_told_with_what_can_be_done(
     "target",
     ["/.//elsewhere.test/x", "//elsewhere.test", "https://elsewhere.test/", "/\\elsewhere.test"],
 )
-def test_a_login_leads_to_no_other_server(open_page: OpenPage, checkpoint: str, target: str):
+def test_a_login_never_leads_to_another_server(open_page: OpenPage, checkpoint: str, target: str):
     settings = settings_of(checkpoint, "demo", token="open sesame")
     with LiveServer(settings) as server:
         own = f"http://127.0.0.1:{server.port}/"
@@ -420,7 +418,7 @@ def test_a_login_leads_to_no_other_server(open_page: OpenPage, checkpoint: str, 
         assert not [url for url in asked if not url.startswith(own)]
 
 
-def test_a_page_comes_back_by_itself_after_frozen_frames_and_after_a_restart(
+def test_a_page_recovers_by_itself_from_frozen_frames_and_from_a_restart(
     open_page: OpenPage, checkpoint: str
 ):
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -75,7 +75,7 @@ def test_borders_reach_three_to_one_and_faded_text_four_and_a_half(
         assert page.evaluate(CONTRAST, [selector, "color"]) >= 4.5, selector
 
 
-def test_forced_colours_leave_expressions_pressed_buttons_and_states_to_be_seen(
+def test_forced_colours_keep_expressions_pressed_buttons_and_states_visible(
     open_page: OpenPage, url: str
 ):
     page = open_page(url + "?camera=demo", forced_colors="active")
@@ -137,7 +137,7 @@ def test_keys_do_what_the_buttons_do_and_are_listed(open_page: OpenPage, checkpo
         expect(keys).to_be_hidden()
 
 
-def test_a_wall_shows_all_cameras_and_leads_to_each(open_page: OpenPage, checkpoint: str):
+def test_a_wall_shows_all_cameras_and_links_to_each(open_page: OpenPage, checkpoint: str):
     settings = settings_of(checkpoint, "one=demo", "two=demo", "desk=97")
     shown = """() => [...document.querySelectorAll(".tile img")].map((image) => {
       const canvas = document.createElement("canvas");

@@ -36,9 +36,7 @@ EXPORT = """async () => {
 }""".replace("LABELS", str(list(EXPRESSIONS)))
 
 
-def test_an_export_is_a_csv_of_scoring_and_no_cell_of_it_is_a_formula(
-    live: LiveServer, tmp_path: Path
-) -> None:
+def test_an_export_is_a_scoring_csv_without_formulas(live: LiveServer, tmp_path: Path) -> None:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         page = browser.new_page()

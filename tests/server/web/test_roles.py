@@ -22,7 +22,7 @@ OPERATOR, VIEWER = "correct-horse-battery", "only-looking-around"
 CONTROLS = ("#mirror", "#pause", "#record", "#privacy", "#smoothing", "#threshold")
 
 
-def test_viewers_see_the_image_and_controls_that_they_cannot_use(checkpoint: str) -> None:
+def test_viewers_see_the_image_and_disabled_controls(checkpoint: str) -> None:
     settings = settings_of(checkpoint, token=OPERATOR, viewer_token=VIEWER)
     with LiveServer(settings) as server, sync_api.sync_playwright() as playwright:
         server.wait_ready()
