@@ -2,8 +2,8 @@
 
     python benchmarks/cluster_scale.py --dir photos --turns 3
 
-Prints images a second between the first parts and the last, without the start of the cluster and of the
-network, beside those of the local engine; and what `hours` makes of them for a large run.
+Prints images per second between the first parts and the last, excluding the start of the cluster and of
+the network, next to those of the local engine, and what `hours` calculates from them for a large run.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _local(folder: Path) -> float:
 
 
 def _cluster(folder: Path, workers: int) -> tuple[float, float]:
-    """Returns the rate of a run after the first part of each worker, and the seconds until those."""
+    """Returns the rate of a run after each worker's first part, and the seconds until then."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place, "faces.csv")
         begun_s = time.time()

@@ -1,4 +1,4 @@
-"""The table of README that sets this package beside others; what could not be measured says so."""
+"""README's table that compares this package with others; cells without a measurement say so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OUTCOMES = {"reported": "reported", "raised": "exception", "answered": "taken a
 class _Package(NamedTuple):
     title: str
     requirement: str  # as install_size.py was given it
-    live_view: str  # that it brings, by its documentation
+    live_view: str  # that it includes, by its documentation
 
 
 _PACKAGES = {
@@ -37,7 +37,7 @@ _PACKAGES = {
 
 
 class Measured(NamedTuple):
-    """What the reports hold, by package.
+    """The contents of the reports, by package.
 
     Attributes:
         agreement: "accuracy", perhaps "accuracy_interval", and "uar" against people's majority.

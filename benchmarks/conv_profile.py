@@ -1,7 +1,7 @@
-"""Where a training step of `seed_cnn` spends its time on one CPU device: a minute, small tables.
+"""Where a training step of `seed_cnn` spends its time on one CPU device; takes a minute.
 
-Each piece is compiled and timed alone: every convolution forward and for both of its gradients; then,
-at the last of the batch sizes, what lies between convolutions, the optimiser and the whole step.
+Each piece is compiled and timed alone: every convolution, forward and for both of its gradients; then,
+at the last batch size, the layers between convolutions, the optimiser and the whole step.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command with the arguments `argv` and returns its exit code."""
     parser = command.Parser(prog="conv_profile.py", description=__doc__)
     parser.add_argument(
-        "--batch-sizes", type=int, nargs="+", default=[32, 64], help="faces a step; default 32 64"
+        "--batch-sizes", type=int, nargs="+", default=[32, 64], help="faces per step; default 32 64"
     )
-    parser.add_argument("--repeats", type=int, default=5, help="timings to take the median of")
+    parser.add_argument("--repeats", type=int, default=5, help="timings per median")
     options = parser.parse_args(argv)
     if min(*options.batch_sizes, options.repeats) < 1:
         raise FerError("--batch-sizes and --repeats: expected 1 or more")
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _convolutions(batch_size: int, *, repeats: int) -> float:
-    """Prints each convolution's speed; returns the seconds of all that a step does."""
+    """Prints each convolution's speed; returns the total seconds of those in a step."""
     print(f"batch {batch_size:<12}{'GFLOP/s':>27}{'ms':>29}")
     print(f"{'':18}" + 2 * ("".join(f"{name:>9}" for name in _PASSES) + "  "))
     total = 0.0
@@ -78,7 +78,7 @@ def _convolutions(batch_size: int, *, repeats: int) -> float:
         taken = [_seconds(*case, repeats=repeats) for case in _convolution(layer, batch_size)]
         total += sum(taken)
         if layer.inputs == 1:
-            total -= taken[1]  # nobody asks for the image's gradient
+            total -= taken[1]  # the image's gradient is not needed
         work = 2e-9 * batch_size * layer.side**2 * layer.kernel**2 * layer.inputs * layer.outputs
         rates = "".join(f"{work / each:9.0f}" for each in taken)
         milliseconds = "".join(f"{1e3 * each:9.1f}" for each in taken)
@@ -142,7 +142,7 @@ def _convolution(layer: Layer, batch_size: int) -> list[tuple[Any, ...]]:
 
 
 class _Between(nn.Module):
-    """What `seed_cnn` does from one convolution to the next."""
+    """The layers of `seed_cnn` from one convolution to the next."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -151,7 +151,7 @@ class _Between(nn.Module):
 
 
 def _between(layer: Layer, batch_size: int) -> tuple[Any, ...]:
-    """What follows a convolution, forward and backward, with arguments."""
+    """The layers after a convolution, forward and backward, with arguments."""
     x = _random(batch_size, layer.side, layer.side, layer.outputs)
     gradient = _random(batch_size, layer.side // 2, layer.side // 2, layer.outputs)
     key = jax.random.key(0)
@@ -185,7 +185,7 @@ def _update(plan: Plan, state: TrainState) -> tuple[Any, ...]:
 
 
 def _step_seconds(program: Program, state: TrainState, *, repeats: int) -> float:
-    """Median time of the real step, which takes its state over from the step before."""
+    """Median time of the real step, which takes its state from the previous step."""
     plan, steps = program
     batch = sharding.put_batch(training_batch(plan, 0), steps.mesh)
     state, _ = jax.block_until_ready(steps.train(state, batch))

@@ -1,4 +1,4 @@
-"""How much a crop wanders when nothing changes but how the detector sees the photograph."""
+"""How much a crop moves when only the detector's view of the photograph changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LOOKS = 12  # at each photograph
 def wander(
     photos: Sequence[np.ndarray], detector: Detector, *, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Returns by how much crops of the same face differ between looks at shifted, smaller photographs.
+    """Returns how much crops of the same face differ between shifted, smaller views of the photographs.
 
-    Standard deviations over the looks, medians over the photographs: of the crop's centre `x` and `y`
+    Standard deviations over the views, medians over the photographs: of the crop's centre `x` and `y`
     and of the logarithm of its `side`, in crop sides, and of its `roll` in degrees; for each way to
     align.
     """

@@ -1,4 +1,4 @@
-"""The figures within sentences of README, RESULTS and docs, by name."""
+"""The figures in sentences of README, RESULTS and docs, by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = {  # of fer_jax.data.degradations, as RESULTS calls them
     "shadowed": "half-shadowed",
     "turned": "turned",
 }
-_NOISE = ("disgust", "fear")  # labels of the web photographs that mean nothing
+_NOISE = ("disgust", "fear")  # meaningless labels of the web photographs
 
 
 def _startup_ratio() -> str:
@@ -44,7 +44,7 @@ def _gaps() -> str:
 
 
 def _agreed(share: str) -> str:
-    """Accuracy where so large a share of people agree, with its interval."""
+    """Accuracy where that share of people agrees, with its interval."""
     figures = evaluation()["groups"]["agreement"]["groups"][share]
     return percent(figures["accuracy"], figures["accuracy_interval"])
 

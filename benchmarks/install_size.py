@@ -1,4 +1,4 @@
-"""What an installation costs: seconds, megabytes and packages, each in an empty environment of its own.
+"""The cost of an installation: seconds, megabytes and packages, each in its own empty environment.
 
     python benchmarks/install_size.py . deepface==0.0.103 py-feat==2.1.5 fer==25.10.3
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     parser = command.Parser(prog="install_size.py", description=__doc__)
     parser.add_argument("requirements", nargs="+", help="what pip installs")
     parser.add_argument(
-        "--keep", type=Path, help="folder for the environments; default: none stays"
+        "--keep", type=Path, help="folder for the environments; default: a temporary one"
     )
     parser.add_argument("--json", type=Path, help="file to write the figures to, or add them to")
     options = parser.parse_args(argv)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def install(requirement: str, home: Path) -> dict[str, Any]:
-    """Installs one requirement into an empty environment, made at `home`, and returns what that took.
+    """Installs one requirement into a new environment at `home` and returns the cost.
 
     Returns:
         "seconds" by the clock, "megabytes" of 10^6 bytes on disk over those of the empty environment,

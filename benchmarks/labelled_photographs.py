@@ -1,4 +1,4 @@
-"""How often a network names the label of photographs, end to end: detector, crop and network.
+"""How often a network predicts the label of a photograph, end to end: detector, crop and network.
 
     python benchmarks/labelled_photographs.py FOLDER
 

@@ -1,6 +1,6 @@
-"""A real server in a process of its own, and viewers that look closely at every part they get.
+"""A real server in its own process, and viewers that check every part they get.
 
-Viewers come from many loopback addresses, for the server limits how many one address may have.
+Viewers come from many loopback addresses, because the server limits connections per address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).resolve().parents[1]
 BOUNDARY = b"--fer-jax-frame\r\n"
 VIEWERS_AN_ADDRESS = 10
-_DECODE_EVERY = 20  # decoding every part of a crowd would leave the server no core
+_DECODE_EVERY = 20  # decoding every part for a crowd would leave no core to the server
 
 
 class Server:
@@ -42,7 +42,7 @@ class Server:
         said = self.process.stdout.readline()
         port = re.search(r":(\d+)$", said.strip())
         if port is None:
-            raise SystemExit("the server did not start; its reason stands above")
+            raise SystemExit("the server did not start; see its message above")
         self.port = int(port[1])
         self.listening_s = time.monotonic() - self.started_s
 
@@ -59,7 +59,7 @@ class Server:
     def ask(
         self, path: str, *, body: bytes | None = None, kind: str = "image/jpeg", address: str = ""
     ) -> tuple[int, bytes]:
-        """Returns status and body of a GET, or of a POST where there is a body."""
+        """Returns status and body of a GET, or of a POST if there is a body."""
         source = (address, 0) if address else None
         client = http.client.HTTPConnection(
             "127.0.0.1", self.port, timeout=60, source_address=source
@@ -96,14 +96,14 @@ class Server:
         return times.user + times.system
 
     def children(self) -> list[psutil.Process]:
-        """Its capture processes."""
+        """The server's capture processes."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
 class Uploader:
-    """Posts one photograph again and again, on a connection that is kept as load generators keep it.
+    """Posts one photograph repeatedly on a kept-alive connection, as load generators do.
 
-    The request's bytes are made once: what a client costs is taken from a server on the same cores.
+    The request's bytes are built once: client and server share the same cores.
     """
 
     def __init__(self, port: int, photo: bytes, *, address: str) -> None:
@@ -157,7 +157,7 @@ class Seen:
     Attributes:
         ages: seconds from each new frame's capture until its last byte had come.
         frames: new frames, repeats of a still image left out.
-        torn: parts that were no whole part, or no whole JPEG.
+        torn: incomplete parts, or parts without a complete JPEG.
         first_s: seconds from connecting to the first whole part.
         ended: the server closed the connection.
     """
@@ -195,7 +195,7 @@ class Crowd:
     async def watch(
         self, camera: str, seen: Seen, *, seconds: float, settle_s: float = 0.0
     ) -> None:
-        """Watches a camera and writes down what is seen after `settle_s` seconds."""
+        """Watches a camera and records what is seen after `settle_s` seconds."""
         begun_s = time.monotonic()
         reader, writer = await self.connect(f"/stream/{camera}.mjpg?timing=1")
         last = None
@@ -218,7 +218,7 @@ class Crowd:
             writer.close()
 
     async def never_read(self, camera: str, *, seconds: float) -> None:
-        """Asks for images and takes none."""
+        """Requests images and reads none."""
         _, writer = await self.connect(f"/stream/{camera}.mjpg", receive_buffer=4096)
         transport = writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
@@ -227,11 +227,11 @@ class Crowd:
         transport.abort()
 
     async def read_slowly(self, camera: str, *, seconds: float) -> None:
-        """Takes about 30 kB a second, an image or less."""
+        """Reads about 30 kB per second, one image or less."""
         reader, writer = await self.connect(f"/stream/{camera}.mjpg", receive_buffer=16384)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while await reader.read(3000):  # noqa: ASYNC110 - no event tells one to be slow
+                while await reader.read(3000):  # noqa: ASYNC110 - no event to wait for when being slow
                     await asyncio.sleep(0.1)
         writer.transport.abort()
 
@@ -263,18 +263,18 @@ async def parts(
 
 
 def is_whole(jpeg: bytes) -> bool:
-    """Whether these bytes are a JPEG to their end."""
+    """Whether these bytes are a complete JPEG."""
     decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     return jpeg.endswith(b"\xff\xd9") and decoded is not None
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Returns the value that `share` per cent of the values do not exceed; nan for none."""
+    """Returns the value that `share` per cent of the values do not exceed; nan if there are none."""
     return float(np.percentile(values, share)) if values else float("nan")
 
 
 def every(seconds: float, *, until_s: float) -> Iterator[float]:
-    """Yields moments, in monotonic seconds, that far apart."""
+    """Yields monotonic times, that many seconds apart."""
     now = time.monotonic()
     while now < until_s:
         yield now

@@ -1,4 +1,4 @@
-"""What a frame costs the server by kind of stream."""
+"""The server's cost per frame by kind of stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from live_stage import ROUNDS, SETTLE_S, Figures, Options, analyzed, open_server
 def kinds(options: Options) -> Figures:
     """CPU a frame by kind of stream: plain 25 % under annotated, both at once under 1.4 x one.
 
-    Each round measures every kind on one server, so that the machine's own speed cancels out.
+    Each round measures every kind on one server, so that the machine's speed cancels out.
     """
     watched = {
         "none": [], "plain": ["demo.mjpg?plain=1"], "annotated": ["demo.mjpg"],
@@ -44,7 +44,7 @@ def _rounds(seconds: Sequence[float]) -> str:
 
 
 def _frame_cost(server: Server, streams: Sequence[str], seconds: float) -> float:
-    """Returns the server's CPU seconds a frame beside these viewers and one who reads results."""
+    """Returns the server's CPU seconds per frame with these viewers and one that reads results."""
 
     async def run() -> float:
         people = Crowd(server.port)

@@ -1,10 +1,10 @@
-"""Kills, freezes and unplugs a camera's capture process again and again, while another camera goes on.
+"""Repeatedly kills, freezes and unplugs a camera's capture process while another camera keeps running.
 
     python benchmarks/live_faults.py --times 50
 
-The usual times of patience hold: a frozen process is given up after 5 s, so that 50 of each take 14
-minutes; --hurried shortens them for a quick look. Needs no webcam: an unplugged one is played by
-tests/server/fake_webcam.py, in place of the driver only. Ends with 1 if anything did not come back.
+The usual timeouts apply: a frozen process is given up after 5 s, so 50 faults of each kind take 14
+minutes; --hurried shortens the timeouts. Needs no webcam: tests/server/fake_webcam.py plays one and
+replaces only the driver. The exit code is 1 if anything did not recover.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from server.settings import Settings, Source
 
 WEBCAM = (sys.executable, "-m", "tests.server.fake_webcam")
 HURRIED = Patience(stall_s=0.5, restart_s=1.0, waits_s=(0.1,), steady_s=0.5)
-LOST_S = 60.0  # not back after so long: it is not coming
+LOST_S = 60.0  # not back by then: it will not recover
 
 Fault = Callable[[], None]
 
 
 class Bench:
-    """One camera to hurt, one that must not notice."""
+    """One camera to break, and one that must not be affected."""
 
     def __init__(self, node: Path, patience: Patience) -> None:
-        """Makes both cameras; `node` stands for /dev/video0."""
+        """Makes both cameras; `node` replaces /dev/video0."""
         hurt = Source("hurt", "device", str(node), "hurt")
         other = Source("other", "demo", "demo", "demo")
         settings = Settings(sources=(hurt, other))
         self.node = node
         self.hurt = CapturedCamera(hurt, settings=settings, patience=patience, command=WEBCAM)
         self.other = CapturedCamera(other, settings=settings)
-        self.gap_s = 0.0  # the longest without an image of the other camera
+        self.gap_s = 0.0  # the other camera's longest gap between images
         self._frame_s, self._came = 0.0, asyncio.Event()
         self._steady_s = patience.steady_s
 
     async def run(self, times: int) -> bool:
-        """Returns whether everything came back each time."""
+        """Returns whether everything recovered each time."""
         self.plug_in()
         eaters = [asyncio.create_task(self._eat_hurt()), asyncio.create_task(self._eat_other())]
         for camera in (self.hurt, self.other):
@@ -86,7 +86,7 @@ class Bench:
         self.node.write_text("")
 
     async def _hurt(self, fault: Fault, repair: Fault) -> float:
-        """Does one fault; returns seconds until the next image from another process."""
+        """Causes one fault; returns the seconds until the next image from another process."""
         await asyncio.sleep(
             1.1 * self._steady_s
         )  # a healthy camera breaks, not a breaking one again
@@ -122,17 +122,17 @@ class Bench:
 
 
 def belongings() -> str:
-    """What this process holds, in words."""
+    """Describes the resources of this process."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     descriptors, shared = os.listdir("/proc/self/fd"), os.listdir("/dev/shm")
     return (
         f"{len(children)} processes, {len(descriptors)} descriptors, "
-        f"{threading.active_count()} threads, {len(shared)} pieces of shared memory"
+        f"{threading.active_count()} threads, {len(shared)} shared memory segments"
     )
 
 
 async def settled(expected: str) -> str:
-    """Returns the belongings, after giving what is just ending up to two seconds."""
+    """Returns the resources, after allowing two seconds for those being released."""
     for _ in range(20):
         if belongings() == expected:
             break

@@ -1,8 +1,8 @@
 """The live server under load, on loopback: `python benchmarks/live_load.py all --checkpoint DIR`.
 
-Each command starts a server of its own, loads it for a bounded time and prints the figures with what
-they should be; --json keeps them by command, under names that do not change. Clients and server share
-the machine's cores.
+Each command starts its own server, loads it for a limited time and prints the figures with their
+targets; --json keeps them by command, under names that do not change. Clients and server share the
+machine's cores.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
     parser.add_argument("--video", help="a video file, for unpaced")
     parser.add_argument(
-        "--fer-python", help="for unpaced, as of score_throughput.py; default: fer_jax alone"
+        "--fer-python", help="for unpaced, as in score_throughput.py; default: only fer_jax"
     )
-    parser.add_argument("--seconds", type=float, default=15.0, help="of measuring; %(default)s")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="seconds to measure; %(default)s"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="to write the figures to")
     return parser
 

@@ -1,4 +1,4 @@
-"""What happens to requests: more than the server can answer, and at its end."""
+"""Requests during overload and at shutdown."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
 def overload(options: Options) -> Figures:
-    """REST at 4 x its capacity beside one viewer: 429, throughput flat, the viewer's ages in bounds.
+    """REST at 4 x its capacity with one viewer: 429, flat throughput, the viewer's frame ages in bounds.
 
-    Both alternate three times, because a machine's own speed varies by as much as the effect.
+    Full use and overload alternate three times, because machine speed varies as much.
     """
     photo, capacities, ratios = _PHOTO.read_bytes(), list[float](), list[float]()
     with open_server(options, "--source", "demo") as server:
@@ -49,7 +49,7 @@ def overload(options: Options) -> Figures:
 
 
 def farewell(options: Options) -> Figures:
-    """SIGTERM with 50 viewers and requests in flight: within 5 s, exit 0, no orphan."""
+    """SIGTERM with 50 viewers and requests in flight: exits within 5 s with code 0 and no orphans."""
     photo = _PHOTO.read_bytes()
     with open_server(options, "--source", "demo") as server:
         children, took = server.children(), []
@@ -78,9 +78,9 @@ def farewell(options: Options) -> Figures:
 def _score_at(
     server: Server, photo: bytes, seconds: float, *, a_second: float | None
 ) -> tuple[Counter[int], Seen]:
-    """Counts answers by status beside one viewer; None asks four at a time, as fast as it goes.
+    """Counts responses by status with one viewer; None sends four at a time, as fast as possible.
 
-    Clients run at a lower priority than server and viewer; in earnest they have their own machines.
+    Clients run at a lower priority than server and viewer; in production they have their own machines.
     """
     answers: Counter[int] = Counter()
     own = threading.local()

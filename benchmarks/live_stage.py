@@ -1,4 +1,4 @@
-"""What every measurement of the live server needs: a server, viewers, and how they fared."""
+"""Shared by all live-server measurements: a server, viewers and their figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS = 3  # of what is compared
 
 
 def open_server(options: Options, *argv: str, wait: bool = True) -> Server:
-    """Starts a server with the command's checkpoint; `wait` until it is ready."""
+    """Starts a server with the command's checkpoint; with `wait`, returns once it is ready."""
     checkpoint = [] if options.checkpoint is None else ["--checkpoint", options.checkpoint]
     server = Server(*argv, *checkpoint)
     if wait:
@@ -27,7 +27,7 @@ def open_server(options: Options, *argv: str, wait: bool = True) -> Server:
 def watch(
     server: Server, cameras: Sequence[str], seconds: float, *, never: int = 0, slow: int = 0
 ) -> list[Seen]:
-    """Returns what a viewer of each camera named saw, beside others that read badly."""
+    """Returns what one viewer of each named camera saw, alongside others that read badly."""
     seen = [Seen() for _ in cameras]
     people, whole_s = Crowd(server.port), seconds + SETTLE_S
 
@@ -50,7 +50,7 @@ def analyzed(server: Server) -> float:
 
 
 def print_viewer(name: str, seen: Seen, seconds: float) -> Figures:
-    """Prints and returns a viewer's frame rate, the frames' ages, and damaged parts."""
+    """Prints and returns a viewer's frame rate, frame ages and damaged parts."""
     p50, p95 = (1e3 * percentile(seen.ages, share) for share in (50, 95))
     rate = seen.frames / seconds
     print(

@@ -1,4 +1,4 @@
-"""How many frames of a video a second are analysed, beside the package `fer`."""
+"""Video frames analysed per second, compared with the package `fer`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROUNDS, _FER_FRAMES, _WARM_UP = 5, 300, 20
 
 
 def unpaced(options: Options) -> Figures:
-    """A video as fast as it goes, watched: 3 x the frames a second that `fer` analyses, alternating."""
+    """A watched video at full speed: 3 x the frames per second that `fer` analyses, alternating."""
     if options.video is None:
         print("  needs --video FILE")
         return {"left_out": "needs --video FILE"}

@@ -1,4 +1,4 @@
-"""What viewers see: first frames, rates and ages, alone and beside many."""
+"""What viewers see: first frames, rates and ages, alone and in a crowd."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from live_clients import percentile
 from live_stage import Figures, Options, analyzed, open_server, print_viewer, watch
 
-CROWD, BAD = 80, 10  # viewers, and of each kind of bad ones
+CROWD, BAD = 80, 10  # good viewers, and bad ones of each kind
 
 
 def start(options: Options) -> Figures:
-    """Ready in under 6 s with a warm cache; the first frame within 1.5 s."""
+    """Readiness in under 6 s with a warm cache; the first frame within 1.5 s."""
     with open_server(options, "--source", "demo", wait=False) as server:
         ready_s = server.wait_ready()
         print(f"  listening after {server.listening_s:.2f} s, ready after {ready_s:.2f} s")
@@ -39,7 +39,7 @@ def latency(options: Options) -> Figures:
 
 
 def crowd(options: Options) -> Figures:
-    """100 viewers, of which 10 never read and 10 read slowly, beside 80 alone: ages within 25 %."""
+    """100 viewers, 10 of which never read and 10 read slowly, against 80 good ones: ages within 25 %."""
     figures: dict[str, Figures] = {}
     for name, bad in (("without the bad ones", 0), ("with the bad ones", BAD)):
         figures[name.replace(" ", "_")] = _crowd_beside(bad, name, options)
@@ -49,7 +49,7 @@ def crowd(options: Options) -> Figures:
 
 
 def _crowd_beside(bad: int, name: str, options: Options) -> Figures:
-    """Measures a crowd beside `bad` viewers who never read and as many who read slowly."""
+    """Measures a crowd alongside `bad` viewers that never read and as many that read slowly."""
     with open_server(options, "--source", "demo") as server:
         memory = server.memory()
         seen = watch(server, ["demo"] * CROWD, options.seconds, never=bad, slow=bad)

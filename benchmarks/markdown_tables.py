@@ -1,4 +1,4 @@
-"""Tables, percentages and sizes as README and docs write them."""
+"""Formats tables, percentages and sizes for README and docs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def byte_size(megabytes: float) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
-    """Returns a Markdown table whose columns `left` are set to the left."""
+    """Returns a Markdown table with the columns `left` aligned left."""
     rule = "|".join("---" if column in left else "---:" for column in range(len(head)))
     lines = [f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join([f"| {' | '.join(head)} |", *lines]).replace("|  |", "| |") + "\n"

@@ -1,8 +1,8 @@
 """python benchmarks/measure_crop.py --data FER2013 --out DIR: where a face lies in a FER2013 image.
 
 Runs the detector on training faces and writes crop.json, with the constants of `faces.crop`, and
-crops.png, crops from photographs beside training faces. --photos also measures how much a crop
-wanders when the same photograph is seen a little larger, smaller or shifted.
+crops.png, crops from photographs below training faces. --photos also measures how much a crop moves when
+the same photograph is slightly enlarged, reduced or shifted.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from fer_jax.media.kinds import media_kind
 
 # The detector fires on 76 % of the bare 48 x 48 images, on 92 % enlarged twice and 96 % four times.
 _ENLARGED = 4
-# A grey border, in image sides. A box is held back by the image's edge and reaches out over a
-# border; in photographs it lies between the two, so that the constants are the mean of both.
+# A grey border, in image sides. The image's edge confines a box, which extends over a border; in
+# photographs it is between the two, so the constants are the mean of both.
 _BORDERS = (0.0, 1 / 3)
 _BORDER_GREY = 110
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--data", required=True, help="FER2013: a folder, csv or archive")
     parser.add_argument("--out", required=True, type=Path, help="folder for crop.json, crops.png")
     parser.add_argument("--photos", help="folder of photographs with one face each")
-    parser.add_argument("--count", type=int, default=3000, help="training faces to look at")
+    parser.add_argument("--count", type=int, default=3000, help="training faces to measure")
     options = parser.parse_args(argv)
     if options.count < 1:
         raise FerError(f"--count {options.count}: expected 1 or more")
@@ -83,7 +83,7 @@ def measure(faces: Faces) -> dict[str, Any]:
     Raises:
         FerError: the detector found too few faces for a median.
     """
-    # "full" looks at every pixel of these small images.
+    # "full" searches these small images at full size.
     detector = make_detector("yunet", detect_size="full")
     passes = []
     for border in _BORDERS:
@@ -123,7 +123,7 @@ def _named(values: np.ndarray) -> dict[str, float]:
 
 
 def _geometry(image: np.ndarray, detector: Detector, *, border: float) -> list[float]:
-    """`_QUANTITIES` of the most certain face in a uint8 [48, 48] image; NaN where there is none."""
+    """`_QUANTITIES` of the most confident detection in a uint8 [48, 48] image; NaN without one."""
     side = image.shape[0] * _ENLARGED
     large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
     edge = round(border * side)
@@ -151,7 +151,7 @@ def _geometry(image: np.ndarray, detector: Detector, *, border: float) -> list[f
 
 
 def contact_sheet(faces: Faces, photos: Sequence[np.ndarray], detector: Detector) -> bytes:
-    """Returns a PNG file: training faces above crops cut from photographs, with their means."""
+    """Returns a PNG file: training faces above crops from photographs, with their means."""
     found = [(photo, face) for photo in photos for face in detector.detect(photo)]
     rows: dict[str, list[np.ndarray]] = {"FER2013": list(faces.images)}
     for align in ALIGNS:
@@ -165,7 +165,7 @@ def contact_sheet(faces: Faces, photos: Sequence[np.ndarray], detector: Detector
             *shown[: _SHEET_COLUMNS - 1],
         ]
         sheet[" " * len(sheet)] = shown[_SHEET_COLUMNS - 1 :][:_SHEET_COLUMNS]
-    title = "FER2013 beside crops from photographs"
+    title = "FER2013 above crops from photographs"
     return gallery.png(gallery.face_sheet(sheet, title=title))
 
 
@@ -187,7 +187,7 @@ def _photographs(folder: str | None) -> list[np.ndarray]:
         except MediaError as error:
             print(f"left out: {error}", file=sys.stderr)
     if not photos:
-        raise FerError(f"{folder}: holds no image that can be read; expected photographs")
+        raise FerError(f"{folder}: holds no readable image; expected photographs")
     return photos
 
 

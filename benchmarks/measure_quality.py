@@ -1,11 +1,12 @@
-"""How far answers can be trusted by light, contrast, pixels, sharpness and what is in view.
+"""How reliable predictions are by light, contrast, pixels, sharpness and what is in view.
 
     python benchmarks/measure_quality.py --data FER2013
 
 The validation faces on which FER+'s majority agrees are made darker, flatter, smaller, more blurred and
-cut off, step by step. Each table has the agreement with people and the mean confidence by what
-`fer_jax.faces.quality` measures of the damaged face. A limit belongs where answers are right no more
-often than the uncertain ones about plain faces. The first lines say how many plain faces limits cost.
+cut off, step by step. Each table shows the agreement with people and the mean confidence by what
+`fer_jax.faces.quality` measures of the damaged face. A limit belongs where predictions are right no more
+often than the uncertain ones for plain faces. The first lines show how many plain faces the limits
+reject.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from fer_jax.models.probabilities import softmax
 from fer_jax.pretrained import CHECKPOINT_HELP
 from fer_jax.saved_model import calibration, load_model
 
-# What a camera and its video codec do in bad light: noise in grey levels, and the quality of JPEG.
+# Effects of a camera and its codec in bad light: noise in grey levels, and JPEG quality.
 _SENSOR_NOISE, _JPEG_QUALITY = 3.0, 50
 _SHARES = (1.0, 0.5, 0.3, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01)
 _SIDES = (48, 32, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4)
 _SIGMAS = (0.0, 0.7, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)
 _IN_VIEW = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 
-# By the measure: the damage, its steps, and the edges of the table's rows.
+# By measure: the damage, its steps, and the limits of the table's rows.
 _EDGES: dict[str, tuple[float, ...]] = {
     "light": (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 25, 30, 40, 60, 100, 256),
     "contrast": (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 128),
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     faces = evaluation_split(Path(options.data), "validation")
     if faces.votes is None:
-        raise FerError(f"{options.data}: has no FER+ votes; put fer2013new.csv beside fer2013.csv")
+        raise FerError(f"{options.data}: has no FER+ votes; put fer2013new.csv next to fer2013.csv")
     _print_cost(faces)
     saved = load_model(options.checkpoint)
     temperature, uncertain_below = calibration(saved)
@@ -122,7 +123,7 @@ def _blurred(
 def _cut(
     images: np.ndarray, share: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, list[Measures]]:
-    """Faces that a border of the image cuts off, on any side; the last pixels are repeated."""
+    """Faces cut off by the image's border, on any side; the last pixels are repeated."""
     seen = round(FACE_SIZE * share)
     whole = []
     for image, turn in zip(images, generator.integers(0, 4, len(images)), strict=True):

@@ -1,10 +1,10 @@
-"""What `score --rotate auto` finds in photographs that are laid on their sides, and what it costs.
+"""What `score --rotate auto` finds in photographs turned on their sides, and its cost.
 
     python benchmarks/measure_turning.py FOLDER...
 
-Each upright image, and every 24th frame of each video, is searched as it is and after each turn, with
-and without `faces.turning`. Then its sixteen parts are searched, most of which hold no face: what is
-turned there is turned wrongly. Times are processor seconds for an image, on one core.
+Each upright image, and every 24th frame of each video, is searched unchanged and after each turn, with
+and without `faces.turning`. Then its sixteen parts are searched, most of which hold no face: any turn
+there is wrong. Times are processor seconds per image, on one core.
 """
 
 from __future__ import annotations

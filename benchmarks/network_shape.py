@@ -1,4 +1,4 @@
-"""The shape of a residual network as flags, for the sides of benchmarks that build it in PyTorch."""
+"""A residual network's shape as flags, for benchmark sides that build it in PyTorch."""
 
 from __future__ import annotations
 

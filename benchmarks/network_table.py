@@ -1,4 +1,4 @@
-"""The networks' structure and size, read off their code, and their table in docs/models.md."""
+"""The networks' structure and size, read from their code, and their table in docs/models.md."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FACE = jax.ShapeDtypeStruct((1, FACE_SIZE, FACE_SIZE, 1), np.float32)
 
 
 class NetworkSize(NamedTuple):
-    """What a network takes.
+    """A network's size.
 
     Attributes:
-        parameters: that training changes.
+        parameters: numbers that training changes.
         multiplications: of weights and activations for one face, in convolutions and dense layers as
-            they are defined; inference on a CPU does fewer, by Winograd's algorithm.
+            defined; inference on a CPU does fewer, by Winograd's algorithm.
     """
 
     parameters: int
@@ -33,7 +33,7 @@ class NetworkSize(NamedTuple):
 
 
 def network_size(name: str) -> NetworkSize:
-    """Returns what the network registered as `name` takes; nothing is computed but shapes."""
+    """Returns the size of the network registered as `name`; computes only shapes."""
     model, multiplications = build(name), list[int]()
 
     def count(layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array]) -> jax.Array:
@@ -56,7 +56,7 @@ def networks() -> str:
         size = network_size(name)
         millions = f"{size.multiplications / 1e6:,.0f} million"
         rows.append([f"`{name}`", _structure(build(name)), f"{size.parameters:,}", millions])
-    head = ["network", "structure", "parameters", "multiplications for a face"]
+    head = ["network", "structure", "parameters", "multiplications per face"]
     return table(head, rows, left=(0, 1))
 
 

@@ -1,7 +1,7 @@
-"""What the figures of README and docs come from: the shipped cards and the reports of benchmarks.
+"""The sources of README's and docs' figures: the shipped cards and the benchmark reports.
 
-Reports lie in benchmarks/reports, as the benchmarks' --json writes them, and in bench/. Figures of the
-shipped network come from its card alone; reports hold what its card does not.
+Reports are in benchmarks/reports, as the benchmarks' --json writes them, and in bench/. Figures of the
+shipped network come only from its card; reports hold what its card does not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def card(name: str = DEFAULT) -> dict[str, Any]:
 
 
 def report(name: str) -> Any:
-    """Returns a kept report."""
+    """Returns a stored report."""
     return json.loads((REPORTS / f"{name}.json").read_text())
 
 
@@ -54,10 +54,10 @@ def shipped() -> dict[str, Any]:
 
 
 def training_of(digest: str) -> dict[str, Any]:
-    """Returns the run of reports/trainings.json that made a network.
+    """Returns the run in reports/trainings.json that produced a network.
 
     Raises:
-        FerError: none did.
+        FerError: there is none.
     """
     for run in report("trainings"):
         if digest.startswith(run["digest"]):
@@ -66,10 +66,10 @@ def training_of(digest: str) -> dict[str, Any]:
 
 
 def of_shipped(name: str) -> Any:
-    """Returns a kept report on the default network.
+    """Returns a stored report on the default network.
 
     Raises:
-        FerError: it is of another network.
+        FerError: it is on another network.
     """
     kept = report(name)
     if kept["digest"] != card()["digest"]:
@@ -81,12 +81,12 @@ def of_shipped(name: str) -> Any:
 
 
 def evaluation() -> Any:
-    """Returns what `fer-jax evaluate` says of the default network, degraded and by group."""
+    """Returns the report of `fer-jax evaluate` on the default network, degraded and by group."""
     return of_shipped("evaluation")
 
 
 def keep_evaluation(folder: Path) -> None:
-    """Keeps what README and docs show of the report that `fer-jax evaluate` wrote into a folder.
+    """Stores what README and docs show of a report that `fer-jax evaluate` wrote into a folder.
 
     Raises:
         FerError: the report lacks a part.

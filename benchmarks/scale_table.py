@@ -1,4 +1,4 @@
-"""The tables of docs/scale.md: what was measured of large runs, what is assumed, and what follows."""
+"""The tables of docs/scale.md: measurements, assumptions and results on large runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _START_S = 90.0
 _REPEATED = 0.01  # share of the images
 _STORAGE = 20e9  # bytes a second
 _UNITS_A_SECOND = 200
-_LOOSE, _SHARD = 1024, 10_000  # images of a unit
+_LOOSE, _SHARD = 1024, 10_000  # images in a unit
 _WEB_BYTES, _CAMERA_BYTES = 15e3, 4e6
 _CORE_HOUR = 0.04  # dollars
 _REQUESTS = 0.4e-6  # dollars for one
@@ -32,18 +32,18 @@ def hours(
     units_per_s: float = float("inf"),
     images_per_unit: int = 1024,
 ) -> float:
-    """Returns the hours that a run takes: the slowest of workers, storage and driver, and the start.
+    """Returns a run's hours: those of the slowest of workers, storage and driver, plus the start.
 
     Args:
         images: to score.
         workers: of one core each.
-        rate: images a second of one worker.
+        rate: images per second of one worker.
         start_s: from the command to the first part.
-        bytes_per_image: read from the storage.
-        store_bytes_per_s: that the storage gives to all workers together.
-        lost_share: of the work that is done twice, because nodes died.
-        units_per_s: that one driver hands out.
-        images_per_unit: of those.
+        bytes_per_image: read from storage.
+        store_bytes_per_s: storage throughput for all workers together.
+        lost_share: share of the work that is repeated because nodes died.
+        units_per_s: that one driver dispatches.
+        images_per_unit: in each of them.
     """
     scoring_s = images * (1 + lost_share) / (workers * rate)
     reading_s = images * (1 + lost_share) * bytes_per_image / store_bytes_per_s
@@ -54,12 +54,12 @@ def hours(
 class Rates(NamedTuple):
     """Images a second of one worker on one core."""
 
-    web: float  # half of what the local engine does on two cores
-    camera: float  # by decoding and detection, which take nearly all of the time
+    web: float  # half the local engine's rate on two cores
+    camera: float  # by decoding and detection, which take nearly all the time
 
 
 def rates() -> Rates:
-    """Returns the rates that follow from what was measured."""
+    """Returns the rates that follow from the measurements."""
     measured = report("large_runs")
     local, camera = measured["local"], measured["camera"]
     return Rates(
@@ -69,29 +69,27 @@ def rates() -> Rates:
 
 
 def measured_table() -> str:
-    """Returns what was measured, and how."""
+    """Returns the measurements and their methods."""
     measured: Mapping[str, Any] = report("large_runs")
     local = measured["local"]
     core_ms = 1000 * local["cores"] / local["images_per_second"]
-    rows = [
-        [local["what"], f"{_rate(local['images_per_second'])}, {core_ms:.1f} ms of a core each"]
-    ]
+    rows = [[local["what"], f"{_rate(local['images_per_second'])}, {core_ms:.1f} core-ms each"]]
     for kind in ("web", "camera"):
         each = measured[kind]
         figure = f"{each['decoding_ms']:g} and {each['detection_ms']:g} ms of a core"
         rows.append([each["what"], figure])
     how = [each["how"] for each in measured.values()]
-    rows.append(["one and two Ray workers", "not measured yet: the machine was never free"])
+    rows.append(["one and two Ray workers", "not measured yet: the machine was never idle"])
     how.append("`python benchmarks/cluster_scale.py --dir photos`")
     lines = [[*row, method] for row, method in zip(rows, how, strict=True)]
     return table(["what", "figure", "how"], lines, left=(0, 1, 2))
 
 
 def assumed_table() -> str:
-    """Returns the quantities of the formula and what is assumed for them."""
+    """Returns the quantities of the formula and their assumed values."""
     web, camera = rates()
     machines = -(-_WORKERS // _CORES_OF_A_MACHINE)
-    start = f"{_START_S:g} s: machines and image are there, JAX loads"
+    start = f"{_START_S:g} s: machines and image are ready, JAX loads"
     rows = [
         ["`images`", "to score", f"{_IMAGES:,}"],
         [
@@ -101,30 +99,34 @@ def assumed_table() -> str:
         ],
         [
             "`rate`",
-            "images a second of one worker",
+            "images per second of one worker",
             f"{web:g} web photographs, or {camera:g} of a 12-megapixel camera",
         ],
-        ["`start`", "from the command to the first units under way", start],
+        ["`start`", "from the command to the first running units", start],
         [
             "`repeated`",
             "work done again because machines died",
-            f"{100 * _REPEATED:g} %: a death costs the units under way",
+            f"{100 * _REPEATED:g} %: a death costs the running units",
         ],
         [
             "`bytes`",
-            "read for an image",
+            "read per image",
             f"{_WEB_BYTES / 1e3:g} KB, or {_CAMERA_BYTES / 1e6:g} MB",
         ],
-        ["`storage`", "bytes a second of the object store, for all", f"{_STORAGE / 1e9:g} GB/s"],
-        ["`driver`", "units a second that one driver hands out", f"{_UNITS_A_SECOND}"],
-        ["`unit`", "images of a unit", f"{_LOOSE:,} loose ones, or a shard of {_SHARD:,}"],
-        ["price", "of a core with 2 GB for an hour", f"{_CORE_HOUR} dollars"],
+        [
+            "`storage`",
+            "bytes per second of the object store",
+            f"{_STORAGE / 1e9:g} GB/s",
+        ],
+        ["`driver`", "units per second that one driver dispatches", f"{_UNITS_A_SECOND}"],
+        ["`unit`", "images in a unit", f"{_LOOSE:,} loose ones, or a shard of {_SHARD:,}"],
+        ["price", "of a core with 2 GB, per hour", f"{_CORE_HOUR} dollars"],
     ]
     return table(["quantity", "meaning", "assumed here"], rows, left=(0, 1, 2))
 
 
 def calculated_table() -> str:
-    """Returns hours, costs and bottleneck of three large runs."""
+    """Returns hours, costs and bottlenecks of three large runs."""
     web, camera = rates()
     shards, loose = f"{_IMAGES // _SHARD:,}", f"{_IMAGES / 1e6:g} million"
     rows = [
@@ -135,7 +137,7 @@ def calculated_table() -> str:
         ],
         ["camera photographs in shards", *_run(camera, _CAMERA_BYTES, _SHARD, requests=shards)],
     ]
-    head = [f"{_IMAGES / 1e6:g} million", "hours", "cost of cores", "requests", "limited by"]
+    head = [f"{_IMAGES / 1e6:g} million", "hours", "core cost", "requests", "limited by"]
     return table(head, rows, left=(0, 1, 2, 3, 4))
 
 
@@ -165,13 +167,13 @@ def _run(rate: float, bytes_per_image: float, unit: int, *, requests: str) -> li
 
 
 def few_workers() -> str:
-    """Returns the hours of one worker and of two, without a start and without repeated work."""
+    """Returns the hours of one worker and of two, without start and repeated work."""
     one, two = (hours(_IMAGES, workers=n, rate=rates().web, start_s=0.0) for n in (1, 2))
     return f"{one:.0f} and {two:.0f} hours"
 
 
 def last_unit() -> str:
-    """Returns the seconds that the last unit of web photographs takes, loose and as a shard."""
+    """Returns the seconds for the last unit of web photographs, loose and as a shard."""
     loose, shard = (unit / rates().web for unit in (_LOOSE, _SHARD))
     return (
         f"{loose:.0f} s for loose images, {shard:.0f} s for a shard of {_SHARD:,} web photographs"

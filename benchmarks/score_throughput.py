@@ -1,8 +1,8 @@
-"""Scoring beside the PyPI package `fer`: `make bench-score DIR=photos`, on any folder of images.
+"""Scoring compared with the PyPI package `fer`: `make bench-score DIR=photos`, on any folder of images.
 
-Each side is a process that is set up and warmed up once; then they take turns on the same images, and
+Each side is a process that is set up and warmed up once; then runs on the same images alternate, and
 only one computes at a time. With --crops, a folder of face crops also goes through `--detector none`,
-beside the bare jitted network on the same faces, already decoded.
+compared with the bare jitted network on the same decoded faces.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FER, _OURS, _CROPS, _NETWORK = "fer", "fer_jax.score", "crops, end to end", "ba
 
 
 class Side(NamedTuple):
-    """What takes turns: one action of one process, on so many images."""
+    """One alternating side: one action of one process, on a number of images."""
 
     process: str
     action: str
@@ -74,8 +74,8 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="score_throughput.py", description=__doc__)
     parser.add_argument("--dir", help="folder of images for both sides")
-    parser.add_argument("--crops", help="folder of face crops, for the pipeline's own speed")
-    parser.add_argument("--most", type=int, default=2000, help="images taken of each folder")
+    parser.add_argument("--crops", help="folder of face crops, for the speed of the pipeline alone")
+    parser.add_argument("--most", type=int, default=2000, help="images taken from each folder")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(
     options: argparse.Namespace, folder: Path
 ) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
-    """Returns every side's images a second by round, and the faces it found in each image."""
+    """Returns every side's images per second by round, and its number of faces in each image."""
     commands: dict[str, list[str]] = {}
     sides: dict[str, Side] = {}
     ours = [sys.executable, str(_HERE / "side_score.py"), "--batch-size", str(options.batch_size)]
@@ -134,7 +134,7 @@ def _images(name: str, most: int, folder: Path) -> tuple[str, int]:
 def _take_turns(
     commands: Mapping[str, list[str]], sides: Mapping[str, Side], *, rounds: int
 ) -> dict[str, list[float]]:
-    """Every other round goes backwards, so that no side gains by its place."""
+    """Every other round is in reverse order, so that no side gains by its position."""
     rates: dict[str, list[float]] = {name: [] for name in sides}
     players: dict[str, Player] = {}
     try:
@@ -142,7 +142,7 @@ def _take_turns(
             players[name] = Player(name, line)
             print(f"ready: {name} ({players[name].about})", flush=True)
         for side in sides.values():
-            players[side.process].play(side.action, 1)  # fills the disk's cache, too
+            players[side.process].play(side.action, 1)  # also fills the disk cache
         for name in alternating(sides, rounds):
             turn = players[sides[name].process].play(sides[name].action, 1)
             rates[name].append(sides[name].images / turn.seconds)

@@ -1,4 +1,4 @@
-"""One side of the accelerator benchmark: our steps as one compiled loop over faces on the device."""
+"""Our side of the accelerator benchmark: one compiled loop of steps over faces on the device."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fer_jax.training.program import Program, assemble, validate
 
 
 class Training:
-    """A run that goes on by so many steps, or epochs, at a time."""
+    """A run that continues for a number of steps or epochs at a time."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._begin()
 
     def restart(self, count: int) -> None:
-        """Begins anew, with the programs of epochs of every length compiled."""
+        """Starts over, with programs compiled for epochs of every length."""
         del count
         self._begin()
         plan = self._program.plan
@@ -45,7 +45,7 @@ class Training:
         self._state, self._step, self._epoch = self._program.steps.init(), 0, 0
 
     def steps(self, count: int) -> None:
-        """Trains for `count` steps of whatever faces come first, and waits."""
+        """Trains for `count` steps on any faces, and waits."""
         self._train(0, count)
 
     def epoch(self, count: int) -> list[float]:
@@ -71,7 +71,7 @@ class Training:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Sets the run up that the file `argv[0]` describes and serves turns of it."""
+    """Sets up the run described in the file `argv[0]` and serves turns."""
     setting = json.loads(Path(argv[0]).read_text())
     program = _program(setting)
     training = Training(program)

@@ -1,8 +1,7 @@
-"""The other side of the accelerator benchmark: the same network and recipe in PyTorch, at its fastest.
+"""The PyTorch side of the accelerator benchmark: the same network and recipe, at its fastest.
 
-Runs in an environment of its own and imports nothing of fer_jax. Faces lie on the device and are
-augmented there; the step is compiled, in bfloat16 with float32 parameters, channels-last, with a fused
-optimiser.
+Runs in a separate environment and does not import fer_jax. Faces are kept and augmented on the device;
+the step is compiled, in bfloat16 with float32 parameters, channels-last, with a fused optimiser.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _SIDE = 48
 
 
 class Training:
-    """A run that goes on by so many steps, or epochs, at a time."""
+    """A run that continues for a number of steps or epochs at a time."""
 
     def __init__(self, setting: dict[str, Any], device: torch.device) -> None:
         self._config, self._device = setting["config"], device
@@ -44,7 +43,7 @@ class Training:
         self.restart(1)
 
     def restart(self, count: int) -> None:
-        """Begins anew; what is compiled stays so."""
+        """Starts over; compiled programs are kept."""
         del count
         for network in (self._network, self._averaged):
             network.load_state_dict(self._first)
@@ -59,7 +58,7 @@ class Training:
         self._step, self._epoch, self._order = 0, 0, None
 
     def steps(self, count: int) -> None:
-        """Trains for `count` steps of whatever faces come, and waits."""
+        """Trains for `count` steps on any faces, and waits."""
         for _ in range(count):
             self._train_step(min(self._step, len(self._rates) - 1))
         self._wait()
@@ -105,7 +104,7 @@ class Training:
         return functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     def _rows(self, step: int) -> torch.Tensor:
-        """The faces of a step: epochs follow each other in an order of their own each."""
+        """The faces of a step; every epoch has its own order."""
         batch, faces = self._config["batch_size"], len(self._arrays["labels"])
         start = step * batch % faces
         if self._order is None or start < batch:
@@ -127,7 +126,7 @@ class Training:
 
 
 def augmented(faces: torch.Tensor, amounts: dict[str, float]) -> torch.Tensor:
-    """Returns uint8 faces [B, 48, 48] after the warps, gammas and rectangles of fer_jax, as float32."""
+    """Returns uint8 faces [B, 48, 48] after fer_jax's warps, gammas and rectangles, as float32."""
     count, device = len(faces), faces.device
 
     def drawn(most: float, *shape: int) -> torch.Tensor:
@@ -166,7 +165,7 @@ def _erased(faces: torch.Tensor, amounts: dict[str, float]) -> torch.Tensor:
 
 
 def main() -> None:
-    """Sets the run up that the file on the command line describes and serves turns of it."""
+    """Sets up the run described in the file on the command line and serves turns."""
     setting = json.loads(Path(sys.argv[1]).read_text())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True

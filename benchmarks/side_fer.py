@@ -1,7 +1,7 @@
-"""The other side of two benchmarks, of scoring and of live videos: the package `fer`, Haar and TFLite.
+"""The `fer` side of the scoring and live-video benchmarks: Haar and TFLite.
 
-Runs in an environment of its own and imports nothing of fer_jax. It does what its documentation shows:
-reads each image, or each frame, with OpenCV and asks for the emotions in it.
+Runs in a separate environment and does not import fer_jax. It follows the documentation of `fer`: reads
+each image or frame with OpenCV and detects the emotions in it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from turns import serve
 
 
 def main() -> None:
-    """Sets the package up and serves turns of scoring a list of images, or frames of a video."""
+    """Sets up the package and serves turns of scoring a list of images or the frames of a video."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--list", help="JSON list of the images")
     parser.add_argument("--found", help="JSON file for the number of faces in each")
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _frames(video: str) -> Iterator[np.ndarray]:
-    """Yields a video's frames, again and again."""
+    """Yields a video's frames in an endless loop."""
     while True:
         capture, read = cv2.VideoCapture(video), 0
         while (frame := capture.read()[1]) is not None:

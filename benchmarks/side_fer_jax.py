@@ -1,6 +1,6 @@
-"""One side of the throughput benchmark: the project's own training loop on random faces in memory.
+"""Our side of the throughput benchmark: the project's training loop on random faces in memory.
 
-It is all there: shuffling, augmentation on a host thread, the compiled step with gradient clipping,
+It is complete: shuffling, augmentation on a host thread, the compiled step with gradient clipping,
 averaged weights and the epoch's figures.
 """
 
@@ -28,7 +28,7 @@ from fer_jax.training.program import Program, assemble
 
 
 class Training:
-    """A run that goes on by so many steps at a time."""
+    """A run that continues for a number of steps at a time."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -36,7 +36,7 @@ class Training:
         self._batches = itertools.count()
 
     def parameters(self) -> int:
-        """Returns how many numbers the optimiser moves."""
+        """Returns the number of trained parameters."""
         return sum(leaf.size for leaf in jax.tree.leaves(self._state.variables["params"]))
 
     def steps(self, count: int) -> None:
@@ -54,7 +54,7 @@ class Training:
             self._state = jax.block_until_ready(stop.state)
 
     def batches(self, count: int) -> None:
-        """Makes `count` training batches: the host's share of a step."""
+        """Builds `count` training batches, the host's part of a step."""
         for step in itertools.islice(self._batches, count):
             training_batch(self._program.plan, step % self._program.plan.total_steps)
 
@@ -68,11 +68,11 @@ class _Silent:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Sets a run up from the arguments `argv` and serves turns of it."""
+    """Sets up a run from the arguments `argv` and serves turns."""
     parser = command.Parser(prog="side_fer_jax.py", description=__doc__)
     parser.add_argument("--model", default="seed_cnn", help="a network of fer_jax.models")
     parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
-    parser.add_argument("--devices", type=int, default=0, help="0: one simulated device a core")
+    parser.add_argument("--devices", type=int, default=0, help="0: one simulated device per core")
     parser.add_argument("--most-steps", type=int, required=True, help="steps to have faces for")
     arguments = parser.parse_args(argv)
 
@@ -93,15 +93,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def random_program(model: str, *, batch_size: int, devices: int, steps: int) -> Program:
-    """Returns the default run of `model` on random faces, one epoch of so many steps.
+    """Returns the default run of `model` on random faces: one epoch of `steps` steps.
 
-    To be called before the process uses JAX.
+    Call it before the process uses JAX.
 
     Args:
         model: a key of fer_jax.models.MODELS.
         batch_size: faces a step.
-        devices: simulated CPU devices; 0: one a core.
-        steps: of the run.
+        devices: simulated CPU devices; 0: one per core.
+        steps: number of steps in the run.
     """
     set_up_host(devices=devices)
     config = Config(epochs=1, batch_size=batch_size, devices=devices, model=ModelConfig(name=model))

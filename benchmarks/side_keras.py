@@ -1,7 +1,7 @@
-"""The other side of the throughput benchmark: `seed_cnn` in Keras on TensorFlow, at its fastest.
+"""The Keras side of the throughput benchmark: `seed_cnn` on TensorFlow, at its fastest.
 
-Runs in an environment of its own and imports nothing of fer_jax. The step is one compiled
-tf.function, fed with ready-made batches; there is no augmentation, clipping, averaging or metric.
+Runs in a separate environment and does not import fer_jax. The step is one compiled tf.function, fed
+with ready-made batches, without augmentation, clipping, averaging or metrics.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def compiled_step(model: keras.Model, *, xla: bool) -> Callable[..., tf.Tensor]:
 
 
 def main() -> None:
-    """Sets the network up and serves turns of training it."""
+    """Sets up the network and serves turns of training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
     parser.add_argument("--xla", action="store_true", help="compile the step with XLA")

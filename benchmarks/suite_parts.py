@@ -1,4 +1,4 @@
-"""The parts of the suite: which benchmark each runs, what it needs, and how its report is read."""
+"""The suite's parts: the benchmark of each, its requirements, and how its report is read."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Part(NamedTuple):
 
     Attributes:
         script: its file in this folder.
-        flags: for it, from the suite's options.
+        flags: its flags, from the suite's options.
         needs: why it cannot run, or None.
         ratios: from its report, comparison -> ratio by round; larger is better for fer_jax.
-        figures: from its report, what is measured -> its value with unit.
+        figures: from its report, quantity -> value with unit.
     """
 
     script: str
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 
 def _has(option: str, module: str) -> Callable[[Options], str | None]:
-    """Needs a module of another environment, by the option that names its Python."""
+    """Requires a module of another environment, whose Python an option names."""
 
     def needs(options: Options) -> str | None:
         python = getattr(options, option)
@@ -108,7 +108,7 @@ def _startup_figures(report: Any) -> dict[str, str]:
 
 
 def _install_figures(report: Any) -> dict[str, str]:
-    ours, *_ = report  # by the place of the checkout
+    ours, *_ = report  # the key is the checkout's path
     return {
         (
             "fer_jax" if name == ours else name

@@ -1,7 +1,7 @@
-"""Compiles a recipe's steps and the shipped network for absent TPUs and reports what each program takes.
+"""Compiles a recipe's steps and the shipped network for absent TPUs; reports the cost of each program.
 
-Needs TPU's compiler: `pip install "jax[tpu]"`, in any environment. Nothing runs; a chip's work for one
-call is counted by the compiler.
+Needs the TPU compiler: `pip install "jax[tpu]"`, in any environment. Nothing runs; the compiler counts a
+chip's work for one call.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from fer_jax import command
 from fer_jax.errors import FerError
 
-os.environ["JAX_PLATFORMS"] = "cpu"  # looking for chips takes minutes where there are none
-os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # nor is there a cloud to ask
+os.environ["JAX_PLATFORMS"] = "cpu"  # searching for absent chips takes minutes
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # there is no cloud to query either
 
 _FACES = 28_709  # of FER2013's training split
-_PREDICTED = 64  # faces a call of the predictor
+_PREDICTED = 64  # faces per call of the predictor
 
 
 class Row(NamedTuple):
@@ -32,8 +32,8 @@ class Row(NamedTuple):
         program: its name.
         gflops: floating-point operations, 1e9.
         megabytes: read and written, 1e6 bytes.
-        memory_mib: of arguments, results and what is between, 2**20 bytes.
-        seconds: of compilation here.
+        memory_mib: of arguments, results and temporaries, 2**20 bytes.
+        seconds: compilation time here.
     """
 
     program: str
@@ -44,12 +44,12 @@ class Row(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A program and what it is called with.
+    """A program and its arguments.
 
     Attributes:
-        function: what `jax.jit` returns.
-        arguments: their shapes, types and places.
-        static: arguments that the program depends on.
+        function: the result of `jax.jit`.
+        arguments: their shapes, types and shardings.
+        static: static arguments.
     """
 
     function: Any
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="tpu_compile.py", description=__doc__)
-    parser.add_argument("--config", default="tpu", help="recipe whose steps to compile")
+    parser.add_argument("--config", default="tpu", help="recipe to compile the steps of")
     parser.add_argument(
         "--topologies",
         nargs="+",
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         help="default %(default)s",
     )
     parser.add_argument(
-        "--a-chip", type=int, default=256, metavar="N", help="faces a step and chip"
+        "--a-chip", type=int, default=256, metavar="N", help="faces per step and chip"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="to write the figures to")
     return parser
@@ -159,7 +159,7 @@ def _training_calls(recipe_name: str, *, batch_size: int, mesh: Any) -> dict[str
 
 
 def _steps(recipe_name: str, *, batch_size: int, mesh: Any) -> Any:
-    """Returns the recipe's steps; a few faces will do, because only their shapes are used."""
+    """Returns the recipe's steps; a few faces suffice, because only their shapes are used."""
     import numpy as np
 
     from fer_jax.config import from_config_dict, recipe

@@ -1,9 +1,9 @@
-"""Training on an accelerator beside the same network in PyTorch: `make bench-gpu DIR=FER2013`.
+"""Training on an accelerator, compared with the same network in PyTorch: `make bench-gpu DIR=FER2013`.
 
 Both sides keep all faces on the device, augment them there, and compute in bfloat16 with float32
-parameters; PyTorch by torch.compile, channels-last. They take turns: first of so many steps, which gives
-images a second and the share of the device's peak, then of epochs, until each side agrees with 70 % of
-PublicTest's labels.
+parameters; PyTorch with torch.compile, channels-last. Runs alternate: first runs of a fixed number of
+steps, which give images per second and the share of the device's peak, then epochs, until each side
+agrees with 70 % of PublicTest's labels.
 """
 
 from __future__ import annotations
@@ -71,23 +71,23 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data", metavar="DIR", help="FER2013; without it, drawn faces")
     add("--model", default="resnet_medium", choices=[n for n in MODELS if n.startswith("resnet")])
-    add("--batch-size", type=command.count, default=512, help="faces a step; default %(default)s")
-    add("--epochs", type=command.count, default=40, help="of the whole run; default %(default)s")
-    add("--steps", type=command.count, default=200, help="steps a turn; default %(default)s")
+    add("--batch-size", type=command.count, default=512, help="faces per step; default %(default)s")
+    add("--epochs", type=command.count, default=40, help="epochs in all; default %(default)s")
+    add("--steps", type=command.count, default=200, help="steps per turn; default %(default)s")
     add("--rounds", type=command.count, default=7, help="turns of each side; default %(default)s")
     add("--goal", type=float, default=0.7, help="accuracy to reach; default %(default)s")
-    add("--peak-tflops", type=float, metavar="X", help="of the device in bfloat16, for the share")
+    add("--peak-tflops", type=float, metavar="X", help="device peak in bfloat16, for the share")
     add(
         "--torch-python",
         default=".venv-torch/bin/python",
-        help="Python of a PyTorch for the device",
+        help="Python with a PyTorch for the device",
     )
     add("--json", type=Path, metavar="FILE", help="to write the figures to")
     return parser
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """`base` without what only one side has: Muon, and faces that grow."""
+    """`base` without what only one side has: Muon and growing faces."""
     settings = recipe("base")
     settings.update_from_flattened_dict(
         {
@@ -107,7 +107,7 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _write_setting(config: Config, splits: Mapping[str, Faces], folder: Path) -> Path:
-    """Writes what both sides need: faces, settings, the shape of the network, the rate of each step."""
+    """Writes what both sides need: faces, settings, the network's shape, each step's learning rate."""
     train, validation = splits["train"], splits["validation"]
     plan = make_plan(config, train=train, validation=validation, taught=None, starts_trained=False)
     np.savez(
@@ -139,7 +139,7 @@ def _commands(options: argparse.Namespace, setting: Path) -> dict[str, list[str]
     torch = [options.torch_python, str(_HERE / "side_accelerator_torch.py"), str(setting)]
     if not Path(options.torch_python).exists():
         raise FerError(
-            f"{options.torch_python}: is not there; `make bench-gpu` installs PyTorch, or name another"
+            f"{options.torch_python}: does not exist; `make bench-gpu` installs PyTorch, or name another"
         )
     return {_OURS: ours, _TORCH: torch}
 
@@ -147,7 +147,7 @@ def _commands(options: argparse.Namespace, setting: Path) -> dict[str, list[str]
 def _alternating_steps(
     players: Mapping[str, Player], options: argparse.Namespace
 ) -> dict[str, list[Turn]]:
-    """Every side's turns; every other round goes backwards, so that no side gains by its place."""
+    """Every side's turns; every other round is reversed, so that no side gains by its position."""
     turns: dict[str, list[Turn]] = {name: [] for name in players}
     for name in alternating(players, options.rounds):
         turns[name].append(players[name].play("steps", options.steps))
@@ -157,7 +157,7 @@ def _alternating_steps(
 def _alternating_epochs(
     players: Mapping[str, Player], options: argparse.Namespace, *, epochs: int
 ) -> dict[str, dict[str, Any]]:
-    """Each side's seconds and accuracies until it reached the goal, if it did."""
+    """Each side's seconds and accuracies until it reached the target, if it did."""
     found: dict[str, dict[str, Any]] = {
         name: {"seconds": 0.0, "accuracy": [], "reached": False} for name in players
     }

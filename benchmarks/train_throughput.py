@@ -1,10 +1,9 @@
-"""Training throughput beside another framework: `make bench-train`, `make bench-train-torch`.
+"""Training throughput compared with other frameworks: `make bench-train`, `make bench-train-torch`.
 
-`seed_cnn` trains beside Keras on TensorFlow; a residual network, such as `--model resnet_small`, beside
-the same in PyTorch, channels-last, in float32 and bfloat16. Every side is a process of its own that is
-set up and warmed up once; then they take turns, and only one computes at a time. Our sides run the whole
-training loop, augmentation included; the others get ready-made batches, so that what is compared is to
-their advantage.
+`seed_cnn` is compared with Keras on TensorFlow; a residual network, such as `--model resnet_small`, with
+the same in PyTorch, channels-last, in float32 and bfloat16. Every side is a separate process that is set
+up and warmed up once; then runs alternate, and only one computes at a time. Our sides run the whole
+training loop including augmentation; the others get ready-made batches, which favours them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _BATCHES_TIMED = 20
 
 
 class Side(NamedTuple):
-    """One row of the table: a network, and who trains it how."""
+    """One row of the table: a network, its framework and settings."""
 
     network: str
     trainer: str
@@ -43,7 +42,7 @@ class Side(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the row is called."""
+        """The row's name."""
         return f"{self.network}, {self.trainer}"
 
 
@@ -89,11 +88,11 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command.Parser(prog="train_throughput.py", description=__doc__)
     parser.add_argument("--model", default=_IN_KERAS, choices=list(MODELS), help="network to train")
-    parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
-    parser.add_argument("--steps", type=int, default=8, help="steps a turn")
+    parser.add_argument("--batch-size", type=int, default=64, help="faces per step")
+    parser.add_argument("--steps", type=int, default=8, help="steps per turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
     parser.add_argument(
-        "--devices", type=int, default=0, help="simulated CPU devices of ours; 0: one a core"
+        "--devices", type=int, default=0, help="simulated CPU devices of our side; 0: one per core"
     )
     parser.add_argument(
         "--augmentation", action="store_true", help="also time augmentation as a share of a step"
@@ -126,7 +125,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def sides(options: argparse.Namespace) -> list[Side]:
-    """Returns who trains, and how each is started; ours first."""
+    """Returns the sides and their commands; ours first."""
     found = [_ours(options, options.model, options.devices)]
     if options.devices != 1:
         found.append(_ours(options, options.model, 1))
@@ -168,10 +167,10 @@ def _size(options: argparse.Namespace) -> list[str]:
 
 
 def check_alike(compared: Sequence[Side], players: Mapping[str, Player]) -> None:
-    """Checks that those who tell their number of parameters train networks of one size.
+    """Checks that sides that report a number of parameters train networks of one size.
 
     Raises:
-        FerError: they do not.
+        FerError: they differ.
     """
     parameters: dict[str, dict[int, str]] = {}
     for side in compared:
@@ -184,7 +183,7 @@ def check_alike(compared: Sequence[Side], players: Mapping[str, Player]) -> None
 
 
 def _take_turns(players: Mapping[str, Player], *, steps: int, rounds: int) -> dict[str, list[Turn]]:
-    """Every side's turns; every other round goes backwards, so that no side gains by its place."""
+    """Every side's turns; every other round is reversed, so that no side gains by its position."""
     turns: dict[str, list[Turn]] = {name: [] for name in players}
     for name in alternating(players, rounds):
         turns[name].append(players[name].play("steps", steps))
@@ -210,7 +209,7 @@ def _rows(
 def _ratios(
     compared: Sequence[Side], rows: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[float]]:
-    """Our images a second by those of each other side that trains the same network, by round."""
+    """Our images per second over those of each other side that trains the same network, by round."""
 
     def rates(side: Side) -> list[float]:
         return rows[side.name]["images_per_second_by_round"]

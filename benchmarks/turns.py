@@ -1,7 +1,7 @@
-"""Taking turns: processes that work only when asked, so that one at a time has the machine.
+"""Alternating runs: processes that work only on request, so that one at a time has the machine.
 
-A process is asked by a line "ACTION COUNT" and answers with a line of JSON. Standard library only,
-because the two ends may run in different environments.
+A request is a line "ACTION COUNT", the reply a line of JSON. Uses only the standard library, because the
+two ends may run in different environments.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
-Action = Callable[[int], Sequence[float] | None]  # does a thing so many times
+Action = Callable[[int], Sequence[float] | None]  # performs an action that many times
 
 
 class Turn(NamedTuple):
-    """What one turn took."""
+    """The time of one turn."""
 
-    seconds: float  # by the clock
+    seconds: float  # wall-clock time
     cpu_seconds: float  # summed over the process's threads
-    each: Sequence[float] = ()  # seconds of each time, from actions that tell
+    each: Sequence[float] = ()  # seconds of each repetition, if the action reports them
 
 
 def has_module(python: str, name: str) -> bool:
@@ -38,28 +38,28 @@ def has_module(python: str, name: str) -> bool:
 
 
 def alternating(names: Iterable[T], rounds: int) -> Iterator[T]:
-    """Yields every name once a round; every other round goes backwards, so that no place helps."""
+    """Yields every name once per round; every other round is reversed, so that no position helps."""
     each = list(names)
     for number in range(rounds):
         yield from each[:: -1 if number % 2 else 1]
 
 
 class Player:
-    """A child process that has set itself up and waits to be asked.
+    """A child process that has set itself up and waits for requests.
 
     Attributes:
-        about: what it says of itself, in one line.
-        facts: what else it says of itself.
+        about: its own description, in one line.
+        facts: further facts that it reports.
     """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
-        """Starts `command`, to be called `name`, and waits until it is ready.
+        """Starts `command` under the name `name` and waits until it is ready.
 
         Raises:
             ChildProcessError: it ended instead.
         """
         self._name = name
-        # Kept for the day it fails: libraries have much to say at every start.
+        # Kept for failures: libraries print much at every start.
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True
@@ -68,13 +68,13 @@ class Player:
         self.about, self.facts = str(ready["about"]), dict(ready["facts"])
 
     def play(self, action: str, count: int) -> Turn:
-        """Has the process do `action` `count` times, and returns what all of them took.
+        """Has the process perform `action` `count` times and returns their total time.
 
         Raises:
             ChildProcessError: it ended instead.
         """
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its answer, or the lack of one, says more
+        with contextlib.suppress(BrokenPipeError):  # its reply, or the lack of one, shows more
             print(action, count, file=self._process.stdin, flush=True)
         answer = self._answer()
         return Turn(**answer)
@@ -103,14 +103,14 @@ class Player:
 def serve(
     actions: Mapping[str, Action], *, about: str, facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Answers requests on standard input until it is closed.
+    """Serves requests on standard input until it is closed.
 
     Args:
-        actions: name -> function that does a thing so many times and returns when it is all done.
+        actions: name -> function that performs the action that many times and then returns.
         about: one line on what runs here.
-        facts: more on it for the other end, JSON-able.
+        facts: further facts for the other end, JSON-serialisable.
     """
-    # Libraries that print must not break the conversation: they get standard error.
+    # Libraries that print must not corrupt the replies: they get standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     print(json.dumps({"about": about, "facts": facts or {}}), file=answers, flush=True)
@@ -123,7 +123,7 @@ def serve(
 
 
 def timed(call: Callable[[], object]) -> Action:
-    """Returns the action that calls `call` so many times and tells the seconds of each."""
+    """Returns an action that calls `call` that many times and reports the seconds of each."""
 
     def action(count: int) -> list[float]:
         each = []

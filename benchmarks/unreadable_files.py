@@ -74,7 +74,7 @@ def write_files(folder: Path) -> list[Path]:
 
 
 def ours(files: Sequence[Path]) -> dict[str, Any]:
-    """Returns what `fer-jax score` made of the files in one run."""
+    """Returns the results of `fer-jax score` for the files in one run."""
     table = files[0].with_name("faces.csv")
     line = [sys.executable, "-m", "fer_jax.score", *map(str, files), "--out", str(table)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)

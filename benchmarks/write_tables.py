@@ -1,10 +1,10 @@
-"""Writes the figures of README and docs from the shipped cards and from the reports of benchmarks.
+"""Writes the figures of README and docs from the shipped cards and the benchmark reports.
 
     python benchmarks/write_tables.py [--check]
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`, a figure within a sentence between
-`<!-- figure: NAME -->` and `<!-- end -->`. The shipped MODEL_CARD.md files are rewritten as well. Where
-the figures come from is in report_files.py.
+A table is placed between `<!-- table: NAME -->` and `<!-- end -->`, a figure in a sentence between
+`<!-- figure: NAME -->` and `<!-- end -->`. The shipped MODEL_CARD.md files are rewritten, too. The
+sources of the figures are in report_files.py.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _wanted() -> Iterable[tuple[Path, str]]:
-    """Gives the files that hold figures, with the text that they should have."""
+    """Yields the files that hold figures, with the text that they should have."""
     for path in sorted([*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")]):
         yield path, with_tables(path.read_text(), name=str(path))
     for name in shipped_names():
@@ -67,7 +67,7 @@ def _wanted() -> Iterable[tuple[Path, str]]:
 
 
 def with_tables(text: str, *, name: str) -> str:
-    """Returns a page's text with current tables and figures; `name` is what an error calls the page."""
+    """Returns a page's text with current tables and figures; errors call the page `name`."""
 
     def current(match: re.Match[str]) -> str:
         start, kind, wanted = match.groups()
@@ -80,9 +80,9 @@ def with_tables(text: str, *, name: str) -> str:
 
 
 def _with_measured_speed(name: str) -> dict[str, Any]:
-    """The card of a shipped network, with the speed that README and docs give for its architecture.
+    """A shipped network's card, with the speed that README and docs give for its architecture.
 
-    Its release measured a speed, too, on whatever else the machine did; one definition is enough.
+    Its release also measured a speed, on a busy machine; one definition is enough.
     """
     about, measured = card(name), report("model_speed")
     if about["model"] not in _speed_of("fer_jax")["network"]:
@@ -101,7 +101,7 @@ def _with_measured_speed(name: str) -> dict[str, Any]:
 
 
 def _speed_of(package: str, kind: str = "") -> dict[str, Any]:
-    """What model_speed.py measured of a package's network on one core."""
+    """The speed of a package's network on one core, as measured by model_speed.py."""
     (row,) = (
         row
         for row in report("model_speed")["rows"]
@@ -141,7 +141,7 @@ def _trainings() -> str:
 
 
 def _shipped_networks() -> str:
-    """What each shipped network learned, and how often it is right by both kinds of label."""
+    """What each shipped network learned, and its accuracy by both kinds of label."""
     learned = {"votes": "the votes of FER+'s ten people", "own": "FER2013's own labels"}
     rows = []
     for name in shipped_names():
