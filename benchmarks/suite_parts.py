@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 Options = argparse.Namespace
 _CROWDS = {
     "without_the_bad_ones": "80 viewers",
-    "with_the_bad_ones": "80 viewers beside 20 who read badly",
+    "with_the_bad_ones": "80 viewers alongside 20 that read badly",
 }
 
 
@@ -128,7 +128,7 @@ def _install_ratios(report: Any) -> dict[str, list[float]]:
 def _live_ratios(report: Any) -> dict[str, list[float]]:
     alone, beside = (report["figures"]["crowd"][key] for key in _CROWDS)
     return {
-        "p95 age of 80 viewers' frames, alone / beside 20 who read badly": [
+        "p95 age of 80 viewers' frames, alone / alongside 20 that read badly": [
             alone["age_p95_ms"] / beside["age_p95_ms"]
         ]
     }

@@ -106,7 +106,7 @@ def test_the_suite_reads_what_the_live_load_writes(tmp_path, monkeypatch):
     report = json.loads(written.read_text())
     viewers, watching = suite.PARTS["live"], suite.PARTS["live-video"]
     for one, names in (
-        (viewers, {"one viewer", "80 viewers", "80 viewers beside 20 who read badly"}),
+        (viewers, {"one viewer", "80 viewers", "80 viewers alongside 20 that read badly"}),
         (watching, {"fer_jax", "fer"}),
     ):
         assert one.figures(report).keys() == names
