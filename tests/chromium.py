@@ -17,7 +17,7 @@ CHROMIUM = next(
 
 @contextlib.contextmanager
 def opened_file(path: Path) -> Iterator[tuple[Any, list[str]]]:
-    """Gives a Playwright page that shows a file, and what the browser complained about."""
+    """Yields a Playwright page that shows a file, and the browser's error messages."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     if CHROMIUM is None:
         pytest.skip("needs a Chromium: apt-get install chromium")

@@ -16,7 +16,7 @@ from tests import type_checks
 from tests.shared_files import shared_file
 
 # Modules whose annotations give the shapes of arrays; every call checks them, traced calls too. The
-# others of these rooms refuse what users pass themselves, or hold trees of abstract arrays.
+# other modules of these packages check user input themselves, or hold trees of abstract arrays.
 CHECKED = [
     "fer_jax.models",
     "fer_jax.evaluation",
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from fer_jax.data.records import Reading
     from fer_jax.data.sources import FaceSource
 
-# Tests compile much and compute little; processes that they start inherit it.
+# Tests compile much and compute little; child processes inherit this.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 jax.config.update("jax_num_cpu_devices", 8)
-assert jax.device_count() == 8  # from here on no command that a test runs can change their number
+assert jax.device_count() == 8  # from here on no command under test can change their number
 cv2.setNumThreads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared datasets and compiled programs go to a folder that ends with the test session.
+    """Keeps prepared datasets and compiled programs in a folder that lasts for the test session.
 
-    Processes that tests start inherit it, and test processes side by side share the compiled programs,
-    so that each is compiled once: also those that compile within a second, which JAX would leave out,
-    and a network's are all such.
+    Child processes inherit it, and parallel test processes share the compiled programs, so that each is
+    compiled once. This includes programs that compile within a second, as all those of a network do,
+    which JAX would not cache.
     """
     folder = tmp_path_factory.mktemp("cache")
     os.environ["FER_CACHE_DIR"] = str(folder)
@@ -53,7 +53,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for option, value in (
         ("jax_compilation_cache_dir", str(shared / "xla")),
         ("jax_persistent_cache_min_compile_time_secs", 0.0),
-        ("jax_compilation_cache_max_size", 8 << 30),  # with a limit, JAX locks the folder
+        ("jax_compilation_cache_max_size", 8 << 30),  # with a size limit, JAX locks the folder
     ):
         os.environ[option.upper()] = str(value)
         jax.config.update(option, value)
@@ -63,7 +63,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fer2013() -> tuple[FaceSource, Reading]:
-    """FER2013 with its votes, found and read once for all tests; do not change it."""
+    """FER2013 with its votes, read once for all tests; do not change it."""
     from fer_jax.data.sources import find_source
 
     source = find_source(shared_file("data/fer2013.tar.xz").parent)

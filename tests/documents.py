@@ -1,4 +1,4 @@
-"""What README and docs print: blocks of code, commands, and what the text puts between backticks."""
+"""The contents of README and docs: blocks of code, commands, and text between backticks."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 def spans(page: Path) -> list[str]:
-    """What stands between backticks outside of fenced blocks, each on one line."""
+    """Text between backticks outside of fenced blocks, each on one line."""
     return [" ".join(span.split()) for span in _SPAN.findall(_FENCE.sub("", page.read_text()))]
 
 
 def commands(block: Block) -> list[str]:
-    """The commands of a shell block, each on one line; without prompts and what programs print."""
+    """The commands of a shell block, each on one line, without prompts and output."""
     lines = block.text.replace("\\\n", " ").splitlines()
     if block.language == "console":
         lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
@@ -49,7 +49,7 @@ def commands(block: Block) -> list[str]:
 
 
 def known_flags() -> set[str]:
-    """Every flag that a parser of this repository defines."""
+    """Every flag defined by a parser of this repository."""
     found: set[str] = {"--config", "--help"}
     for room in ("fer_jax", "server", "benchmarks"):
         for source in (ROOT / room).rglob("*.py"):

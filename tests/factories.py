@@ -1,4 +1,4 @@
-"""Small real things for tests: faces that a network can learn, and short configurations."""
+"""Small real inputs for tests: learnable faces and short configurations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_jax.data.faces import Faces
 
 
 def pattern_faces(count: int, *, seed: int = 0) -> Faces:
-    """Faces whose class shows as a bright bar at a height of its own, under noise."""
+    """Faces with a bright bar under noise, at a height that depends on the class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int32) % 7
     images = rng.integers(0, 120, (count, 48, 48), dtype=np.uint8)
@@ -21,7 +21,7 @@ def pattern_faces(count: int, *, seed: int = 0) -> Faces:
 
 
 def short_config(**changes: Any) -> Config:
-    """The default configuration for a run of seconds; `changes` are dotted keys with "__" for "."."""
+    """The default configuration, shortened to seconds; `changes` are dotted keys with "__" for "."."""
     config = default_config()
     config.epochs = 1
     config.batch_size = 16

@@ -1,4 +1,4 @@
-"""A Python of another environment, in which this machine lacks a package, as benchmarks start it."""
+"""A stand-in for a Python of another environment with packages that this machine lacks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 def other_python(folder: Path, side: str) -> str:
-    """Writes a program that has every module it is asked for, and runs `side` for every script.
+    """Writes a program that claims to have every module and runs `side` for every script.
 
     Args:
         folder: where it is written.
-        side: Python that calls `serve`; `work` is an action that takes a moment.
+        side: Python code that calls `serve`; `work` is an action that takes a moment.
 
     Returns:
         Its path.

@@ -1,7 +1,7 @@
-"""How a test tries the commands and snippets that README and docs print.
+"""Tries the commands and snippets printed in README and docs.
 
-Every command is read by the parser of the program it names, in this process. Commands that only need
-photos, a clip or a small network also run; what they take is made first, under the name that is printed.
+Every command is parsed by the parser of its program, in this process. Commands that need only photos, a
+clip or a small network also run; their inputs are created first, under the printed names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from server import flags
 from tests.documents import ROOT, Block
 from tests.printed_inputs import provide, provide_input
 
-# What no test here can try, and why.
+# Programs that no test here can try, and why.
 OTHER_LANGUAGES = {
     "": "a drawing",
     "text": "what the block before it prints, on a photograph that is not in the repository",
@@ -49,7 +49,7 @@ OTHER_MODULES = {
     "venv": "makes an environment; tests/test_wheel.py installs the package into one",
     "pytest": "would run the tests again",
 }
-# Their commands run; those of others take hours, or serve until somebody stops them.
+# Their commands run; others take hours, or serve until stopped.
 QUICK = ("score", "explain", "explore", "evaluate", "export")
 
 _SUBSTITUTION = re.compile(r"\$\(((?:[^()']|'[^']*')*)\)")
@@ -57,14 +57,14 @@ _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=")
 
 
 class AcceptedError(BaseException):
-    """A program has understood its arguments; it goes no further."""
+    """A program has parsed its arguments and stops there."""
 
 
 def try_snippet(block: Block, folder: Path) -> str:
-    """Runs a Python block in `folder`, where the images and networks that it names are made first.
+    """Runs a Python block in `folder`, after creating the images and networks that it names.
 
     Returns:
-        What it printed.
+        Its output.
     """
     tree = ast.parse(block.text)
     for node in ast.walk(tree):
@@ -77,13 +77,13 @@ def try_snippet(block: Block, folder: Path) -> str:
 
 
 def try_command(line: str, folder: Path, *, run: bool = True) -> str:
-    """Checks the programs of one line in `folder`, and runs those that are quick if `run`.
+    """Checks the programs of one line in `folder`; with `run`, runs the quick ones.
 
     Returns:
-        What was printed.
+        Their output.
 
     Raises:
-        AssertionError: a program does not take these arguments, fails, or is not known.
+        AssertionError: a program does not accept these arguments, fails, or is unknown.
     """
     said = ""
 
@@ -144,7 +144,7 @@ def _try_python(
         return ""
     assert importlib.util.find_spec(module), f"there is no module {module}"
     if not rest and not run:
-        return ""  # it is only named
+        return ""  # it is only mentioned
     provide(rest, folder)
     quick = module.rpartition(".")[2] in QUICK or bool({*rest[:1]} & {*QUICK})
     quick = quick and "--engine" not in rest  # tests/cluster runs such commands
@@ -159,7 +159,8 @@ def _run(
     *,
     whole: bool,
 ) -> str:
-    """Runs a module or script as Python's command line does; to the end, or until it is understood."""
+    """Runs a module or script as Python's command line does, to the end or until its arguments are
+    parsed."""
     said, complained, code = io.StringIO(), io.StringIO(), None
     interrupt = signal.getsignal(signal.SIGINT)
     with contextlib.ExitStack() as stack:
@@ -190,7 +191,7 @@ def _run(
 
 @contextlib.contextmanager
 def _ended_when_understood(program: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Raises AcceptedError where a program has read all of `arguments`, to the depth it can at once."""
+    """Raises AcceptedError once a program has parsed all of `arguments`, as deeply as it can at once."""
     if program == "fer_jax.train" or arguments[:1] == ["train"]:
         place, name = command_line, "read_config"
     elif program == "server" or arguments[:1] == ["live"]:
@@ -202,7 +203,7 @@ def _ended_when_understood(program: str, arguments: Sequence[str]) -> Iterator[N
     def reading(*args: object, **options: object) -> object:
         result = read(*args, **options)
         given = args[1] if len(args) > 1 and place is argparse.ArgumentParser else None
-        # A program of several commands reads the command's name first.
+        # A program with several commands parses the command's name first.
         if given is None or [*given][-1:] == [*arguments][-1:]:  # type: ignore[misc]
             raise AcceptedError
         return result
@@ -212,7 +213,7 @@ def _ended_when_understood(program: str, arguments: Sequence[str]) -> Iterator[N
 
 
 def _check_pip(arguments: Sequence[str]) -> None:
-    """Checks an installation: its files are there, and its extras are ones that the packages have."""
+    """Checks an installation: its files exist, and the packages have its extras."""
     assert arguments[0] == "install"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     rest = iter(arguments[1:])
@@ -229,7 +230,7 @@ def _check_pip(arguments: Sequence[str]) -> None:
 
 
 def _check_make(arguments: Sequence[str]) -> None:
-    """Checks that make knows the target, and the Makefile the variables."""
+    """Checks that the Makefile has the target and uses the variables."""
     makefile = (ROOT / "Makefile").read_text()
     for word in arguments:
         if "=" in word:

@@ -1,4 +1,4 @@
-"""The photos, clips, faces and networks that README and docs name, made for a test to run on."""
+"""Creates the photos, clips, faces and networks that README and docs name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OUTPUTS = ("--out", "--annotate", "--summary")
 
 
 def provide(arguments: Sequence[str], folder: Path) -> None:
-    """Makes what a command takes, under the names that it is given."""
+    """Creates a command's inputs, under the given names."""
     before = ""
     for word in arguments:
         if before == "--data":
@@ -32,7 +32,7 @@ def provide(arguments: Sequence[str], folder: Path) -> None:
 
 
 def provide_input(name: str, folder: Path) -> None:
-    """Makes what a name stands for by its ending, unless it is there or stands for nothing."""
+    """Creates the input of this name by its suffix, unless it exists or needs nothing."""
     path = folder / name
     if path.exists():
         return

@@ -1,4 +1,4 @@
-"""A small network, a storage that refuses, and a cluster of two nodes that are real processes."""
+"""A small network, a storage that refuses requests, and a cluster of two real node processes."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def store() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The cluster, with the node that may be killed as its attribute `other`."""
+    """The cluster; its attribute `other` is the node that may be killed."""
     pytest.importorskip("ray", reason='needs Ray: pip install "fer_jax[ray]"')
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback only
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -62,4 +62,4 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     cluster.other = cluster.add_node(**node)
     yield cluster
     cluster.shutdown()
-    gc.collect()  # its warnings come here
+    gc.collect()  # its warnings appear here

@@ -1,4 +1,4 @@
-"""A cloud's storage in memory, by fsspec, whose client raises what it likes: az:// leads to it."""
+"""An in-memory fsspec cloud storage with a client that raises any error, mounted at az://."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fer_jax.cluster import storage
 
 
 class StoreError(Exception):
-    """As Azure's HttpResponseError: no OSError and no ValueError."""
+    """Like Azure's HttpResponseError, neither an OSError nor a ValueError."""
 
 
 class RefusingStore(MemoryFileSystem):
     """Files in memory.
 
     Attributes:
-        refused: what is raised, by the call ("start", "info", "find", "mkdir", "open", "read", "write",
-            "rm") and the last part of the path.
+        refused: the error to raise, by call ("start", "info", "find", "mkdir", "open", "read", "write",
+            "rm") and last part of the path.
     """
 
     protocol = "az"
@@ -70,7 +70,7 @@ class RefusingStore(MemoryFileSystem):
 
 
 class _Checked(MemoryFile):
-    """A file whose first read or write is refused; what was written stays, cut short."""
+    """A file that refuses its first read or write; written bytes stay, truncated."""
 
     def __init__(self, path: str, data: bytes = b"") -> None:
         super().__init__(path=path, data=data)
@@ -90,7 +90,7 @@ class _Checked(MemoryFile):
 
 @contextlib.contextmanager
 def refusing_store() -> Iterator[type[RefusingStore]]:
-    """Has az:// lead to an empty store."""
+    """Mounts an empty store at az://."""
     fsspec.register_implementation("az", RefusingStore, clobber=True)
     storage._opened.cache_clear()
     try:

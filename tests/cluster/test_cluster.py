@@ -1,4 +1,4 @@
-"""The command on a real cluster of two nodes: as one process scores, and through the death of a node."""
+"""The command on a real cluster of two nodes: same results as one process, also when a node dies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.faces.sample_media import PHOTO, photo, write_video
 from tests.factories import pattern_faces
 from tests.media.sample_shards import write_parquet, write_tar
 
-# Ray forks, and leaves processes and files to the garbage collector.
+# Ray forks and leaves processes and files to the garbage collector.
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def ended(process: subprocess.Popen[str], *, code: int = 0) -> str:
 
 
 def inputs(folder: Path) -> list[object]:
-    """Photographs, a video, shards, and what cannot be read."""
+    """Photographs, a video, shards, and unreadable files."""
     folder.mkdir()
     photograph = PHOTO.read_bytes()
     (folder / "photo.jpg").write_bytes(photograph)

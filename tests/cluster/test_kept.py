@@ -1,4 +1,4 @@
-"""What is kept of an earlier run: every input is known, and those that could not be read are counted."""
+"""Kept results of an earlier run: all inputs are known, and unreadable ones are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URIs: what is below a folder, what matches, and what cannot be opened. No network is used."""
+"""URIs: folders, patterns, and names that cannot be opened. No network is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs become units: in order, each once, few files of a large run and work for all in a small one."""
+"""Inputs become units: in order, each once; few files in a large run, work for all in a small one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_long_video_is_split_into_shares_of_one_part_and_comes_last() -> None:
 
 
 def shares(*films: int, workers: int) -> list[int]:
-    """How many shares each film has, which follow each other, of so many bytes."""
+    """The number of shares for each of consecutive videos of these sizes in bytes."""
     names = {f"{n}.mp4": size for n, size in enumerate(films)}
     found = units(names, first=0, workers=workers, byte_count=names.__getitem__, shortest_bytes=100)
     counts = {unit.part: unit.shares for unit in found}
@@ -54,7 +54,7 @@ def shares(*films: int, workers: int) -> list[int]:
         (0, 4, 1),
         (199, 4, 1),
         (399, 4, 3),
-        (799, 4, 4),  # not seven, of which the last three would take a second round
+        (799, 4, 4),  # not seven: the last three would need a second round
         (10_000, 4, 8),
         (10_000, 50, 100),
         (10_000, 300, 100),

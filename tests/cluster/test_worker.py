@@ -1,4 +1,4 @@
-"""A worker by itself, without a cluster: its parts, what it survives, and videos in shares."""
+"""A worker without a cluster: its parts, the failures it survives, and videos in shares."""
 
 from __future__ import annotations
 
@@ -235,9 +235,7 @@ def figures(row: Row) -> tuple[float, ...]:
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_video_in_shares_gives_the_rows_of_the_whole_video(started, job, parts, tmp_path, every):
     moving = [np.roll(photo(), 4 * n, axis=1) for n in range(12)]
-    moving[5:5] = [
-        np.zeros_like(moving[0])
-    ] * 15  # a face that comes back after its track has ended
+    moving[5:5] = [np.zeros_like(moving[0])] * 15  # a face that returns after its track has ended
     write_video(tmp_path / "walk.avi", moving, codec="MJPG", fps=10)
     job = dataclasses.replace(job, every=every)
     worker = started(job)
@@ -248,9 +246,9 @@ def test_a_video_in_shares_gives_the_rows_of_the_whole_video(started, job, parts
     expected = rows(parts, 0)
     for row, same in zip(rows(parts, 1), expected, strict=True):
         assert without_figures(row) == without_figures(same)
-        assert figures(row) == pytest.approx(figures(same), abs=2e-5)  # batches of other sizes
+        assert figures(row) == pytest.approx(figures(same), abs=2e-5)  # batches of different sizes
     assert {row.track for row in expected} == {1, 2}
-    assert stitch(job, 1, "walk.avi", 3) == whole  # as a task that is tried again
+    assert stitch(job, 1, "walk.avi", 3) == whole  # like a retried task
     parts.drop_shares(job.run)
     assert list((Path(job.out) / "_shares").iterdir()) == []
 
@@ -273,7 +271,7 @@ def test_a_run_resumed_with_other_workers_splits_again_and_scores_each_input_onc
     before = cut(names, 2, 0)
     assert {unit.shares for unit in before} == {1, 4}
     worker = started(job)
-    for unit in before[:-1]:  # it dies before the film's last share
+    for unit in before[:-1]:  # it dies before the video's last share
         worker.score(unit)
     going_on = dataclasses.replace(job, run="two")
     assert parts.take_over("two", {"every": job.every})
@@ -286,7 +284,7 @@ def test_a_run_resumed_with_other_workers_splits_again_and_scores_each_input_onc
     other = started(going_on)
     for unit in rest:
         other.score(unit)
-    # A worker of the first run was about to write when it was taken over.
+    # A worker of the first run was about to write when the run was taken over.
     parts.write_share(job.run, rest[0].part, 1, share_table([]))
     stitch(going_on, rest[0].part, "walk.avi", 6)
     found = [row for number in parts.numbers() for row in rows(parts, number)]

@@ -1,4 +1,4 @@
-"""Makers of tiny real data sets, in each form in which people have FER2013."""
+"""Makes tiny real data sets in every form in which FER2013 is distributed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CSV_LABELS = {index: label for label, index in enumerate(FER2013_TO_INDEX)}
 
 
 def face(seed: int, *, size: int = 48, channels: int = 0) -> np.ndarray:
-    """A smooth image of its own, uint8 [size, size] or [size, size, channels]."""
+    """A unique smooth image, uint8 [size, size] or [size, size, channels]."""
     shape = (size, size, channels) if channels else (size, size)
     noise = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), size / 24)
@@ -31,7 +31,7 @@ def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
 
 
 def image_files(names: Iterable[str]) -> dict[str, bytes]:
-    """name -> bytes of an image, each different, encoded as the name's suffix says."""
+    """name -> bytes of a distinct image, encoded by the name's suffix."""
     return {name: encoded(face(i), Path(name).suffix) for i, name in enumerate(sorted(names))}
 
 
@@ -50,7 +50,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
-    """A tar whose compression the suffix tells; its members keep the given order."""
+    """A tar compressed by its suffix; its members keep the given order."""
     compression = path.suffix.removeprefix(".").replace("tar", "").replace("tgz", "gz")
     with tarfile.open(path, f"w:{compression}") as archive:  # type: ignore[call-overload]
         for name, data in files.items():

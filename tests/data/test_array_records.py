@@ -33,7 +33,7 @@ print("tensorflow" in sys.modules)
 
 
 def start(script: str, data: Path, cache: Path) -> subprocess.Popen[str]:
-    """Starts a process that runs `script` once it is written a line."""
+    """Starts a process that runs `script` once it receives a line."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", script, str(data), str(cache)]
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
@@ -45,7 +45,7 @@ def sums(loaded: Reading) -> dict[str, int]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three faces an expression in train and validation."""
+    """Three faces per expression in train and validation."""
     files = make.image_files(make.folder_names(per_class=3))
     return make.write_files(tmp_path / "data", files)
 
@@ -53,7 +53,7 @@ def data(tmp_path: Path) -> Path:
 def test_loaded_faces_match_the_source_in_order(data: Path, tmp_path: Path) -> None:
     source = find_source(data)
     read = source.read()
-    for _ in range(2):  # made, then taken from the cache
+    for _ in range(2):  # built, then read from the cache
         loaded = load_faces(data, cache_dir=tmp_path / "cache")
         assert (loaded.form, loaded.kind, loaded.skipped) == ("folders", "folder", ())
         assert loaded.fingerprint == source.fingerprint
@@ -73,7 +73,7 @@ def test_the_second_load_reads_the_cache_until_a_file_changes(data: Path, tmp_pa
     path = data / "train" / "happy" / "0.png"
     before = path.stat()
     whole = path.read_bytes()
-    path.write_bytes(bytes(len(whole)))  # no image any more, but the same size and time
+    path.write_bytes(bytes(len(whole)))  # not an image any more, but of the same size and time
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert sums(load_faces(data, cache_dir=cache)) == sums(first)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
@@ -98,7 +98,7 @@ def test_votes_of_ferplus_come_with_the_csv_form(tmp_path: Path) -> None:
         tmp_path,
         {"fer2013.csv": make.csv_bytes(make.ROWS), "fer2013new.csv": make.votes_bytes(votes)},
     )
-    for _ in range(2):  # made, then taken from the cache
+    for _ in range(2):  # built, then read from the cache
         faces = load_faces(tmp_path, cache_dir=tmp_path / "cache").splits["train"]
         assert faces.names == ("fer2013.csv:2", "fer2013.csv:5")
         assert faces.votes is not None

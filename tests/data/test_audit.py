@@ -1,4 +1,4 @@
-"""The audit on planted flaws and on FER2013's own, and what training leaves out for them."""
+"""The audit on planted flaws and on FER2013's, and what training therefore leaves out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fer_jax.faces.preprocess import FACE_SIZE, grey_face
 
 ANGRY, FEAR, HAPPY = 0, 2, 3
 BLANK = np.zeros((FACE_SIZE, FACE_SIZE), np.uint8)
-# Where the face is in the photograph, and how much of that becomes one pixel of 48.
+# Where the face is in the photograph, and the size there of one of its 48 pixels.
 LEFT, TOP, SIDE = 165, 95, 216
 PIXEL = SIDE // FACE_SIZE
 
 
 def scenery(seed: int, *, layout: int | None = None) -> np.ndarray:
-    """An image with structure at all scales; those of one `layout` share the coarse half of it."""
+    """An image with structure at all scales; images of one `layout` share the coarse half of it."""
     rng = np.random.default_rng(seed)
     coarse_rng = rng if layout is None else np.random.default_rng(layout)
     canvas = np.zeros((FACE_SIZE, FACE_SIZE))
@@ -35,7 +35,7 @@ def scenery(seed: int, *, layout: int | None = None) -> np.ndarray:
 
 
 def photograph(*, left: int = LEFT, top: int = TOP, side: int = SIDE) -> np.ndarray:
-    """The face in the photograph that matplotlib ships."""
+    """The face in the photograph shipped with Matplotlib."""
     path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     return grey_face(np.ascontiguousarray(image[top : top + side, left : left + side]))
@@ -159,7 +159,7 @@ def test_look_alikes_are_not_near_duplicates() -> None:
         ("lower", HAPPY, photograph(top=TOP + 40)),
     ]
     correlation = np.corrcoef(same_layout[0][2].ravel(), same_layout[1][2].ravel())[0, 1]
-    assert correlation > 0.6  # the planted look-alikes do look alike
+    assert correlation > 0.6  # the planted look-alikes really look alike
     found = audit({"train": faces(*same_layout, *other_crops)})
     assert found.near_duplicates == ()
 

@@ -13,7 +13,7 @@ from tests.media.hostile_images import huge_png
 
 
 def _with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:
-    """Puts a whole small JPEG, end marker and all, into a segment before the image."""
+    """Puts a complete small JPEG, including its end marker, into a segment before the image."""
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     return jpeg[:2] + segment + jpeg[2:]
 
@@ -64,7 +64,7 @@ def test_complete_jpegs_with_thumbnails_or_trailing_bytes_do_not_count_as_trunca
         "train/sad/c.jpg": cv2.imencode(
             ".jpg", make.face(9, size=100), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
         )[1].tobytes(),
-        "train/sad/d.png": JPEG,  # the bytes tell the format, not the name
+        "train/sad/d.png": JPEG,  # the bytes determine the format, not the name
     }
     reading = find_source(make.write_files(tmp_path, files)).read()
     assert len(reading.splits["train"]) == 4

@@ -1,4 +1,4 @@
-"""Collections without splits, in numbered or deeper folders, or with classes beside the seven."""
+"""Collections without splits, in numbered or deeper folders, or with additional classes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(path: Path, names: list[str]) -> Path:
 
 
 def total(reading: Reading) -> int:
-    """Images that are used or counted."""
+    """The number of images used or counted."""
     used = sum(map(len, reading.splits.values()))
     return used + len(reading.skipped) + sum(reading.left_out.values())
 
@@ -49,7 +49,7 @@ def test_a_tenth_of_each_class_is_held_out_by_name_where_there_are_no_splits(
 
     packed = make.write_tar(tmp_path / "x.tar.gz", make.image_files(reversed(CLASSES)))
     assert make.names(load_faces(packed))["validation"] == validation
-    (data / validation[0]).unlink()  # the others keep their side of the border, but for one
+    (data / validation[0]).unlink()  # all but one of the others stay in their split
     fewer = make.names(load_faces(data))["validation"]
     assert len(set(fewer) & set(validation)) == 13
 
@@ -161,7 +161,7 @@ def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, s
     names += [f"{split}contempt/{n}.png" for n in range(3)] + [f"{split}ahegao/a.png"]
     data = folder(tmp_path / "data", names)
     (data / f"{split}contempt/3.png").write_bytes(b"need not be readable")
-    for _ in range(2):  # read, then taken from the cache
+    for _ in range(2):  # read, then loaded from the cache
         reading = load_faces(data)
         assert reading.left_out == {
             "in 'contempt', which is not one of the seven expressions": 4,
@@ -193,7 +193,7 @@ def test_a_split_whose_classes_are_all_unknown_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize("split", ["", "train/"])
 def test_folders_0_to_6_are_the_codes_of_fer2013(tmp_path: Path, split: str) -> None:
     data = folder(tmp_path / "data", [f"{split}{code}/{n}.png" for code in range(7) for n in "ab"])
-    for _ in range(2):  # read, then taken from the cache
+    for _ in range(2):  # read, then loaded from the cache
         reading = load_faces(data)
         (line,) = (line for line in reading.remarks if "numbered" in line)
         assert "4 sad, 5 surprise, 6 neutral" in line

@@ -1,4 +1,4 @@
-"""Sets of faces that were processed are named, and original ones are not."""
+"""Processed sets of faces are reported, original ones are not."""
 
 import cv2
 import numpy as np

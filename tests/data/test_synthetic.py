@@ -1,4 +1,5 @@
-"""Synthetic faces: the same bytes everywhere, balanced, worth a network, kept without TensorFlow."""
+"""Synthetic faces: the same bytes everywhere, balanced, too hard for a linear model, cached without
+TensorFlow."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def test_a_linear_model_on_pixels_learns_something_but_stays_below_70_percent():
     scaler = StandardScaler().fit(pixels[0])
     model = LogisticRegression(C=1e-4, tol=1e-2).fit(scaler.transform(pixels[0]), train.labels)
     accuracy = model.score(scaler.transform(pixels[1]), validation.labels)
-    # Chance is 14 %, which labels that had come loose from the images would score. Measured: 38 %
+    # Chance is 14 %, the score of labels that do not match the images. Measured: 38 %
     # here, 55 % with the default 6,000 training faces and the best penalty.
     assert 0.25 < accuracy < 0.70
 

@@ -14,7 +14,7 @@ def row(**counts: int) -> list[float]:
 CLEAR = row(happiness=9, surprise=1)
 SPLIT = row(sadness=5, neutral=5)
 CONTEMPT = row(contempt=6, anger=4)
-UNSURE = row(anger=5, unknown=3, sadness=2)  # exactly half is no majority
+UNSURE = row(anger=5, unknown=3, sadness=2)  # exactly half is not a majority
 NOBODY = row(NF=10)
 SLIPS = row(unknown=6, anger=1, fear=1, sadness=1, NF=1)
 TABLE = np.array([CLEAR, SPLIT, CONTEMPT, UNSURE, NOBODY, SLIPS], np.float32)

@@ -56,7 +56,7 @@ def test_each_group_has_figures_and_the_largest_gap_has_an_interval():
     }
     gap = told["largest_gap"]
     assert (gap["from"], gap["to"], gap["accuracy"]) == ("night", "day", 0.8)
-    # 80 of 100 against 0 of 80, by hand from Newcombe's formula.
+    # 80 of 100 against 0 of 80, computed by hand from Newcombe's formula.
     assert gap["interval"] == pytest.approx([0.6999, 0.8667], abs=2e-3)
     assert told["groups"]["day"]["count"] == 100
 

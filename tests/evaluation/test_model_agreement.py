@@ -1,4 +1,4 @@
-"""The figures that the network benchmark prints beside its times."""
+"""The accuracy figures of the network benchmark."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def test_a_release_measures_its_speed_and_shows_it(workdir, tmp_path):
     out = release(workdir, out=tmp_path / "pretrained")
     card = json.loads((out / "card.json").read_text())
     speed = card["speed"]
-    assert speed.keys() == FIGURES.keys()  # and so neither hosts nor folders
+    assert speed.keys() == FIGURES.keys()  # therefore no hosts or folders
     assert speed["parameters"] == card["parameters"]
     assert speed["checkpoint_bytes"] == size(out / "model")
     assert speed["processor"] == cpu_name()
@@ -82,7 +82,9 @@ def test_a_release_measures_its_speed_and_shows_it(workdir, tmp_path):
 
 def test_speed_is_the_median_time_of_a_call(workdir):
     ticks = [0.0]
-    steps = iter((5.0, 0.1, 0.2, 0.3, 0.4, 1.0, 1.0, 3.0, 2.0, 9.0))  # five of one face, five of 64
+    steps = iter(
+        (5.0, 0.1, 0.2, 0.3, 0.4, 1.0, 1.0, 3.0, 2.0, 9.0)
+    )  # five calls with one face, five with 64
 
     def clock() -> float:
         ticks.append(ticks[-1] + (next(steps) if len(ticks) % 2 == 0 else 0.0))

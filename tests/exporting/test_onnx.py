@@ -79,7 +79,7 @@ def test_an_onnx_file_has_the_metadata_of_a_stablehlo_file(saved, content):
     assert told == {}
     for value in (*model.graph.input, *model.graph.output):
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
-    assert onnx_model(saved) == content  # nothing in it depends on when it was written
+    assert onnx_model(saved) == content  # nothing in it depends on the time of writing
 
 
 def test_every_rule_holds_for_any_order_of_axes():

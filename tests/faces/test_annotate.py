@@ -39,7 +39,7 @@ def test_the_chart_shows_each_probability_and_covers_no_other_face():
             (drawn == np.frombuffer(bytes.fromhex(COLOURS[name][1:]), np.uint8)).all(axis=2).sum()
         )
         for name in EXPRESSIONS
-        if name != "happy"  # the boxes have its colour
+        if name != "happy"  # the boxes have the expression's colour
     }
     assert max(lengths, key=lengths.__getitem__) == "neutral"
     assert min(lengths.values()) > 0

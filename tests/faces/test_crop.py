@@ -34,7 +34,7 @@ SIDES = st.floats(0, 3000)
 
 
 def _moved(face: Detection, matrix: np.ndarray) -> Detection:
-    """What a detector sees of an image turned, scaled and moved by float [2, 3]."""
+    """The detection in an image rotated, scaled and moved by float [2, 3]."""
     assert face.landmarks is not None
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     x, y = matrix @ [face.x + face.width / 2, face.y + face.height / 2, 1]
@@ -84,7 +84,7 @@ def test_a_crop_is_the_same_however_the_image_is_rotated_scaled_and_moved(
 ) -> None:
     matrix = cv2.getRotationMatrix2D((256, 300), math.degrees(angle), scale)
     matrix[:, 2] += dx, dy
-    # Pixel (0, 0) covers 0 to 1 in our coordinates and lies at 0 in OpenCV's.
+    # Pixel (0, 0) covers 0 to 1 in our coordinates and is at 0 in OpenCV's.
     shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     opencv = (np.linalg.inv(shift) @ np.vstack([matrix, [0, 0, 1]]) @ shift)[:2]
     canvas = cv2.warpAffine(

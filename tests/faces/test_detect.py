@@ -15,7 +15,7 @@ from fer_jax.faces.yunet import NMS_IOU, YuNet, yunet_weights
 from fer_jax.media.images import read_image
 from tests.faces.sample_media import photo, shared_media
 
-# Where her pupils are in the photograph, read off an enlargement.
+# The positions of her pupils in the photograph, read from an enlargement.
 EYES = np.array([[221, 190], [306, 187]])
 
 

@@ -1,4 +1,4 @@
-"""Faces that show too little to be read, and why."""
+"""Faces that show too little to be classified, and the reasons."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ from fer_jax.media.video import VideoReader
 from tests.faces.sample_media import photo, shared_media
 
 RNG = np.random.default_rng(0)
-# Three faces that no one could mix up: coarse patterns that survive the reduction to an appearance.
+# Three clearly distinct faces: coarse patterns that survive the reduction to an appearance.
 PERSONS = [
     cv2.resize(
         RNG.integers(0, 256, (6, 6), dtype=np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC
@@ -29,7 +29,7 @@ def _at(x: float, y: float = 100, side: float = 80) -> Detection:
 
 
 def _seen(person: np.ndarray) -> Appearance:
-    """A person as a camera sees them: with noise and another exposure each time."""
+    """A person as seen by a camera: with noise and a different exposure each time."""
     noisy = person * RNG.uniform(0.9, 1.1) + RNG.normal(0, 8, person.shape)
     return Appearance.of(np.clip(noisy, 0, 255).astype(np.uint8))
 
@@ -77,7 +77,7 @@ def test_position_decides_where_appearances_are_missing() -> None:
     tracker = Tracker()
     assert tracker.update([_at(200)], 0.0, [_seen(PERSONS[0])]) == [1]
     assert tracker.update([_at(500), _at(203)], 0.1) == [2, 1]
-    seen = [_seen(PERSONS[0]), _seen(PERSONS[1])]  # the second has never been looked at
+    seen = [_seen(PERSONS[0]), _seen(PERSONS[1])]  # the second one has no appearance yet
     assert tracker.update([_at(206), _at(503)], 0.2, seen) == [1, 2]
     assert tracker.update([_at(509), _at(209)], 0.3, seen[::-1]) == [2, 1]
 

@@ -1,4 +1,4 @@
-"""Images on their side: faces found, in the image's own pixels, and cropped upright."""
+"""Images on their sides: faces found in the original's pixels and cropped upright."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_compiled_programs_are_kept_in_a_private_folder(tmp_path, monkeypatch):
     before = {name: getattr(jax.config, name) for name in names}
     monkeypatch.setenv("FER_CACHE_DIR", str(tmp_path))
     (tmp_path / "xla").mkdir(mode=0o777)
-    assert use_private_cache() is None  # the tests have a cache of their own
+    assert use_private_cache() is None  # the tests use a separate cache
     try:
         jax.config.update(names[0], None)
         folder = use_private_cache()

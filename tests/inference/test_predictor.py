@@ -1,4 +1,4 @@
-"""`Predictor`: the numbers of training, calibrated, for any images, from any thread."""
+"""`Predictor`: the outputs of training, calibrated, for any images, from any thread."""
 
 import shutil
 import subprocess
@@ -45,7 +45,7 @@ def predictor(workdir):
 
 @pytest.fixture(scope="module")
 def one_by_one(predictor):
-    """Logits of `FACES`, each asked for alone."""
+    """Logits of `FACES`, each predicted alone."""
     return np.concatenate([predictor.logits(FACES[k : k + 1]) for k in range(len(FACES))])
 
 

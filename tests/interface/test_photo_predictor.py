@@ -1,4 +1,4 @@
-"""`fer_jax.Predictor` on what people have: files, bytes, PIL images, OpenCV arrays, videos, folders."""
+"""`fer_jax.Predictor` on all inputs: files, bytes, PIL images, OpenCV arrays, videos, folders."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_path_bytes_a_pil_image_and_arrays_of_both_orders_give_the_same_face(p
 @pytest.mark.parametrize("kind", ["path", "bytes", "pil"])
 def test_a_rotated_photograph_is_read_upright(predictor, tmp_path, kind):
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown a quarter turn clockwise
+    exif[0x0112] = 6  # displayed a quarter turn clockwise
     file = io.BytesIO()
     Image.fromarray(np.rot90(photo())).save(file, "PNG", exif=exif)
     path = tmp_path / "turned.png"

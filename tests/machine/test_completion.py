@@ -1,4 +1,4 @@
-"""The shell asks for completions as argcomplete's scripts for bash and zsh do."""
+"""Shell completions, requested as argcomplete's scripts for bash and zsh do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of rows: what is read back, and what is refused."""
+"""Files of rows: what is read and what is refused."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is said and returned for a process of a cluster that ends, by itself or by its runtime."""
+"""Messages and exit codes of a cluster process that ends, by itself or by its runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other systems lack, taken away: simulated, for want of the systems themselves."""
+"""Other operating systems, simulated by removing what they lack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.server.api.test_browser import receive_until
 from tests.server.orders import order
 from tests.small_checkpoint import write_workdir
 
-# The libraries choose their own code by the platform when they are imported, so they come first.
+# Libraries choose code by platform when imported, so they are imported first.
 MAC = """
 import asyncio, errno, logging.handlers, mmap, os, select, signal, sys, tempfile, types, webbrowser
 import aiohttp.web, av, cv2, flax.linen, jax, matplotlib, onnxruntime, orbax.checkpoint
@@ -91,7 +91,7 @@ async def test_python_scoring_and_the_browser_camera_need_nothing_specific_to_li
 
 @contextlib.asynccontextmanager
 async def started(line: Sequence[str]) -> AsyncIterator[str]:
-    """The address of a server that this command starts and SIGINT ends."""
+    """The address of a server that this command starts; SIGINT ends it."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*line, stdout=pipe, stderr=pipe)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What is known of this machine's processor."""
+"""The description of this machine's processor."""
 
 from fer_jax.machine import processor
 

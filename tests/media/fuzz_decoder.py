@@ -1,8 +1,8 @@
-"""Looks for bytes that kill an image decoder: `python -m tests.media.fuzz_decoder [SECONDS [SEED]]`.
+"""Searches for bytes that crash an image decoder: `python -m tests.media.fuzz_decoder [SECONDS [SEED]]`.
 
-Whole images of every format are damaged at random, from a fixed seed, and given to a `Decoder`. Each
-must become an image or a refusal in time. A decoder that dies is contained, but it means that bytes were
-let through which should not be, so the image is kept in a file and the exit code is 1.
+Valid images of every format are damaged at random, from a fixed seed, and given to a `Decoder`. Each
+must be decoded or refused in time. A crash is contained, but the bytes should have been refused before,
+so the image is kept in a file and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_CHANGES = 12
 
 
 def samples() -> Sequence[bytes]:
-    """Whole images, small, of every format and of the kinds that decoders treat apart."""
+    """Small valid images of every format and of every kind that decoders treat differently."""
     noise = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     rgb = Image.fromarray(noise)
     turned = Image.Exif()
@@ -66,7 +66,7 @@ def samples() -> Sequence[bytes]:
 
 
 def damaged(data: bytes, other: bytes, generator: np.random.Generator) -> bytes:
-    """A few changes: flipped bits, extreme numbers, parts cut, repeated or taken from `other`."""
+    """Changes a few places: flipped bits, extreme numbers, parts cut, repeated or taken from `other`."""
     out = bytearray(data)
     for _ in range(generator.integers(1, _MOST_CHANGES)):
         at, length = int(generator.integers(len(out))), int(generator.integers(1, 64))
@@ -88,7 +88,7 @@ def damaged(data: bytes, other: bytes, generator: np.random.Generator) -> bytes:
 
 
 def fuzz(seconds: float, seed: int = SEED) -> list[str]:
-    """Damages images for some time; returns a line for each death of a decoder."""
+    """Damages images for some time; returns a line for each crash of a decoder."""
     seeds, deaths, count, images, refusals = samples(), [], 0, 0, 0
     until = time.monotonic() + seconds
     with Decoder(max_pixels=1_000_000) as decoder:

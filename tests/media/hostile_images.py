@@ -1,4 +1,4 @@
-"""Small images that ask for much, or that two parsers read in two ways."""
+"""Small images that demand much, or that two parsers read differently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = (b"IEND", b"")
 
 
 def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of (kind, contents) chunks with their right checksums."""
+    """A PNG of (kind, contents) chunks with correct checksums."""
     return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
@@ -37,13 +37,13 @@ def huge_png() -> bytes:
 
 
 def text_bomb(megabytes: int = 2) -> bytes:
-    """A tiny image behind texts that unpack to a thousand times their bytes."""
+    """A tiny image after text chunks that unpack to a thousand times their size."""
     text = b"a\0\0" + zlib.compress(b"\0" * (megabytes << 20), 9)
     return png(grey_header(8, 8), *[(b"zTXt", text)] * 1000, grey_rows(8, 8), END)
 
 
 def animated_png(frames: int = 3) -> bytes:
-    """A whole animation, as Pillow writes it."""
+    """A complete animation, as Pillow writes it."""
     images = [Image.fromarray(np.full((20, 20), 60 * k, np.uint8)) for k in range(1, frames + 1)]
     file = io.BytesIO()
     images[0].save(file, "PNG", save_all=True, append_images=images[1:])
@@ -51,7 +51,7 @@ def animated_png(frames: int = 3) -> bytes:
 
 
 def with_frame_control_twice(data: bytes) -> bytes:
-    """An animation whose first frame's description comes twice, the second one far larger."""
+    """An animation that describes its first frame twice, the second time as far larger."""
     at = data.index(b"fcTL") - 4
     chunk = bytearray(data[at : at + 38])
     struct.pack_into(">II", chunk, 12, 60_000, 60_000)
@@ -65,7 +65,7 @@ def tiff_with_two_widths() -> bytes:
 
 
 def tiff_with_two_offsets() -> bytes:
-    """A TIFF of two pixels whose strip lies in two places."""
+    """A TIFF of two pixels with two offsets for its strip."""
     return _tiff([(256, 2), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (273, 10)])
 
 
@@ -76,25 +76,25 @@ def _tiff(entries: list[tuple[int, int]]) -> bytes:
 
 
 def vp8l_without_chunk() -> bytes:
-    """A WebP whose lossless stream lacks its chunk's header; its first bits say 16383 x 16383."""
+    """A WebP with a lossless stream without its chunk header; its first bits claim 16383 x 16383."""
     stream = b"\x2f" + struct.pack("<I", 16382 | 16382 << 14) + bytes(64)
     return b"RIFF" + struct.pack("<I", 4 + len(stream)) + b"WEBP" + stream
 
 
 def many_scans(data: bytes, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes that many times more."""
+    """A progressive JPEG with its last scan repeated that many times."""
     last = data.rindex(b"\xff\xda")
     return data[:last] + scans * data[last:-2] + data[-2:]
 
 
 def hidden_jpeg(marker: int, hidden: bytes, shown: bytes) -> bytes:
-    """A JPEG that a reader finds behind a marker, unless it takes the marker for a segment's."""
+    """A JPEG that a reader finds after a marker, unless it takes the marker for a segment's."""
     body = hidden[2:]
     return b"\xff\xd8\xff" + bytes([marker]) + struct.pack(">H", 2 + len(body)) + body + shown[2:]
 
 
 def with_right_checksums(data: bytes) -> bytes:
-    """A PNG's chunks with the checksums of what they hold now; other bytes as they are."""
+    """A PNG with the checksums of its chunks corrected; other bytes unchanged."""
     if not data.startswith(SIGNATURE):
         return data
     out, at = bytearray(data), len(SIGNATURE)

@@ -1,4 +1,4 @@
-"""Shards as collections keep them, and as nobody should."""
+"""Shards as collections keep them, and malformed ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_tar(path: Path, members: Mapping[str, bytes]) -> Path:
 
 
 def write_parquet(path: Path, images: list[bytes | None]) -> Path:
-    """One column of structs, as Hugging Face's data sets have."""
+    """One column of structs, as in Hugging Face's data sets."""
     rows = [None if image is None else {"bytes": image, "path": "x.jpg"} for image in images]
     table = pa.table({"label": list(range(len(rows))), "image": rows})
     pq.write_table(table, path)

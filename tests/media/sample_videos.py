@@ -1,4 +1,4 @@
-"""Videos that ffmpeg makes of given frames, and what may happen to their bytes."""
+"""Videos that ffmpeg makes from given frames, and ways to damage them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERY_FRAME_WHOLE = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj444p")
 
 
 def ffmpeg(*arguments: object, given: bytes = b"") -> None:
-    """Runs ffmpeg; skips the test where there is none."""
+    """Runs ffmpeg; skips the test if it is missing."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
     line = ["ffmpeg", "-loglevel", "error", "-y", *map(str, arguments)]
@@ -22,7 +22,7 @@ def ffmpeg(*arguments: object, given: bytes = b"") -> None:
 
 
 def encode(path: Path, images: Sequence[np.ndarray], *options: object, fps: float = 10) -> Path:
-    """Writes RGB frames as the options ask; the container is that of the path's ending."""
+    """Writes RGB frames with these options; the path's suffix selects the container."""
     height, width = images[0].shape[:2]
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", fps, "-i", "-")
     ffmpeg(*raw, *options, path, given=b"".join(image.tobytes() for image in images))
@@ -30,7 +30,7 @@ def encode(path: Path, images: Sequence[np.ndarray], *options: object, fps: floa
 
 
 def without_jpeg(data: bytes, number: int) -> bytes:
-    """A Motion JPEG video in which the bytes of one JPEG, counted from 0, are all zeros."""
+    """A Motion JPEG video with one JPEG, counted from 0, zeroed."""
     start = -1
     for _ in range(number + 1):
         start = data.index(b"\xff\xd8\xff", start + 1)
@@ -39,7 +39,7 @@ def without_jpeg(data: bytes, number: int) -> bytes:
 
 
 def without_blocks(data: bytes, first: int, end: int, *, header: int) -> bytes:
-    """A Motion JPEG video with zeros for the JPEGs from `first` to before `end` and their headers."""
+    """A Motion JPEG video with the JPEGs from `first` to before `end` zeroed, headers included."""
     starts, at = [], -1
     while (at := data.find(b"\xff\xd8\xff", at + 1)) >= 0:
         starts.append(at - header)

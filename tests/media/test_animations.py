@@ -1,4 +1,4 @@
-"""Animations and pages: all frames at their times, in the process that may die, within its limits."""
+"""Animations and pages: all frames at their times, in the expendable process, within its limits."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_frames_over_the_limit_are_refused_and_later_ones_counted(
 @pytest.mark.parametrize(
     "data",
     [
-        b"II+\0" + struct.pack("<HHQ", 8, 0, 2**64 - 1),  # a directory beyond any file
+        b"II+\0" + struct.pack("<HHQ", 8, 0, 2**64 - 1),  # a directory beyond the end of any file
         b"\x89PNG\r\n\x1a\n" + bytes(12 * 400_000),  # chunks without end
         b"GIF89a" + bytes(7) + b"!\xff" + b"\1a" * 400_000,
     ],

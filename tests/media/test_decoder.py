@@ -1,4 +1,4 @@
-"""Decoders in processes of their own: right answers, limits, and what their death costs."""
+"""Decoders in separate processes: correct results, limits, and the cost of a crash."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_an_image_that_takes_too_long_costs_its_process_and_no_other_image() -> 
         pixels(decoder, JPEG)
         stopped = decoder.pid
         assert stopped is not None
-        os.kill(stopped, signal.SIGSTOP)  # as if it would never end
+        os.kill(stopped, signal.SIGSTOP)  # as if it never ended
         with (
             pytest.raises(DecoderFailedError, match=r"takes more than 0\.2 s"),
             decoder.decoded(JPEG, seconds=0.2),
@@ -194,7 +194,7 @@ def test_a_crash_is_reported_and_the_next_image_is_decoded() -> None:
 
 
 def _crash_when_asked(pid: int) -> None:
-    os.kill(pid, signal.SIGSEGV)  # delivered when it goes on
+    os.kill(pid, signal.SIGSEGV)  # delivered when it continues
     os.kill(pid, signal.SIGCONT)
 
 
@@ -214,7 +214,7 @@ def test_waiting_for_a_starting_process_is_optional() -> None:
         assert decoder.wait_ready(60)
         assert decoder._child.wire is not None
         decoder._child.wire.close()
-        decoder._child.wire, decoder._child.ready = ours, False  # as one that is still starting
+        decoder._child.wire, decoder._child.ready = ours, False  # like one that is still starting
         for _ in range(2):
             assert not decoder.wait_ready(0.01)
         send_reply(theirs, DecodeReply(Status.READY))

@@ -1,4 +1,4 @@
-"""The policy of a page that is a file: its own style and images, and nothing that got into it."""
+"""The policy of a page that is a file: only its own style and images, nothing injected."""
 
 from __future__ import annotations
 

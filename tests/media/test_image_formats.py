@@ -1,4 +1,4 @@
-"""Image formats beyond the usual six, read whole and upright or refused, and raw files."""
+"""Image formats beyond the usual six, read completely and upright or refused, and raw files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RGB = cv2.resize(photo(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
 IMAGE = Image.fromarray(RGB)
 GREY = np.asarray(IMAGE.convert("L"))
 TURNED = IMAGE.rotate(90, expand=True)
-ORIENTATION, ITS_PLACE = 274, 277  # the second is any other short number of an image
+ORIENTATION, ITS_PLACE = 274, 277  # the second is any other short integer tag of an image
 
 
 def quarter_turn(*tags: int) -> bytes:
-    """EXIF with a quarter turn under each of these tags; as bytes, of which Pillow removes nothing."""
+    """EXIF with a quarter turn under each of these tags; as bytes, so that Pillow removes nothing."""
     exif = Image.Exif()
     exif.update(dict.fromkeys(tags, 6))
     return exif.tobytes()
@@ -48,7 +48,7 @@ def heic(source: Image.Image = IMAGE, **options: object) -> bytes:
 
 
 def with_exif_turn(data: bytes) -> bytes:
-    """Makes the number in the orientation's place the orientation, which encoders would not write."""
+    """Turns the placeholder tag into the orientation, which encoders do not write."""
     placed, turn = (struct.pack(">HHIH", tag, 3, 1, 6) for tag in (ITS_PLACE, ORIENTATION))
     assert data.count(placed) == 1
     return data.replace(placed, turn)

@@ -89,7 +89,7 @@ SIXTEEN_BIT = Image.fromarray(np.asarray(IMAGE.convert("L")).astype(np.uint16) *
 def test_every_usual_image_comes_back_upright_as_8_bit_rgb(
     tmp_path: Path, data: bytes, grey: bool
 ) -> None:
-    path = tmp_path / "image.jpg"  # the bytes tell the format, not the name
+    path = tmp_path / "image.jpg"  # the bytes determine the format, not the name
     path.write_bytes(data)
     image = read_image(path)
     assert (image.shape, image.dtype) == ((150, 128, 3), np.uint8)
@@ -181,7 +181,7 @@ def test_a_file_without_permission_is_refused(
 ) -> None:
     (tmp_path / "secret.jpg").write_bytes(JPEG)
     (tmp_path / "secret.jpg").chmod(0)
-    monkeypatch.chdir(tmp_path)  # by its bare name, so that only the file itself is forbidden
+    monkeypatch.chdir(tmp_path)  # by its bare name, so that only the file itself is unreadable
     if root := os.geteuid() == 0:
         os.seteuid(65534)
     try:
@@ -240,7 +240,7 @@ def test_a_video_recorded_sideways_is_read_upright(tmp_path: Path) -> None:
     with VideoReader(clip) as video:
         image = next(iter(video)).image
         assert image.shape == (video.height, video.width, 3) == (128, 96, 3)
-    assert image[20, 20, 2] > 120  # what was on the left is on top
+    assert image[20, 20, 2] > 120  # the left side is now on top
     assert image[110, 20, 1] > 120
 
 

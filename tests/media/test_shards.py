@@ -1,4 +1,4 @@
-"""Shards are read image by image; what is wrong with one costs that image, or the rest of the shard."""
+"""Shards are read image by image; a defect costs that image or the rest of the shard."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_a_parquet_file_gives_a_column_by_row_number(tmp_path):
 
 
 def hostile(folder: Path) -> dict[str, str]:
-    """Fills a folder; returns a part of what is said of each shard."""
+    """Fills a folder; returns a part of the message on each shard."""
     whole = write_tar(folder / "cut.tar", {"1.jpg": IMAGE, "2.jpg": IMAGE * 1000}).read_bytes()
     (folder / "cut.tar").write_bytes(whole[:4000])
     (folder / "text.tar").write_text("hello")
     (folder / "empty.tar").touch()
-    (folder / "zeros.tar").write_bytes(bytes(10_240))  # as tar makes one of nothing
+    (folder / "zeros.tar").write_bytes(bytes(10_240))  # as tar makes one from nothing
     write_tar(folder / "none.tar", {"readme.txt": b"x"})
     (folder / "text.parquet").write_text("PAR1 no, it is none PAR1")
     pq.write_table(pa.table({"x": [1]}), folder / "numbers.parquet")

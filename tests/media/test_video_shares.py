@@ -1,4 +1,4 @@
-"""The shares of a video hold together what the undivided video holds: frames, numbers, times, pixels."""
+"""The shares of a video together equal the undivided video: frames, numbers, times, pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def seen(path: Path, share: tuple[int, int] = (0, 1), **sampling) -> list[tuple[
 
 
 def encoded(path: Path, codec: str, **options: str) -> Path:
-    """Sixty frames, a group of pictures every seven to ten."""
+    """Sixty frames, in groups of seven to ten."""
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = 128, 96, "yuv420p", 8
@@ -63,7 +63,7 @@ def test_hidden_frames_do_not_count(tmp_path, encoder, ending):
     whole = encoded(tmp_path / "whole.mkv", "libx264", qp="0")
     path = tmp_path / f"hidden.{ending}"
     line = ("-i", whole, "-c:v", encoder, "-g", 15, "-auto-alt-ref", 1, "-lag-in-frames", 16)
-    for turn in (1, 2):  # encoders look far ahead in the second one
+    for turn in (1, 2):  # the second encoder looks far ahead
         ffmpeg(*line, "-threads", 1, "-pass", turn, "-passlogfile", tmp_path / "log", path)
     with av.open(path) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]

@@ -1,4 +1,4 @@
-"""What headers of VP8, VP9 and AV1 say. Packets of real encoders are in test_video_shares."""
+"""Headers of VP8, VP9 and AV1. Packets of real encoders are in test_video_shares."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def superframe(*frames: bytes) -> bytes:
         ("vp9", KEY, (1, True)),
         ("vp9", INTER, (1, False)),
         ("vp9", HIDDEN, (0, False)),
-        ("vp9", b"\x88\x00", (1, False)),  # a frame that was hidden
-        ("vp9", b"\xb1\x00", (1, True)),  # of the fourth profile
+        ("vp9", b"\x88\x00", (1, False)),  # a previously hidden frame
+        ("vp9", b"\xb1\x00", (1, True)),  # fourth profile
         ("vp9", superframe(HIDDEN, INTER), (1, False)),
         ("vp9", superframe(KEY, INTER), (2, True)),
         ("av1", b"\x12\x00\x0a\x01\x00\x32\x01\x10", (1, True)),  # delimiter, sequence, frame
         ("av1", b"\x32\x02\x28\x00\x32\x01\x30", (1, False)),  # one is hidden
-        ("av1", b"\x1a\x01\xe8", (1, False)),  # a frame that was hidden
+        ("av1", b"\x1a\x01\xe8", (1, False)),  # a previously hidden frame
         ("av1", b"\x36\x00\x81\x00\x10" + bytes(128), (1, True)),  # an extension, a long size
         ("av1", b"\x30\x00", (0, False)),  # a hidden key frame; it ends with the packet
     ],

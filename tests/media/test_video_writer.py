@@ -1,4 +1,4 @@
-"""Videos that we write: what a browser and a reader make of them."""
+"""Written videos, as a browser and a reader see them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RED, GREEN, BLUE = (200, 30, 40), (30, 180, 60), (40, 50, 190)
 
 @pytest.fixture(params=["H.264", "VP8"])
 def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "VP8":  # as where FFmpeg is built without an H.264 encoder
+    if request.param == "VP8":  # as if FFmpeg had no H.264 encoder
         monkeypatch.setattr(video_writer, "_KINDS", video_writer._KINDS[1:])
     return request.param
 

@@ -1,4 +1,4 @@
-"""Videos as they are found: damaged, trimmed, cut, turned; decoded in this process and in another."""
+"""Real-world videos: damaged, trimmed, cut, rotated; decoded in this process and in another."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def opened(request: pytest.FixtureRequest, decoder: VideoDecoder) -> Opener:
 
 
 def read(video: Video) -> tuple[list[int], list[float]]:
-    """The bars and the times of all frames."""
+    """Bars and times of all frames."""
     seen = [(bar_of(frame.image), frame.time_s) for frame in video]
     return [bar for bar, _ in seen], [time_s for _, time_s in seen]
 
@@ -56,7 +56,7 @@ def test_frames_hidden_by_an_edit_list_are_not_evidence_of_a_cut(
     video = opened(tmp_path / "trimmed.mp4")
     bars, times = read(video)
     assert bars[-1] == 17
-    assert 9 <= len(bars) < video.frame_count  # the group's first frames are there and hidden
+    assert 9 <= len(bars) < video.frame_count  # the group's first frames exist but are hidden
     assert np.diff(times) == pytest.approx(0.1)
     assert (video.ended_early, video.note) == (None, None)
 
@@ -246,7 +246,7 @@ def test_a_crash_costs_one_video_and_no_image_still_in_use(
     assert decoder.pid is not None
     os.kill(decoder.pid, signal.SIGSEGV)
     with pytest.raises(MediaError, match=r"decoder crashed \(SIGSEGV\) after frame \d"):
-        held.extend(frame.image for frame in images)  # a few were ready
+        held.extend(frame.image for frame in images)  # a few frames were ready
     assert len(held) < 20
     assert read(decoder.opened(clip))[0] == list(range(20))
     assert [bar_of(image) for image in held] == list(range(len(held)))

@@ -1,4 +1,4 @@
-"""A network that gains blocks computes what it computed before, and can learn with the new ones."""
+"""A network with added blocks computes the same as before, and the new blocks can learn."""
 
 import jax
 import jax.numpy as jnp

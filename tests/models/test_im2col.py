@@ -1,4 +1,4 @@
-"""Convolutions by matrix products against direct ones: results, gradients, and whole networks."""
+"""Convolutions as matrix products against direct ones: results, gradients and whole networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fer_jax.models import im2col
 from fer_jax.models.standardise import standardise
 from fer_jax.training.program import assemble
 
-# By the rounding of products' factors to bfloat16, which keeps 8 bits.
+# From rounding the factors to bfloat16, which keeps 8 bits.
 CLOSE = 0.01
 
 direct = functools.partial(
@@ -72,7 +72,7 @@ def test_results_and_gradients_match_the_direct_convolution(size, side, stride, 
     ("x", "kernel", "stride"),
     [
         ((2, 8, 8, 4), (3, 3, 4, 40), 1),  # few channels
-        ((2, 7, 7, 24), (3, 3, 24, 40), 2),  # pixels are left over
+        ((2, 7, 7, 24), (3, 3, 24, 40), 2),  # leftover pixels
         ((2, 8, 8, 24), (4, 4, 24, 40), 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""Winograd's convolution against the direct one: alone, and in a whole network."""
+"""Winograd's convolution against the direct one: alone and in a whole network."""
 
 import re
 

@@ -18,7 +18,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(checkpoint, capfd):
-    """Runs the command; returns its exit code, what it printed, and what it complained about."""
+    """Runs the command; returns its exit code, output and errors."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         line = [*map(str, arguments), "--checkpoint", str(checkpoint), "--batch-size", "4"]

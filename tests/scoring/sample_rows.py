@@ -1,4 +1,4 @@
-"""Rows for tests: one in which every column says something, and files of them."""
+"""Rows for tests: one with a value in every column, and files of rows."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ FACE = Row(
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Replaces `path` by a file of `rows`."""
+    """Replaces `path` with a file of `rows`."""
     write_values(path, (row.values() for row in rows))

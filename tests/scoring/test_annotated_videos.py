@@ -1,4 +1,4 @@
-"""Annotated copies of videos: played by a browser, with their sound, their times, in their place."""
+"""Annotated copies of videos: playable in a browser, with sound and times, in the right place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fer_jax.scoring.views import views
 from tests.chromium import opened_file
 from tests.media.sample_videos import ffmpeg
 
-# Odd sides; every fourth frame is missing, so that the frames' times are uneven.
+# Odd sides; every fourth frame is missing, so frame times are uneven.
 IMAGES = ("-f", "lavfi", "-i", "testsrc=d=2:r=8:s=101x75,select='mod(n,4)'")
 SOUND = ("-f", "lavfi", "-i", "sine=440:d=2")
 CODECS = {
@@ -34,7 +34,7 @@ def clip(folder: Path, name: str) -> Path:
 
 
 def annotated(paths: list[Path], folder: Path) -> list[str]:
-    """Writes copies of videos without faces; returns what was said."""
+    """Writes copies of videos without faces; returns the messages."""
     said: list[str] = []
     folder.mkdir()
     with (
@@ -58,7 +58,7 @@ def annotated(paths: list[Path], folder: Path) -> list[str]:
 def test_a_browser_plays_annotated_videos_with_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
 ) -> None:
-    if codec == "VP8":  # as where FFmpeg is built without an H.264 encoder
+    if codec == "VP8":  # as if FFmpeg had no H.264 encoder
         monkeypatch.setattr(video_writer, "_KINDS", video_writer._KINDS[1:])
     clips = [clip(tmp_path / "in", name) for name in CODECS]
     marked = tmp_path / "marked"

@@ -23,7 +23,7 @@ INPUTS = [
 
 
 def score(journal: Journal, inputs: list[list[Row]], *, stop_in: int | None = None) -> None:
-    """What a run does with its inputs, up to the middle of one of them."""
+    """Scores inputs as a run does, up to the middle of one of them."""
     for n, rows in enumerate(inputs):
         if journal.finished.take(Path(rows[0].path)):
             continue
@@ -96,7 +96,7 @@ def test_other_options_and_a_second_run_are_refused_with_the_difference(tmp_path
     with pytest.raises(FerError, match=r"had fps None, this one has 5\.0"):
         Journal(out, {**OPTIONS, "fps": 5.0}, resume=True)
     header = json.loads(journal.path.read_text().splitlines()[0])
-    assert header["options"] == OPTIONS  # the refusals left it alone
+    assert header["options"] == OPTIONS  # the refusals left it unchanged
 
 
 def test_without_resume_an_interrupted_run_is_dropped_and_an_empty_one_leaves_nothing(tmp_path):

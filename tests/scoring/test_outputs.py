@@ -1,4 +1,4 @@
-"""Outputs that can not be had, before the run and at its end."""
+"""Outputs that cannot be written, before the run and at its end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_annotated_copies_never_replace_their_originals(run, tmp_path, monkeypat
 
 
 def while_it_runs(monkeypatch, action) -> None:
-    """Has something happen when all inputs are scored and before anything is written."""
+    """Runs an action after all inputs are scored and before anything is written."""
     page = scoring_run._summary_page
 
     def acting(*arguments):
@@ -139,7 +139,7 @@ def test_a_file_name_reaches_the_terminal_without_control_characters(run, tmp_pa
     assert Path(tmp_path / "\\x1b[2J.csv").name in said
 
 
-LONG = 300 * "x"  # longer than file systems take
+LONG = 300 * "x"  # longer than file systems allow
 
 
 @pytest.mark.parametrize("flag", ["--out", "--summary", "--annotate"])

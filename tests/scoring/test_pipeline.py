@@ -34,7 +34,7 @@ SIZE = 4
 
 @dataclasses.dataclass
 class Brightness:
-    """Stands for a network: a face's confidence is its brightness, so that no two can be mixed up."""
+    """A stand-in for a network: a face's confidence is its brightness, so each is unique."""
 
     crops: np.ndarray
 
@@ -78,7 +78,7 @@ def run(paths: list[Path], **changes: object) -> list[View]:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> dict[str, Path]:
-    """An input of every kind by its name; a face's grey level is in it, "crowd" has many faces."""
+    """An input of every kind, by name; the name holds the face's grey level, "crowd" has many faces."""
     folder = tmp_path_factory.mktemp("inputs")
     made = {}
     for level in (10, 120, 250):
@@ -96,7 +96,7 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
 
 
 class Squares:
-    """A detector that takes every 48 x 48 square of an image for a face."""
+    """A detector that treats every 48 x 48 square of an image as a face."""
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         return [
@@ -156,7 +156,7 @@ def test_no_more_inputs_are_started_than_consumed_results_allow(inputs):
         results = flat(pipeline)
         for _ in range(100):
             next(results)
-    assert 100 <= next(begun) <= 100 + 2 * (4 * SIZE + 3)  # those that are ready, and on the way
+    assert 100 <= next(begun) <= 100 + 2 * (4 * SIZE + 3)  # inputs that are ready or in progress
 
 
 def test_a_face_does_not_wait_for_a_full_batch_while_inputs_arrive_slowly(inputs):

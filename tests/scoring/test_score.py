@@ -1,4 +1,4 @@
-"""The command itself: on real images, on what is none, killed, stopped, and misled."""
+"""The command: on real images, on bad files, killed, stopped, and with wrong arguments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.factories import pattern_faces
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The command as it is, except that it says how far it is after every file.
+# The real command, except that it reports progress after every file.
 TALKATIVE = (
     "import sys; from fer_jax import command, score; from fer_jax.scoring import progress; "
     "progress.PLAIN_EVERY_S = 0.0; sys.exit(command.run(score.main))"
@@ -36,7 +36,7 @@ TALKATIVE = (
 
 
 def huge_jpeg() -> bytes:
-    """A header that claims 60,000 x 60,000 pixels, and nothing else."""
+    """Only a header, which claims 60,000 x 60,000 pixels."""
     frame = struct.pack(
         ">2sHBHHB9B", b"\xff\xc0", 17, 8, 60000, 60000, 3, 1, 34, 0, 2, 17, 1, 3, 17, 1
     )
@@ -74,7 +74,7 @@ def test_the_photograph_has_one_face_at_the_expected_place(run, tmp_path):
 
 
 def bad_inputs(folder: Path) -> dict[str, str | None]:
-    """Fills a folder; returns a part of each input's reason by its name, None where it is readable."""
+    """Fills a folder; returns a part of each input's reason by name, None for readable ones."""
     jpeg = PHOTO.read_bytes()
     png = cv2.imencode(".png", photo())[1].tobytes()
     whole = write_video(folder / "whole.avi", frames(30), codec="MJPG", fps=10).read_bytes()
@@ -134,7 +134,7 @@ def test_every_bad_input_has_a_row_with_its_reason_and_the_run_goes_on(run, tmp_
 
 
 def crops(folder: Path, count: int) -> list[Path]:
-    """Face crops under long names, so that a list of them outgrows a pipe's first read."""
+    """Face crops with long names, so that a list of them exceeds a pipe's first read."""
     folder.mkdir()
     paths = []
     for n, image in enumerate(pattern_faces(count).images):
@@ -155,13 +155,13 @@ def start(checkpoint: Path, *arguments: object) -> subprocess.Popen[bytes]:
 
 
 def give(process: subprocess.Popen[bytes], paths: Iterable[Path]) -> None:
-    """Writes names to the list that the command reads, and keeps that open."""
+    """Writes names to the list that the command reads and keeps the list open."""
     process.stdin.write(b"".join(os.fsencode(path) + b"\n" for path in paths))
     process.stdin.flush()
 
 
 def until(process: subprocess.Popen[bytes], files: int) -> None:
-    """Reads what the process says until it has finished so many files."""
+    """Reads the process's output until it has finished that many files."""
     said = b""
     for line in process.stdout:
         said += line
@@ -172,7 +172,7 @@ def until(process: subprocess.Popen[bytes], files: int) -> None:
 
 
 def assert_same(rows: list[Row], expected: list[Row]) -> None:
-    """The same but for the last digit: a batch of another size may round differently."""
+    """Equal up to the last digit: a batch of another size may round differently."""
     for row, other in zip(rows, expected, strict=True):
         for name, a, b in zip(COLUMNS, row.values(), other.values(), strict=True):
             assert a == (pytest.approx(b, abs=1e-5) if isinstance(b, float) else b), name
@@ -259,7 +259,7 @@ def test_a_users_mistake_ends_in_one_line_and_exit_code_2(run, tmp_path, line, s
 
 
 class Page(HTMLParser):
-    """What a browser would fetch for a page, and its text."""
+    """A page's text and the resources that a browser would fetch."""
 
     def __init__(self, html: str):
         super().__init__()

@@ -100,4 +100,4 @@ def test_a_safe_csv_holds_no_formula_and_reads_back_unchanged(tmp_path):
         cells = [row[name] for row in table for name in ("path", "error")]
         formulas = [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
         assert formulas == ([] if safe else [*paths[:4], "\t=1"])
-        assert table[0]["x"] == str(FACE.box[0])  # a number stays one, also below zero
+        assert table[0]["x"] == str(FACE.box[0])  # a number stays a number, even below zero

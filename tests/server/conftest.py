@@ -1,6 +1,6 @@
-"""One small checkpoint and one server for all tests that need no settings of their own.
+"""One small checkpoint and one server for all tests without special settings.
 
-Imports are in the fixtures, so that the test of a single part loads that part alone.
+Imports are in the fixtures, so that the test of a single part loads only that part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def live(checkpoint: str) -> Iterator[LiveServer]:
     from server.settings import Limits
     from tests.server.live_server import LiveServer, settings_of
 
-    # A machine that is busy with other tests is slow to answer, and that is not what is tested.
+    # A machine busy with other tests responds slowly, which is not tested here.
     limits = Limits(request_deadline_s=30.0)
     with LiveServer(settings_of(checkpoint, limits=limits)) as server:
         server.wait_ready()

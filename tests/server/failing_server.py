@@ -1,4 +1,4 @@
-"""A server whose /healthz fails, and which floods its log on request: `python -m` it like the server."""
+"""A server with a failing /healthz that floods its log on request; `python -m` starts it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FLOOD_LINES = 4000
 
 
 async def fail(request: web.Request) -> web.Response:
-    """Fails, after so many different lines where `?flood` asks for them."""
+    """Fails, after as many different lines as `?flood` requests."""
     if "flood" in request.query:
         for n in range(FLOOD_LINES):
             logging.getLogger(f"flood {n}").error("a line of some length: %s", 100 * "x")

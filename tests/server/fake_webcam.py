@@ -1,7 +1,8 @@
-"""A webcam for machines without one: `python -m tests.server.fake_webcam`, as the capture program.
+"""A webcam for machines without one: `python -m tests.server.fake_webcam`, used as the capture program.
 
-It is plugged in while the file that the order names exists; what stands in the file is what it does:
-"busy", "forbidden", "hang" and "crash" inside the driver, "noise" in place of images; else it works.
+It is plugged in while the file named by the order exists. The file's content selects its behaviour:
+"busy", "forbidden", "hang" and "crash" inside the driver, "noise" in place of images; otherwise it
+works.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class FakeWebcam:
             case "crash":
                 os.abort()
             case "noise":
-                # The pipe is the newest descriptor of this process.
+                # The pipe is this process's newest descriptor.
                 pipe = max(int(name) for name in os.listdir("/proc/self/fd") if _is_pipe(name))
                 os.write(pipe, b"\xff" * 4096)
         return time.monotonic()

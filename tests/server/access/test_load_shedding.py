@@ -8,7 +8,7 @@ from server.access.load_shedding import LoadShedding, QueueFull
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """Stands still until advanced."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -29,7 +29,7 @@ def test_work_is_refused_when_work_in_progress_takes_too_long(clock):
     pace = LoadShedding(most_s=0.05, threads=1, clock=clock)
     with contextlib.ExitStack() as stack:
         for _ in range(20):
-            stack.enter_context(pace.work())  # nothing is known of its time yet
+            stack.enter_context(pace.work())  # its duration is still unknown
         clock.go_on(0.3)
     with pace.work(), pytest.raises(QueueFull) as refusal, pace.work():
         pass
@@ -39,9 +39,9 @@ def test_work_is_refused_when_work_in_progress_takes_too_long(clock):
 def test_a_request_can_be_refused_before_its_work_begins(clock):
     pace = LoadShedding(most_s=0.01, threads=1, clock=clock)
     with pace.work():
-        pace.check()  # nothing is known of its time yet
+        pace.check()  # its duration is still unknown
         clock.go_on(0.05)
-    pace.check()  # nothing is under way
+    pace.check()  # nothing is in progress
     with pace.work(), pytest.raises(QueueFull):
         pace.check()
 
@@ -63,7 +63,7 @@ def test_quick_work_may_queue(clock):
     with contextlib.ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(pace.work())
-        pace.check()  # nor would the next one be refused
+        pace.check()  # the next one would not be refused either
 
 
 def test_failed_work_does_not_count_as_in_progress(clock):

@@ -1,4 +1,4 @@
-"""Visitors behind reverse proxies: whom the headers name, and who may write them."""
+"""Visitors behind reverse proxies: whom the headers name, and who may set them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_standard_header_counts_too(forwarded: str, address: str, scheme: st
 
 
 def test_a_contradictory_header_that_the_proxy_passed_on_is_ignored() -> None:
-    # nginx appends to X-Forwarded-For, and passes on a Forwarded header that a visitor wrote.
+    # nginx appends to X-Forwarded-For and passes on a visitor's Forwarded header.
     written = (("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=8.8.8.8"))
     assert visitor(*written).address == "127.0.0.1"
     agreeing = (("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=203.0.113.7"))
@@ -135,7 +135,7 @@ def test_no_header_breaks_parsing(headers: list[tuple[str, str]]) -> None:
 
 @pytest.fixture(scope="module")
 def proxied(checkpoint: str) -> Iterator[LiveServer]:
-    """A server to which this test is the trusted proxy."""
+    """A server that trusts this test as its proxy."""
     limits = Limits(login_attempts_per_minute=3, viewers_per_address=2, connections_per_address=8)
     settings = settings_of(
         checkpoint, "demo", token=TOKEN, limits=limits, trusted_proxies=(LOOPBACK,)
@@ -200,7 +200,7 @@ def test_each_visitor_behind_a_proxy_has_a_separate_limit(proxied: LiveServer) -
         return read_until(bare, b"\r\n").split()[1]
 
     with contextlib.ExitStack() as stack:
-        # More connections than one address may have, which would be this proxy's.
+        # More connections than one address, that of this proxy, may have.
         answers = [watch(stack, f"198.51.100.{10 + n}") for n in range(17)]
         assert answers == 17 * [b"200"]
         again = [watch(stack, "198.51.100.40") for _ in range(3)]
@@ -310,6 +310,6 @@ def test_a_refusal_behind_an_undeclared_proxy_says_what_to_do(alone: LiveServer)
 def test_malformed_headers_never_cause_a_failure(
     proxied: LiveServer, headers: dict[str, str]
 ) -> None:
-    # A post, so that an Origin counts as well.
+    # A POST, so that an Origin counts as well.
     answer = proxied.post_json("/api/cameras/demo", {"mirror": True}, **BEARER, **headers)
     assert answer.status in (200, 403)

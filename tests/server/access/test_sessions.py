@@ -1,4 +1,4 @@
-"""Sessions and roles: how they begin and end, and what viewers may not do."""
+"""Sessions and roles: how they start and end, and what viewers may not do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Transport(asyncio.WriteTransport):
-    """Remembers whether it was cut."""
+    """Remembers whether it was aborted."""
 
     aborted = False
 
@@ -124,7 +124,7 @@ def log_in(server: LiveServer, token: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def opened(server: LiveServer, path: str, *lines: str) -> Iterator[socket.socket]:
-    """A request that lasts, after its header has come."""
+    """A long request, after its response header."""
     head = "\r\n".join((f"GET {path} HTTP/1.1", "Host: localhost", *lines))
     with server.raw(f"{head}\r\n\r\n".encode()) as bare:
         assert read_until(bare, b"\r\n\r\n").split()[1] in (b"200", b"101")
@@ -132,7 +132,7 @@ def opened(server: LiveServer, path: str, *lines: str) -> Iterator[socket.socket
 
 
 def is_cut(bare: socket.socket) -> bool:
-    """Whether the connection ends before the end of its answer."""
+    """Whether the connection ends before its response does."""
     try:
         return not read_all(bare).endswith(b"0\r\n\r\n")
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Readers that are too slow for what they asked: how long they are waited for, and their count."""
+"""Readers too slow for what they requested: how long the server waits for them, and their count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RATE = 16 * 1024
 
 
 class Transport:
-    """Holds as many bytes as the test says."""
+    """Reports as many unsent bytes as the test sets."""
 
     def __init__(self) -> None:
         self.pending = 0
@@ -53,7 +53,7 @@ def transport(sockets: StuckSockets) -> Transport:
 def test_an_answer_has_a_deadline_even_if_a_little_is_read(
     sockets: StuckSockets, transport: Transport, closed: list[None]
 ) -> None:
-    transport.pending = 5 * RATE  # ten seconds, and five for so many bytes
+    transport.pending = 5 * RATE  # ten seconds, plus five for that many bytes
     for now in range(15):
         sockets.check(now)
         transport.pending -= 1
@@ -124,7 +124,7 @@ def test_pipelined_requests_with_unread_responses_lose_their_connection(
                 assert time.monotonic() < until, "the connection was kept"
             with pytest.raises(ConnectionResetError):
                 read_all(bare)
-        with server.connect() as bare:  # one who reads them gets them all
+        with server.connect() as bare:  # a client that reads them gets them all
             bare.sendall(
                 PIPELINED * 399 + PIPELINED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
             )

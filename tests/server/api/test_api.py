@@ -110,7 +110,7 @@ def test_a_rotated_camera_is_analysed_and_shown_upright(checkpoint: str):
         analysis = next(one for one in analyses if one["width"] == 320)
         flag = image_of(server.get("/snapshot/side.jpg").body)
         assert analysis["height"] == 240
-        # The demo has a red and white flag on its left: flipped, it is on the right.
+        # The demo has a red and white flag on its left; flipped, it is on the right.
         red = flag[..., 0].astype(int) - flag[..., 2]
         assert red[:, 240:].mean() > red[:, :80].mean()
 
@@ -163,7 +163,7 @@ def test_events_report_cameras_and_faces(live: LiveServer):
 
 def test_events_of_one_camera_report_changes_of_its_controls(live: LiveServer):
     stream = events(live, "/api/events?camera=browser")
-    assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own
+    assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own camera
     live.post_json("/api/cameras/browser", {"mirror": False})
     try:
         name, data = next(stream)
@@ -226,7 +226,7 @@ def test_a_client_that_never_finishes_its_request_is_disconnected(checkpoint: st
 
 
 def exposition(server: LiveServer, bare: socket.socket) -> str:
-    """The server's figures, by a connection that is open already."""
+    """The server's metrics, through a connection that is already open."""
     bare.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     return read_all(bare).decode()
 

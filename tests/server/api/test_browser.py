@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.live_server import LiveServer, read_all, read_until
 
-pytestmark = pytest.mark.timeout(30, func_only=True)  # not the start of the server
+pytestmark = pytest.mark.timeout(30, func_only=True)  # not counting the server's start
 
 
 def a_jpeg() -> bytes:
@@ -28,7 +28,7 @@ async def visit(server: LiveServer) -> AsyncIterator[aiohttp.ClientWebSocketResp
 
 
 async def receive_until(kind: str, up: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
-    """The messages up to the first of this type."""
+    """The messages up to the first one of this type."""
     messages = [await up.receive_json()]
     while messages[-1]["type"] != kind:
         messages.append(await up.receive_json())

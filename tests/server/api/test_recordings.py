@@ -1,4 +1,4 @@
-"""Recording by the control API: who may, where it goes, and that stopping the server completes it."""
+"""Recording by the control API: permissions, files, and completion when the server stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemathesis makes requests of the OpenAPI document, those it allows and those it does not."""
+"""Schemathesis sends requests that the OpenAPI document allows, and others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from server.api.openapi import document
 from server.settings import Limits
 from tests.server.live_server import LiveServer, settings_of
 
-# They end when the visitor goes, and are tested by themselves.
+# They end when the visitor leaves, and have separate tests.
 ENDLESS = ["/stream/{camera}.mjpg", "/api/events", "/ws/camera"]
 TOKEN = "a token of a test"
 CAMERAS = ("demo", "browser")
-# A machine that is busy with other tests is slow to answer, and that is not what is tested.
+# A machine busy with other tests responds slowly, which is not tested here.
 LIMITS = Limits(request_deadline_s=30.0)
 
 
@@ -30,7 +30,7 @@ def schema(*, token: bool) -> schemathesis.schemas.BaseSchema:
 
 @pytest.fixture(scope="module")
 def fuzzed(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server of its own: its controls end up anywhere."""
+    """A separate server, because its controls end up with arbitrary values."""
     recordings = tmp_path_factory.mktemp("recordings")
     with LiveServer(settings_of(checkpoint, limits=LIMITS, recordings=recordings)) as server:
         server.wait_ready()
@@ -57,7 +57,7 @@ def test_the_server_serves_this_document(fuzzed: LiveServer):
 @schema(token=False).exclude(path=ENDLESS).parametrize()
 @quick
 def test_every_operation_conforms_to_the_document(case: schemathesis.Case, fuzzed: LiveServer):
-    # Bytes of an image's type are seldom an image.
+    # Random bytes of an image type are seldom an image.
     excluded = [positive_data_acceptance] if case.path == "/api/score" else []
     url = f"http://127.0.0.1:{fuzzed.port}"
     answer = case.call_and_validate(base_url=url, excluded_checks=excluded, timeout=60)

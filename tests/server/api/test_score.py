@@ -59,7 +59,7 @@ def test_one_image_can_come_back_with_its_faces_marked(live: LiveServer):
 
 
 def _charset(name: bytes) -> bytes:
-    """A form whose first field says in which charset its other texts are."""
+    """A form whose first field names the charset of its other texts."""
     field = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n'.encode()
     return field + name + b"\r\n" + form(saved("PNG"))
 

@@ -1,4 +1,4 @@
-"""A camera's address and password appear nowhere: no page, answer, event, error or log shows them."""
+"""A camera's address and password never appear in a page, response, event, error or log."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def ask_for(path: str, version: str = "1.0") -> bytes:
 
 
 def read_part(bare: socket.socket) -> tuple[dict[str, str], bytes]:
-    """Headers and image of the next part of an HTTP/1.0 stream that is past its head."""
+    """Headers and image of the next part of an HTTP/1.0 stream, after its head."""
     lines = read_until(bare, b"\r\n\r\n").decode().strip().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     jpeg = read_exactly(bare, int(headers["Content-Length"]))
@@ -50,7 +50,7 @@ def decoded(jpeg: bytes) -> np.ndarray:
 
 @contextlib.contextmanager
 def watching(server: LiveServer, path: str = "/stream/demo.mjpg") -> Iterator[socket.socket]:
-    """An HTTP/1.0 viewer, past the head and the first delimiter."""
+    """An HTTP/1.0 viewer, after the head and the first delimiter."""
     with server.raw(ask_for(path)) as bare:
         head = read_until(bare, b"\r\n\r\n").decode()
         assert head.startswith("HTTP/1.0 200")
@@ -132,7 +132,7 @@ def test_timing_adds_headers_with_the_time_of_each_stage(live: LiveServer):
 
 
 def frames(bare: socket.socket, count: int) -> dict[int, np.ndarray]:
-    """The next images by their frame's number."""
+    """The next images, by frame number."""
     found: dict[int, np.ndarray] = {}
     while len(found) < count:
         headers, jpeg = read_part(bare)
@@ -211,7 +211,7 @@ def test_privacy_applies_to_every_kind_of_stream(live: LiveServer, kind: str):
 def next_image_until(
     bare: socket.socket, wanted: Callable[[np.ndarray], bool], *, parts: int = 200
 ) -> np.ndarray:
-    """The first image that is as wanted; those that the socket holds already come before it."""
+    """The first image that matches; images already in the socket come before it."""
     for _ in range(parts):
         image = decoded(read_part(bare)[1])
         if wanted(image):
@@ -256,7 +256,7 @@ def test_viewers_are_logged_when_they_come_and_leave_with_the_reason(live: LiveS
 def test_a_viewer_that_pauses_resumes_with_a_fresh_image(live: LiveServer):
     with watching(live, "/stream/demo.mjpg?timing=1") as bare:
         read_part(bare)
-        time.sleep(2)  # what was on its way is read first, and that is little
+        time.sleep(2)  # data in transit is read first, and it is little
         until = time.monotonic() + 10
         while time.monotonic() - float(read_part(bare)[0]["X-Captured"]) > 0.5:
             assert time.monotonic() < until, "only old images come"

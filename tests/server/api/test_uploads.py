@@ -19,12 +19,12 @@ from tests.shared_files import shared_file
 
 
 def png_bomb(side: int) -> bytes:
-    """A valid PNG of a single colour: little to send, much to decode."""
+    """A valid PNG of a single colour: small to send, large to decode."""
     return hostile.png(hostile.grey_header(side, side), hostile.grey_rows(side, side), hostile.END)
 
 
 def with_exif_thumbnail() -> bytes:
-    """A JPEG that carries another whole JPEG in its header."""
+    """A JPEG with another complete JPEG in its header."""
     thumbnail, data = saved("JPEG", size=(16, 16)), saved("JPEG")
     segment = b"Exif\0\0" + thumbnail
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
@@ -133,7 +133,7 @@ def test_a_late_image_is_not_reported_as_damaged():
     with Decoder() as decoder:
         assert decoder.wait_ready(30)
         assert decoder.pid
-        os.kill(decoder.pid, signal.SIGSTOP)  # as on a busy machine
+        os.kill(decoder.pid, signal.SIGSTOP)  # like on a busy machine
         upload = Upload("photo.jpg", photo_jpeg())
         with pytest.raises(ApiError) as refused, decoded(upload, decoder, seconds=0.2):
             raise AssertionError

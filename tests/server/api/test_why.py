@@ -20,16 +20,18 @@ WHY = "/api/cameras/demo/why?track={}"
 
 @pytest.fixture
 def paused(live: LiveServer) -> Iterator[dict[str, Any]]:
-    """A face of the demo, which is paused and has a listener."""
+    """A face of the demo camera, which is paused and has a listener."""
     with contextlib.closing(events(live, "/api/events?camera=demo")) as listener:
         until = time.monotonic() + 60
         seen = (data for event, data in listener if event == "analysis" and data["faces"])
-        for _ in range(4):  # one from before, two that were under way, and one of now
+        for _ in range(4):  # an earlier one, two in progress, and a current one
             next(seen)
         try:
             live.post_json("/api/cameras/demo", {"paused": True})
             face = last_face(live)
-            while live.get(WHY.format(face["track"])).status != 200:  # the last frame is under way
+            while (
+                live.get(WHY.format(face["track"])).status != 200
+            ):  # the last frame is in progress
                 assert time.monotonic() < until
                 face = last_face(live)
             yield face

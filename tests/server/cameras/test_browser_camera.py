@@ -38,7 +38,7 @@ async def test_an_image_is_acknowledged_when_it_has_been_taken() -> None:
         assert camera.state.status == "missing"
         with camera.visit() as visit:
             offer = asyncio.create_task(visit.offer(jpeg(grey=200)))
-            while camera.state.frames == 0:  # noqa: ASYNC110 - single frames tell nobody
+            while camera.state.frames == 0:  # noqa: ASYNC110 - single frames set no event
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.05)
             assert not offer.done()
@@ -100,7 +100,7 @@ async def test_a_second_visitor_is_refused_until_the_first_has_left_or_gone_sile
         third = camera.visit()
         with pytest.raises(CameraBusyError, match="taken over"):
             await second.offer(jpeg())
-        second.leave()  # is no longer the third one's business
+        second.leave()  # no longer concerns the third one
         offer = asyncio.create_task(third.offer(jpeg()))
         await camera.slot.get()
         await offer

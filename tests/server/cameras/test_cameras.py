@@ -1,4 +1,4 @@
-"""Cameras with a process of their own, while all is well."""
+"""Cameras with their own process, in normal operation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_frames_that_nobody_takes_are_dropped_and_counted() -> None:
     async with opened("demo", "demo") as camera:
         await until(camera, status_is("live"))
         before = camera.state
-        while camera.state.drops < before.drops + 5:  # noqa: ASYNC110 - single frames tell nobody
+        while camera.state.drops < before.drops + 5:  # noqa: ASYNC110 - single frames set no event
             await asyncio.sleep(0.02)
         assert camera.state.frames >= before.frames + 5
         newest = await frame_of(camera)
@@ -59,7 +59,7 @@ async def test_an_unwatched_camera_gives_one_frame_a_second_until_somebody_watch
         third = await frame_of(camera)
         for _ in range(10):
             last = await frame_of(camera)
-        # Ten idle seconds would follow; a busy machine may take some.
+        # Ten idle seconds would follow; a busy machine may need some of them.
         assert last.captured_s - third.captured_s < 5
 
 
@@ -69,7 +69,7 @@ async def test_a_paused_camera_gives_nothing_and_resumes() -> None:
         camera.set_paused(True)
         assert camera.state.status == "paused"
         count = camera.state.frames
-        await asyncio.sleep(HURRIED.restart_s + 0.5)  # no watchdog either
+        await asyncio.sleep(HURRIED.restart_s + 0.5)  # the watchdog stays silent, too
         assert (camera.state.frames, camera.state.status) == (count, "paused")
         camera.set_paused(False)
         state = await until(camera, status_is("live"))
@@ -87,7 +87,9 @@ async def test_an_unpaced_video_loses_no_frame_however_slowly_they_are_taken(
         for count in range(24):
             frames.append(await frame_of(camera))
             if count == 10:
-                await asyncio.sleep(HURRIED.restart_s + 0.5)  # ours is no stall of the camera's
+                await asyncio.sleep(
+                    HURRIED.restart_s + 0.5
+                )  # our delay does not count as a stall of the camera
         assert [frame.number for frame in frames] == list(range(1, 25))
         greys = [round(float(frame.image.mean()), -1) for frame in frames]
         assert greys == [10 * number for number in range(8)] * 3

@@ -1,4 +1,4 @@
-"""The capture process by itself: the wire, the pace, and how it ends."""
+"""The capture process alone: the wire format, the pace, and how it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EndedError(Exception):
 
 
 class Counter:
-    """Images in a row, as fast as they are asked for."""
+    """Numbered images, as fast as they are requested."""
 
     def __init__(self, count: int, *, fps: float, live: bool = False) -> None:
         self.fps, self.live, self._left, self._count = fps, live, count, count
@@ -158,7 +158,7 @@ def test_a_source_never_appears_in_the_process_list_and_ends_with_its_input() ->
         for secret in ("cmdline", "environ"):
             assert b"secret" not in Path(f"/proc/{process.pid}/{secret}").read_bytes()
         process.stdin.close()
-        assert process.wait(timeout=20) == 0  # although nobody reads what it writes
+        assert process.wait(timeout=20) == 0  # although nobody reads its output
 
 
 async def test_a_capture_process_knows_no_server_secret(monkeypatch) -> None:

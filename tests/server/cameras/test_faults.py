@@ -1,4 +1,4 @@
-"""Whatever happens to a capture process, its camera comes back, and nothing is left behind."""
+"""Whatever happens to a capture process, its camera recovers, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ async def test_closing_leaves_nothing_behind_even_of_processes_that_hang(tmp_pat
     assert [camera.name for camera in cameras] == ["demo", "video", "gone", "visitor"]
     demo, video_camera = cameras[0], cameras[1]
     await asyncio.wait_for(demo.slot.get(), WITHIN_S)
-    await asyncio.wait_for(video_camera.slot.get(), WITHIN_S)  # from now on its thread waits
+    await asyncio.wait_for(video_camera.slot.get(), WITHIN_S)  # from now on its thread blocks
     assert isinstance(demo, CapturedCamera)
     assert demo.pid is not None
     os.kill(demo.pid, signal.SIGSTOP)

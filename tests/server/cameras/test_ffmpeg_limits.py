@@ -1,4 +1,4 @@
-"""A camera that sends its reader elsewhere: to another host, or to a file of this machine."""
+"""A camera that redirects its reader to another host or to a file on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server.orders import order, write_video
 
 @pytest.fixture
 def liar() -> Iterator[ThreadingHTTPServer]:
-    """Answers with what `answer` holds: a status, headers and a body."""
+    """Responds with `answer`: a status, headers and a body."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

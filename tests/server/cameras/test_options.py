@@ -1,4 +1,4 @@
-"""Cameras on the command line: what kinds there are, their names, their turns, and no secret shown."""
+"""Cameras on the command line: their kinds, names and turns, and no secret shown."""
 
 from __future__ import annotations
 

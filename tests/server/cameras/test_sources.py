@@ -1,4 +1,4 @@
-"""What a capture process reads from: the demo, videos, webcams and network cameras."""
+"""The sources of a capture process: the demo, videos, webcams and network cameras."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_demo_shows_one_moving_face_and_always_the_same_video(portrait: Demo
         np.testing.assert_array_equal(image, again.at(number))
         (face,) = detector.detect(image)
         boxes.append((face.x, face.y, face.width))
-    assert np.ptp(np.array(boxes), axis=0).min() > 20  # pixels: it sways and comes closer
+    assert np.ptp(np.array(boxes), axis=0).min() > 20  # pixels: it sways and approaches
     assert not np.array_equal(reader.at(0), reader.at(1))
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_image_costs_that_image_and_not_the_connection() -> None:
     finally:
         camera.unplug()
     steps = np.round(np.diff(greys) % 256 / 8)
-    assert set(steps) <= {1, 2}  # what was lost is one image at a time
+    assert set(steps) <= {1, 2}  # only one image at a time is lost
     assert (steps == 2).sum() >= 5
 
 
@@ -155,7 +155,7 @@ def test_a_camera_that_rotates_in_mid_stream_is_read_at_its_new_shape() -> None:
             reader.grab()
             image = reader.image()
             assert image is not None
-            assert np.ptp(image) <= 2  # nothing is stretched into, or left at, the old shape
+            assert np.ptp(image) <= 2  # nothing is stretched to, or kept at, the old shape
             shapes.append(image.shape)
         reader.close()
     finally:

@@ -1,4 +1,4 @@
-"""Cameras that send one still image a request."""
+"""Cameras that send one still image per request."""
 
 from __future__ import annotations
 
