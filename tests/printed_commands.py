@@ -159,8 +159,8 @@ def _run(
     *,
     whole: bool,
 ) -> str:
-    """Runs a module or script as Python's command line does, to the end or until its arguments are
-    parsed."""
+    """Runs a module or script like Python's command line, to its end or until it parsed its
+    arguments."""
     said, complained, code = io.StringIO(), io.StringIO(), None
     interrupt = signal.getsignal(signal.SIGINT)
     with contextlib.ExitStack() as stack:

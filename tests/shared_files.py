@@ -1,4 +1,4 @@
-"""Real data for tests: the folder `shared` beside the checkout, or the one that $FER_SHARED names."""
+"""Real data for tests: the folder `shared` next to the checkout, or the one named by $FER_SHARED."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHARED = Path(os.environ.get("FER_SHARED") or Path(__file__).resolve().parents[2
 
 
 def shared_file(name: str) -> Path:
-    """A file of the shared folder ("media/two_people.jpg"); skips the test where there is none."""
+    """A file in the shared folder ("media/two_people.jpg"); skips the test if it is missing."""
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"{path} is not there; set FER_SHARED to a folder that holds {name}")

@@ -1,4 +1,4 @@
-"""A real workdir in a second: random weights, saved and described as a finished run leaves them."""
+"""A real workdir in a second: random weights, saved and described like those of a finished run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEP = 7
 
 
 def random_variables(model: nn.Module, *, seed: int = 0) -> dict[str, Any]:
-    """Variables of `model` in which every norm has learnt something; made without compiling."""
+    """Variables of `model` with non-trivial norms, made without compiling."""
     rng = np.random.default_rng(seed)
     example = jax.ShapeDtypeStruct((1, 48, 48, 1), np.float32)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), example)
@@ -47,10 +47,10 @@ def write_workdir(
     """Fills `folder` like a finished run of one checkpoint and returns it.
 
     Args:
-        folder: to make.
+        folder: the workdir to create.
         dataset: its name in the card; "synthetic" for a run that may not be released.
-        card: False for a run that has not ended.
-        config_changes: of `short_config`.
+        card: False for an unfinished run.
+        config_changes: arguments of `short_config`.
     """
     config = short_config(**config_changes)
     model = models.build(config.model.name, dtype=config.model.dtype)

@@ -1,4 +1,4 @@
-"""The API pages are built from the docstrings, without the network and for reading without it."""
+"""The API pages are built from the docstrings and can be built and read offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the house: which room may import which, and how many rooms the halls hold."""
+"""The architecture: which folder may import which, and how many modules are at the top."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
-    """The modules of ours that a module imports, also inside functions and for types only."""
+    """Our modules that a module imports, also inside functions and for types only."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
@@ -46,7 +46,7 @@ def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
 
 
 def room(module: str) -> str:
-    """A folder of a package, or a module that stands in its hall."""
+    """A folder of a package, or a module at its top."""
     return ".".join(module.split(".")[:2])
 
 
@@ -60,7 +60,7 @@ def order(arrows: dict[str, set[str]]) -> list[str]:
     try:
         return list(TopologicalSorter(arrows).static_order())
     except CycleError as error:
-        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+        pytest.fail(f"circular imports: {' -> '.join(error.args[1])}")
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -76,7 +76,7 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
 
 
 def layers() -> dict[str, int]:
-    """The layer of each room in the drawing of docs/architecture.md, the highest 0."""
+    """The layer of each folder in the drawing of docs/architecture.md; the highest is 0."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     drawn = [line for line in page.splitlines() if line.startswith("    ") and "|" not in line]
     names = [re.findall(r"[a-z_]{3,}", line) for line in drawn if "v  " not in line]

@@ -1,4 +1,4 @@
-"""Faces that cannot be read or are not learned, as the training command meets them."""
+"""Faces that the training command cannot read or does not learn."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def folder_of_faces(folder: Path, *, count: int = 28) -> Path:
 
 def run(data: Path, workdir: Path, *more: str) -> int:
     short = ("--config.epochs=1", "--config.batch_size=16", "--config.devices=1")
-    short += ("--config.resolution.start=48",)  # each size compiles anew
+    short += ("--config.resolution.start=48",)  # each size is compiled separately
     return command.run(
         train.main,
         [

@@ -1,4 +1,4 @@
-"""The suite of benchmarks: parts that run, parts that are left out, and ratios that got worse."""
+"""The benchmark suite: parts that run, parts that are left out, and ratios that got worse."""
 
 import argparse
 import json
@@ -92,7 +92,7 @@ def test_every_part_that_needs_something_says_what_is_missing(tmp_path):
 
 @pytest.mark.long
 def test_the_suite_reads_what_the_live_load_writes(tmp_path, monkeypatch):
-    """On a small server, with a crowd of 5 for one of 100, and without the package fer."""
+    """On a small server, with a crowd of 5 in place of 100, and without the package fer."""
     monkeypatch.setattr(live_viewers, "CROWD", 4)
     monkeypatch.setattr(live_viewers, "BAD", 1)
     monkeypatch.setattr(live_unpaced, "ROUNDS", 1)

@@ -1,4 +1,4 @@
-"""How commands end when nobody reads them any more, and what they say when asked to."""
+"""How commands end when nobody reads their output, and what they print on request."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""What deploy/ holds is valid, and asks the server for flags that it has."""
+"""The files in deploy/ are valid and use flags that the server has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README and docs print works as it is printed."""
+"""Commands and snippets in README and docs work as printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder that looks like the top of a checkout to a command."""
+    """A folder that looks like a checkout to a command."""
     for name in ("configs", "constraints.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path

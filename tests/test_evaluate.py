@@ -1,4 +1,4 @@
-"""Figures of several trainings, and the record of test splits that were opened."""
+"""Figures of several trainings, and the record of opened test splits."""
 
 import json
 
@@ -127,7 +127,8 @@ def test_the_interval_of_a_mean_is_student_s():
 
 @pytest.fixture(scope="module")
 def voted(tmp_path_factory):
-    """Four validation faces: two that a majority sees, one that it does not, one that none sees."""
+    """Four validation faces: two with a majority, one with a tie, and one in which nobody sees a
+    face."""
     folder = tmp_path_factory.mktemp("voted")
     rows = [make.csv_row(label, label, "PublicTest") for label in range(4)]
     votes = [

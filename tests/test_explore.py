@@ -56,7 +56,7 @@ def flawed_folder(data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What the command wrote and printed about a flawed folder."""
+    """The command's files and output for a flawed folder."""
     home = tmp_path_factory.mktemp("explored")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         status = explore.main(
@@ -203,7 +203,9 @@ def test_the_linear_baseline_is_ridge_regression(count: int) -> None:
     assert accuracy == pytest.approx(
         expected.score(_standardised(validation), validation.labels), abs=2 / 700
     )
-    assert 0.2 < accuracy < 0.9  # neither chance nor certainty, which would agree by themselves
+    assert (
+        0.2 < accuracy < 0.9
+    )  # neither chance nor certainty, on which any two methods would agree
 
 
 def _standardised(faces: Faces) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Files that would take all memory, or be read for ever: one line each, at once."""
+"""Files that would take all memory or never end: refused at once, in one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The count of photographs whose label a network names."""
+"""The count of photographs with a correctly predicted label."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-# The notebook's own parameters: its two networks, three sizes of faces and every figure in less time.
+# The notebook's parameters, reduced: its two networks, three sizes of faces and every figure.
 SHORTER = {
     "FACES = 1400": "FACES = 280",
     "(15, 36) if DATA else (3, 10)": "(1, 3)",
@@ -15,7 +15,7 @@ NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "facial_expression_recognit
 
 
 @pytest.mark.long
-# Dependencies of Jupyter announce changes of their own by warnings.
+# Dependencies of Jupyter announce their changes by warnings.
 @pytest.mark.filterwarnings("default")
 def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, private_cache: Path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)

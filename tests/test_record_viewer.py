@@ -1,4 +1,4 @@
-"""The command that takes the pictures of the live view: it runs, and its animation closes to a loop."""
+"""The command that records images of the live view: it runs, and its animation loops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def recorder() -> Any:
 
 
 def shot(recorder: Any, time_s: float) -> Any:
-    """A shot that is the brighter the later it is."""
+    """A shot that gets brighter over time."""
     data = io.BytesIO()
     Image.new("RGB", (8, 8), (round(100 * time_s),) * 3).save(data, "jpeg")
     return recorder.Shot(time_s, data.getvalue())

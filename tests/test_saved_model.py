@@ -1,4 +1,4 @@
-"""Checkpoints read back from disk, whole or refused."""
+"""Checkpoints read from disk, either complete or refused."""
 
 import json
 import shutil

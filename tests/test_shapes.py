@@ -1,4 +1,4 @@
-"""Shapes of arrays in annotations hold for every call that a test makes."""
+"""Array shapes in annotations are checked in every call that a test makes."""
 
 import jax
 import jax.numpy as jnp

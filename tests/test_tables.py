@@ -1,4 +1,4 @@
-"""Tables and figures of README, RESULTS and docs come from cards and reports, not from a keyboard."""
+"""Tables and figures in README, RESULTS and docs come from cards and reports, not by hand."""
 
 import ast
 import json
@@ -109,7 +109,7 @@ def test_an_evaluation_is_kept_without_the_folders_of_its_machine(
     assert "/somewhere" not in json.dumps(kept)
 
 
-# The run that a recipe is for by now; `adjusted` finished another one before.
+# The run that a recipe now produces; `adjusted` used to finish another one.
 RUNS = {run["run"].rpartition(", ")[2]: run for run in report_files.report("trainings")}
 
 

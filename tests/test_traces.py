@@ -1,4 +1,4 @@
-"""No dependency may phone home or leave a file: a fresh home, and every system call on record."""
+"""No dependency may phone home or leave a file: a fresh home, with every system call recorded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.traces import Trace, read_trace, strace, traced
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = {"127.0.0.1", "::1"}
-# Of the kernel alone: which addresses this machine has, and pairs of sockets without a name.
+# Within the kernel only: this machine's addresses, and unnamed socket pairs.
 KERNEL = {"AF_NETLINK", "AF_UNIX"}
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home and a folder for traces; nothing else of the machine's is set."""
+    """A home and a folder for traces; no other environment variables."""
     (tmp_path / "trace").mkdir()
     (tmp_path / "home").mkdir()
     return tmp_path / "home"
@@ -39,7 +39,7 @@ def environment(home: Path) -> Mapping[str, str]:
 
 
 def strangers(trace: Trace, *allowed: Path) -> set[str]:
-    """What was written outside `allowed`, but for devices, the kernel's files and compiled Python."""
+    """Files written outside `allowed`, except devices, the kernel's files and compiled Python."""
     inside = ("/dev/", "/proc/self/", *(f"{path}/" for path in allowed))
     roots = {str(path) for path in allowed}
     return {
@@ -50,7 +50,7 @@ def strangers(trace: Trace, *allowed: Path) -> set[str]:
 
 
 def score(port: int) -> int:
-    """Has the photograph scored; a slow machine misses the server's deadline for a while."""
+    """Has the photograph scored; a slow machine may miss the server's deadline at first."""
     for _ in range(20):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         with contextlib.closing(connection):

@@ -1,4 +1,4 @@
-"""The command itself, as processes that are killed, stopped, misled and starved."""
+"""The command, as processes that are killed, stopped, misconfigured and short of disk space."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ SHORT = (
     "--config.data.synthetic_train=90",
     "--config.data.synthetic_validation=32",
     "--config.devices=2",
-    "--config.resolution.start=40",  # each size compiles anew
+    "--config.resolution.start=40",  # each size is compiled separately
 )
 
 
@@ -51,7 +51,7 @@ def start(workdir: Path, *more: str) -> subprocess.Popen:
 
 
 def until(process: subprocess.Popen, text: str) -> str:
-    """Reads what the process says up to a line with `text`."""
+    """Reads the process's output up to a line with `text`."""
     said = ""
     for row in process.stdout:
         said += row
@@ -88,7 +88,7 @@ def test_a_killed_and_a_stopped_run_end_bit_identical_to_one_never_stopped(unint
     process = start(workdir)
     until(process, "resumed at step")
     process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)  # as make and timeout do
+    process.send_signal(signal.SIGTERM)  # like make and timeout do
     said, _ = process.communicate(timeout=240)
     assert "stopped at step" in said
     assert process.returncode == 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""The benchmark of training: who takes part, what each is told, and the ratios of their rates."""
+"""The training benchmark: its sides, their arguments, and the ratios of their rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fer_jax.errors import FerError
 from tests.other_python import other_python
 
 SHORT = ["--steps", "1", "--rounds", "3", "--batch-size", "4"]
-# Plays a side of either framework, for want of PyTorch and of the minutes that training takes.
+# Plays a side of either framework, because PyTorch is missing and training takes minutes.
 SIDE = """
 told = sys.argv[1:]
 serve({"steps": work, "batches": work}, about=" ".join(told), facts={"parameters": PARAMETERS})
@@ -22,7 +22,7 @@ serve({"steps": work, "batches": work}, about=" ".join(told), facts={"parameters
 
 @pytest.fixture
 def players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A Python that has PyTorch and plays every side; its path."""
+    """The path of a Python that has PyTorch and plays every side."""
     path = other_python(tmp_path, SIDE.replace("PARAMETERS", "7"))
     monkeypatch.setattr(sys, "executable", path)
     return path

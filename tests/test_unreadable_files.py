@@ -1,4 +1,4 @@
-"""The comparison of what packages do with files that are no whole image."""
+"""The comparison of how packages handle files that are not complete images."""
 
 from __future__ import annotations
 

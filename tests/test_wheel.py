@@ -36,7 +36,7 @@ def run(*line: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds our wheel, and finds everything else where the tests run."""
+    """An environment with our wheel that finds everything else in the environment of the tests."""
     folder = tmp_path_factory.mktemp("wheel")
     offline = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
     build = ("wheel", "--no-build-isolation", "--wheel-dir", folder, ROOT)

@@ -1,4 +1,4 @@
-"""What a program and its children write and whom they call, as strace saw it."""
+"""Files and addresses that a program and its children use, as recorded by strace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Trace(NamedTuple):
 
 
 def strace() -> str:
-    """The program; skips the test where there is none, or where it may not trace."""
+    """The program; skips the test if it is missing or may not trace."""
     program = shutil.which("strace")
     if program is None:
         pytest.skip("strace is not installed")
@@ -39,7 +39,7 @@ def strace() -> str:
 
 
 def traced(program: str, folder: Path, command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` and writes its trace into `folder`, a file a thread."""
+    """The command line that runs `command` and writes its trace into `folder`, one file per thread."""
     calls = "trace=network,open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
     calls += ",symlink,symlinkat,mknod,mknodat"
     to = str(folder / "trace")
@@ -47,7 +47,7 @@ def traced(program: str, folder: Path, command: Sequence[str]) -> list[str]:
 
 
 def read_trace(folder: Path) -> Trace:
-    """Reads what `traced` wrote."""
+    """Reads the trace that `traced` wrote."""
     written, called = set[str](), set[str]()
     for file in folder.glob("trace.*"):
         for line in file.read_text(errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""What checks types and shapes of arguments while the tests run (see conftest.py)."""
+"""Checks types and shapes of arguments while the tests run (see conftest.py)."""
 
 from beartype import BeartypeConf, beartype
 

@@ -1,5 +1,4 @@
-"""Synthetic faces: the same bytes everywhere, balanced, too hard for a linear model, cached without
-TensorFlow."""
+"""Synthetic faces: the same bytes everywhere, balanced, hard to learn, cached without TensorFlow."""
 
 from __future__ import annotations
 

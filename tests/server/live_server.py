@@ -1,4 +1,4 @@
-"""A real server on a real socket, run by a thread of the test, and plain clients of it."""
+"""A real server on a real socket, run by a test thread, and plain clients for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_S = 60.0
 
 
 class Answer(NamedTuple):
-    """What came back; header names in lower case."""
+    """A response; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +41,7 @@ class Answer(NamedTuple):
 
 
 class LiveServer:
-    """The server, and requests to it."""
+    """A server and requests to it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -75,7 +75,7 @@ class LiveServer:
     def ask(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request on a connection of its own; header names may have _ for -."""
+        """Sends one request on a new connection; header names may have _ for -."""
         return ask_at(self.port, method, path, body=body, headers=headers)
 
     def connect(self, *, receive_buffer: int | None = None) -> socket.socket:
@@ -124,7 +124,7 @@ def ask_at(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request to whoever listens on a port of this machine; see `LiveServer.ask`."""
+    """Sends one request to a port of this machine; see `LiveServer.ask`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     with contextlib.closing(connection):
         named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
@@ -135,14 +135,14 @@ def ask_at(
 
 
 def settings_of(checkpoint: str, *sources: str, **changes: Any) -> Settings:
-    """Settings of a small and quick server; `changes` of `Settings`."""
+    """Settings of a small, quick server; `changes` override fields of `Settings`."""
     made = tuple(parse_source(text) for text in sources or ("demo", "browser"))
     usual: dict[str, Any] = {"width": 320, "height": 240, "fps": 15.0, "port": 0}
     return Settings(sources=made, checkpoint=checkpoint, **{**usual, **changes})
 
 
 def events(server: LiveServer, path: str = "/api/events") -> Generator[tuple[str, Any]]:
-    """(event, data) of a stream of server-sent events."""
+    """Yields (event, data) from a stream of server-sent events."""
     request = f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
     with server.raw(request) as bare:
         assert b"text/event-stream" in read_until(bare, b"\r\n\r\n")
@@ -154,7 +154,7 @@ def events(server: LiveServer, path: str = "/api/events") -> Generator[tuple[str
 
 
 def read_until(bare: socket.socket, end: bytes, *, most: int = 1 << 20) -> bytes:
-    """Reads up to `end`, and fails when the connection ends before."""
+    """Reads up to `end`; fails if the connection ends before."""
     data = b""
     while end not in data:
         chunk = bare.recv(1)

@@ -1,4 +1,4 @@
-"""Visitors that ask again and again, until a test has seen enough."""
+"""Visitors that repeat requests until a test has seen enough."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Load(abc.ABC):
         """Sends one request and notes its outcome."""
 
     def wait(self, requests: int) -> None:
-        """Returns after so many further outcomes."""
+        """Returns after that many further outcomes."""
         for _ in range(requests):
             assert self._answered.acquire(timeout=90)
 

@@ -1,4 +1,4 @@
-"""Small HTTP and RTSP cameras in threads: to be unplugged and plugged in, to hang, to refuse."""
+"""Small HTTP and RTSP cameras in threads that can be unplugged and plugged in, hang and refuse."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HEIGHT, WIDTH = 48, 64
 
 
 def unsupported(jpeg: bytes) -> bytes:
-    """A JPEG whose colours are sampled as FFmpeg does not support."""
+    """A JPEG with a chroma subsampling that FFmpeg does not support."""
     at = jpeg.index(b"\xff\xc0") + 11
     return jpeg[:at] + b"\x44" + jpeg[at + 1 :]
 
 
-# What cameras send now and then in place of an image.
+# What cameras occasionally send in place of an image.
 _BAD = (
     unsupported,
     lambda jpeg: b"\0" * len(jpeg),
@@ -37,7 +37,7 @@ _BAD = (
 
 
 class NetworkCamera:
-    """Sends moving grey images of 64 x 48 at `fps` to whoever asks, from `plug_in` to `unplug`."""
+    """Sends moving grey images of 64 x 48 at `fps` to every client, from `plug_in` to `unplug`."""
 
     address: ClassVar[str]
 
@@ -124,7 +124,7 @@ class HttpCamera(NetworkCamera):
 
 
 class MjpegCamera(HttpCamera):
-    """JPEGs by HTTP, one after the other."""
+    """Sends JPEGs by HTTP, one after the other."""
 
     address = "http://user:secret@127.0.0.1:{}/video.mjpg"
 
@@ -142,7 +142,7 @@ class MjpegCamera(HttpCamera):
 
 
 class RtspCamera(NetworkCamera):
-    """JPEGs by RTSP (RFC 2326), as RTP packets (RFC 2435) between its answers on the same connection."""
+    """Sends JPEGs by RTSP (RFC 2326), as RTP packets (RFC 2435) between responses on one connection."""
 
     address = "rtsp://user:secret@127.0.0.1:{}/video"
 
@@ -185,7 +185,7 @@ class RtspCamera(NetworkCamera):
                     request.wfile.write(self._packet(number, jpeg))
 
     def _packet(self, number: int, jpeg: bytes) -> bytes:
-        """One image as one packet, which its few bytes fit into."""
+        """One image as one packet, because it is small enough."""
         tables, scan = b"", b""
         place = 2
         while not scan:
@@ -204,7 +204,7 @@ class RtspCamera(NetworkCamera):
 
 
 class FilmServer(NetworkCamera):
-    """A file by HTTP, from any of its bytes on."""
+    """Serves a file by HTTP, from any byte on."""
 
     address = "http://user:secret@127.0.0.1:{}/clip.mp4"
 
@@ -236,11 +236,11 @@ class FilmServer(NetworkCamera):
 
 
 class StillCamera(HttpCamera):
-    """One image a request, for whoever knows the password; the last one is sent for good.
+    """Sends one image per request, given the password; repeats the last one forever.
 
     Attributes:
-        images: bodies, whatever they are.
-        asked: how many requests with the password there were.
+        images: bodies, valid or not.
+        asked: number of requests with the password.
     """
 
     address = "http://user:se%23cret@127.0.0.1:{}/snapshot.jpg?size=1"

@@ -1,4 +1,4 @@
-"""Opens cameras for tests, waits for what they do, and counts what they hold."""
+"""Opens cameras for tests, waits for their states, and counts their resources."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def frame_of(camera: CapturedCamera) -> Frame:
 
 
 async def until(camera: CapturedCamera, wanted: Callable[[CameraState], bool]) -> CameraState:
-    """Waits for a state by the camera's own means, taking frames out meanwhile."""
+    """Waits for a state with the camera's own event, taking frames meanwhile."""
 
     async def look() -> CameraState:
         version = camera.version
@@ -78,7 +78,7 @@ def status_is(*statuses: str) -> Callable[[CameraState], bool]:
 
 
 def belongings() -> tuple[int, int]:
-    """How many descriptors and threads this process has."""
+    """The numbers of descriptors and threads of this process."""
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
@@ -88,7 +88,7 @@ def children() -> set[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped by init does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the tests of cameras open: orders to a capture process, and a video."""
+"""Inputs for the tests of cameras: orders to a capture process, and a video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the viewer read off the page, and what they hand to it."""
+"""Reads and changes the page for the tests of the viewer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-PATIENCE_MS = 60_000  # of one expectation, on a machine whose cores are all busy
+PATIENCE_MS = 60_000  # for one expectation, on a fully busy machine
 
-# What is on the screen, as text: the image's pixels, thinned out, and the timeline's.
+# The screen as text: the image's pixels, subsampled, and the timeline's.
 IMAGE = """() => {
   const image = document.querySelector("#image");
   if (!image.width) return "";
@@ -33,7 +33,7 @@ GROUND = "() => getComputedStyle(document.body).backgroundColor"
 
 
 def eventually(look: Callable[[], bool], what: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
-    """Waits until something is so; the page's own policy forbids the browser to evaluate text."""
+    """Waits until a condition holds; the page's policy forbids the browser to evaluate strings."""
     until = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
@@ -41,7 +41,7 @@ def eventually(look: Callable[[], bool], what: str, *, seconds: float = PATIENCE
 
 
 def expect_changes(page: Page, script: str, what: str) -> None:
-    """Waits until what a script reads has had three values; "" is none."""
+    """Waits until a script has returned three different values; "" does not count."""
     seen: set[str] = set()
 
     def look() -> bool:
@@ -83,7 +83,7 @@ def write_face_video(path: Path) -> None:
 
 @contextlib.contextmanager
 def own_server(checkpoint: str, port: int) -> Iterator[int]:
-    """`python -m server` as a process, which can be frozen and killed like any other; gives its id."""
+    """Runs `python -m server` as a process that can be frozen and killed; yields its id."""
     command = [sys.executable, "-m", "server", "--checkpoint", checkpoint, "--port", str(port)]
     with subprocess.Popen([*command, "--source", "demo"], stdout=subprocess.PIPE) as process:
         try:

@@ -1,4 +1,4 @@
-"""What a connection's end comes to."""
+"""The end of a connection."""
 
 from __future__ import annotations
 

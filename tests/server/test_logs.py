@@ -1,4 +1,4 @@
-"""The log: what repeats is counted, and nobody waits for its reader."""
+"""The log: repeated messages are counted, and nothing waits for its reader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.server.failing_server import FLOOD_LINES
 from tests.server.live_server import read_all
 
 ROOT = Path(__file__).resolve().parents[2]
-USUAL_LIMIT = 1024  # open files of a process, where nobody changed it
+USUAL_LIMIT = 1024  # the usual limit on open files of a process
 
 
 class Clock:
@@ -161,7 +161,7 @@ def test_all_lines_are_written_before_exit() -> None:
 def failing_server(
     checkpoint: str, *, descriptors: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The process, whose standard error is a pipe that nobody reads, and its port."""
+    """The process and its port; its standard error is a pipe that nobody reads."""
     limit = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
     line = [*limit, sys.executable, "-m", "tests.server.failing_server", "--port", "0"]
     process = subprocess.Popen(
@@ -181,14 +181,14 @@ def failing_server(
 
 
 def log_of(process: subprocess.Popen[bytes]) -> str:
-    """All that the process wrote, after it has ended."""
+    """Everything the process wrote, after it has ended."""
     process.terminate()
     _, written = process.communicate(timeout=30)
     return written.decode()
 
 
 def statuses(port: int, path: str, *, times: int) -> set[int]:
-    """How so many requests on one connection are answered."""
+    """The statuses of that many requests on one connection."""
     found = set()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     with contextlib.closing(connection):

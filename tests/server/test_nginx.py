@@ -1,4 +1,4 @@
-"""The server behind a real nginx, set up by the snippet of docs/server.md."""
+"""The server behind a real nginx, configured with the snippet of docs/server.md."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ CHROMIUM = next(
 )
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "server.md"
 TOKEN = "correct-horse-battery"
-VISITORS = 17  # one more than one address may have
+VISITORS = 17  # one more than the limit for one address
 LOOPBACK = ipaddress.ip_network("127.0.0.1")
 
 
 def snippets(port: int, *, location: str = "/") -> dict[str, str]:
-    """The documented blocks, for a server on another port and below another path."""
+    """The documented blocks, adapted to another port and path."""
     before, text = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
     text = text.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
     return {"before": before, "location": text.replace("location / {", f"location {location} {{")}
@@ -41,7 +41,7 @@ def snippets(port: int, *, location: str = "/") -> dict[str, str]:
 
 @contextlib.contextmanager
 def nginx(folder: Path, location: str, *, before: str = "") -> Iterator[int]:
-    """Runs nginx with these blocks in and before its server block, and gives its port."""
+    """Runs nginx with these blocks inside and before its server block; yields its port."""
     assert NGINX is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ def nginx(folder: Path, location: str, *, before: str = "") -> Iterator[int]:
     config = folder / "nginx.conf"
     user = (
         "user root; " if os.geteuid() == 0 else ""
-    )  # else another one, who cannot enter the folder
+    )  # otherwise another user, who cannot enter the folder
     config.write_text(
         f"{user}daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{ access_log off;\n{folders}\n{before}\n"
@@ -81,7 +81,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def address_of(visitor: int) -> str:
-    """The address of a visitor; every hundred have a network of their own."""
+    """The address of a visitor; every hundred share a network."""
     return f"127.0.{1 + visitor // 100}.{1 + visitor % 100}"
 
 
@@ -95,7 +95,7 @@ def asked(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[http.client.HTTPResponse]:
-    """An answer that nginx hands on to one of many visitors, before its body is read."""
+    """The response that nginx passes on to one of many visitors, before its body is read."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", port, timeout=30, source_address=(address_of(visitor), 0)
     )
@@ -118,7 +118,7 @@ def log_in(port: int, path: str, token: str, *, visitor: int = 0) -> Answer:
 
 @pytest.fixture(scope="module")
 def behind(checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of nginx before a server that trusts it."""
+    """The port of nginx in front of a server that trusts it."""
     settings = settings_of(checkpoint, "demo", token=TOKEN, trusted_proxies=(LOOPBACK,))
     folder = tmp_path_factory.mktemp("nginx")
     with LiveServer(settings) as server, nginx(folder, **snippets(server.port)) as port:
@@ -184,7 +184,7 @@ def test_a_visitor_cannot_spoof_an_address_through_nginx(behind: int) -> None:
 def below(
     request: pytest.FixtureRequest, checkpoint: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
-    """The port of an nginx that shows the server below /fer, and leaves the prefix or takes it off."""
+    """The port of an nginx that serves the server below /fer and keeps or strips the prefix."""
     left = request.param == "left"
     settings = settings_of(
         checkpoint,

@@ -1,4 +1,4 @@
-"""The server as a process of its own, as people start it."""
+"""The server as a separate process, as users start it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextlib.contextmanager
 def started(*argv: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The process and its port, once it listens; killed in the end."""
+    """The process and its port, once it listens; killed at the end."""
     line = [sys.executable, "-m", "server", "--port", "0", *argv]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -52,7 +52,7 @@ def wait_gone(processes: list[psutil.Process]) -> None:
 
 
 def refusal(*argv: str, **environment: str) -> str:
-    """What the server says when it does not start because of a mistake."""
+    """The server's message when a user error prevents its start."""
     line = [sys.executable, "-m", "server", *argv]
     ended = subprocess.run(
         line,
@@ -127,7 +127,7 @@ def test_a_port_in_use_is_a_user_error(checkpoint: str):
 def test_a_signal_during_startup_ends_cleanly(checkpoint: str, number: signal.Signals):
     line = [sys.executable, "-m", "server", "--port", "0", "--checkpoint", checkpoint]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(1.5)  # somewhere in the imports, or at the network
+        time.sleep(1.5)  # during the imports or while loading the network
         process.send_signal(number)
         _, told = process.communicate(timeout=60)
         assert "Traceback" not in told

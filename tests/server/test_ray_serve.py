@@ -1,4 +1,4 @@
-"""Scoring on a real Ray Serve: as the live server answers, and through the death of processes."""
+"""Scoring on a real Ray Serve: the same responses as the live server, also when processes die."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 class Sample(NamedTuple):
-    """A request, and what the live server says to it."""
+    """A request and the live server's response."""
 
     status: int
     body: bytes
@@ -84,7 +84,7 @@ def ask(port: int, sample: Sample) -> Answer:
 
 
 def assert_alike(found: Any, expected: Any) -> None:
-    """Compares two JSON values; batches of other sizes may round otherwise."""
+    """Compares two JSON values; batches of other sizes may round differently."""
     if isinstance(expected, dict):
         assert list(found) == list(expected)
         for key, value in expected.items():
@@ -100,13 +100,13 @@ def assert_alike(found: Any, expected: Any) -> None:
 
 
 class Served(NamedTuple):
-    """The application's first process, and where it answers."""
+    """The application's first process and its address."""
 
     process: psutil.Process
     port: int
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """The processes of a deployment, by the names that Ray gives them."""
+        """The processes of a deployment, by their Ray names."""
         found = []
         for child in self.process.children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -117,7 +117,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="module")
 def expected(checkpoint: str) -> dict[str, Answer]:
-    """What the live server answers."""
+    """The live server's responses."""
     settings = settings_of(checkpoint, "browser", limits=Limits(request_deadline_s=30.0))
     with LiveServer(settings) as server:
         server.wait_ready()
@@ -126,8 +126,8 @@ def expected(checkpoint: str) -> dict[str, Answer]:
 
 @pytest.fixture(scope="module")
 def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
-    """The documented command, with two replicas; it ends whatever it has started."""
-    del expected  # before: the machine may have two cores
+    """The documented command, with two replicas; it must end whatever it starts."""
+    del expected  # started before: the machine may have two cores
     command = [sys.executable, "-m", "server.ray_serve", "--port", "0", "--deadline-s", "30"]
     command += ["--checkpoint", checkpoint]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -136,7 +136,7 @@ def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
         try:
             assert process.stdout is not None
             said = []
-            for line in process.stdout:  # Ray may say something, too
+            for line in process.stdout:  # Ray may also print something
                 said.append(line)
                 port = re.search(r"http://127\.0\.0\.1:(\d+)/api/score$", line.strip())
                 if port:
@@ -159,7 +159,7 @@ def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
 
 
 class Programs(Load):
-    """Score a photograph, and repeat what fails."""
+    """Programs that score a photograph and retry failures."""
 
     def __init__(self, port: int, *, threads: int = 4) -> None:
         super().__init__(visitors=threads)
@@ -184,7 +184,7 @@ class Programs(Load):
 
 
 def wait_for_others(served: Served, name: str, *, than: set[int]) -> None:
-    """Returns once two processes of a deployment run, none of them one of `than`."""
+    """Returns once two processes of a deployment run, neither of them in `than`."""
     until = time.monotonic() + 120
     while len({child.pid for child in served.processes(name)} - than) < 2:
         assert time.monotonic() < until, f"{name} was not replaced"
@@ -252,7 +252,7 @@ def test_no_request_is_lost_when_a_replica_or_a_front_dies(
         load.wait(12)
         scorers[0].kill()
         load.wait(24)
-        # The front has sent those under way to the other replica.
+        # The front has sent requests in progress to the other replica.
         assert load.failures == []
         _, alive = psutil.wait_procs(decoders, timeout=30)
         assert not alive, "a decoder outlived its replica"
@@ -263,6 +263,6 @@ def test_no_request_is_lost_when_a_replica_or_a_front_dies(
         fronts[0].kill()
         load.wait(24)
     assert load.given_up == 0, load.failures
-    assert len(load.failures) <= 2 * 4  # those that were under way in the front
+    assert len(load.failures) <= 2 * 4  # those in progress in the front
     for answer in load.answers:
         assert_alike(answer.json, expected["one face"].json)

@@ -1,6 +1,6 @@
 """Two servers behind one nginx, set up by deploy/nginx-replicas.conf.
 
-Who has something in a server's memory comes back to it, and no request is lost when one leaves.
+Visitors return to the server that holds their session, and no request is lost when one leaves.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get inst
 
 CONFIG = ROOT / "deploy" / "nginx-replicas.conf"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-VISITORS = (0, 100, 200, 300)  # of a network each, because nginx keeps networks together
+VISITORS = (0, 100, 200, 300)  # each from its own network, because nginx keeps networks together
 
 
 def config(*ports: int) -> tuple[str, str]:
-    """What the file puts before the server block, and in it, for servers of this machine."""
+    """The file's lines before and inside the server block, for servers on this machine."""
     text = CONFIG.read_text()
     for n, port in enumerate(ports, 1):
         text = text.replace(f"10.0.0.{n}:8080", f"127.0.0.1:{port}")
@@ -59,7 +59,7 @@ def config(*ports: int) -> tuple[str, str]:
 
 
 class Visitors(Load):
-    """Score a photograph through nginx."""
+    """Visitors that score a photograph through nginx."""
 
     def __init__(self, port: int) -> None:
         super().__init__(visitors=2)
@@ -124,17 +124,17 @@ def test_no_request_is_lost_when_one_of_two_servers_leaves_or_dies(
                 load.wait(6)
                 back.enter_context(replica(checkpoint, "--port", str(first)))
                 wait_ready(first)
-                time.sleep(2.1)  # nginx tries a server that failed again after fail_timeout
+                time.sleep(2.1)  # nginx retries a failed server after fail_timeout
                 load.wait(6)
                 dying.kill()
                 load.wait(12)
-            # 429 and 504 are answers too, of a server whose machine is busy with other tests.
+            # 429 and 504 are valid responses, too, if the machine is busy with other tests.
             assert set(load.statuses) <= {200, 429, 504}, load.statuses
             assert load.statuses[200] > sum(load.statuses.values()) / 2
 
 
 class Pair(NamedTuple):
-    """nginx, and the two servers behind it, which ask for a token."""
+    """nginx and the two servers behind it, which require a token."""
 
     port: int
     servers: tuple[LiveServer, LiveServer]
@@ -146,7 +146,7 @@ class Pair(NamedTuple):
         return [k for k, status in enumerate(statuses) if status == 200]
 
     def answered(self, route: str) -> list[float]:
-        """How many requests each server has answered."""
+        """The number of requests that each server has answered."""
         return [
             _answered(each.get("/metrics", **BEARER).body.decode(), route) for each in self.servers
         ]
@@ -189,7 +189,7 @@ def test_a_session_is_served_by_the_server_that_opened_it(pair: Pair) -> None:
         signed = next(
             each["snapshot"] for each in cameras.json["cameras"] if each["name"] == "demo"
         )
-        for _ in range(3):  # taking turns would show
+        for _ in range(3):  # alternating would show
             for path in ("/", "/stream/demo.mjpg", "/api/events", "/snapshot/demo.jpg"):
                 with asked(pair.port, path, visitor=visitor, headers=own) as answer:
                     assert answer.status == 200, (visitor, path)
@@ -207,7 +207,7 @@ def test_a_session_is_served_by_the_server_that_opened_it(pair: Pair) -> None:
 
 
 async def test_a_browsers_camera_is_shown_to_its_own_visitor(pair: Pair) -> None:
-    """Each server has one such camera: two visitors at once, and each sees their own image."""
+    """Each server has one such camera: two visitors at once each see their own image."""
     sizes = {VISITORS[0]: (320, 240), VISITORS[1]: (160, 120)}
     async with contextlib.AsyncExitStack() as stack:
         for visitor, size in sizes.items():

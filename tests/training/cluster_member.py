@@ -1,4 +1,4 @@
-"""`fer-jax train` as tests of clusters start it: a tiny network, and lost processes soon missed."""
+"""`fer-jax train` for tests of clusters: a tiny network, and quick detection of lost processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main() -> int:
     cluster.HEARTBEAT_SECONDS, cluster.FOLDER_SECONDS = 8, 1.0
     networks = cast(dict, models.MODELS)
     networks["tiny"] = functools.partial(ResNet, widths=(8, 16), blocks=(1, 1), dropout=0.3)
-    # A member is a process of this module, too.
+    # A member is also a process of this module.
     train.run_member = lambda _, argv: member.run_member("tests.training.cluster_member", argv)
     return command.run(train.main)
 

@@ -1,4 +1,4 @@
-"""Runs of several processes, on simulated devices, against the same runs in one."""
+"""Runs in several processes, on simulated devices, against the same runs in one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.factories import pattern_faces, short_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # 50 steps; neither training nor validation faces are a multiple of their batch. Muon and AdamW would
-# turn the last digits of small gradients into whole steps.
+# turn the last digits of small gradients into full steps.
 RUN = (
     "--config.epochs=3",
     "--config.model.name=tiny",
@@ -73,7 +73,7 @@ def ended(*processes: subprocess.Popen) -> list[tuple[int, str, str]]:
 
 
 def printed(output: str) -> list[str]:
-    """What is left without the lines of the library that connects CPUs."""
+    """The output without the lines of the library that connects CPUs."""
     return [line for line in output.splitlines() if not line.startswith("[Gloo]")]
 
 
@@ -87,7 +87,7 @@ def until(process: subprocess.Popen, text: str) -> None:
 
 
 def until_saved(workdir: Path) -> None:
-    """Returns once a checkpoint is complete, which Orbax then gives its step's name."""
+    """Returns once a checkpoint is complete: Orbax then names it after its step."""
     end = time.monotonic() + 120
     while not any(folder.name.isdigit() for folder in workdir.glob("checkpoints/*")):
         assert time.monotonic() < end, "no checkpoint was completed"
@@ -131,7 +131,7 @@ def test_eight_devices_train_alike_in_one_process_and_in_two(whole, tmp_path):
     assert_same_run(whole, two)
     assert "on 8 cpu device(s)" in results[1][1]
     assert "kept epoch" in results[1][1]
-    assert (printed(results[2][1]), results[2][2]) == ([], "")  # process 0 alone speaks
+    assert (printed(results[2][1]), results[2][2]) == ([], "")  # only process 0 prints
     assert (two / "card.json").exists()
 
 
@@ -214,7 +214,7 @@ def test_incomplete_or_invalid_cluster_flags_are_refused(flags, says, capsys):
 def test_a_cluster_half_described_by_the_environment_is_refused_in_one_line(
     environment, says, tmp_path
 ):
-    """In environments as JAX knows them, without the packages that it asks them with."""
+    """In cluster environments that JAX recognises, without the packages that JAX queries them with."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nsys.modules |= dict.fromkeys(('kubernetes', 'requests'))\n"
     )

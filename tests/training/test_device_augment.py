@@ -1,4 +1,4 @@
-"""Augmentation on the device against the host's: the same pixels for the same draws, and like draws."""
+"""Augmentation on the device against the host's: equal pixels for equal draws, and similar draws."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_warp_moves_pixels_where_opencv_does(faces):
             jnp.asarray(some, jnp.float32), jnp.asarray(matrices, jnp.float32), size=size
         )
         difference = np.abs(np.asarray(found) - np.array(expected, np.float32))
-        # OpenCV rounds places to 1/32 pixel.
+        # OpenCV rounds positions to 1/32 pixel.
         assert difference.mean() < 0.4
         assert np.quantile(difference, 0.99) <= 1
         assert np.quantile(difference, 0.999) <= 2
@@ -81,7 +81,7 @@ def test_maps_have_the_hosts_moments():
 
 @pytest.mark.parametrize("size", [48, 32])
 def test_augmented_faces_are_distributed_as_on_the_host(faces, size):
-    """Compares what a face's statistics are in many draws, at each of their deciles."""
+    """Compares a face's statistics over many draws, at each decile."""
     many = np.tile(faces, (5, 1, 1))
     device = jax.jit(
         lambda key: device_augment.augment(key, jnp.asarray(many), config=EVERYTHING, size=size)
@@ -92,7 +92,7 @@ def test_augmented_faces_are_distributed_as_on_the_host(faces, size):
     for statistic in (_brightness, _contrast, _sharpness, _sidedness):
         of_device, of_host = statistic(np.asarray(device)), statistic(host)
         gap = _largest_gap(of_device, of_host)
-        # Two samples of n of one distribution are further apart once in 1000 (Smirnov, 1948).
+        # Two samples of n from one distribution are further apart once in 1000 times (Smirnov, 1948).
         assert gap < 1.95 * np.sqrt(2 / len(many)), (statistic.__name__, gap)
 
 

@@ -1,4 +1,4 @@
-"""Epochs as one compiled loop over faces on the devices, against the host's way."""
+"""Epochs as one compiled loop over faces on the devices, against the host's loop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_with_augmentation_both_ways_learn_equally_well():
         program = assembled(config, train=pattern_faces(112), validation=pattern_faces(70, seed=1))
         _, recorder = finished(program)
         accuracy[on_device] = recorder.rows[-1]["validation_accuracy"]
-    # A seventh is chance; the mean error of 70 faces is 0.06.
+    # Chance is a seventh; the standard error with 70 faces is 0.06.
     assert min(accuracy.values()) > 0.28, accuracy
     assert abs(accuracy[True] - accuracy[False]) < 0.2, accuracy
 

@@ -113,7 +113,7 @@ def test_a_run_stopped_at_its_start_resumes_as_if_uninterrupted(teacher, tmp_pat
     assert short_run(whole, f"start={teacher}") == 0
     shutil.copytree(whole, stopped)
     for folder in (stopped / "checkpoints").iterdir():
-        if folder.name != "0":  # as a run killed in its first epoch leaves it
+        if folder.name != "0":  # like a run killed in its first epoch leaves it
             shutil.rmtree(folder)
     assert short_run(stopped, f"start={teacher}") == 0
     assert (stopped / "history.jsonl").read_bytes() == (whole / "history.jsonl").read_bytes()

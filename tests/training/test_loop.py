@@ -37,7 +37,7 @@ def finished(program, *, save=lambda state, row, kept: None):
 
 @pytest.fixture(scope="module")
 def ragged():
-    """A finished run of two epochs, neither training nor validation a multiple of its batch."""
+    """A finished run of two epochs; neither training nor validation is a multiple of the batch."""
     program = assembled(
         tiny_config(epochs=2, optim__name="sgd", optim__learning_rate=0.05, loss__mixup=0.4),
         train=pattern_faces(45),
@@ -59,7 +59,7 @@ def test_the_history_records_how_far_steps_go(ragged):
     _, state, recorder = ragged
     for row in recorder.rows:
         assert row["gradient_norm"] > 0
-        # With a learning rate of 0.05 a step is that share of the gradient, momentum apart.
+        # With a learning rate of 0.05 a step is that share of the gradient, apart from momentum.
         assert 0 < row["update_norm"] < row["gradient_norm"]
         assert row["parameter_norm"] > row["update_norm"]
     squares = [float((leaf**2).sum()) for leaf in jax.tree.leaves(state.variables["params"])]

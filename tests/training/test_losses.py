@@ -12,7 +12,7 @@ COUNT, SIDE = 7, 12
 
 
 def examples() -> tuple[jax.Array, jax.Array]:
-    """Blank images whose grey level is their place in the batch, and whose label it is too."""
+    """Blank images whose grey level and label are their index in the batch."""
     image = np.broadcast_to(
         np.arange(COUNT, dtype=np.float32)[:, None, None, None], (COUNT, SIDE, SIDE, 1)
     )
@@ -28,7 +28,7 @@ def mixed(seed: int, **config: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def share_of_first(target: np.ndarray) -> float:
-    """The share that each example kept of its own label, once it is the same for all."""
+    """The share of its own label that each example kept, checked to be the same for all."""
     own = np.diag(target)
     mirrored = np.diag(target[:, ::-1])
     middle = COUNT // 2  # is mixed with itself
@@ -41,7 +41,7 @@ def share_of_first(target: np.ndarray) -> float:
 
 
 def is_blend(image: np.ndarray) -> bool:
-    """Whether each image is of one grey level, as sums of blank images are."""
+    """Whether each image has a single grey level, as sums of blank images do."""
     return bool(np.ptp(image, axis=(1, 2, 3)).max() < 1e-5)
 
 
@@ -51,7 +51,7 @@ def test_balanced_weights_are_inverse_to_the_frequency_and_average_one_over_the_
     assert (weights.shape, weights.dtype) == ((7,), np.float32)
     assert weights[0] == pytest.approx(2 * weights[3]) == pytest.approx(5 * weights[4])
     assert weights[labels].mean() == pytest.approx(1)
-    assert np.isfinite(weights).all()  # those of classes without an example too
+    assert np.isfinite(weights).all()  # also those of classes without an example
 
 
 def test_without_a_scheme_every_class_weighs_one():

@@ -1,4 +1,4 @@
-"""One training step, called without jit on a network so small that its gradient is known."""
+"""One training step, called without jit on a network small enough to know its gradient."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def bias(now: TrainState) -> np.ndarray:
 
 
 def logits_of(now: TrainState, images: np.ndarray) -> np.ndarray:
-    """What the network answers in training."""
+    """The network's output in training."""
     faces = standardise(images)
     logits, _ = OneLayer().apply(now.variables, faces, train=True, mutable=["batch_stats"])
     return np.asarray(logits)
@@ -142,7 +142,7 @@ def test_batch_norm_learns_the_batchs_statistics():
     after, _ = stepped(before, batch_of(10))
     was, now = (s.variables["batch_stats"]["BatchNorm_0"]["var"] for s in (before, after))
     assert was.shape == now.shape == (1,)
-    # A standardised face's variance is 1, and so is the untrained one: only the mean may move.
+    # A standardised face's variance is 1, like the initial one: only the mean may move.
     np.testing.assert_allclose(now, was, atol=1e-2)
     blank = batch_of(10, image=np.zeros((10, 48, 48), np.uint8))
     darker, _ = stepped(before, blank)
@@ -186,7 +186,7 @@ def test_mixing_differs_between_steps_and_repeats_for_the_same_step():
 
 
 class NoNorm(nn.Module):
-    """One dense layer: its examples do not see each other."""
+    """One dense layer: its examples do not affect each other."""
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

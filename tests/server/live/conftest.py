@@ -44,7 +44,7 @@ async def stage(predictor: Predictor) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def video_stage(predictor: Predictor) -> AsyncIterator[Stage]:
-    """The same with an unpaced video, of which no frame is dropped."""
+    """The same with an unpaced video, which drops no frame."""
     from tests.server.live.stage import staged
 
     async with staged(predictor, lossless=True) as running:

@@ -1,4 +1,4 @@
-"""A camera's pipeline with all that it needs, and a camera whose frames come from the test."""
+"""A camera's pipeline with its dependencies, and a camera that gets its frames from the test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCE = Source(name="desk", kind="demo", where="demo", masked="demo")
 
 
 class HandCamera(Camera):
-    """Takes its frames and states from the test."""
+    """Gets its frames and states from the test."""
 
     def __init__(self, *, lossless: bool = False) -> None:
         super().__init__(SOURCE)
@@ -59,7 +59,7 @@ class HandCamera(Camera):
         return self.repeat(image.copy(), age_s=age_s)
 
     def repeat(self, image: np.ndarray, *, age_s: float = 0.0) -> int:
-        """Does that with the very same pixels."""
+        """The same with identical pixels."""
         now = time.monotonic()
         frame = self._accept(
             image, captured_s=now - age_s, wall_s=time.time() - age_s, received_s=now - age_s
@@ -70,7 +70,7 @@ class HandCamera(Camera):
 
 @dataclasses.dataclass
 class Stage:
-    """A running pipeline and what is around it."""
+    """A running pipeline and its surroundings."""
 
     camera: HandCamera
     pipeline: CameraPipeline
@@ -129,7 +129,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def next_analysis(viewer: Viewer[Part]) -> tuple[Part, Analysis]:
-    """The next part that is a frame."""
+    """The next part that holds a frame."""
     async for part in viewer:
         if part.analysis is not None:
             return part, part.analysis

@@ -20,7 +20,7 @@ MAX = 4
 
 
 def crops(*numbers: int) -> list[np.ndarray]:
-    """Crops that tell their number."""
+    """Crops that encode their number."""
     faces = []
     for number in numbers:
         face = np.zeros((48, 48), np.uint8)
@@ -30,13 +30,13 @@ def crops(*numbers: int) -> list[np.ndarray]:
 
 
 def answers(rows: np.ndarray) -> np.ndarray:
-    """Seven values that only depend on each row's number."""
+    """Seven values that depend only on each row's number."""
     numbers = rows[:, 0, 0].astype(np.float32) * 256 + rows[:, 0, 1]
     return numbers[:, None] + np.arange(7, dtype=np.float32) / 10
 
 
 class Device:
-    """Runs batches at once, or, while held, one for every `let_go`; remembers them."""
+    """Runs batches at once or, while held, one per `let_go`; remembers them."""
 
     def __init__(self, *, held: bool = False) -> None:
         self.batches: list[list[int]] = []
@@ -117,7 +117,7 @@ async def test_two_batches_run_at_once_where_allowed_until_an_urgent_camera_come
     first = ask(batcher, [1])
     await device.works()
     second = ask(batcher, [2], client="b")
-    await device.works()  # though the first is still there
+    await device.works()  # although the first is still running
     third = ask(batcher, [3], client="c")
     await settled()
     assert device.batches == [[1], [2]]
@@ -148,7 +148,7 @@ async def test_clients_take_turns_so_that_a_large_request_delays_nobody():
     device.release()
     await asyncio.gather(large, *small)
     assert device.batches[0] == [0, 1, 2, 3]
-    # Seven clients wait for four places: nobody comes twice before all came once.
+    # Seven clients wait for four places: nobody is served twice before all were served once.
     turns = [number for batch in device.batches[1:3] for number in batch]
     assert {*range(100, 106)} <= {*turns}
     assert_answers(large.result(), range(20))
@@ -171,7 +171,7 @@ async def test_a_request_cancelled_at_any_step_harms_no_other_and_leaves_nothing
     doomed.cancel()
     assert_answers(await before, [901, 902])
     assert_answers(await after, [903])
-    with contextlib.suppress(asyncio.CancelledError):  # it may have been faster
+    with contextlib.suppress(asyncio.CancelledError):  # it may have finished before
         assert_answers(await doomed, range(count))
     assert_answers(await batcher.predict(crops(7), client="a"), [7])
     assert batcher.queued == 0
@@ -199,7 +199,7 @@ async def test_the_rest_of_a_cancelled_request_is_not_computed(finished):
 async def test_a_request_cancelled_as_its_answer_arrives_is_cancelled_or_answered():
     device = Device(held=True)
     tasks: list[asyncio.Task[np.ndarray]] = []
-    # Called by the batcher right after it has answered, before anybody could wake up.
+    # Called by the batcher right after it has answered, before any client could wake up.
     batcher = Batcher(device, max_batch=MAX, on_batch=lambda report: tasks[0].cancel() and None)
     tasks.append(ask(batcher, [1]))
     await device.works()
@@ -243,7 +243,7 @@ async def test_a_full_queue_refuses_visitors_with_a_retry_time_but_never_a_camer
         ask(batcher, [20], client="camera", live=True),
     ]
     await settled()
-    assert batcher.queued == 10  # a request larger than the queue is taken when nothing waits
+    assert batcher.queued == 10  # a request larger than the queue is accepted when nothing waits
     with pytest.raises(QueueFull) as refusal:
         await batcher.predict(crops(1), client="b")
     assert 0 < refusal.value.retry_after_s < 10

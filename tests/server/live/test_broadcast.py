@@ -54,7 +54,7 @@ async def test_the_last_item_is_repeated_while_somebody_watches_a_still_image():
     broadcast = Broadcast[int](repeat_s=0.05)
     broadcast.publish(1)
     await asyncio.sleep(0.1)
-    assert broadcast.version == 1  # nobody watched
+    assert broadcast.version == 1  # there was no viewer
     with broadcast.subscribe() as viewer:
         began = time.monotonic()
         assert [await anext(viewer) for _ in range(3)] == [1, 1, 1]

@@ -81,7 +81,7 @@ async def test_a_snapshot_is_an_image_captured_after_it_was_asked_for(
     await until(lambda: video_stage.camera.watched is True)
     assert video_stage.pipeline.latest is not None
     before_s = video_stage.pipeline.latest.captured_s
-    while video_stage.encoded() < 2:  # of an unpaced video only 30 frames a second are encoded
+    while video_stage.encoded() < 2:  # an unpaced video has only 30 frames per second encoded
         video_stage.camera.show(photo, age_s=0.05 + time.monotonic() - before_s)
         await asyncio.sleep(0.05)
     assert not snapshot.done()

@@ -25,7 +25,7 @@ def test_a_frame_is_late_after_two_intervals_at_the_current_throughput():
     for k in range(1, 31):
         slow.frame_done(k / 5)
     assert abs(slow.deadline_s(frame(6.0), interval_s=1 / 30, now_s=6.0) - (6.01 + 2 / 5)) < 1e-2
-    # Nothing got through for a second: what has a second's age is not late.
+    # No frame got through for a second, so a frame of that age is not late.
     assert slow.deadline_s(frame(6.0), interval_s=1 / 30, now_s=7.0) == 8.01
 
 
@@ -38,7 +38,7 @@ async def test_late_frames_are_dropped_and_counted_but_a_slow_machine_still_show
         stage.camera.declare_fps(30.0)
         stage.camera.show(photo, age_s=30.0)
         await until(lambda: stage.dropped("late") == 1)
-        # Frames that are always 0.3 s old get through at a rate that makes them timely.
+        # Frames that are always 0.3 s old get through at a rate at which they are not late.
         for _ in range(200):
             stage.camera.show(photo, age_s=0.3)
             await asyncio.sleep(0.02)

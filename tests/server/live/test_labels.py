@@ -14,7 +14,7 @@ FPS = 30.0
 
 
 def shares(**parts: float) -> np.ndarray:
-    """Probabilities; what is not named is spread over the rest."""
+    """Probabilities; the remainder is spread over the other expressions."""
     rest = (1 - sum(parts.values())) / (7 - len(parts))
     return np.array([parts.get(name, rest) for name in EXPRESSIONS], np.float32)
 

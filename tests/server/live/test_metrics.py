@@ -11,7 +11,7 @@ from server.live.readings import CAMERA_STATUSES
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
-    """All figures by name and label values, read as Prometheus does."""
+    """All metrics by name and label values, parsed like Prometheus does."""
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(metrics.exposition().decode())
@@ -57,7 +57,7 @@ async def test_a_blocked_event_loop_shows_as_lag():
     metrics = Metrics()
     watching = asyncio.create_task(metrics.watch_loop())
     await asyncio.sleep(0.01)
-    time.sleep(0.4)  # noqa: ASYNC251 - the very mistake that is measured
+    time.sleep(0.4)  # noqa: ASYNC251 - blocking is what is measured
     await asyncio.sleep(0.01)
     watching.cancel()
     read = samples(metrics)

@@ -85,7 +85,7 @@ async def test_a_paused_camera_freezes_and_says_so(stage: Stage, photo: np.ndarr
         pipeline.set_controls(dataclasses.replace(pipeline.controls, paused=True))
         assert stage.camera.paused
         assert (await anext(viewer)).analysis is None
-        stage.camera.show(photo)  # one that was on its way
+        stage.camera.show(photo)  # one that was in progress
         await until(lambda: stage.camera.slot._frame is None)
         pipeline.set_controls(dataclasses.replace(pipeline.controls, paused=False))
         number = stage.camera.show(photo)

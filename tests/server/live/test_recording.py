@@ -1,4 +1,4 @@
-"""What a recording leaves on the disk, and what it never does to the cameras."""
+"""A recording's files, and that it never affects the cameras."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ async def test_a_recording_is_a_csv_as_scoring_writes_it_and_a_video_of_the_mark
     box = rows[0].box
     assert box is not None
     left, top, _, high = map(round, box)
-    edge = np.s_[top + high // 4 : top + 3 * high // 4, left - 1 : left + 2]  # the mirror is a view
+    edge = np.s_[
+        top + high // 4 : top + 3 * high // 4, left - 1 : left + 2
+    ]  # mirroring affects only the view
     assert np.abs(shown[0][edge].astype(int) - photo[edge]).mean() > 30
     away = np.s_[-40:, -40:]
     assert np.abs(shown[0][away].astype(int) - photo[away]).mean() < 12
@@ -226,6 +228,6 @@ def test_a_recording_can_be_read_after_the_server_was_killed(tmp_path: Path) -> 
         assert process.stdout.readline() == b"written\n"
         os.kill(process.pid, signal.SIGKILL)
     (video,) = made(tmp_path, "mp4")
-    assert len(images_of(video)) >= 200 - 2 * 25  # of eight seconds, the last two at most are lost
+    assert len(images_of(video)) >= 200 - 2 * 25  # at most the last two of eight seconds are lost
     (table,) = made(tmp_path, "csv")
     assert len(list(read_rows(table))) >= 150

@@ -1,4 +1,4 @@
-"""An image that a camera gives again is neither analysed nor encoded again."""
+"""A camera's repeated image is neither analysed nor encoded again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_repeated_image_is_drawn_again_when_its_view_changes(
             shown.append((await next_analysis(images))[0].jpeg)
             await next_analysis(plain)
         assert len(set(shown)) == 4
-        assert batches(stage) <= 2  # found again after it was turned only
+        assert batches(stage) <= 2  # detected again only after it was rotated
     snapshot = stage.encoded()
     with pipeline.images.subscribe() as images:
         stage.camera.repeat(photo)

@@ -1,4 +1,4 @@
-"""The HTTP side without a cluster: what it answers when replicas die, refuse or are slow."""
+"""The HTTP side without a cluster: responses when replicas die, refuse or are slow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Reply = Callable[[], Awaitable[Any]]
 
 
 class Handle:
-    """A handle whose replicas reply as a test says, one after the other."""
+    """A handle with replicas that give a test's replies, one after the other."""
 
     def __init__(self, *replies: Reply) -> None:
         self.cancelled, self.asked, self.score = 0, 0, self
@@ -37,7 +37,7 @@ class Handle:
 
 
 class Answering:
-    """What `remote` returns."""
+    """The result of `remote`."""
 
     def __init__(self, handle: Handle, reply: Reply) -> None:
         self._handle, self._reply = handle, reply

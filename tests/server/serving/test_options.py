@@ -1,4 +1,4 @@
-"""What the application is told, as numbers or as text, and what it refuses."""
+"""The application's arguments, as numbers or text, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A browser for the tests of the page, and pages in it that fail on any error."""
+"""A browser for the tests of the page; its pages fail on any error."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def browser(face_video: Path) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens pages, and fails when one had an error or asked another site for anything."""
+    """Opens pages; fails if one had an error or sent a request to another site."""
     sync_api, pages = (
         importlib.import_module(name) for name in ("playwright.sync_api", "tests.server.pages")
     )

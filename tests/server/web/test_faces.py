@@ -17,7 +17,7 @@ from tests.shared_files import shared_file
 
 OpenPage = Callable[..., Page]
 
-# Every 100 ms for some seconds: cards in view, how many of them are whole, and whether labels fit bars.
+# Every 100 ms for some seconds: the cards in view, how many are complete, whether labels fit bars.
 COUNT = """(seconds) => new Promise((done) => {
   const found = { cards: 0, whole: 0, labels: 0, wrong: 0, most: 0, order: 0 };
   const until = performance.now() + 1000 * seconds;
@@ -76,7 +76,7 @@ def test_the_cards_of_many_faces_are_whole_in_order_and_named_after_their_longes
     assert found["order"] == 0, found
     beside = [shift for shift in shifts if len(shift) > 1]
     assert not beside, "something beside the cards moved"
-    assert sum(shift[0] for shift in shifts) < 0.1  # what Web Vitals call good, for all ten seconds
+    assert sum(shift[0] for shift in shifts) < 0.1  # "good" by Web Vitals, for all ten seconds
 
 
 def test_cards_collapse_to_lines_from_three_faces_on_and_open_on_a_click(

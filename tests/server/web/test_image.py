@@ -24,7 +24,7 @@ WIDTH, HEIGHT, FPS = 640, 360, 30
 MARK, MARK_AT = (255, 0, 255), (70, 12)  # magenta, this far right of and below the face's corner
 FACE = 180  # pixels, of the pasted piece
 
-# Notes where each shown frame has its mark and where the box over it is drawn, as shares of the width.
+# Records the positions of each frame's mark and of the box over it, as shares of the width.
 WATCH = """
   window.drawn = [];
   const image = CanvasRenderingContext2D.prototype.drawImage;
@@ -65,9 +65,9 @@ def face_piece() -> np.ndarray:
 
 
 def write_moving_face(path: Path) -> float:
-    """Writes three seconds of a face that swings across the image; returns box minus mark, in widths.
+    """Writes three seconds of a face swinging across the image; returns box minus mark, in widths.
 
-    It moves by up to 4 % of the width from frame to frame: a box of the frame before would be off.
+    It moves by up to 4 % of the width per frame: the previous frame's box would be off.
     """
     piece, detector, offsets = face_piece(), make_detector("yunet", detect_size=320), list[float]()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))

@@ -1,4 +1,4 @@
-"""Where things stand on the page, by numbers: on phones, on dense screens, beside each other."""
+"""The page's layout in numbers: on phones, on dense screens, next to each other."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.server.pages import PHOTO, drop
 OpenPage = Callable[..., Page]
 PHONE = {"has_touch": True, "is_mobile": True}
 
-# What can be pressed but is smaller than `least` CSS pixels either way; of a box with a label, both.
+# Controls smaller than `least` CSS pixels either way; a labelled box counts with its label.
 SMALL = """(least) => [...document.querySelectorAll("button, select, input")]
   .filter((one) => one.checkVisibility({ visibilityProperty: true }))
   .map((one) => [one, (one.closest("label") ?? one).getBoundingClientRect()])
   .filter(([, { width, height }]) => width < least - 0.5 || height < least - 0.5)
   .map(([one, { width, height }]) => `${one.id || one.className} ${width} x ${height}`)"""
 
-# Pixels of a canvas for one CSS pixel.
+# Canvas pixels per CSS pixel.
 DENSITY = "(canvas) => canvas.width / canvas.clientWidth"
 
 # The plates behind the labels of twelve faces side by side: [x, y, width, height, text].
@@ -92,7 +92,7 @@ def test_a_dense_screen_gets_an_image_a_timeline_and_thumbnails_of_its_own_sharp
         photo.get_by_role("button", name="Save annotated image").click()
     saved = cv2.imread(str(Path(download.value.path())))
     assert saved is not None
-    assert saved.shape == (600, 512, 3)  # as large as the photo, whatever the screen
+    assert saved.shape == (600, 512, 3)  # as large as the photo on any screen
 
 
 def test_a_long_reason_fits_on_a_phone_and_changes_no_card_height(open_page: OpenPage, url: str):
@@ -215,7 +215,7 @@ STROKES = """async () => {
   return [strokes, texts];
 }""".replace("LABELS", str(list(EXPRESSIONS)))
 
-# Seconds that the timeline shows, so many seconds after its first face.
+# Seconds that the timeline shows, a number of seconds after its first face.
 SPANS = """async () => {
   const { Timeline } = await import("/static/timeline.js");
   const { make } = await import("/static/looks.js");
@@ -234,8 +234,8 @@ SPANS = """async () => {
 def test_an_uncertain_face_has_a_dashed_box_and_its_reason(open_page: OpenPage, url: str):
     strokes, texts = open_page(url).evaluate(STROKES)
     first = strokes.index("next")
-    assert not any(strokes[:first])  # whole lines
-    assert strokes[-2]  # dashed, over a dim whole one
+    assert not any(strokes[:first])  # solid lines
+    assert strokes[-2]  # dashed, over a dim solid one
     assert [text.endswith("too dark") for text in texts] == [False, True]
 
 

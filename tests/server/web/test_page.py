@@ -133,7 +133,7 @@ def test_mirror_pause_and_privacy_change_the_server(
     privacy.select_option("no_picture")
     expect(page.locator("#veil")).to_contain_text("No image")
     eventually(lambda: camera_of(live, "demo")["viewers"] == 0, "the stream is closed")
-    expect(page.locator("#cards .card").first).to_be_visible()  # results go on
+    expect(page.locator("#cards .card").first).to_be_visible()  # results continue
     privacy.select_option("none")
     expect(page.locator("#veil")).to_be_hidden()
     expect_changes(page, IMAGE, "the image")
@@ -197,7 +197,7 @@ def test_a_recording_is_shown_on_the_page_until_it_is_stopped(
         expect(page.locator("#recording")).to_be_hidden()
         expect(page.locator(".foot")).to_contain_text(
             "Recording demo."
-        )  # also beside another camera
+        )  # also in the view of another camera
         page.get_by_role("radio", name=re.compile("demo")).check(force=True)
         written = lambda: sum(path.stat().st_size for path in tmp_path.glob("*.mp4"))  # noqa: E731
         eventually(lambda: written() > 4000, "a video is written")
@@ -342,7 +342,7 @@ def test_everything_fits_and_can_be_clicked_at_any_width(
         assert box["height"] >= 40, selector
         boxes[selector] = box
     assert boxes["#stage"]["width"] >= 0.42 * size[0]  # limited by height: the last minute is below
-    assert boxes["#mirror"]["y"] + 40 <= size[1]  # the tools are in sight without scrolling
+    assert boxes["#mirror"]["y"] + 40 <= size[1]  # the tools are visible without scrolling
     if size[0] == 1920:
         assert page.evaluate("() => document.documentElement.scrollHeight") == size[1]
 
@@ -391,7 +391,7 @@ def test_a_missing_camera_is_reported_with_what_to_do(open_page: OpenPage, check
         expect(page.get_by_role("alert")).to_have_text("Wrong token.")
         page.get_by_label("Access token").fill("open sesame")
         page.get_by_role("button", name="Watch").click()
-        expect(page.locator("#state-text")).to_have_text("Live")  # of a camera that is there
+        expect(page.locator("#state-text")).to_have_text("Live")  # of an existing camera
         page.get_by_role("radio", name=re.compile("desk")).check()
         expect(page.locator("#state-text")).to_have_text(re.compile("^Missing"))
         notice = page.locator("#notice")

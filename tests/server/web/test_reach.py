@@ -17,7 +17,7 @@ from tests.server.pages import IMAGE, eventually, expect_changes
 
 OpenPage = Callable[..., Page]
 
-# The least contrast (WCAG 2) of a property of some elements with the nearest opaque ground behind them.
+# The lowest contrast (WCAG 2) of a property of elements with the nearest opaque background.
 CONTRAST = """([selector, property]) => {
   const parse = (text) => {
     const canvas = document.createElement("canvas");
@@ -90,13 +90,13 @@ def test_forced_colours_keep_expressions_pressed_buttons_and_states_visible(
     released = theme.evaluate(style)
     assert released == other.evaluate(style)
     assert released[1] == "solid"
-    # At once, because the page sets the attribute anew with each message.
+    # At once, because the page sets the attribute again with each message.
     pressed = theme.evaluate(f"(one) => (one.setAttribute('aria-pressed', 'true'), ({style})(one))")
     assert pressed != released
 
 
 def greenness(element: Locator) -> float:
-    """The share of the pixels along an element's upper edge that are green on the screen."""
+    """The share of green pixels on the screen along an element's upper edge."""
     png = np.frombuffer(element.screenshot(animations="disabled"), np.uint8)
     edge = cv2.imdecode(png, cv2.IMREAD_COLOR)[3]
     return float((edge == (0, 255, 0)).all(axis=-1).mean())
@@ -182,4 +182,4 @@ def test_the_first_box_is_drawn_soon_after_a_phone_opens_the_page(open_page: Ope
     page.wait_for_function("() => window.firstBox")
     took = page.evaluate("() => window.firstBox")
     print(f"first box after {took:.0f} ms")
-    assert took < 6000  # 1.5 s on a machine with nothing else to do
+    assert took < 6000  # 1.5 s on an idle machine

@@ -1,4 +1,4 @@
-"""What the page exports, as its own module writes it in Chromium."""
+"""The page's export, as its module writes it in Chromium."""
 
 from __future__ import annotations
 

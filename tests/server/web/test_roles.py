@@ -1,4 +1,4 @@
-"""What the page offers to viewers, in a real browser."""
+"""The page as viewers see it, in a real browser."""
 
 from __future__ import annotations
 
