@@ -35,7 +35,7 @@ def seed_cnn(dropout: float = 0.25) -> keras.Model:
     return keras.Model(entry, layers.Dense(_CLASSES)(x))
 
 
-def compiled_step(model: keras.Model, *, xla: bool) -> Callable[..., tf.Tensor]:
+def compiled_step(model: keras.Model, *, xla: bool) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns the step: uint8 faces [B, 48, 48], int labels [B] -> mean loss. Updates `model`."""
     optimizer = keras.optimizers.AdamW(learning_rate=2e-3, weight_decay=0.05)
     optimizer.build(model.trainable_variables)

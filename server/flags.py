@@ -1,6 +1,6 @@
 """The command line and environment of the server, read into `Settings`.
 
-Camera addresses come from here only. `@FILE` stands for further arguments, one a line, so that a
+Camera addresses come from here only. `@FILE` means further arguments, one per line, so that a
 camera's password need not show in the list of processes; tokens are best given as $FER_TOKEN and
 $FER_VIEWER_TOKEN.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,8 +32,8 @@ _FIRST_WEBCAM = Path("/dev/video0")
 _DESCRIPTION = """\
 Watches cameras and shows them in the browser, with the faces and what they express.
 
-@FILE stands for further arguments, one a line, so that a camera's password need not show in the list of
-processes; tokens are best given as $FER_TOKEN and $FER_VIEWER_TOKEN.
+@FILE means further arguments, one per line, which keeps a camera's password out of the process list;
+tokens are best given as $FER_TOKEN and $FER_VIEWER_TOKEN.
 """
 _EXAMPLE = """\
 fer-jax live
@@ -56,7 +56,7 @@ def from_arguments(
 
     Raises:
         FerError: a flag or value that cannot be used, or an address open to others without a token.
-        SystemExit: `--help` was asked for.
+        SystemExit: `--help` was requested.
     """
     line = _parser().parse_args([one for text in argv for one in _arguments(text)])
     host = _host(line.host)
@@ -97,7 +97,7 @@ class _Parser(command.Parser):
 
 
 def _arguments(text: str) -> list[str]:
-    """Returns what an argument stands for; @FILE for the file's lines but blank ones and remarks."""
+    """Returns an argument's expansion; @FILE gives the file's lines without blank ones and comments."""
     if not text.startswith("@"):
         return [text]
     path = Path(text[1:])
@@ -107,7 +107,7 @@ def _arguments(text: str) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else "not a file's name"
         raise FerError(
             f"{masked_text(printable(text))}: cannot be read ({reason}); @FILE names a file of further "
-            "arguments, one a line"
+            "arguments, one per line"
         ) from None
     stripped = [line.strip() for line in lines]
     return [line for line in stripped if line and not line.startswith("#")]
@@ -116,10 +116,10 @@ def _arguments(text: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("live", example=_EXAMPLE, description=_DESCRIPTION)
     add_camera_options(parser)
-    _add_network(parser.add_argument)
+    _add_network(parser)
     add_access_options(parser)
     command.add_checkpoint(parser)
-    _add_recording(parser.add_argument)
+    _add_recording(parser)
     add = parser.add_argument
     command.add_detect_size(parser, default=DETECT_SIZE)
     add("--no-browser", dest="browser", action="store_false", help="do not open a browser")
@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_network(add: Callable[..., object]) -> None:
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
     add(
         "--port",
@@ -161,15 +162,15 @@ def _add_network(add: Callable[..., object]) -> None:
     )
 
 
-def _add_recording(add: Callable[..., object]) -> None:
-    add(
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--record",
         type=Path,
         metavar="DIR",
         help="record all cameras from the start: a csv of the faces and a video with them marked; "
         "without it, the page's button records into the folder recordings",
     )
-    add(
+    parser.add_argument(
         "--record-limit",
         type=command.number(float, 0.001, 1e6),
         default=RECORD_LIMIT_GB,

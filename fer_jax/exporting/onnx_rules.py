@@ -7,6 +7,7 @@ may be constants. The rule adds nodes and returns the equation's single output.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Concatenate
 
 import numpy as np
 from jax.extend.core import JaxprEqn
@@ -15,7 +16,7 @@ from onnx import TensorProto
 from fer_jax.exporting.onnx_graph import Array, Graph, counts_faces, refusal
 
 Value = Array | np.ndarray
-Rule = Callable[..., Array]
+Rule = Callable[Concatenate[Graph, JaxprEqn, ...], Array]  # then the equation's inputs
 
 
 def _elementwise(operator: str) -> Rule:

@@ -13,7 +13,7 @@ from flax.linen.module import InterceptorContext
 
 @runtime_checkable
 class Interceptor(Protocol):
-    """What stands in for a layer's call."""
+    """The replacement for a layer's call."""
 
     def __call__(
         self, layer: nn.Module, x: jax.Array, compute: Callable[[], jax.Array], /
@@ -24,11 +24,14 @@ class Interceptor(Protocol):
 
 @contextlib.contextmanager
 def intercepted(act: Interceptor) -> Iterator[None]:
-    """Inside the `with`, `act` stands in for the call of every Flax module, the network included."""
+    """Inside the `with`, `act` replaces the call of every Flax module, including the network."""
 
     def intercept(
-        call: Callable[..., jax.Array], args: Any, kwargs: Any, context: InterceptorContext
-    ) -> Any:
+        call: Callable[..., jax.Array],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: InterceptorContext,
+    ) -> jax.Array:
         if context.method_name != "__call__":
             return call(*args, **kwargs)
         x, *_ = args

@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 from fer_jax.machine.confinement import child_command, child_environment
 from server.cameras.wire import (
@@ -22,6 +22,8 @@ from server.cameras.wire import (
     receive,
     widen,
 )
+
+_T = TypeVar("_T")
 
 COMMAND = tuple(child_command("server.cameras.capture_process"))
 
@@ -126,20 +128,20 @@ class CaptureProcess:
                 if isinstance(message, CapturedImage):
                     self._on_image(message)
                 else:
-                    self._tell(self._on_report, message)
+                    self._call_on_loop(self._on_report, message)
         except WireError as error:
-            self._tell(self._on_report, Report(trouble="reconnecting", reason=str(error)))
+            self._call_on_loop(self._on_report, Report(trouble="reconnecting", reason=str(error)))
             self._process.kill()
         finally:
             self._stdout.close()
             code = self._process.wait()
-            self._tell(self._finish, code)
+            self._call_on_loop(self._finish, code)
 
     def _finish(self, code: int) -> None:
         self._close_stdin()
         if not self.ended.done():
             self.ended.set_result(code)
 
-    def _tell(self, call: Callable[..., None], value: object) -> None:
+    def _call_on_loop(self, call: Callable[[_T], None], value: _T) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(call, value)

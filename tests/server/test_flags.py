@@ -68,7 +68,7 @@ def test_no_refusal_shows_a_cameras_password():
         (["--trusted-proxy", "proxy.example"], "address or network"),
         (["--trusted-proxy", "0.0.0.0/0"], "address or network"),
         (["--sauce", "demo"], "--sauce"),
-        (["@nothing.txt"], "one a line"),
+        (["@nothing.txt"], "one per line"),
     ],
 )
 def test_unusable_flags_are_refused_in_one_line(argv: list[str], told: str):
