@@ -1,1 +1,1 @@
-"""Configurations that come with the project; each says its command, and what to expect."""
+"""The project's configurations; each states its command and the results to expect."""

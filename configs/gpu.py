@@ -3,7 +3,7 @@
     fer-jax train --config gpu --data FER2013
 
 Parameters, statistics of batch norm and the optimiser stay float32. The rate, weight decay and averaging
-of `crowd` are fitted to the batch. 60 epochs. Not measured yet: no GPU was at hand.
+of `crowd` are fitted to the batch. 60 epochs. Not measured yet: no GPU was available.
 """
 
 from ml_collections import config_dict

@@ -7,7 +7,7 @@ is multiplied by 0.1 after two of at most 15 epochs without a better validation 
 mirrored; there is no label smoothing, weight decay, warm-up or averaging of weights. The audit stays.
 
 On PublicTest 61.7 % of FER2013's labels (60.1 to 63.3), UAR 55.0 %, and 69.7 % of the crowd's (68.0 to
-71.2), UAR 65.9 %, single crop, after 112 minutes on two cores beside other work (`d39ae0a1224c`).
+71.2), UAR 65.9 %, single crop, after 112 minutes on two cores shared with other work (`d39ae0a1224c`).
 """
 
 from ml_collections import config_dict

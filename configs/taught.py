@@ -1,4 +1,4 @@
-"""Gives a crowd network two more blocks and trains it on, with its old self as teacher beside the votes.
+"""Adds two blocks to a crowd network and trains it further, on the votes and on its old self as teacher.
 
     fer-jax train --config taught --data FER2013 --config.start=runs/old --config.loss.teacher=runs/old
 

@@ -3,7 +3,7 @@
     fer-jax train --config tpu --data FER2013 --config.batch_size=4096
 
 The command is for 4 x 4 chips. On slices of several hosts, start it on each. 60 epochs.
-Not measured yet: no TPU was at hand, but `benchmarks/tpu_compile.py` compiles its steps.
+Not measured yet: no TPU was available, but `benchmarks/tpu_compile.py` compiles its steps.
 """
 
 from ml_collections import config_dict

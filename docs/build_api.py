@@ -12,7 +12,7 @@ import pdoc.render
 import fer_jax
 from fer_jax import command
 
-# The first page is `fer_jax`: what most programs need. The others are what it stands on.
+# The first page is `fer_jax`: what most programs need. The others are what it is built on.
 PAGES = (
     "fer_jax",
     "fer_jax.data.datasets",

@@ -30,7 +30,7 @@ from fer_jax import command
 from fer_jax.errors import FerError
 from fer_jax.machine.confinement import child_command
 
-_PAGE = (1100, 870)  # CSS pixels: the narrowest that has the cards beside the image, and all of it
+_PAGE = (1100, 870)  # CSS pixels: the narrowest with the cards next to the image, and all of it
 _SIZE = (880, 696)  # of the animation: about the width of a README
 _STILL_SCALE = 1.25
 _MINUTE_S = 62.0  # fills the timeline, whose scale then stays
@@ -164,7 +164,7 @@ def _write(images: Sequence[Image.Image], path: Path) -> None:
 
 
 def _write_still(page: Page, session: CDPSession, path: Path) -> None:
-    """Writes the page at a finer scale, once it has drawn itself anew."""
+    """Writes the page at a finer scale, once it has been redrawn."""
     finer = {"width": _PAGE[0], "height": _PAGE[1], "deviceScaleFactor": _STILL_SCALE}
     session.send("Emulation.setDeviceMetricsOverride", {**finer, "mobile": False})
     page.wait_for_timeout(1000)

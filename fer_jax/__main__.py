@@ -52,7 +52,7 @@ def _parser() -> command.Parser:
         usage="fer-jax COMMAND ...",
     )
     action = parser.add_argument(
-        "command", metavar="COMMAND", type=_known, help="COMMAND --help says more"
+        "command", metavar="COMMAND", type=_known, help="see COMMAND --help"
     )
     action.completer = lambda **_: tuple(COMMANDS)  # type: ignore[attr-defined]  # for argcomplete
     return parser

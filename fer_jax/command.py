@@ -273,9 +273,9 @@ def _say_nothing_more() -> None:
 
 
 def full_disk(error: BaseException | None) -> str | None:
-    """Names what could not be written if `error`, or what caused it, was a full disk; else None.
+    """Names what could not be written if `error`, or its cause, was a full disk; otherwise None.
 
-    Libraries that write through C++ wrap the system's error in a text of their own.
+    Libraries that write through C++ wrap the system's error in their own text.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL_DISK:

@@ -34,4 +34,4 @@ class ClusterError(FerError):
 
 
 class TrainingError(FerError):
-    """A training run that cannot start or go on."""
+    """A training run that cannot start or resume."""

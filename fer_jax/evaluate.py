@@ -4,7 +4,7 @@ Prints single-crop and flip-averaged figures with 95 % intervals, and writes rep
 confusion.png. Where the data has FER+ votes, both kinds of label are reported. `--degraded` adds the
 same faces under bad light, blur and noise. Of several checkpoints, separated by commas, it also prints
 the mean and its interval. Figures on the test split are for reporting once, never for choosing: each
-opening of it is recorded beside the weights.
+opening of it is recorded next to the weights.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _learned(networks: Sequence[SavedModel]) -> Labels:
 
 
 def _warn_of_processing(saved: SavedModel, faces: Faces) -> None:
-    """Says where the faces were processed otherwise than those the network learned from."""
+    """Reports faces processed differently from those that the network learned from."""
     trained = (saved.card or {}).get("dataset", {}).get("processing")
     seen = processing(faces.images, faces.names)
     if different := differences(trained, seen):
@@ -189,7 +189,7 @@ def evaluate(saved: SavedModel, task: Task) -> dict[str, Any]:
     """Returns a checkpoint's report on a split; flip-averaged figures are under "flip".
 
     The figures at the top are against `task.labels`; "by_labels" holds those against each kind of label
-    that the data has, "groups" and "degraded" what was asked for, both single crop.
+    that the data has, "groups" and "degraded" what was requested, both single crop.
 
     Raises:
         CheckpointError: its network is not one of this version's.

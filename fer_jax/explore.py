@@ -50,7 +50,9 @@ def _explore(argv: Sequence[str]) -> int:
     found = examine(splits, source=source)
     print(summary(found))
     write(found, arguments.out)
-    say(f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images beside it")
+    say(
+        f"wrote {printable(arguments.out / 'explore.html')}, explore.json and the images next to it"
+    )
     return 0
 
 
@@ -164,7 +166,7 @@ def report(found: Exploration) -> dict[str, object]:
 
 
 def write(found: Exploration, out: Path) -> None:
-    """Writes explore.html, explore.json and the images; each file is whole or not there.
+    """Writes explore.html, explore.json and the images; each file is complete or absent.
 
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.

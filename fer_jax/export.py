@@ -74,7 +74,7 @@ def _portable(options: argparse.Namespace) -> int:
 
 
 def _checked_onnx(content: bytes, saved: SavedModel) -> str:
-    """Runs a model on a few faces before it may replace an older file, and tells the outcome."""
+    """Runs a model on a few faces before it may replace an older file, and reports the result."""
     from fer_jax.exporting.portable import TOLERANCE, onnx_difference
     from fer_jax.inference.network import FACE
 

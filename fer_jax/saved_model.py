@@ -1,7 +1,7 @@
 """Networks read back from disk: a run's workdir, one of its checkpoints, or a shipped network.
 
-Only what inference needs is read and imported. A `card.json` beside a checkpoint, or in the workdir
-around it, says where the weights came from, how to calibrate them, and their digest, which is checked.
+Only what inference needs is read and imported. A `card.json` next to a checkpoint, or in the workdir
+around it, states the weights' origin, calibration and digest; the digest is checked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
 FOLDER = "checkpoints"  # of a workdir
 CARD = "card.json"
 
-# What comes out of a folder that holds anything else; JSON nested too deeply is a RecursionError.
+# Raised by a folder that holds anything else; JSON nested too deeply is a RecursionError.
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 _MOST_BYTES = 4 << 30  # of a checkpoint's arrays; our largest network takes 50 MB
@@ -50,7 +50,7 @@ class SavedModel:
         variables: params and batch_stats, numpy arrays.
         about: the description saved with it: its configuration among others.
         digest: of the variables.
-        card: what `fer_jax.evaluation.reports.card` tells of these weights; None where no card does.
+        card: the card that `fer_jax.evaluation.reports.card` wrote for these weights, or None.
     """
 
     path: Path
@@ -161,7 +161,7 @@ def quiet() -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says, for a message of one line."""
+    """The first line of an error's message, for a message of one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -246,7 +246,7 @@ def _card_of(folder: Path, *, step: int, digest: str) -> dict[str, Any] | None:
         return None
     try:
         card = read_json(path)
-        # A workdir's card tells of the checkpoint that was the best when the run ended.
+        # A workdir's card describes the checkpoint that was the best when the run ended.
         if path is around and card["step"] != step:
             return None
         expected = card["digest"]

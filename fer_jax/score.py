@@ -1,4 +1,4 @@
-"""Finds the faces in photos and videos and says what they express: one row per face, none lost.
+"""Finds the faces in photos and videos and classifies their expressions: one row per face, none lost.
 
 Faces of an image are numbered from left to right. An input without a face, and one that cannot be read,
 have a row too. `--resume` continues an interrupted run.
@@ -134,7 +134,7 @@ def _score(
 
 
 def _deliver(options: argparse.Namespace, out: Path, closing: str) -> None:
-    """Prints what is asked for: the rows, a table of them, or how many were written."""
+    """Prints the requested output: the rows, a table of them, or the number written."""
     if options.out == STDOUT:
         with out.open(encoding="utf-8", newline="") as file:
             shutil.copyfileobj(file, sys.stdout)

@@ -87,7 +87,7 @@ def make_app(settings: Settings, *, draining: asyncio.Event | None = None) -> we
         "requests with images", most=limits.uploads, each=limits.uploads_per_address
     )
     app[EXPLANATIONS] = _work_admission(
-        "explanations under way", most=limits.explanations, each=limits.explanations_per_address
+        "explanations in progress", most=limits.explanations, each=limits.explanations_per_address
     )
     app[pages.FILES] = pages.read_files()
     app.on_response_prepare.append(add_headers)

@@ -160,7 +160,7 @@ class Connection(web.RequestHandler):
         if request.writer.output_size:
             raise ConnectionResetError("the response had already started")
         code = "bad_http" if status < 500 else "internal_error"
-        text = "not valid HTTP" if status < 500 else "the server failed; its log says why"
+        text = "not valid HTTP" if status < 500 else "the server failed; see its log"
         return self._last_words(ApiError(status, code, text))
 
     async def finish_response(self, request: web.BaseRequest, resp: Any, start_time: Any) -> Any:

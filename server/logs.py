@@ -75,7 +75,7 @@ class Repeats:
         self._over: list[_Kind] = []
 
     def admits(self, record: logging.LogRecord) -> bool:
-        """Whether a record should be written; else it is counted."""
+        """Whether a record should be written; otherwise it is counted."""
         key, now = _kind_of(record), self._clock()
         kind = self._kinds.get(key)
         if kind is None or now >= kind.until_s:

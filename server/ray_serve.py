@@ -107,7 +107,7 @@ def _parser() -> command.Parser:
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="within which an image must be scored, else 504; default %(default)s",
+        help="within which an image must be scored, otherwise 504; default %(default)s",
     )
     command.add_checkpoint(parser)
     return parser
@@ -204,7 +204,7 @@ def _start(limits: Limits, *, host: str, port: int) -> None:
             },
             logging_config=_QUIET,
         )
-    except (TimeoutError, RayError) as error:  # it gives up after 60 s, but goes on starting
+    except (TimeoutError, RayError) as error:  # it gives up after 60 s, but keeps starting
         _LOG.info("Ray Serve is slow to start: %s", error)
 
 

@@ -87,7 +87,7 @@ class Settings:
         trusted_proxies: networks of reverse proxies whose headers name the visitor.
         checkpoint: a shipped name, a workdir or a checkpoint folder; None for the default network.
         width, height, fps: requested from webcams and the demo; a camera may deliver others.
-        still_fps: how often a network camera of still images is asked for one, a second.
+        still_fps: requests per second to a network camera of still images.
         unpaced: play every frame of video files, as fast as they are analysed.
         detect_size: longer side in pixels at which faces are detected, or "full".
         jpeg_quality: 1 to 100.
@@ -95,7 +95,7 @@ class Settings:
         record: record every camera from the start.
         recordings: folder of the recordings; it is made with the first one.
         record_limit_gb: how much the recordings of one run may take, in 10^9 bytes.
-        drain_s: how long it answers after the signal to stop, while `/readyz` says no; seconds.
+        drain_s: how long it answers after the signal to stop, while `/readyz` returns 503; seconds.
         browser: open the page where there is a desktop.
         quiet: print no messages.
         limits: see `Limits`.

@@ -1,8 +1,8 @@
-"""An output in parts: a folder of files of rows, written by many workers, each file whole or not there.
+"""An output in parts: a folder of files of rows, written by many workers, each file complete or absent.
 
 `faces.parquet/part-00000007.parquet` holds the rows of one unit. A unit that is scored again, because a
-node died, writes the same file again, so that every input is there once. `_run.json` says what the rows
-depend on and which run writes; a run that another one has taken over stops.
+node died, writes the same file again, so that every input appears once. `_run.json` records what the
+rows depend on and which run writes; a run that another one has taken over stops.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ class Parts:
             self._write(name, source)
 
     def _write(self, name: str, content: Any) -> None:
-        """Writes a file that is whole or not there: object stores do that, others rename."""
+        """Writes a file that is complete or absent: object stores do that, others rename."""
         system, target = self._system(), self._path(name)
         renames = "local" in system.type_name or "hdfs" in system.type_name
         written = self._path(f".{name.replace('/', '-')}.{id(content)}") if renames else target
@@ -231,7 +231,7 @@ class Parts:
                     system.move(written, target)
         except OutputError:
             # A client that is closed after an error may complete a file that is cut short.
-            with contextlib.suppress(OutputError), self._client():  # the first error is told
+            with contextlib.suppress(OutputError), self._client():  # the first error is reported
                 system.delete_file(written)
             raise
 

@@ -60,7 +60,7 @@ def cluster(address: str | None) -> Iterator[None]:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="fer_jax-", ignore_cleanup_errors=True)
             )
-            # Without "clusters", in Ray's words, it listens on the loopback address alone.
+            # Without "clusters", in Ray's words, it listens on the loopback address only.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
             options: dict[str, Any] = {"num_cpus": usable_cores(), "_temp_dir": folder}

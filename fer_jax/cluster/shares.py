@@ -1,7 +1,7 @@
 """Shares of a video: what a worker finds in one, kept as a table, and how they become one video's rows.
 
-Tracking costs little beside decoding and detection, so it is not done in shares: the views of all shares
-pass the same accountant as those of a video that was never split. Tracks do not end at a seam.
+Tracking costs little compared with decoding and detection, so it is not done in shares: the views of all
+shares pass the same accountant as those of a video that was never split. Tracks do not end at a seam.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def errors_as(error_of: Callable[[Exception], FerError]) -> Iterator[None]:
     but Exception, so nothing belongs within but such calls.
 
     Args:
-        error_of: gives the error to raise; `reason_of` says what the client's own is about.
+        error_of: returns the error to raise; `reason_of` describes the client's own.
     """
     try:
         yield
@@ -122,7 +122,7 @@ def errors_as(error_of: Callable[[Exception], FerError]) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Returns one line that says what a client refused, without the query of a URL: it may be signed."""
+    """Returns one line on what a client refused, without the query of a URL: it may be signed."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     text = (isinstance(error, OSError) and error.strerror) or str(error)
@@ -166,9 +166,9 @@ def listed(uri: str) -> Iterator[str]:
 
 
 def _below(system: FileSystem, path: str, uri: str) -> list[str] | None:
-    """Returns the paths of all files below a folder, the last one first; None if it is no folder.
+    """Returns the paths of all files below a folder, the last one first; None if it is not a folder.
 
-    PyArrow gives a folder's files all at once. Their names alone are kept, until they are handed out.
+    PyArrow gives a folder's files all at once. Only their names are kept, until they are returned.
     """
     from pyarrow.fs import FileSelector, FileType
 

@@ -1,11 +1,11 @@
 """Cuts a run's inputs into units of work; each becomes one part of the output, or a share of a part.
 
-Images go in batches, which grow so that a small run is spread over all workers and a large one makes
-few files. A video or a shard is a unit of its own. Videos that would keep a worker longer than the rest
-of the run become several units, by time: one film uses all workers, a thousand films are left whole.
+Images go in batches, which grow so that a small run is spread over all workers and a large one makes few
+files. A video or a shard is a separate unit. Videos that would keep a worker busy longer than the rest
+of the run become several units, by time: one video uses all workers, a thousand videos are not split.
 
-A run that is continued is cut anew, for the workers that it has then. Shares of a video belong to one
-run; what is kept are whole parts, each of whole inputs.
+A resumed run is split again, for its current workers. Shares of a video belong to one run; only complete
+parts with complete inputs are kept.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _shares(size: int, every: int, *, workers: int, shortest_bytes: int) -> int:
     needed = -(-_ROUNDS * workers * size // max(every, 1))
     shares = min(size // shortest_bytes, needed, _MOST_SHARES)
     if shares > workers:
-        shares -= shares % workers  # else some work alone in the last round
+        shares -= shares % workers  # otherwise some work alone in the last round
     return max(shares, 1)
 
 

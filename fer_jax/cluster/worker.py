@@ -157,7 +157,7 @@ class ScoringWorker(ClosedAtExit):
                 yield from ready
 
     def _inputs(self, names: list[str], folder: Path) -> Iterator[Held]:
-        """Yields the inputs; what lies elsewhere is read a few files ahead."""
+        """Yields the inputs; remote ones are read a few files ahead."""
         ahead: deque[Future[Held]] = deque()
         for name in names:
             if storage.is_uri(name):

@@ -26,7 +26,7 @@ Labels = Literal["own", "votes"]  # the data's own, or what FER+'s ten people se
 class DataConfig:
     """Which faces to train on."""
 
-    # "auto" takes FER2013, or any folder of faces, where `dir` holds it, else synthetic faces.
+    # "auto" takes FER2013, or any folder of faces, if `dir` holds it, otherwise synthetic faces.
     name: Literal["auto", "fer2013", "folder", "synthetic"] = "auto"
     # A folder, csv or archive. Empty: $FER_DATA_DIR, and without that data/.
     dir: str = ""
@@ -84,8 +84,8 @@ class OptimConfig:
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     warmup_epochs: float = 1.0  # linear rise from zero
-    # Share of the run, at its end, over which the rate falls linearly to zero, whatever the plateau
-    # says (Hagele et al., 2024, arXiv:2405.18392). Not used by "cosine".
+    # Share of the run, at its end, over which the rate falls linearly to zero, regardless of the plateau
+    # (Hagele et al., 2024, arXiv:2405.18392). Not used by "cosine".
     anneal_fraction: float = 0.5
     plateau: PlateauConfig = dataclasses.field(default_factory=PlateauConfig)
 
@@ -98,8 +98,8 @@ class LossConfig:
     class_weights: Literal["none", "balanced"] = "none"  # "balanced": inverse to frequency
     mixup: float = 0.0  # Beta parameter; 0: off (Zhang et al., 2018, arXiv:1710.09412)
     cutmix: float = 0.0  # Beta parameter; 0: off (Yun et al., 2019, arXiv:1905.04899)
-    # Shipped names, workdirs or checkpoints to learn from beside the labels, separated by commas; their
-    # probabilities are averaged. See training/distillation.py.
+    # Shipped names, workdirs or checkpoints to learn from in addition to the labels, separated by
+    # commas; their probabilities are averaged. See training/distillation.py.
     teacher: str = ""
     teacher_share: float = 0.5  # of each target, when there are teachers
     # Share of the classes' log frequency that the kept weights have subtracted from their logits, see

@@ -15,11 +15,11 @@ from fer_jax.data import fer_csv, layout
 from fer_jax.data.members import Member, opened_csv
 from fer_jax.errors import DataError
 
-_MAX_ROOT_DEPTH = 2  # folders; a popular archive holds images/train beside images/images/train
+_MAX_ROOT_DEPTH = 2  # folders; a popular archive holds images/train next to images/images/train
 _OTHER_CSV_RANK = len(fer_csv.CSV_NAMES)
 _IMAGES_RANK = _OTHER_CSV_RANK + 1
 _UNSPLIT = _IMAGES_RANK + 1  # what is added to the rank of what has no splits
-_FEWEST_CLASSES = 2  # one folder that happens to be called "calm" is no data set
+_FEWEST_CLASSES = 2  # a single folder called "calm" is not a data set
 _MOST_NAMED = 5
 
 

@@ -1,6 +1,6 @@
 """Decides which images of a layout are used, once all its class folders are known.
 
-The seven expressions are used. Other classes beside them (contempt) are left out and counted. Folders
+The seven expressions are used. Other classes next to them (contempt) are left out and counted. Folders
 that may be misspelt expressions, or numbers of an unknown order, are refused.
 """
 

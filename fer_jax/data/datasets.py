@@ -143,7 +143,7 @@ def _real(path: Path, config: DataConfig) -> Dataset:
     if config.labels == "votes" and splits["train"].votes is None:
         raise DataError(
             f"{path}: has no FER+ votes for config.data.labels=votes; "
-            "put fer2013new.csv beside fer2013.csv, or train with config.data.labels=own"
+            "put fer2013new.csv next to fer2013.csv, or train with config.data.labels=own"
         )
     card = {
         "name": loaded.kind,

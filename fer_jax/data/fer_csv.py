@@ -65,7 +65,7 @@ class _Header(NamedTuple):
 
 
 class _BadRowError(ValueError):
-    """One row is not valid; the message says why."""
+    """One row is not valid; the message gives the reason."""
 
 
 def first_line(file: BinaryIO) -> set[str]:

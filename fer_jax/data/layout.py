@@ -32,7 +32,7 @@ _PREFIX = re.compile(r"(training|publictest|privatetest)_", re.IGNORECASE)
 
 
 class Place(NamedTuple):
-    """Where an image stands below the root of a layout.
+    """An image's place below the root of a layout.
 
     Attributes:
         split: "train", "validation" or "test"; "" where neither a folder nor the file's name gives one.
@@ -76,7 +76,7 @@ def label_of(folder: str) -> int | None:
 
 
 def root_of(name: str) -> str | None:
-    """The folder below which an image lies as <split>/<class>/... or <class>/..., None if in neither.
+    """The folder above an image's <split>/<class>/... or <class>/..., None if it has neither.
 
     A class folder that names no expression counts only inside a split folder.
     """
@@ -99,7 +99,8 @@ def _root_of_folder(folder: str) -> str | None:
 def place(name: str, root: str) -> Place | None:
     """Reads [<split>/]<class>/.../<file> below `root`; None for what is not an image in such a place.
 
-    The split is that of the file's prefix, or else of the first folder, or else of one below the class.
+    The split is that of the file's prefix, of the first folder, or of one below the class, in this
+    order.
     """
     inside = f"{root}/" if root else ""
     if not name.startswith(inside) or not is_image(name):

@@ -74,7 +74,7 @@ def folder_members(folder: Path, *, only: str | None = None) -> list[Member]:
     """Returns the files of `folder` that a layout could use, sorted by name.
 
     Searches split and class folders in `folder` and one level deeper, and returns all images below them
-    and below the folders beside class folders; nothing else, because a data folder may hold anything.
+    and below the folders next to class folders; nothing else, because a data folder may hold anything.
     `only` names the one entry of `folder` to search.
     """
     found = _listing(folder, prefix="", depth=0, only=only)
@@ -124,7 +124,7 @@ def _entries(folder: str | Path, *, must: bool = True) -> list[os.DirEntry[str]]
     except OSError as error:
         if must:
             raise DataError(f"{folder}: the folder cannot be listed ({error.strerror})") from None
-        return []  # an unrelated folder beside the faces
+        return []  # an unrelated folder next to the faces
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ class Contents(NamedTuple):
 
 
 def read_images(members: Iterable[Member], root: str, refusals: Refusals) -> Contents:
-    """Returns the images of the layout whose split or class folders lie in `root`.
+    """Returns the images of the layout whose split or class folders are in `root`.
 
     Raises:
         DataError: an image that cannot be used, or a class folder that may be misspelt, unless
@@ -82,7 +82,7 @@ def _grey_face(member: Member, decoder: Decoder) -> np.ndarray:
 
 
 def read_csv(members: Iterable[Member], root: str, csv: str, refusals: Refusals) -> Contents:
-    """Returns the rows of a csv by split, with the FER+ votes where they lie beside it.
+    """Returns the rows of a csv by split, with the FER+ votes if they are next to it.
 
     Without Usage, in the csv or the votes, all rows are for training.
 

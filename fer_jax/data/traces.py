@@ -22,7 +22,7 @@ class Statistics:
         equalised: share of images with evenly spread grey levels, as after equalising.
         combed: share of levels missing in the set's histogram between levels that occur.
         full_range: share of images that reach both ends of the range.
-        blocking: step between 8 x 8 blocks over the steps beside it, minus 1.
+        blocking: step between 8 x 8 blocks over the steps next to it, minus 1.
         detail: energy above a quarter of a cycle per pixel, as a share of that above a tenth.
         period: how much the sharpness of columns repeats itself, as enlarged images do.
         lit_from_inside: share of images whose eyes are lighter than the skin around them.

@@ -1,7 +1,7 @@
 """Records each time a test split was opened with a network, because only the first figure is unbiased.
 
-The record stands beside the weights, is written before any face is read, and goes into a release's card,
-so that readers of a test figure can see whether it was the first.
+The record is kept next to the weights, written before any face is read, and copied into a release's
+card, so that readers of a test figure can see whether it was the first.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def judged_faces(faces: Faces, *, by: Labels, path: Path) -> tuple[np.ndarray, n
     if by == "own":
         return np.arange(len(faces)), faces.labels
     if faces.votes is None:
-        raise DataError(f"{path}: has no FER+ votes; put fer2013new.csv beside fer2013.csv")
+        raise DataError(f"{path}: has no FER+ votes; put fer2013new.csv next to fer2013.csv")
     labels = majority(faces.votes)
     rows = np.flatnonzero(labels >= 0)
     return rows, labels[rows]

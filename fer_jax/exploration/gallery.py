@@ -1,6 +1,6 @@
 """Draws what the explore command found: bars, boxes and sheets of faces.
 
-Every function returns a matplotlib `Figure` of its own (no pyplot, no global state); `png` turns it
+Every function returns its own Matplotlib `Figure` (no pyplot, no global state); `png` turns it
 into bytes. Charts are narrow with large letters, so that a phone shows them without zooming.
 """
 
@@ -146,7 +146,7 @@ def face_sheet(
 
 
 def portraits(faces: Mapping[str, np.ndarray], *, title: str, theme: Theme = LIGHT) -> Figure:
-    """Returns one face beside the other, each under its caption.
+    """Returns two faces side by side, each under its caption.
 
     Args:
         faces: uint8 or float images [48, 48] by caption, grey levels 0 to 255.

@@ -59,7 +59,7 @@ class LabelVotes:
 
 
 def compare(faces: Faces) -> LabelVotes | None:
-    """Returns the labels of N faces against their votes; None where there are no votes."""
+    """Returns the labels of N faces against their votes; None if there are no votes."""
     if faces.votes is None:
         return None
     crowd, share = majority(faces.votes), shares(faces.votes)

@@ -1,4 +1,4 @@
-"""The part of the explore page that says whether the images were processed, with the worst of them."""
+"""The part of the explore page that reports processing of the images, with the worst of them."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def sample_indices(labels: np.ndarray, *, per_class: int, seed: int = 0) -> dict
 def examples(report: Audit, kind: str, *, at_most: int) -> list[Group]:
     """Returns some findings of a kind, evenly spaced over its list and so over the expressions.
 
-    Copies of blank images are passed over where there are others: one black square tells it all.
+    Copies of blank images are skipped if there are others: one black square is enough.
     """
     groups = report.groups(kind)
     if kind != "constant":
@@ -138,7 +138,7 @@ def examples(report: Audit, kind: str, *, at_most: int) -> list[Group]:
 def linear_accuracy(train: Faces, validation: Faces) -> float:
     """Returns the validation accuracy of ridge regression from pixels to one-hot expressions.
 
-    It says how much of a data set needs no network. Faces are standardised one by one; the ridge is
+    It shows how much of a data set needs no network. Faces are standardised one by one; the ridge is
     the mean pixel variance. About 5 s for FER2013 on one core.
     """
     sums = [_inputs(chunk).sum(axis=0) for chunk in _chunks(train.images)]

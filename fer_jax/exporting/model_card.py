@@ -66,7 +66,7 @@ with {", ".join(f"{name} {version}" for name, version in card["versions"].items(
 
 
 def _openings(card: Mapping[str, Any]) -> str:
-    if "test_openings" not in card:  # older releases were not asked
+    if "test_openings" not in card:  # older releases did not record it
         return ""
     times = [opening["time"] for opening in card["test_openings"]]
     if not times:
@@ -79,20 +79,21 @@ def _lineage(card: Mapping[str, Any]) -> str:
     lines = []
     if start := card.get("start"):
         which = "mean of the weights of" if "," in start else "weights of the network"
-        lines.append(f"It began with the {which} {_names(start)}.")
+        lines.append(f"It was initialised with the {which} {_names(start)}.")
     if teacher := card.get("teacher"):
-        seen = f"what {_names(teacher)} saw in the training faces"
-        lines.append(f"Beside the labels it learned from {seen}.")
+        lines.append(
+            f"It also learned from the outputs of {_names(teacher)} on the training faces."
+        )
     config = card["config"]
     if config.get("recalibrate"):
-        lines.append("Its batch norm statistics are those of the training faces as they are.")
+        lines.append("Its batch norm statistics were recomputed on the unaugmented training faces.")
     if share := config["loss"].get("logit_adjustment"):
         bound = config["loss"].get("logit_adjustment_below", 1)
         of = "the log frequencies"
         if bound < 1:
             of = f"log(frequency / {bound:.3g}) of expressions rarer than {100 * bound:.3g} %"
-        expected = "so rare expressions are expected more often than training had them"
-        lines.append(f"{share:g} of {of} is subtracted from its logits, {expected}.")
+        effect = "which favours rare expressions"
+        lines.append(f"{share:g} of {of} is subtracted from its logits, {effect}.")
     return "".join(f" {line}" for line in lines)
 
 
@@ -104,8 +105,8 @@ def _votes(card: Mapping[str, Any]) -> str:
 The targets are the shares of FER+'s ten votes for each face (Barsoum et al., 2016); a vote that nobody
 else casts is dropped. Votes for contempt, "unknown" and "not a face" have no target and lower a face's
 weight; {left_out["train"]:,} faces without any other vote were left out. Validation is against the
-majority, so {left_out["validation"]:,} validation faces on which none agrees do not count. Below, faces
-are counted by what most votes name.
+majority, so {left_out["validation"]:,} validation faces without one do not count. Below, each face
+counts for its most frequent vote.
 """
 
 

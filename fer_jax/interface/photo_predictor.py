@@ -118,7 +118,7 @@ class PhotoPredictor(Predictor):
             fps: takes at most this many frames a second.
             detector: None for YuNet with its defaults.
 
-        Frames that cannot be decoded are left out; a warning after the last one says how many.
+        Frames that cannot be decoded are left out; a warning after the last one gives their number.
 
         Raises:
             MediaError: it cannot be read, or it ends too early, which is raised after its last frame.

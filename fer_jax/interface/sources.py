@@ -1,4 +1,4 @@
-"""Whatever a caller may have as a photograph, made into RGB pixels."""
+"""Turns any form of photograph that a caller may have into RGB pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_jax.media.images import decode_image, read_image
 
 
 def as_photograph(source: Any, *, bgr: bool = False) -> np.ndarray:
-    """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
+    """Returns a photograph as uint8 [H, W, 3] RGB, upright by its EXIF orientation.
 
     Args:
         source: a path, the bytes of an image file, a PIL image, or uint8 [H, W], [H, W, 3] RGB or

@@ -1,6 +1,6 @@
 """Several processes that train as one: how they find each other, agree, and end. JAX does the work.
 
-Process 0 writes and prints; all compute. Whoever runs this on one host is a cluster of one process.
+Process 0 writes and prints; all compute. A run on one host is a cluster of one process.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def joined(place: Membership | None, *, search: bool) -> Iterator[None]:
         name = place.coordinator if place else "the cluster that the environment names"
         raise ClusterError(
             f"{name}: cannot be joined ({_first_line(error)}); start every process, with the same "
-            "--coordinator and --processes and a --process-id of its own"
+            "--coordinator and --processes and its own --process-id"
         ) from error
     try:
         yield
@@ -106,7 +106,7 @@ def check_alike(description: str, *, what: str) -> None:
 
 
 def check_shared(folder: Path) -> None:
-    """Checks that all processes see what process 0 writes into `folder`; none goes on before it.
+    """Checks that all processes see what process 0 writes into `folder`; none continues before it.
 
     Raises:
         ClusterError: one does not.
@@ -148,11 +148,11 @@ def _join_announced() -> None:
 
     Raises:
         ClusterError: a package is missing that JAX finds the cluster with.
-        RuntimeError: it cannot be joined, or the environment says too little.
+        RuntimeError: it cannot be joined, or the environment describes it incompletely.
     """
     try:
         with warnings.catch_warnings():
-            # Of several lines; _check_alone says it in one.
+            # Of several lines; _check_alone reports it in one.
             warnings.filterwarnings("ignore", "Kubernetes environment detected")
             jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
     except ImportError as error:
@@ -164,16 +164,16 @@ def _join_announced() -> None:
         _check_alone(os.environ)  # JAX knows of no cluster here
     except RuntimeError:
         raise
-    except Exception as error:  # Kubernetes' client and requests have families of their own
+    except Exception as error:  # Kubernetes' client and requests have their own exception classes
         raise RuntimeError(f"{type(error).__name__}: {_first_line(error)}") from error
 
 
 def _check_alone(environment: Mapping[str, str]) -> None:
-    """Checks that a process which JAX calls alone is no pod of an indexed Kubernetes job.
+    """Checks that a process which JAX calls alone is not a pod of an indexed Kubernetes job.
 
     Raises:
-        ClusterError: it is one, and JAX did not find the package it asks for the others with. Every pod
-            would train alone, in the same folder.
+        ClusterError: it is one, and JAX did not find the package with which it looks up the others.
+            Every pod would train alone, in the same folder.
     """
     if "KUBERNETES_SERVICE_HOST" in environment and "JOB_COMPLETION_INDEX" in environment:
         raise _lacking("kubernetes", finds="the other pods of this Kubernetes job")

@@ -12,7 +12,7 @@ from collections.abc import Container
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Prints completions and ends the process if the shell asks for them; else does nothing."""
+    """Prints completions and ends the process if the shell requests them; otherwise does nothing."""
     if "_ARGCOMPLETE" in os.environ:
         with contextlib.suppress(ImportError):
             import argcomplete
@@ -21,7 +21,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def command_to_complete(commands: Container[str]) -> str | None:
-    """Returns the command whose flags the shell asks for; None if it asks for something else."""
+    """Returns the command whose flags the shell requests; None if it requests something else."""
     if "_ARGCOMPLETE" not in os.environ:
         return None
     line = os.environ.get("COMP_LINE", "")

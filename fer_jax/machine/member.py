@@ -21,7 +21,7 @@ from fer_jax.errors import EXIT_USAGE
 _VARIABLE = "FER_JAX_MEMBER"
 _FORWARDED = signal.SIGTERM, signal.SIGINT
 _FATAL = re.compile(rb"F\d{4} ")  # as the runtime's log begins what it dies of
-_OWN = re.compile(rb"^error: .*\n", re.MULTILINE)  # as a command says what it ends with
+_OWN = re.compile(rb"^error: .*\n", re.MULTILINE)  # how a command reports the error it ends with
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 LOST = (
     "another process of this run has ended or cannot be reached; saved checkpoints are intact: "
@@ -30,7 +30,7 @@ LOST = (
 
 
 class Membership(NamedTuple):
-    """Where a process stands in its cluster.
+    """A process's place in its cluster.
 
     Attributes:
         coordinator: HOST:PORT at which process 0 answers the others.
@@ -45,7 +45,7 @@ class Membership(NamedTuple):
 
 def announced(environment: Mapping[str, str]) -> bool:
     """Whether the environment may be one in which JAX finds a cluster by itself."""
-    # A shell of Slurm is a step of one task, whatever the job has.
+    # A Slurm shell is a step of one task, regardless of the job's size.
     in_slurm = "SLURM_STEP_NODELIST" in environment
     if in_slurm and environment.get("SLURM_STEP_NUM_TASKS", "1") != "1":
         return True
@@ -69,8 +69,8 @@ def is_member(environment: Mapping[str, str]) -> bool:
 def run_member(module: str, arguments: Sequence[str]) -> int:
     """Runs `python -m MODULE ARGUMENTS` as a child and returns its exit code.
 
-    Signals go on to it; it ends when this process does. If another process of the cluster is lost, one
-    line says why and the code is 2.
+    Signals are passed on to it; it ends when this process does. If another process of the cluster is
+    lost, one line gives the reason and the code is 2.
     """
     environment = {**os.environ, _VARIABLE: "1"}
     if environment.get(_LOG_LEVEL, "1") == "1":  # what JAX sets in a process that imports it
@@ -120,8 +120,8 @@ def _pass_on(stream: IO[bytes]) -> tuple[bool, bytes]:
     """Copies lines to standard error up to the runtime's last words.
 
     Returns:
-        Whether a line of the command's own said what it ends with, and what comes from the runtime's
-        last words on, which is not copied.
+        Whether one of the command's own lines gave the reason for its end, and the output from the
+        runtime's last words on, which is not copied.
     """
     explained = False
     for line in stream:

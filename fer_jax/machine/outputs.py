@@ -15,7 +15,7 @@ FULL_DISK = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # not every 
 
 
 def try_file(path: Path, *, flag: str) -> None:
-    """Checks that `path` can be written, by writing a file beside it and removing that.
+    """Checks that `path` can be written, by writing a file next to it and removing that.
 
     Args:
         path: a file that is there is left as it is.
@@ -25,7 +25,7 @@ def try_file(path: Path, *, flag: str) -> None:
         FerError: a folder or a device is in its place, its folder is missing or refuses files.
     """
     shown = f"{flag} {printable(path)}"
-    # os.path answers also where the system refuses a name, for which pathlib raises; `_try` says why.
+    # os.path answers even if the system refuses a name, where pathlib raises; `_try` gives the reason.
     if os.path.isdir(path):
         raise FerError(f"{shown}: is a folder; name a file")
     if os.path.exists(path) and not os.path.isfile(path):
@@ -38,7 +38,7 @@ def try_file(path: Path, *, flag: str) -> None:
 
 
 def is_missing(folder: Path) -> bool:
-    """Whether there is no such folder; False where the system does not say."""
+    """Whether there is no such folder; False if the system does not report it."""
     try:
         return not stat.S_ISDIR(folder.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

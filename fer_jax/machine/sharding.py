@@ -59,7 +59,7 @@ def data_mesh(*, devices: int, batch_size: int, accumulate: int = 1) -> Mesh:
         )
     each = devices // processes or _most_that_divide(rows // processes, present // processes)
     chosen = [device for of_one in by_process for device in of_one[:each]]
-    # Not make_mesh, which may change their order: a process's rows of a batch stand together.
+    # Not make_mesh, which may change their order: a process's rows of a batch stay together.
     return Mesh(np.array(chosen), ("data",), axis_types=(AxisType.Auto,))
 
 
@@ -102,7 +102,7 @@ def put_rows(rows: Tree, mesh: Mesh) -> Tree:
     rows = jax.tree.map(np.asarray, rows)
     if jax.process_count() == 1:
         return jax.device_put(rows, over_data(mesh))
-    with jax.transfer_guard("allow"):  # JAX takes it for a transfer that nobody asked for
+    with jax.transfer_guard("allow"):  # JAX takes it for an unintended transfer
         return jax.make_array_from_process_local_data(over_data(mesh), rows)
 
 

@@ -1,6 +1,6 @@
 """The frames of an animated GIF, WebP, PNG or AVIF image, and the pages of a TIFF, as those of a video.
 
-`is_animation` looks at headers alone. The frames are decoded by Pillow, in a video decoder's process.
+`is_animation` reads only headers. The frames are decoded by Pillow, in a video decoder's process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOT_A_PAGE = 1 | 4  # NewSubfileType: a smaller copy of another page, a mask
 
 
 def is_animation(path: Path) -> bool:
-    """Returns whether an image file says that it has several frames or pages.
+    """Returns whether an image file claims several frames or pages.
 
     False for one that cannot be read or is damaged: its reader gives the reason.
     """
@@ -165,9 +165,9 @@ class AnimationStream:
             with contextlib.suppress(BadImageError):  # reported as a lost frame
                 pillow_images.load(self._image)  # only then some formats know their times
         except pillow_images.Image.UnidentifiedImageError:
-            raise BadVideoError(f"{DAMAGED}; --first-frame scores the first frame alone") from None
+            raise BadVideoError(f"{DAMAGED}; --first-frame scores only the first frame") from None
         except BadImageError as error:
-            raise BadVideoError(f"{error}; --first-frame scores the first frame alone") from None
+            raise BadVideoError(f"{error}; --first-frame scores only the first frame") from None
         self.width, self.height = self._image.size
         self.fps = 1 / self._duration_s()
         self.claimed = self.frame_count

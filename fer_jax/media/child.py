@@ -144,7 +144,7 @@ class ChildOwner(ClosedAtExit):
 
 
 def how_it_ended(code: int) -> str:
-    """Returns what an exit code of `subprocess` says, in words."""
+    """Describes an exit code of `subprocess`."""
     if code >= 0:
         return f"exit code {code}"
     with contextlib.suppress(ValueError):

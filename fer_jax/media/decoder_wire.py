@@ -48,7 +48,7 @@ class DecodeReply(NamedTuple):
     """The outcome of a request.
 
     Attributes:
-        shape: of an image in the memory, else (0, 0, 0).
+        shape: of an image in the memory, otherwise (0, 0, 0).
         message: the reason of a refusal, or a note on the image's file.
     """
 

@@ -1,4 +1,4 @@
-"""Why bytes are no usable image, in words that other modules add a file's name to."""
+"""Reasons why bytes are not a usable image; other modules add the file's name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ DAMAGED = "the image is damaged"
 
 
 class BadImageError(ValueError):
-    """Bytes that are not a usable image; the message says why, without the file's name."""
+    """Bytes that are not a usable image; the message gives the reason without the file's name."""
 
 
 class TooManyPixelsError(BadImageError):

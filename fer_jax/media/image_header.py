@@ -74,7 +74,7 @@ def check_whole(data: bytes, header: ImageHeader) -> bytes:
 
 
 def stranger(data: bytes) -> str:
-    """Returns why bytes that have none of the known formats are no image."""
+    """Returns why bytes of no known format are not an image."""
     if not data:
         return "the file is empty"
     if not data.strip(b"\0"):
@@ -86,7 +86,7 @@ def stranger(data: bytes) -> str:
     return f"the file is not an image that can be read; {FORMATS} are supported"
 
 
-# Pillow finds their size, and what OpenCV alone reads is small code.
+# Pillow finds their size; code that only OpenCV uses for them is small.
 _OTHERS = {
     "avif": re.compile(rb"....ftypavi[fs]", re.DOTALL),
     "heic": re.compile(rb"....ftyp(hei|hev|mif|msf)", re.DOTALL),

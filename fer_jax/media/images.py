@@ -44,7 +44,7 @@ class MediaError(FerError):
 
     Attributes:
         path: the file, as it was named.
-        reason: one line that says why, without the file's name.
+        reason: one line without the file's name.
     """
 
     def __init__(self, path: Path, reason: str):
@@ -54,7 +54,7 @@ class MediaError(FerError):
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Returns a photograph as uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
+    """Returns a photograph as uint8 [H, W, 3] RGB, upright by its EXIF orientation.
 
     Grey, palette, RGBA (alpha is dropped), CMYK and 16-bit images become 8-bit RGB; of an
     animation or several pages, the first is used.
@@ -91,7 +91,7 @@ def read_file(path: Path, *, most: int) -> bytes:
             data = file.read(most)
         except OSError as error:
             raise MediaError(path, _system_reason(error)) from error
-    # Some cameras' files look like a TIFF that holds the thumbnail alone.
+    # Some cameras' files look like a TIFF that holds only the thumbnail.
     if path.suffix.lower() in RAW_SUFFIXES and format_of(data) in (None, "tiff"):
         raise MediaError(path, RAW)
     return data

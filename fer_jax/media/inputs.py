@@ -23,7 +23,7 @@ def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Itera
     """Yields the files that `inputs` name, in order.
 
     Args:
-        inputs: a file is passed on whatever it holds, even if it does not exist. A folder stands for
+        inputs: a file is passed on whatever it holds, even if it does not exist. A folder means
             the images and videos below it, sorted by name, without names that start with a dot;
             links to folders are followed, once into each. A name with *, ? or [ that is not a file
             is a pattern (** for any depth). "-" is the list of paths on `stdin`.
@@ -43,7 +43,7 @@ def expand_inputs(inputs: Iterable[str], stdin: BinaryIO | None = None) -> Itera
 def common_parent(inputs: Iterable[str]) -> Path:
     """Returns the deepest folder above everything that `inputs` name, as an absolute path.
 
-    A folder named "photos" lies in its parent; "." and ".." stand for what is in them. What a list on
+    A folder named "photos" is in its parent; "." and ".." mean their contents. What a list on
     standard input will name is unknown: it counts as the current folder.
     """
     folders = [os.path.abspath(_folder_of(text)) for text in inputs]

@@ -44,7 +44,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 def jpeg_whole(data: bytes) -> bytes:
     """Returns the bytes of an image that reaches its end marker.
 
-    A thumbnail's end marker lies inside a segment and is skipped; the image's follows a scan.
+    A thumbnail's end marker is inside a segment and is skipped; the image's follows a scan.
 
     Raises:
         BadImageError: cut short within a scan, damaged, or with too many scans.
@@ -65,7 +65,7 @@ def jpeg_whole(data: bytes) -> bytes:
 
 
 def jpeg_without_end(data: bytes) -> bytes | None:
-    """Returns the bytes of a JPEG that may lack nothing but its end marker, else None.
+    """Returns the bytes of a JPEG that may lack only its end marker, otherwise None.
 
     Only for sequential images with one scan: in others, whole scans may be missing unnoticed. Only the
     pixels show whether the scan, or its last restart interval, is complete.

@@ -27,7 +27,7 @@ _HEAD_BYTES = 4096
 
 
 def media_kind(path: Path) -> MediaKind | None:
-    """Distinguishes images and videos by their first bytes, else by name; None means neither.
+    """Distinguishes images and videos by their first bytes, otherwise by name; None means neither.
 
     A file that cannot be opened is classified by its name: reading it gives the reason.
     """

@@ -37,7 +37,7 @@ _FORMATS = sorted(set(Image.OPEN) - _LEFT_OUT - _OPENCV)
 
 
 def decode(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """Returns an image as uint8 [H, W, 3] RGB, turned as its file says; of several, the first.
+    """Returns an image as uint8 [H, W, 3] RGB, turned as its file specifies; of several, the first.
 
     Raises:
         BadImageError: not an image, cut short, damaged, or over `max_pixels`.
@@ -111,9 +111,9 @@ def _check_size(image: Image.Image, *, max_pixels: int) -> None:
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """Decodes the current frame: uint8 [H, W, 3] RGB, upright as its EXIF orientation says.
+    """Decodes the current frame: uint8 [H, W, 3] RGB, upright by its EXIF orientation.
 
-    AVIF and HEIC images are turned as their boxes say, whatever their EXIF does (ISO/IEC 23000-22).
+    AVIF and HEIC images are turned as their boxes specify, regardless of EXIF (ISO/IEC 23000-22).
 
     Raises:
         BadImageError: it is damaged.
@@ -128,7 +128,7 @@ def pixels(image: Image.Image) -> np.ndarray:
 
 @contextlib.contextmanager
 def _damage(image: Image.Image) -> Iterator[None]:
-    """Converts whatever Pillow's readers stumble over."""
+    """Converts any error of Pillow's readers."""
     try:
         yield
     except MemoryError:

@@ -21,7 +21,7 @@ _COLUMNS = ("image", "jpg", "jpeg", "png", "img", "image_bytes", "bytes", "conte
 
 
 class BadShardError(ValueError):
-    """A file that cannot be read as a shard; the message says why, without the file's name."""
+    """A file that cannot be read as a shard; the message gives the reason without the file's name."""
 
 
 class ShardMember(NamedTuple):
@@ -106,7 +106,7 @@ def _parquet(file: BinaryIO, most_bytes: int) -> Iterator[ShardMember]:
 
 
 def _image_column(schema: Any) -> str:
-    """Returns the column of bytes, or of structs with a field `bytes`; several are told by name."""
+    """Returns the column of bytes, or of structs with a field `bytes`; several are reported by name."""
     found = [field.name for field in schema if _holds_bytes(field.type)]
     known = [name for name in _COLUMNS if name in found]
     if not known and len(found) != 1:

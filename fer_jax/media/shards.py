@@ -63,7 +63,7 @@ def _here(file: BinaryIO, kind: str) -> Iterator[ShardMember]:
 def _isolated(file: BinaryIO, kind: str) -> Iterator[ShardMember]:
     child = DecoderChild(_MODULE, SHARD_IMAGE_BYTES, what="shard", memory_bytes=_UNUSED)
     with contextlib.closing(child):
-        # One allocator that respects the limit of memory, without threads of its own.
+        # One allocator that respects the limit of memory, without its own threads.
         child.start(ARROW_DEFAULT_MEMORY_POOL="system", OMP_NUM_THREADS="1", MALLOC_ARENA_MAX="2")
         assert child.wire is not None
         try:

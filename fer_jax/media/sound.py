@@ -28,7 +28,7 @@ def join_sound(video: Path, source: Path, target: Path) -> str | None:
         target: a new file, with the ending of `video`.
 
     Returns:
-        None if `target` is complete, else why there is no sound; "" if `source` has none.
+        None if `target` is complete, otherwise why there is no sound; "" if `source` has none.
 
     Raises:
         MediaError: `source` cannot be opened.

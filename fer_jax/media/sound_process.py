@@ -1,7 +1,7 @@
 """Joins images and sound: `python -m fer_jax.media.sound_process VIDEO TARGET < SOURCE`.
 
 Started by `sound.join_sound`. SOURCE is untrusted: it is read without network access and within limits
-of memory and time. The exit code says what came of it; a reason is printed.
+of memory and time. The exit code is the result; a reason is printed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(video: str, target: str) -> int:
 
 
 def join(video: Path, source: BinaryIO, target: Path, *, alive: Callable[[], None]) -> bool:
-    """Does what `sound.join_sound` says, in this process.
+    """Does the work of `sound.join_sound` in this process.
 
     Args:
         video, target: as there.

@@ -53,7 +53,7 @@ class Video(Protocol):
         width, height: pixels of its first frame as displayed.
         fps: nominal frames per second; sampling uses the frames' time stamps.
         frame_count: estimated number of frames, 0 if unknown.
-        ended_early: after the iteration, where a truncated file ended; else None.
+        ended_early: after the iteration, where a truncated file ended; otherwise None.
         note: after the iteration, what else was lost, in one line; None if nothing was.
     """
 
@@ -97,7 +97,7 @@ class SampledFrames:
             file: at its beginning; it stays the caller's to close.
             every, fps, max_pixels: as for `VideoReader`.
             share: number and count of the shares that the video is divided into, by time; it may be
-                empty, unless it is the first. `ended_early` is told by the last that is not empty.
+                empty, unless it is the first. The last one that is not empty reports `ended_early`.
             allocate: gives the memory for each image.
             decoded: called after each frame, sampled or not, and each packet on the way to a share.
 

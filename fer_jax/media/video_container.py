@@ -29,7 +29,7 @@ _CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf"
 
 
 class BadVideoError(ValueError):
-    """A file that cannot be read as a video; the message says why, without the file's name."""
+    """A file that cannot be read as a video; the message gives the reason without the file's name."""
 
 
 def open_container(file: BinaryIO, *, max_pixels: int = OPENABLE_PIXELS) -> InputContainer:
@@ -65,7 +65,7 @@ def open_container(file: BinaryIO, *, max_pixels: int = OPENABLE_PIXELS) -> Inpu
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Returns the default video track, else the first one; a cover image is not a track.
+    """Returns the default video track, otherwise the first one; a cover image is not a track.
 
     Raises:
         BadVideoError: there is no track.
@@ -84,7 +84,7 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def pixel_aspect(stream: VideoStream, frame: RawFrame, *, first_size: tuple[int, int]) -> Fraction:
-    """Returns the width of a frame's pixels by their height; 1 where nothing is said.
+    """Returns the width of a frame's pixels by their height; 1 if unspecified.
 
     After a change of size the codec is right, because the container describes the first frame.
     """

@@ -104,7 +104,7 @@ def _riff_is_cut(file: BinaryIO, size: int) -> bool:
 _EBML = b"\x1aE\xdf\xa3"
 _EBML_HEADER = 0x1A45DFA3
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
-# What lies in a segment and in a cluster (RFC 9559): SeekHead, Info, Tracks, Cues, Chapters, Tags,
+# The elements of a segment and of a cluster (RFC 9559): SeekHead, Info, Tracks, Cues, Chapters, Tags,
 # Attachments, Cluster; Timestamp, Position, PrevSize, SimpleBlock, BlockGroup, Void, CRC-32, and the
 # EncryptedBlock and SilentTracks of old files.
 _ELEMENTS = frozenset(
@@ -152,7 +152,7 @@ def lost_blocks(file: BinaryIO) -> bool:
         if at == 0 and (element is None or element[0] != _EBML_HEADER):
             break
         if element is None:
-            return end - at >= 12  # else it is only unfinished
+            return end - at >= 12  # otherwise it is only unfinished
         name, length, header = element
         if name == _SEGMENT and length is not None:
             end = min(end, at + header + length)  # cameras append other things

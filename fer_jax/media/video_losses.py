@@ -1,8 +1,8 @@
 """Counts frames that damage removed entirely, where the rest of the container reveals them.
 
-FFmpeg passes over bytes that it cannot read. In AVI, the index says which frames lay there. In Matroska
-and WebM, a cluster that holds something else than its elements shows the damage, and a constant frame
-rate how many frames are missing. Gaps alone show nothing: recordings of screens have them.
+FFmpeg skips bytes that it cannot read. In AVI, the index lists the frames that were there. In Matroska
+and WebM, a cluster that holds anything but its elements shows the damage, and a constant frame rate
+gives the number of missing frames. Gaps alone show nothing: recordings of screens have them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 _MOST_ENTRIES = 4_000_000  # 18 hours at 60 frames a second
 _CHUNK_HEAD_BYTES = 8
-_STEADY = 0.9  # share of the steps between frames that are as long as the frame rate says
+_STEADY = 0.9  # share of the steps between frames that match the frame rate
 _TOLERANCE = 0.25  # of a step, for clocks of whole milliseconds
 _REST_S = 1.0  # by which sound may be longer than the video
 

@@ -1,6 +1,6 @@
-"""Tells from packets of VP8, VP9 and AV1 how many frames they show.
+"""Counts the frames that packets of VP8, VP9 and AV1 show.
 
-Encoders hide frames from which others are predicted: of VP8 in packets of their own, of VP9 and AV1 in
+Encoders hide frames from which others are predicted: of VP8 in separate packets, of VP9 and AV1 in
 the packet of a frame that is shown.
 """
 

@@ -1,8 +1,8 @@
 """Finds the share of a video that one of several workers decodes, from packets alone.
 
 Shares begin at keyframes, at about equal numbers of frames, and hold whole groups of pictures; numbers,
-times and sampling of their frames are those of the undivided video. A video that says too little (no
-time stamps, codecs whose packets do not tell how many frames they show, a damaged container) is not
+times and sampling of their frames are those of the undivided video. A video with too little information
+(no timestamps, codecs whose packets do not give the number of frames shown, a damaged container) is not
 divided: its first share is all of it, and the others are empty.
 """
 

@@ -125,7 +125,7 @@ class FrameStream:
             yield time_s, frame
 
     def aspect_of(self, frame: RawFrame) -> Fraction:
-        """Returns the width of a frame's pixels by their height; 1 where nothing is said."""
+        """Returns the width of a frame's pixels by their height; 1 if unspecified."""
         return pixel_aspect(self._stream, frame, first_size=(self.width, self.height))
 
     def count_lost(self) -> None:

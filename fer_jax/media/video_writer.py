@@ -56,7 +56,7 @@ _KINDS = (
     ),
 )
 
-# Players find the index of a whole file at its start. Without one, each second stands for itself.
+# Players find the index of a whole file at its start. Without one, each second is self-contained.
 _INDEX_FIRST = {"mp4": {"movflags": "+faststart"}}
 _READABLE_ALWAYS = {
     "mp4": {

@@ -34,7 +34,7 @@ class NormOf(Protocol):
     """How a network makes its norms."""
 
     def __call__(self, *, scale_init: Initializer = nn.initializers.ones) -> Layer:
-        """Returns a norm over all axes but the last, whose factors start as `scale_init` says."""
+        """Returns a norm over all axes but the last, whose factors start with `scale_init`."""
         ...
 
 
@@ -65,7 +65,7 @@ def max_pool_2x2(
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., 2016, arXiv:1512.03385).
+    """Two 3x3 convolutions and a shortcut (He et al., 2016, arXiv:1512.03385).
 
     `stride` 2 halves the resolution; the shortcut then averages 2x2 patches before its 1x1
     convolution (He et al., 2019, arXiv:1812.01187), which keeps all of the input in play.

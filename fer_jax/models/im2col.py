@@ -48,7 +48,7 @@ def convolve(
     padding: Any,
     **rest: Any,
 ) -> Float[jax.Array, "batch rows columns outputs"]:
-    """Stands in for `lax.conv_general_dilated` in `nn.Conv`; what it does not suit, it passes on.
+    """Replaces `lax.conv_general_dilated` in `nn.Conv`; passes on unsuitable convolutions.
 
     Products are of bfloat16, sums of float32; the result has the dtype of `x`.
 
@@ -56,7 +56,7 @@ def convolve(
         x: images.
         kernel: of the same dtype.
         strides: of rows and columns.
-        padding: "SAME", or what else `lax.conv_general_dilated` takes.
+        padding: "SAME", or any other that `lax.conv_general_dilated` takes.
         rest: dilations of 1, one feature group and the dimensions of `x` and `kernel`.
     """
     if not suits(x.shape, kernel.shape, strides, padding):

@@ -26,8 +26,8 @@ def checkpoint_path(checkpoint: str | os.PathLike[str] | None) -> Path:
     """Returns the folder that `checkpoint` names.
 
     Args:
-        checkpoint: a shipped name as a str, else a path; None for the default network. A folder that
-            has a shipped name is written `./crowd`, or given as a Path.
+        checkpoint: a shipped name as a str, otherwise a path; None for the default network. A folder
+            that has a shipped name is written `./crowd`, or given as a Path.
 
     Raises:
         CheckpointError: this installation does not have the network of that name.

@@ -52,7 +52,8 @@ class Annotator:
         """Writes nothing yet.
 
         Args:
-            folder: for the copies; it must exist. They lie in it as the inputs lie below `parent`.
+            folder: for the copies; it must exist. They are placed in it as the inputs are below
+                `parent`.
             parent: of the inputs; see `media.inputs.common_parent`.
             every, fps, max_pixels: as used for the views.
             uncertain_below: labels with less confidence get a question mark.
@@ -163,7 +164,7 @@ class Annotator:
 class _AnnotatedVideo:
     """One video's copy; its frames are read a second time.
 
-    The copy has the size of the video's first frame; a frame of another size is shown whole in it.
+    The copy has the size of the video's first frame; a frame of another size is fitted in completely.
     """
 
     def __init__(
@@ -171,7 +172,7 @@ class _AnnotatedVideo:
     ) -> None:
         self._video, self._source = video, source
         self._frames: Iterator[VideoFrame] = iter(video)
-        # Not beside the target, whose name may have the greatest length already.
+        # Not next to the target, whose name may already have the maximum length.
         ending = video_ending()
         partial = folder / f".annotated.{os.getpid()}{ending}"
         try:
@@ -215,10 +216,10 @@ class _AnnotatedVideo:
 def annotated_path(folder: Path, path: Path, *, parent: Path) -> Path:
     """Returns the path of a copy: an image's ends in .jpg, a video's ending depends on its codec.
 
-    The copy of `a.png` is `a.png.jpg`, beside that of `a.jpg`. An input outside of `parent`, which a
-    list may hold, keeps its whole path; `..` becomes a folder `up`.
+    The copy of `a.png` is `a.png.jpg`, next to that of `a.jpg`. An input outside of `parent`, which a
+    list may hold, keeps its full path; `..` becomes a folder `up`.
     """
-    whole = Path(os.path.abspath(path))  # lexical: a link stays where it lies
+    whole = Path(os.path.abspath(path))  # lexical: a link stays where it is
     if whole.is_relative_to(parent):
         return folder / whole.relative_to(parent)
     parts = ["up" if part == ".." else part for part in path.parts if part != path.anchor]

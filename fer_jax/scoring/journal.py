@@ -1,6 +1,6 @@
 """The rows of a run that is not finished: what is in it survives being killed at any moment.
 
-`.faces.csv.partial` beside `faces.csv` holds JSON lines: the run's options, then each input's rows and
+`.faces.csv.partial` next to `faces.csv` holds JSON lines: the run's options, then each input's rows and
 a mark that the input is finished. On resume, anything after the last such mark is discarded, so that no
 row is lost or duplicated.
 """
@@ -72,7 +72,7 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.finished.close()
         if not any(self.inputs.values()):
-            self.path.unlink(missing_ok=True)  # nothing in it to go on from
+            self.path.unlink(missing_ok=True)  # nothing in it to resume from
         self._file.close()
 
     def write(self, row: Row, *, image: str | None = None) -> None:
@@ -206,7 +206,7 @@ def _locked(path: Path) -> BinaryIO:
 
 
 def _record(line: bytes) -> Any:
-    """What a line says; None for one that is cut, or that never reached the disk."""
+    """A line's content; None for one that is cut, or that never reached the disk."""
     if not line.endswith(b"\n"):
         return None
     try:
@@ -225,7 +225,7 @@ def _check_options(out: Path, *, was: Mapping[str, Any], now: Mapping[str, Any])
 
 
 def _identity(path: Path) -> list[int] | None:
-    """Tells a file from the one that replaces it."""
+    """Distinguishes a file from the one that replaces it."""
     if not path.exists():
         return None
     status = path.stat()

@@ -47,7 +47,7 @@ def prints_rows(line: argparse.Namespace) -> bool:
 
 
 def scoring_options(line: argparse.Namespace, *, out: Path) -> ScoringOptions:
-    """Returns the run that a command line asks for, with its rows in `out`."""
+    """Returns the run that a command line requests, with its rows in `out`."""
     return ScoringOptions(
         out=out,
         resume=line.resume,

@@ -43,7 +43,7 @@ class ScoringOptions:
         detector: one of `faces.detect.DETECTORS`.
         detect_size: of the longer side in pixels, or "full".
         every, fps: which frames of a video are analysed; see `media.video.VideoReader`.
-        first_frame: of an animation or several pages, analyse the first alone.
+        first_frame: of an animation or several pages, analyse only the first.
         rotate: find faces in images turned by quarters as well.
         max_pixels: the most that an image may have.
         batch_size: faces that are recognised together.
@@ -78,8 +78,8 @@ class Outcome:
     Attributes:
         inputs: how many, by status.
         faces: how many were found.
-        scored_now: inputs of this run alone.
-        faces_now: faces of this run alone.
+        scored_now: inputs of this run only.
+        faces_now: faces of this run only.
         kept_unreadable: unreadable inputs among rows that are kept and not counted in `inputs`.
     """
 

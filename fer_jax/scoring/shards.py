@@ -13,7 +13,7 @@ from fer_jax.scoring.views import Held
 def opened_shards(paths: Iterable[Path]) -> Iterator[Path | Held]:
     """Yields the inputs in order: for a shard its images, named `shard.tar#name`, as they are read.
 
-    A shard that cannot be read, or not to its end, is an input of its own, with an error.
+    A shard that cannot be read, or not to its end, is also an input, with an error.
     """
     for path in paths:
         if is_shard(path) and not os.path.isdir(path):

@@ -76,7 +76,7 @@ class Held(NamedTuple):
     """An input that is not simply the file at its path: an image of a shard, or a copy from elsewhere.
 
     Attributes:
-        path: of the copy, or a name for an input that lies nowhere.
+        path: of the copy, or a name for an input without a file.
         name: what rows call it; None for the path.
         data: the file of an image that does not lie at `path`.
         error: why there is no data.
@@ -99,7 +99,7 @@ def views(
     Args:
         inputs: images and videos; the image reader refuses anything else.
         open_video: opens a video or an animation, or raises MediaError.
-        first_frame: an animated image, or one with several pages, is its first one alone.
+        first_frame: an animated image, or one with several pages, is only its first one.
     """
     for each in inputs:
         held = each if isinstance(each, Held) else Held(each)
@@ -133,7 +133,7 @@ def _video(held: Held, open_video: Callable[[Path], Video]) -> Iterator[View]:
 
 
 def reason(error: Exception) -> str:
-    """Returns one line of valid UTF-8 that says why an input cannot be read."""
+    """Returns one line of valid UTF-8 on why an input cannot be read."""
     if isinstance(error, MediaError):
         return error.reason
     if isinstance(error, MemoryError):

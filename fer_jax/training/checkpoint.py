@@ -1,8 +1,8 @@
 """Orbax checkpoints of a run: written asynchronously, the latest and the best kept.
 
 A checkpoint holds three items: `state`, everything that training needs to resume; `model`, the evaluated
-variables, which readers restore alone; and `about`, the configuration as JSON, so that a checkpoint
-folder explains itself.
+variables, which readers restore on their own; and `about`, the configuration as JSON, so that a
+checkpoint folder explains itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fer_jax.saved_model import (
 )
 from fer_jax.training.state import TrainState
 
-_SPARE_BYTES = 1 << 20  # for descriptions and folders beside the arrays
+_SPARE_BYTES = 1 << 20  # for descriptions and folders next to the arrays
 _ITEMS = ("state", "model", "about")
 
 

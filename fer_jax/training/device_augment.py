@@ -1,4 +1,4 @@
-"""`training.augment` inside the compiled step, for data that lies on the device.
+"""`training.augment` inside the compiled step, for data on the device.
 
 The same warps, gammas, cameras and rectangles with the same distributions, drawn from the step's key. On
 a CPU the host's version is far cheaper.

@@ -32,7 +32,7 @@ from fer_jax.training.state import TrainState
 
 
 def finished(program: Program, state: TrainState, *, size: int) -> Variables:
-    """Returns a copy of the state's evaluated variables, finished as the configuration says.
+    """Returns a copy of the state's evaluated variables, finished according to the configuration.
 
     Args:
         program: of the run.

@@ -80,7 +80,7 @@ def mix(
 def _box(
     key: Key[jax.Array, ""], share: Float32[jax.Array, ""], *, size: int
 ) -> Float32[jax.Array, "{size} {size} 1"]:
-    """1 inside a random rectangle of area 1 - share, else 0."""
+    """1 inside a random rectangle of area 1 - share, otherwise 0."""
     side = size * jnp.sqrt(1 - share)
     centre = jax.random.uniform(key, (2,), maxval=size)
     at = jnp.arange(size) + 0.5

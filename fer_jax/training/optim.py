@@ -1,4 +1,4 @@
-"""The optimiser chain, the learning rate, and the plateau schedule that stands beside them.
+"""The optimiser chain, the learning rate, and the plateau schedule outside the chain.
 
 The plateau schedule is kept out of the chain: inside it, its patience would count steps. It is fed
 the validation loss once per evaluation and its scale multiplies the finished update.

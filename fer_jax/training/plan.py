@@ -101,7 +101,7 @@ def _targets(
 
 
 def training_batch(plan: Plan, step: int, *, rows: slice = _ALL) -> Batch:
-    """Returns `rows` of a step's batch, augmented: a function of the run's seed and the step alone."""
+    """Returns `rows` of a step's batch, augmented: a function of only the run's seed and the step."""
     config = plan.config
     faces = plan.order.indices(step)
     own = faces[rows]

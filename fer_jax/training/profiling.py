@@ -18,7 +18,7 @@ def profiled(folder: Path | None, *, on_device: bool = False) -> Iterator[Callab
 
     Args:
         folder: for the trace, which TensorBoard and Perfetto read; None: no trace.
-        on_device: whether a call stands for an epoch, of which the second is traced.
+        on_device: whether a call is an epoch, of which the second is traced.
     """
     skipped, traced = (1, 1) if on_device else (_SKIPPED, _TRACED)
     seen, tracing = 0, False

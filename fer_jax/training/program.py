@@ -81,7 +81,7 @@ class EndEpoch(Protocol):
 class Steps:
     """A run's jitted functions, each compiled once per face size, and the devices they run on.
 
-    `faces` are on the devices where `config.data.on_device` says so, and None elsewhere.
+    `faces` are on the devices if `config.data.on_device` is set, otherwise None.
     """
 
     mesh: Mesh

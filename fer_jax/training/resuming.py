@@ -1,4 +1,4 @@
-"""Goes on from a workdir's newest checkpoint, if it is of the same run."""
+"""Resumes from a workdir's newest checkpoint, if it belongs to the same run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def initial_state(
     about: dict[str, Any],
     say: Callable[[str], None],
 ) -> TrainState:
-    """The state to go on from: the newest checkpoint's, or a fresh one; trims the history to it."""
+    """The state to resume from: the newest checkpoint's, or a fresh one; trims the history to it."""
     step = checkpoints.latest_step()
     if step is not None:
         _check_same_run(checkpoints.about(step), about, folder, say=say)
@@ -42,7 +42,7 @@ def initial_state(
     else:
         state = steps.init()
     for name in (workdir.HISTORY, workdir.TIMING) if cluster.is_first() else ():
-        workdir.keep_rows_until(folder / name, step or -1)  # epoch 0 is then told again, too
+        workdir.keep_rows_until(folder / name, step or -1)  # epoch 0 is then reported again, too
     return state
 
 

@@ -180,7 +180,7 @@ def _assemble(config: Config, dataset: datasets.Dataset, folder: Path, *, mesh: 
 
 
 def _begin(run: _Run, checkpoints: Checkpoints, *, say: Callable[[str], None]) -> TrainState:
-    """Returns the state to go on from; writes the settings and says what is going to happen."""
+    """Returns the state to start from; writes the settings and prints a summary."""
     plan, steps = run.program
     state = initial_state(steps, checkpoints, run.folder, about=run.about, say=say)
     say(summary(run.program, state, run.dataset, run.folder))

@@ -85,7 +85,7 @@ class _Part(NamedTuple):
 
 
 class _Passed(NamedTuple):
-    """What a pass gives beside its share of the loss."""
+    """What a pass returns in addition to its share of the loss."""
 
     loss: jax.Array  # of each example
     logits: jax.Array

@@ -42,7 +42,7 @@ class StopSignal:
 
 
 class SharedStop:
-    """Tells all processes of a run alike that one of them has received a signal.
+    """Informs all processes of a run that one of them has received a signal.
 
     Attributes:
         received: the signal's number, 0 as long as there was none.

@@ -104,7 +104,7 @@ def proxy(text: str) -> Network:
 
 
 def tokens(line: argparse.Namespace, environment: Mapping[str, str], *, host: str) -> GivenTokens:
-    """Returns the tokens from the command line, else from FER_TOKEN and FER_VIEWER_TOKEN.
+    """Returns the tokens from the command line, otherwise from FER_TOKEN and FER_VIEWER_TOKEN.
 
     Raises:
         FerError: an unusable token, or none although others can reach `host`.

@@ -37,7 +37,7 @@ class Visitor:
     """The sender of a request, as far as it is known.
 
     Attributes:
-        address: IP address; behind a trusted proxy the visitor's, else the peer's.
+        address: IP address; behind a trusted proxy the visitor's, otherwise the peer's.
         scheme: of the address in the visitor's browser.
         prefix: path below which the visitor sees this server, such as "/fer"; "" for none.
         proxied: whether a trusted proxy reported this.

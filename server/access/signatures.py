@@ -29,7 +29,7 @@ class Signatures:
         return f"{until}.{session}.{self._mac(path, until, session)}"
 
     def session_of(self, path: str, value: str) -> str | None:
-        """Returns the session's name if `value` is a valid signature for `path`, else None."""
+        """Returns the session's name if `value` is a valid signature for `path`, otherwise None."""
         text, _, rest = value.partition(".")
         session, _, mac = rest.partition(".")
         if not (text.isascii() and text.isdecimal() and len(text) <= 12):

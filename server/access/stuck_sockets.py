@@ -126,6 +126,6 @@ class StuckSockets:
         _LOG.info("a client read too slowly: %d bytes were left", backlog.pending)
         self._on_close()
         connection = transport.get_extra_info("socket")
-        if connection is not None:  # else the kernel would retry its buffered bytes for minutes
+        if connection is not None:  # or the kernel would retry its buffered bytes for minutes
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         transport.abort()  # close() would wait for the buffer to drain

@@ -16,7 +16,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Responds 200 if every batch size is compiled and the server is not about to stop; else 503."""
+    """Responds 200 if every batch size is compiled and the server is not stopping; otherwise 503."""
     lifecycle = request.app[LIFECYCLE]
     waits_for = lifecycle.waits_for
     if lifecycle.draining.is_set():

@@ -139,7 +139,7 @@ def _image_json(
     probabilities: np.ndarray,
     uncertain: np.ndarray,
 ) -> dict[str, Any]:
-    """Returns what is said of one image."""
+    """Returns the JSON description of one image."""
     faces = [
         {
             "box": box_json(_box(found, n)),

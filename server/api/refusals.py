@@ -27,10 +27,10 @@ def refusal_of(error: Exception) -> ApiError | None:
     if isinstance(error, BadImageError):
         return ApiError(422, "bad_image", str(error))
     if isinstance(error, web.RequestPayloadError):
-        return ApiError(400, "bad_request", "the request's body is not as its header says")
+        return ApiError(400, "bad_request", "the request's body does not match its header")
     return None
 
 
 def defect() -> ApiError:
     """Returns the error to send for a defect, which the caller logs."""
-    return ApiError(500, "internal_error", "the server failed; its log says why")
+    return ApiError(500, "internal_error", "the server failed; see its log")

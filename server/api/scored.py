@@ -1,4 +1,4 @@
-"""Answers POST /api/score one image at a time, as they arrive, whatever scores them."""
+"""Answers POST /api/score one image at a time, as they arrive, with any scorer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.settings import Limits
 
 
 class ScoredImage(NamedTuple):
-    """What was found in one image, as JSON, and the JPEG with its faces marked if it was asked for."""
+    """What was found in one image, as JSON, and the JPEG with its faces marked if requested."""
 
     about: dict[str, Any]
     marked: bytes = b""

@@ -30,7 +30,7 @@ _TRACK = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 async def why(request: web.Request) -> web.Response:
     """Responds with a face under its Grad-CAM map; X-Expression names the expression.
 
-    X-Evidence is "none" if no area supports it, else "some".
+    X-Evidence is "none" if no area supports it, otherwise "some".
     """
     pipeline = pipeline_of(request)
     track, asked = _asked_track(request), _asked_expression(request)

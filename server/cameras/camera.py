@@ -137,7 +137,7 @@ class Camera(abc.ABC):
         """Ends the camera and frees its resources within about three seconds; may be called twice."""
 
     def set_demand(self, watched: bool) -> None:  # noqa: B027 - some sources have one rate only
-        """Requests the full frame rate while the camera has viewers, else one frame a second."""
+        """Requests the full frame rate while the camera has viewers, otherwise one frame per second."""
 
     def set_paused(self, paused: bool) -> None:  # noqa: B027 - some sources cannot be paused
         """Stops and resumes the frames; the source stays open."""

@@ -175,7 +175,7 @@ def _die_with(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # On Windows an environment's interpreter is a launcher, which stands in between.
+    # On Windows an environment's interpreter is a launcher in between.
     if sys.platform != "win32" and os.getppid() != parent:
         os._exit(0)  # it died before that
 

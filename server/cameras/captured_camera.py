@@ -107,7 +107,7 @@ class CapturedCamera(Camera):
         self._set("ended", "the server is closing")
 
     def set_demand(self, watched: bool) -> None:
-        """Requests the full frame rate while the camera has viewers, else one frame a second."""
+        """Requests the full frame rate while the camera has viewers, otherwise one frame per second."""
         self._ask(dataclasses.replace(self._demand, fps=None if watched else _IDLE_FPS))
 
     def set_paused(self, paused: bool) -> None:
@@ -167,7 +167,7 @@ class CapturedCamera(Camera):
                     return trouble
             return Report(trouble="reconnecting", reason=how_it_ended(process.ended.result()))
         finally:
-            self._life = None  # ignores whatever it still sends
+            self._life = None  # ignores anything it still sends
             if self._lossless_slot is not None:
                 self._lossless_slot.shut(True)
             await process.end()

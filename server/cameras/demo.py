@@ -1,8 +1,8 @@
 """A camera for machines without one: a photograph, moved, zoomed and relit as if filmed.
 
 It shows the smiling astronaut Eileen Collins if scikit-image, which ships her photograph, is installed;
-else Rear Admiral Grace Hopper, whose photograph Matplotlib ships. Both are in the public domain. Each
-image depends only on its frame number.
+otherwise Rear Admiral Grace Hopper, whose photograph Matplotlib ships. Both are in the public domain.
+Each image depends only on its frame number.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from server.cameras.fit import retrieved
 from server.cameras.reader import SourceError
 from server.cameras.wire import Order
 
-# Linux names a webcam by a path, other systems by its number alone.
+# Linux names a webcam by a path, other systems only by its number.
 _BACKENDS = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_MSMF}
 _TRIES = 3  # the first image after power-up is often damaged
 

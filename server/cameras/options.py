@@ -66,7 +66,7 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
 
 
 def camera_sources(line: argparse.Namespace, *, webcam: Path) -> tuple[Source, ...]:
-    """Returns the cameras of a command line, rotated and flipped as it says.
+    """Returns the cameras of a command line, rotated and flipped as requested.
 
     Args:
         line: with the options of `add_camera_options`.
@@ -79,7 +79,7 @@ def camera_sources(line: argparse.Namespace, *, webcam: Path) -> tuple[Source, .
 
 
 def parse_source(text: str) -> Source:
-    """Returns what one `--source` asks for; without a name it gets one of its kind.
+    """Returns the source that one `--source` names; without a name it gets one of its kind.
 
     Raises:
         FerError: a missing file, an unknown kind of address, or nothing at all.
@@ -93,7 +93,7 @@ def parse_source(text: str) -> Source:
 
 
 def _sources(texts: Sequence[str], *, webcam: Path) -> tuple[Source, ...]:
-    """The sources asked for; a webcam, which may be missing, brings the demo and the browser along."""
+    """The requested sources; a webcam, which may be missing, adds the demo and the browser camera."""
     found: dict[str, Source] = {}
     for text in texts or (["0"] if webcam.exists() else []):
         source = parse_source(text)
@@ -114,7 +114,7 @@ def _sources(texts: Sequence[str], *, webcam: Path) -> tuple[Source, ...]:
 def _mounted(
     sources: tuple[Source, ...], *, rotate: Sequence[str], flip: Sequence[str]
 ) -> tuple[Source, ...]:
-    """Returns the sources with the rotations and flips asked for."""
+    """Returns the sources with the requested rotations and flips."""
     names = [source.name for source in sources]
     rotations: dict[str, Rotation] = {}
     for text in rotate:

@@ -57,7 +57,7 @@ class Reader(Protocol):
     def image(self) -> np.ndarray | Unchanged | None:
         """Returns the grabbed image, uint8 [H, W, 3] RGB, in new memory; None for a damaged one.
 
-        `UNCHANGED` stands for the image that was returned last.
+        `UNCHANGED` means the image that was returned last.
         """
         ...
 

@@ -20,14 +20,14 @@ _PORTS = {"rtsp": 554, "http": 80, "rtsps": 322, "https": 443}
 
 
 def redirection(order: Order, where: str) -> str:
-    """Asks a camera that could not be read once more by hand; returns where it redirects to.
+    """Sends one more request to a camera that could not be read; returns where it redirects to.
 
     Args:
         order: of the camera, for messages.
         where: the address to ask.
 
     Raises:
-        SourceError: it does not redirect; says why it cannot be read.
+        SourceError: it does not redirect; the message says why it cannot be read.
     """
     try:
         url = urllib.parse.urlsplit(where)

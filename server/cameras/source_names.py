@@ -65,7 +65,7 @@ def masked_text(text: str) -> str:
 
 
 def has_host(where: str) -> bool:
-    """Whether a URL has a valid host; else its password contains an unescaped #, /, ? or @."""
+    """Whether a URL has a valid host; if not, its password contains an unescaped #, /, ? or @."""
     url = _URL.fullmatch(where)
     return url is not None and _HOST.fullmatch(url[2].rpartition("@")[2]) is not None
 

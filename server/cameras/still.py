@@ -31,7 +31,7 @@ from server.cameras.refusals import (
 )
 from server.cameras.wire import Order
 
-_ANSWER_S = 5.0  # between two pieces of an answer; the server watches the whole
+_ANSWER_S = 5.0  # between two pieces of a response; the server watches the total
 _MOST_BYTES = 32 << 20
 _MOST_PIXELS = 50_000_000
 _LONGEST_WAIT_S = 1.0  # then an unchanged image is reported, or the camera would look stalled
@@ -54,7 +54,7 @@ class StillReader:
         self._due_s = 0.0
 
     def grab(self) -> float:
-        """Asks for the next image when it is due; within a second there is something to report."""
+        """Requests the next image when it is due; within a second there is something to report."""
         now = time.monotonic()
         if self._given is not None:
             if self._due_s - now > _LONGEST_WAIT_S:
@@ -77,7 +77,7 @@ class StillReader:
             return None
 
     def close(self) -> None:
-        """Does nothing: every request has a connection of its own."""
+        """Does nothing: every request has its own connection."""
 
     def _ask(self) -> None:
         try:
@@ -201,7 +201,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         headers: Message,
         newurl: str,
     ) -> None:
-        """Returns no request to go on with."""
+        """Returns no follow-up request."""
 
 
 def still_reader(order: Order) -> StillReader | None:

@@ -94,7 +94,7 @@ class Report:
     """A capture process's report: it has opened its source, or what is wrong.
 
     Attributes:
-        trouble: None when the source is open; else the process ends after this.
+        trouble: None when the source is open; otherwise the process ends after this.
         reason: one line for people, without credentials.
         fps: frames per second that the open source declares; 0 if unknown.
     """

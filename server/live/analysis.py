@@ -20,7 +20,7 @@ class TrackedFace:
         track: the track's number, the same from frame to frame.
         box: x, y, width, height in the image's pixels; it may reach over the border.
         detection_score: the detector's confidence, 0 to 1.
-        raw: float32 [7], calibrated probabilities of this frame alone.
+        raw: float32 [7], calibrated probabilities of this frame only.
         probabilities: float32 [7], smoothed over the track's last moments.
         expression: the face's label: the smoothed winner, held until another clearly wins.
         confidence: the expression's smoothed probability.

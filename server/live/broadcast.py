@@ -75,7 +75,7 @@ class Broadcast(Generic[T]):
         """Starts with nothing to show; create it inside the running event loop.
 
         Args:
-            repeat_s: with viewers, the last item is handed out again after so long without a new
+            repeat_s: with viewers, the last item is sent again after that long without a new
                 one; None never repeats. A repeat is the same object.
             on_viewers: called with the number of viewers whenever that changes.
         """
@@ -85,7 +85,7 @@ class Broadcast(Generic[T]):
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.latest: T | None = None
-        self.version = 0  # counts items handed out, repeats included
+        self.version = 0  # counts items sent, repeats included
 
     @property
     def viewers(self) -> int:

@@ -90,7 +90,7 @@ class CameraPipeline:
             metrics: where events are counted.
             settings: the server's.
             uncertain_below: the checkpoint's (`Predictor.uncertain_below`).
-            space: for recordings, shared by all cameras; None for one of its own.
+            space: for recordings, shared by all cameras; None for a separate one.
         """
         self.camera = camera
         self._shown = ImageStreams(on_viewers=self._viewers_changed)

@@ -162,7 +162,7 @@ class DetectionThreads:
         barrier = threading.Barrier(self.threads)
 
         def start() -> None:
-            barrier.wait(timeout=10)  # else one thread would start them all
+            barrier.wait(timeout=10)  # otherwise one thread would start them all
             self.decoder().start()
 
         await asyncio.gather(*(self.run(start) for _ in range(self.threads)))

@@ -84,7 +84,7 @@ class Labels:
             detections: N faces.
             appearances: of each; they distinguish faces.
             qualities: of each; a face that is not "ok" is uncertain.
-            probabilities: float32 [N, 7] of this frame alone.
+            probabilities: float32 [N, 7] of this frame only.
             time_s: when the frame was captured, in seconds. Going back forgets all tracks.
             smoothing_s: time constant; 0 disables smoothing.
             uncertain_below: confidence below which a face is uncertain.

@@ -28,5 +28,5 @@ class Lifecycle:
         if self.stopping.is_set():
             return "the server is stopping"
         if self.failure is not None:
-            return "the network could not be compiled; the log says why"
+            return "the network could not be compiled; see the log"
         return "" if self.compiled.is_set() else "the network is being compiled"

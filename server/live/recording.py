@@ -52,7 +52,7 @@ class Recording:
             camera: its name.
             space: where the files go, and how much they may take.
             fps: usual frames per second.
-            on_end: called once, by the thread, with the reason if it ended by itself, else "".
+            on_end: called once, by the thread, with the reason if it ended by itself, otherwise "".
         """
         self._camera, self._space, self._fps = camera, space, fps
         self._on_end = on_end
@@ -113,7 +113,7 @@ class Recording:
             return _reason(error)
         except Exception:  # noqa: BLE001 - reported in the log and on the page
             _LOG.exception("camera %s: recording failed", self._camera)
-            return "the recording failed; the log says why"
+            return "the recording failed; see the log"
         return ""
 
     def _write_all(self) -> None:

@@ -9,11 +9,11 @@ from typing import Self
 
 from server.settings import Settings
 
-_LEAST_FREE_BYTES = 256 << 20  # of the disk, for everybody else
+_LEAST_FREE_BYTES = 256 << 20  # of the disk, for other uses
 
 
 class NoRoomError(OSError):
-    """The recordings must end; the message says why, in one line."""
+    """The recordings must end; the message gives the reason in one line."""
 
 
 class Space:

@@ -50,7 +50,7 @@ def draw(
         image: uint8 [H, W, 3] RGB; not changed.
         faces: in any order.
         mirror: swap left and right; text stays readable.
-        charts: also draw the seven probabilities beside each face.
+        charts: also draw the seven probabilities next to each face.
     """
     boxes = [face.box for face in faces]
     if mirror:

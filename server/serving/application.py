@@ -1,4 +1,4 @@
-"""The application on Ray Serve: a few fronts, and as many replicas as are asked for."""
+"""The application on Ray Serve: a few fronts, and the requested number of replicas."""
 
 from __future__ import annotations
 

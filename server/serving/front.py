@@ -81,7 +81,7 @@ class Front:
             message = f"{request.method[:20]} is not supported here; allowed: POST"
             raise ApiError(405, "method_not_allowed", message, headers={"Allow": "POST"})
         drawn = flag(request.query_params, "annotate")
-        # Whoever stands before Ray Serve has one address for all visitors.
+        # A proxy in front of Ray Serve has one address for all visitors.
         with self._admission.admit(Client(address, shared=True)):
             sent = ServeRequest(request, most_bytes=BODY_BYTES)
             async with sent.arriving():

@@ -1,4 +1,4 @@
-"""What an application on Ray Serve is told when it is built."""
+"""The arguments with which an application on Ray Serve is built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_jax.errors import FerError
 from server.access.options import check_usable
 from server.settings import Limits
 
-BODY_BYTES = 64 * 2**20  # Ray Serve takes in a whole body, however slowly it is read here
+BODY_BYTES = 64 * 2**20  # Ray Serve buffers a whole body, however slowly it is read here
 
 # An image whose replica dies is scored again within its deadline.
 _LIMITS = Limits(request_deadline_s=10.0, uploads=64)

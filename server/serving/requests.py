@@ -41,7 +41,7 @@ class ServeRequest:
         self.content_length = int(length) if length.isdecimal() else None
         self._request, self._most = request, most_bytes
         loop = asyncio.get_running_loop()
-        # With this limit it never asks for a pause, which nobody would hear.
+        # With this limit it never requests a pause, which would have no effect.
         self.content = StreamReader(_Connected(loop), most_bytes, loop=loop)
 
     @contextlib.asynccontextmanager
@@ -73,14 +73,14 @@ class ServeRequest:
                 self.content.feed_data(chunk)
             self.content.feed_eof()
         except ClientDisconnect:
-            early = ApiError(400, "bad_request", "the request's body is not as its header says")
+            early = ApiError(400, "bad_request", "the request's body does not match its header")
             self.content.set_exception(early)
         except Exception as error:  # noqa: BLE001 - raised by who reads
             self.content.set_exception(error)
 
 
 class _Connected(BaseProtocol):
-    """Stands for the connection, which another process holds."""
+    """Represents the connection, which another process holds."""
 
     @property
     def connected(self) -> bool:

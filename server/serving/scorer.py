@@ -1,6 +1,6 @@
 """A replica: one network, a few threads, and decoder processes that may die of an image.
 
-Faces of all images that are under way in a replica are recognised together, by Ray Serve's batching.
+Faces of all images in progress in a replica are classified together, by Ray Serve's batching.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Refused(NamedTuple):
 
 
 class Scorer:
-    """Scores images that `Front` sends; Ray Serve starts it in processes of its own."""
+    """Scores images that `Front` sends; Ray Serve starts it in separate processes."""
 
     async def __init__(  # pyright: ignore[reportGeneralTypeIssues] - Ray Serve awaits it
         self, serving: Serving

@@ -43,7 +43,7 @@ def test_a_card_states_how_its_weights_were_finished(card):
     config = {**card["config"], "recalibrate": True}
     config["loss"] = {**config["loss"], "logit_adjustment": 0.3}
     text = in_one_line(model_card({**card, "config": config}))
-    assert "statistics are those of the training faces as they are." in text
+    assert "statistics were recomputed on the unaugmented training faces." in text
     assert "0.3 of the log frequencies is subtracted from its logits" in text
     config["loss"] = {**config["loss"], "logit_adjustment_below": 1 / 7}
     text = in_one_line(model_card({**card, "config": config}))
@@ -97,14 +97,18 @@ def test_speed_is_the_median_time_of_a_call(workdir):
 
 
 def test_a_card_states_initial_weights_and_teachers(card):
-    assert "began with" not in model_card(card)
+    assert "initialised with" not in model_card(card)
     lineage = {"start": "0" * 64, "teacher": f"{'1' * 64},{'2' * 64}"}
     text = in_one_line(model_card({**card, **lineage}))
-    assert "It began with the weights of the network `000000000000`." in text
+    assert "It was initialised with the weights of the network `000000000000`." in text
     several = {"start": f"{'3' * 64},{'4' * 64}"}
     text = in_one_line(model_card({**card, **lineage, **several}))
-    assert "It began with the mean of the weights of `333333333333`, `444444444444`." in text
-    assert "it learned from what `111111111111`, `222222222222` saw in the training faces" in text
+    assert (
+        "It was initialised with the mean of the weights of `333333333333`, `444444444444`." in text
+    )
+    assert (
+        "learned from the outputs of `111111111111`, `222222222222` on the training faces" in text
+    )
 
 
 def test_a_card_states_whose_labels_the_network_learned(card):
@@ -114,4 +118,4 @@ def test_a_card_states_whose_labels_the_network_learned(card):
     text = in_one_line(model_card({**card, "config": config, "dataset": dataset}))
     assert "Its labels are what most of FER+'s ten people see" in text
     assert "1,234 faces without any other vote were left out" in text
-    assert "56 validation faces on which none agrees do not count" in text
+    assert "56 validation faces without one do not count" in text

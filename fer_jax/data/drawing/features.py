@@ -67,7 +67,7 @@ def eye(who: Identity, au: Activation, side: float, gaze: Point) -> list[Stroke]
 
 
 def eye_folds(who: Identity, au: Activation, side: float) -> list[Stroke]:
-    """Wrinkles that the brow and the cheek press into the skin beside one eye."""
+    """Wrinkles that the brow and the cheek press into the skin next to one eye."""
     x, width, skin = who.eye_x, who.eye_width, who.skin
     strokes = []
     crow = who.age * max(au[6], 0.6 * au[9])
