@@ -19,6 +19,7 @@ from tests.shared_files import shared_file
 # other modules of these packages check user input themselves, or hold trees of abstract arrays.
 CHECKED = [
     "fer_jax.models",
+    "fer_jax.data.in_memory",
     "fer_jax.evaluation",
     *(f"fer_jax.inference.{name}" for name in ("network", "grad_cam", "explanation", "prediction")),
     *(f"fer_jax.training.{name}" for name in ("plan", "program", "steps", "losses", "optim")),

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int, Int32, Int64, UInt8
 
 from fer_jax.data.faces import Faces
 from fer_jax.data.randomness import host_generator
@@ -45,13 +45,13 @@ class TrainingOrder:
     """The faces of each step.
 
     Attributes:
-        labels: int32 [N] class of each face.
+        labels: class of each face.
         batch_size: faces per step.
         seed: of the shuffles.
         balanced: draw every expression equally often, with replacement.
     """
 
-    labels: np.ndarray
+    labels: Int32[np.ndarray, " faces"]
     batch_size: int
     seed: int
     balanced: bool = False
@@ -60,8 +60,8 @@ class TrainingOrder:
         """Number of steps after which `epoch` passes over the faces are complete, at least one each."""
         return max(math.ceil(epoch * len(self.labels) / self.batch_size), epoch)
 
-    def indices(self, step: int) -> np.ndarray:
-        """Faces of `step`, counted from 0: int64 [batch_size]."""
+    def indices(self, step: int) -> Int64[np.ndarray, " batch"]:
+        """Faces of `step`, counted from 0."""
         count = len(self.labels)
         at = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         out = np.empty(self.batch_size, np.int64)
@@ -71,7 +71,7 @@ class TrainingOrder:
         return out
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - few exist, each for a whole run
-    def _order(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> Int64[np.ndarray, " faces"]:
         generator = host_generator(self.seed, "order", epoch)
         count = len(self.labels)
         if not self.balanced:
@@ -82,8 +82,8 @@ class TrainingOrder:
         return generator.choice(count, size=count, p=share)
 
 
-def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Returns one-hot distributions of labels, int [N]: float32 [N, 7]."""
+def one_hot(labels: Int[np.ndarray, " faces"]) -> Float32[np.ndarray, "faces 7"]:
+    """Returns the one-hot distributions of labels."""
     return np.eye(NUM_EXPRESSIONS, dtype=np.float32)[labels]
 
 
