@@ -37,7 +37,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 # Runs every benchmark that this machine allows and writes bench/report.json and docs/benchmarks.md. What
-# others need lives in environments of their own; where one does not install, its part is left out.
+# others need lives in separate environments; where one does not install, its part is left out.
 # DIR=photos names photographs for scoring, VIDEO=clip.mp4 a video for the live server.
 bench: $(VENV)/.installed-train
 	-@$(MAKE) --no-print-directory --keep-going .venv-keras/.installed .venv-fer/.installed .venv-torch/.installed
@@ -48,7 +48,7 @@ bench: $(VENV)/.installed-train
 bench-check: $(VENV)/.installed-train
 	$(BIN)/python benchmarks/suite.py --check $(if $(DIR),--dir "$(DIR)") $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
 
-# Trains seed_cnn here and in Keras on TensorFlow, alternating; TensorFlow lives in an environment of its own.
+# Trains seed_cnn here and in Keras on TensorFlow, alternating; TensorFlow has a separate environment.
 bench-train: $(VENV)/.installed-train .venv-keras/.installed
 	$(BIN)/python benchmarks/train_throughput.py --keras-python .venv-keras/bin/python $(ARGS)
 
@@ -64,8 +64,8 @@ bench-gpu: $(VENV)/.installed-train .venv-torch/.installed
 bench-score: $(VENV)/.installed .venv-fer/.installed
 	$(BIN)/python benchmarks/score_throughput.py --fer-python .venv-fer/bin/python $(if $(DIR),--dir "$(DIR)") $(ARGS)
 
-# Times the shipped network beside those of fer and PyTorch; without a PyTorch that installs, beside fer's.
-# With DIR=faces, also compares their accuracy and agreement with the crowd there.
+# Times the shipped network against those of fer and PyTorch; without an installable PyTorch, against
+# fer's. With DIR=faces, also compares their accuracy and agreement with the crowd there.
 bench-model: $(VENV)/.installed .venv-fer/.installed
 	-@$(MAKE) --no-print-directory .venv-torch/.installed
 	$(BIN)/python benchmarks/model_speed.py --fer-python .venv-fer/bin/python --torch-python .venv-torch/bin/python $(if $(DIR),--data "$(DIR)") $(ARGS)

@@ -14,5 +14,5 @@ def shared_file(name: str) -> Path:
     """A file in the shared folder ("media/two_people.jpg"); skips the test if it is missing."""
     path = SHARED / name
     if not path.is_file():
-        pytest.skip(f"{path} is not there; set FER_SHARED to a folder that holds {name}")
+        pytest.skip(f"{path} does not exist; set FER_SHARED to a folder that holds {name}")
     return path

@@ -45,7 +45,7 @@ def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
                     yield found
 
 
-def room(module: str) -> str:
+def folder_of(module: str) -> str:
     """A folder of a package, or a module at its top."""
     return ".".join(module.split(".")[:2])
 
@@ -68,11 +68,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_no_folders_import_each_other_in_a_circle() -> None:
-    rooms: dict[str, set[str]] = {}
+    folders: dict[str, set[str]] = {}
     for name, found in graph().items():
-        others = {room(other) for other in found} - {room(name)}
-        rooms.setdefault(room(name), set()).update(others)
-    assert order(rooms)
+        others = {folder_of(other) for other in found} - {folder_of(name)}
+        folders.setdefault(folder_of(name), set()).update(others)
+    assert order(folders)
 
 
 def layers() -> dict[str, int]:
@@ -141,8 +141,8 @@ def test_what_a_user_imports_is_at_the_top() -> None:
 
 def test_the_architecture_page_names_every_folder() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    rooms = [path for package in PACKAGES for path in (ROOT / package).iterdir() if path.is_dir()]
-    rooms = [path for path in rooms if path.name != "__pycache__"]
-    assert len(rooms) > 10
-    for path in rooms:
+    folders = [path for package in PACKAGES for path in (ROOT / package).iterdir() if path.is_dir()]
+    folders = [path for path in folders if path.name != "__pycache__"]
+    assert len(folders) > 10
+    for path in folders:
         assert f"`{path.relative_to(ROOT).as_posix()}/`" in text

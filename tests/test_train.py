@@ -57,7 +57,7 @@ def until(process: subprocess.Popen, text: str) -> str:
         said += row
         if text in row:
             return said
-    raise AssertionError(f"{text!r} was never said:\n{said}")
+    raise AssertionError(f"{text!r} was never printed:\n{said}")
 
 
 def final_state(workdir: Path) -> dict[str, np.ndarray]:

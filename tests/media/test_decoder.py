@@ -265,7 +265,7 @@ def test_the_process_has_no_secrets_no_network_and_no_more_memory_than_it_needs(
             environment = (folder / "environ").read_bytes()
             network = os.readlink(folder / "ns/net")
         except PermissionError:
-            pytest.skip("only root may look into a process that is not to be looked into")
+            pytest.skip("only root may inspect a protected process")
         assert b"sesame" not in environment
         assert network != os.readlink("/proc/self/ns/net")
 

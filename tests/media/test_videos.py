@@ -300,7 +300,7 @@ def test_the_process_has_no_secrets_no_network_and_bounded_memory(
             environment = (folder / "environ").read_bytes()
             network = os.readlink(folder / "ns/net")
         except PermissionError:
-            pytest.skip("only root may look into a process that is not to be looked into")
+            pytest.skip("only root may inspect a protected process")
         assert b"sesame" not in environment
         limits = (folder / "limits").read_text().splitlines()
         values = {line[:26].strip(): line[26:].split()[0] for line in limits}

@@ -48,7 +48,7 @@ def expect_changes(page: Page, script: str, what: str) -> None:
         seen.update(filter(None, [page.evaluate(script)]))
         return len(seen) >= 3
 
-    eventually(look, f"{what} changes and goes on changing")
+    eventually(look, f"{what} keeps changing")
 
 
 def drop(page: Page, name: str, data: bytes, *, kind: str = "image/jpeg") -> None:

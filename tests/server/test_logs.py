@@ -120,7 +120,7 @@ def test_logging_does_not_block_on_an_unread_pipe() -> None:
     thread.start()
     assert logged.wait(20), "logging waits for its reader"
     thread.join(10)
-    assert not thread.is_alive(), "the end waits for a reader"
+    assert not thread.is_alive(), "the exit waits for a reader"
     os.close(writing)
     with open(reading, "rb") as pipe:
         assert 0 < len(pipe.read()) <= 1 << 16

@@ -31,7 +31,7 @@ def started(*argv: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
         assert process.stdout is not None
         first = process.stdout.readline()
         port = re.search(r":(\d+)$", first.strip())
-        assert port, f"it said {first!r}"
+        assert port, f"it printed {first!r}"
         yield process, int(port[1])
     finally:
         process.kill()

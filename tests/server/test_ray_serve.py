@@ -142,7 +142,7 @@ def served(checkpoint: str, expected: dict[str, Answer]) -> Iterator[Served]:
                 if port:
                     break
             else:
-                pytest.fail(f"it said {said}")
+                pytest.fail(f"it printed {said}")
             yield Served(owner, int(port[1]))
             children = owner.children(recursive=True)
             process.terminate()

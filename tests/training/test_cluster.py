@@ -83,7 +83,7 @@ def until(process: subprocess.Popen, text: str) -> None:
         seen.append(row)
         if text in row:
             return
-    raise AssertionError(f"{text!r} was never said: {seen} {process.stderr.read()}")
+    raise AssertionError(f"{text!r} was never printed: {seen} {process.stderr.read()}")
 
 
 def until_saved(workdir: Path) -> None:

@@ -19,7 +19,7 @@ print(faults)
 
 
 @pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
+    platform.libc_ver()[0] != "glibc", reason="only glibc can be configured to keep memory"
 )
 def test_freed_memory_is_reused_without_page_faults():
     done = subprocess.run(

@@ -220,7 +220,7 @@ def test_a_client_that_hangs_up_before_the_answer_harms_nobody(live: LiveServer)
             pass
     until = time.monotonic() + 30
     while (answer := post(live, photo_jpeg())).status == 429:
-        assert time.monotonic() < until, "those who left still count"
+        assert time.monotonic() < until, "clients that left still count"
     assert answer.status == 200
 
 

@@ -216,7 +216,7 @@ def next_image_until(
         image = decoded(read_part(bare)[1])
         if wanted(image):
             return image
-    raise AssertionError(f"none of {parts} images is as wanted")
+    raise AssertionError(f"none of {parts} images matches")
 
 
 def test_a_paused_camera_keeps_its_plain_image_and_marks_the_annotated_one(live: LiveServer):
@@ -231,7 +231,7 @@ def test_a_paused_camera_keeps_its_plain_image_and_marks_the_annotated_one(live:
             marked = until_repeated(annotated)
         changed = np.abs(decoded(last).astype(int) - decoded(marked)).max(axis=2) > 60
         assert changed[5:25, 5:60].any(), "no badge"
-        assert not changed[200:, :40].any(), "the image is not as it was"
+        assert not changed[200:, :40].any(), "the image has changed"
     finally:
         live.post_json("/api/cameras/demo", {"paused": False})
 
@@ -259,7 +259,7 @@ def test_a_viewer_that_pauses_resumes_with_a_fresh_image(live: LiveServer):
         time.sleep(2)  # data in transit is read first, and it is little
         until = time.monotonic() + 10
         while time.monotonic() - float(read_part(bare)[0]["X-Captured"]) > 0.5:
-            assert time.monotonic() < until, "only old images come"
+            assert time.monotonic() < until, "only old images arrive"
 
 
 def test_a_socket_that_reads_nothing_is_closed(checkpoint: str):

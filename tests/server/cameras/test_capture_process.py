@@ -208,7 +208,7 @@ def test_a_killed_server_leaves_no_capture_process_not_even_a_stopped_one() -> N
     assert not alive(child)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has mapped")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process has mapped")
 def test_a_camera_cannot_take_all_memory() -> None:
     code = (
         "import sys, numpy, server.cameras.capture_process as process\n"

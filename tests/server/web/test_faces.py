@@ -75,7 +75,7 @@ def test_the_cards_of_many_faces_are_whole_in_order_and_named_after_their_longes
     assert found["wrong"] <= 0.01 * found["labels"], found
     assert found["order"] == 0, found
     beside = [shift for shift in shifts if len(shift) > 1]
-    assert not beside, "something beside the cards moved"
+    assert not beside, "something other than the cards moved"
     assert sum(shift[0] for shift in shifts) < 0.1  # "good" by Web Vitals, for all ten seconds
 
 

@@ -141,7 +141,7 @@ def test_overlays_can_be_switched_off_and_on_while_paused(open_page: OpenPage, c
         page.get_by_label("Rotate").select_option("90")
         eventually(
             lambda: server.get("/api/cameras").json["cameras"][0]["controls"]["rotate"] == 90,
-            "the camera is turned",
+            "the camera is rotated",
         )
 
 

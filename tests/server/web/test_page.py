@@ -146,7 +146,7 @@ def test_a_setting_is_sent_when_a_slider_is_moved(open_page: OpenPage, url: str,
     eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] == 0.8, "it is sent")
     expect(page.locator(".card-uncertain").first).to_be_visible()
     page.get_by_role("button", name="Use the model's own threshold").click()
-    eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] is None, "it is taken back")
+    eventually(lambda: camera_of(live, "demo")["controls"]["threshold"] is None, "it is reset")
     expect(page.locator("#stages")).to_contain_text(re.compile(r"detect\s*[\d.]+ ms", re.I))
 
 
@@ -283,7 +283,7 @@ def test_this_browsers_camera_is_sent_and_its_face_gets_a_card(
     expect(page.locator("#cards .card").first).to_be_visible()
     expect_changes(page, IMAGE, "the image")
     frames = camera_of(live, "browser")["frames"]
-    eventually(lambda: camera_of(live, "browser")["frames"] > frames + 10, "frames go on coming")
+    eventually(lambda: camera_of(live, "browser")["frames"] > frames + 10, "frames keep coming")
     page.get_by_role("button", name="Stop my camera").click()
     expect(page.locator("#state-text")).to_have_text("Off")
     expect(page.locator("#veil")).to_contain_text("Your own camera")

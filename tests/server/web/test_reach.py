@@ -120,7 +120,7 @@ def test_keys_do_what_the_buttons_do_and_are_listed(open_page: OpenPage, checkpo
         page.keyboard.press("s")
         toast = page.locator("#toast")
         toast.evaluate("toast => { toast.style.background = '#0f0'; }")
-        eventually(lambda: greenness(toast) > 0.8, "the line is seen over the image")
+        eventually(lambda: greenness(toast) > 0.8, "the line is visible over the image")
         page.keyboard.press("f")
         page.wait_for_function("() => !document.fullscreenElement")
         page.keyboard.press("ArrowRight")
