@@ -16,10 +16,10 @@ _HEAD = (
     "installation",
     "live view",
     "a text named `.jpg`",
-    "a photograph cut short",
+    "a truncated photograph",
 )
 _FILES = ("text.jpg", "cut.jpg")
-_OUTCOMES = {"reported": "reported", "raised": "exception", "answered": "taken as whole"}
+_OUTCOMES = {"reported": "reported", "raised": "exception", "answered": "accepted"}
 
 
 class _Package(NamedTuple):

@@ -3,7 +3,7 @@
     python benchmarks/unreadable_files.py --fer-python .venv-fer/bin/python
 
 Three files: a photograph, the first two thirds of its bytes, and text with the name of a photograph. A
-package either answers, raises an exception, or reports the file and goes on. Packages without an
+package either answers, raises an exception, or reports the file and continues. Packages without an
 environment are left out.
 """
 

@@ -117,7 +117,7 @@ def _record(page: Page, session: CDPSession, seconds: float) -> list[Shot]:
 
 
 def smoothest(shots: Sequence[Shot], seconds: float) -> list[Shot]:
-    """Returns the part of about so many seconds whose longest pause between shots is the shortest."""
+    """Returns the part of about that many seconds with the shortest longest pause between shots."""
 
     def longest_pause(part: Sequence[Shot]) -> float:
         times = [*(shot.time_s for shot in part), part[0].time_s + seconds]

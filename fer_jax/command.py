@@ -262,7 +262,7 @@ def _nobody_reads() -> bool:
     try:
         output.register(sys.stdout.fileno(), 0)  # errors are reported without asking
     except OSError:
-        return False  # it is no file
+        return False  # it is not a file
     return bool(output.poll(0))
 
 

@@ -50,7 +50,7 @@ class Limits:
 
     viewers: int = 256
     viewers_per_address: int = 16
-    stuck_viewer_s: float = 10.0  # a socket that reads nothing for so long is closed
+    stuck_viewer_s: float = 10.0  # a socket that reads nothing for this long is closed
     queued_crops: int = 256  # more: 429 with Retry-After
     images_per_request: int = 32
     image_bytes: int = 8 * 2**20

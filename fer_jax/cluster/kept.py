@@ -18,7 +18,7 @@ class KeptInputs(NamedTuple):
     """The inputs of an earlier run.
 
     Attributes:
-        finished: those whose rows are there; the caller closes it.
+        finished: those with existing rows; the caller closes it.
         unreadable: how many of them could not be read; of a shard, each image counts.
     """
 

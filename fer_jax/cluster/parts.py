@@ -89,7 +89,7 @@ class Parts:
             raise FerError(f"{printable(shown(self.out))}: another run has taken it over")
 
     def numbers(self) -> list[int]:
-        """Returns the numbers of the parts that are there, in order.
+        """Returns the numbers of the existing parts, in order.
 
         Raises:
             OutputError: the storage does not list them.

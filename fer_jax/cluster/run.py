@@ -83,7 +83,7 @@ def cluster(address: str | None) -> Iterator[None]:
             reason = " ".join(str(error).split())[:200]
             what = f"--address {address}: no cluster answers" if address else "Ray cannot start"
             raise FerError(f"{what} ({reason})") from error
-        signal.signal(signal.SIGTERM, handler)  # Ray has one of its own
+        signal.signal(signal.SIGTERM, handler)  # Ray has its own
         yield
 
 
@@ -202,7 +202,7 @@ class _Run:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        # The longest come last from `units`. One that is begun last would keep all workers waiting.
+        # The longest come last from `units`. One that starts last would keep all workers waiting.
         units = ray.data.from_arrow_refs(list(reversed(self._left.values())))
         done = units.map_batches(
             ScoringWorker,

@@ -116,5 +116,5 @@ def _shares(size: int, every: int, *, workers: int, shortest_bytes: int) -> int:
 
 
 def _images(before: int, workers: int) -> int:
-    """Returns how many images a unit holds, after so many units: twice as many every four rounds."""
+    """Returns the images per unit after that many units: twice as many every four rounds."""
     return min(_FEWEST << min(before // (4 * workers), 16), _MOST)

@@ -67,8 +67,8 @@ def _blocky(found: Statistics) -> bool:
     return found.blocking > 0.04
 
 
-# Beside each limit: the values of PublicTest's original faces and of the synthetic ones, and that of the
-# weakest processing to report.
+# Next to each limit: the values of PublicTest's original faces and of the synthetic ones, and that of
+# the weakest processing to report.
 _TRACES: Mapping[str, _Trace] = {
     "clipped": _Trace(
         lambda s: s.white > 0.04 or s.black > 0.06,  # 0.01 and 0.02; 0.06

@@ -15,7 +15,7 @@ import numpy as np
 from fer_jax.data.faces import Faces
 from fer_jax.expressions import FERPLUS_TO_INDEX, NUM_EXPRESSIONS
 
-_SLIP = 1  # an expression with so many votes is dropped
+_SLIP = 1  # an expression with this many votes is dropped
 
 
 def majority(votes: np.ndarray) -> np.ndarray:

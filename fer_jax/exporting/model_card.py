@@ -197,7 +197,7 @@ error is then {error} (15 bins). Of the {share} of faces with a confidence of {t
 
 def _speed(speed: Mapping[str, Any]) -> str:
     cores = f"{speed['cores']} core{'s' if speed['cores'] > 1 else ''}"
-    where = cores if speed["platform"] == "cpu" else f"one device beside {cores}"
+    where = cores if speed["platform"] == "cpu" else f"one device with {cores}"
     one, many = (
         f"{speed['milliseconds_one_face']:.1f} ms",
         f"{speed['faces_per_second']:,.0f} faces",

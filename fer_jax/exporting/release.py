@@ -31,7 +31,7 @@ def release(workdir: Path, *, out: Path) -> Path:
 
     Args:
         workdir: of fer_jax.train, ended, on real faces.
-        out: the folder to make; a release that is there already is replaced in one step.
+        out: the folder to create; an existing release is replaced in one step.
 
     Raises:
         CheckpointError: the run has not ended or was on synthetic faces, the outcome is too large,

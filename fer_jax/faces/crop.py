@@ -67,7 +67,7 @@ def crop_face(
 ) -> np.ndarray:
     """Returns a face as uint8 [size, size] or [size, size, 3], with the image's channels.
 
-    Beyond the image, its border pixels repeat. A detection marked `is_crop` comes back as its box,
+    Beyond the image, its border pixels repeat. A detection marked `is_crop` is returned as its box,
     unchanged and at its original size.
 
     Args:

@@ -33,6 +33,6 @@ def set_allocator(options: Mapping[int, int]) -> bool:
 
 
 def keep_freed(most_bytes: int) -> bool:
-    """Keeps up to so many freed bytes for reuse; returns what `set_allocator` does."""
+    """Keeps up to that many freed bytes for reuse; returns what `set_allocator` does."""
     threshold = min(most_bytes, _HIGHEST_MMAP_THRESHOLD)
     return set_allocator({MMAP_THRESHOLD: threshold, TRIM_THRESHOLD: most_bytes})

@@ -24,7 +24,7 @@ from fer_jax.errors import ClusterError
 from fer_jax.machine.member import LOST, Membership
 from fer_jax.machine.terminal import printable
 
-HEARTBEAT_SECONDS = 40  # after so much silence a process counts as lost
+HEARTBEAT_SECONDS = 40  # after this much silence a process counts as lost
 FOLDER_SECONDS = 10.0  # network file systems show a new file after some seconds
 
 

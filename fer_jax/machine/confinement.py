@@ -101,7 +101,7 @@ class CpuLimit:
         self._ends_s = 0.0
 
     def allow(self, further_s: float) -> None:
-        """Allows so many more seconds of CPU time, and at most twice as many."""
+        """Allows that many more seconds of CPU time, and at most twice as many."""
         used_s = time.process_time()
         if used_s + further_s <= self._ends_s:
             return

@@ -18,7 +18,7 @@ def try_file(path: Path, *, flag: str) -> None:
     """Checks that `path` can be written, by writing a file next to it and removing that.
 
     Args:
-        path: a file that is there is left as it is.
+        path: an existing file is left unchanged.
         flag: what names it on the command line.
 
     Raises:

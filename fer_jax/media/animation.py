@@ -65,7 +65,7 @@ def is_animation_head(head: bytes) -> bool:
 
 
 class _Headers:
-    """A file whose headers are walked, with so many reads and no more."""
+    """A file whose headers are walked, with a limited number of reads."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek = file.seek

@@ -168,7 +168,7 @@ class Decoder(ChildOwner):
         """Returns an image's shape.
 
         Raises:
-            BadImageError: there is no image.
+            BadImageError: the file holds no image.
         """
         if reply.status == Status.BAD_IMAGE:
             raise BadImageError(reply.message)

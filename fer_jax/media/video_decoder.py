@@ -203,7 +203,7 @@ class IsolatedVideo(ClosedAtExit):
         with self._survived():
             decoder.send(request)
         while (opened := self._reply()).kind == Said.ALIVE:
-            pass  # it looks for its share
+            pass  # it is searching for its share
         with self._survived():
             if opened.kind != Said.OPENED:
                 raise DecoderWireError

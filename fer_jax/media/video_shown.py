@@ -83,7 +83,7 @@ def _av1(packet: memoryview) -> Shown | None:
         if head & 2:
             size, at = _leb128(packet, at)
         kind = head >> 3 & 15
-        if kind == _SEQUENCE_HEADER and packet[at] & 8:  # a still picture's, with shorter headers
+        if kind == _SEQUENCE_HEADER and packet[at] & 8:  # of a still picture, with shorter headers
             return None
         if kind in (_FRAME_HEADER, _FRAME):
             again, inter, show = packet[at] & 0x80, packet[at] & 0x60, packet[at] & 0x10

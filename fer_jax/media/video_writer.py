@@ -87,7 +87,7 @@ class VideoWriter(ClosedAtExit):
         """Creates the file.
 
         Args:
-            path: its folder must exist; a file that is there is replaced.
+            path: its folder must exist; an existing file is replaced.
             size: width and height in pixels; an odd side gets one more. Sides of over 16,000 pixels,
                 which encoders refuse, are scaled down.
             rate: usual frames per second, for the encoder; frames have their own times.

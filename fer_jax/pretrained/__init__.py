@@ -1,7 +1,7 @@
 """The networks that ship inside the package, by name.
 
 `crowd` learned what ten people see in a face; it is the default everywhere. `fer2013` learned FER2013's
-own labels and is there to compare with the literature.
+own labels and serves comparisons with the literature.
 """
 
 from __future__ import annotations

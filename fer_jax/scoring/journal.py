@@ -142,7 +142,7 @@ class Journal:
         _check_options(self._out, was=header["options"], now=options)
         if header["keeps"] not in (None, _identity(self._out)):
             # It was killed between replacing the output and removing the journal, or somebody else
-            # changed the output: all that counts is there.
+            # changed the output: everything that counts is in it.
             return None
         end = self._file.tell()
         faces = 0

@@ -30,7 +30,7 @@ _NOBODY = "no visitor is sending images; open the page and use this browser's ca
 _PAUSED = "paused"
 _STALLED_S = 2.0  # a visitor's browser in the background may send a frame a second
 _DECODE_S = 2.0  # of one image; a camera's takes milliseconds
-_YIELDS_S = 5.0  # a visitor who sent nothing for so long can be replaced
+_YIELDS_S = 5.0  # a visitor who sent nothing for this long can be replaced
 _TAKEN_WITHIN_S = 1.0  # the pipeline takes a frame within milliseconds, or is not running at all
 
 

@@ -23,7 +23,7 @@ class Patience:
         waits_s: between attempts, in order; the last one repeats.
         jitter: share by which a wait is randomly longer or shorter, so that cameras behind one switch
             do not all reconnect at once.
-        steady_s: after so long with images, the waits start from the first again.
+        steady_s: after this long with images, the waits start from the first again.
     """
 
     stall_s: float = 2.0

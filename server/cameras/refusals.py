@@ -54,7 +54,7 @@ def leads_away(order: Order) -> SourceError:
 
 def redirects_on(order: Order) -> SourceError:
     """Returns the refusal of more than `MOST_REDIRECTS`."""
-    return SourceError("missing", f"{order.masked} redirects again and again")
+    return SourceError("missing", f"{order.masked} redirects repeatedly")
 
 
 def unreachable(order: Order, error: OSError, *, port: int) -> SourceError:

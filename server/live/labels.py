@@ -21,8 +21,8 @@ Box = tuple[float, float, float, float]
 # A camera without viewers gives one frame a second: its tracks must outlive that.
 _MAX_GAP_S = 1.5
 
-# Another expression becomes the label when its smoothed probability leads by so much, or has led for
-# so long. Two equally likely expressions alternate by a few hundredths.
+# Another expression becomes the label when its smoothed probability leads by this much, or has led for
+# this long. Two equally likely expressions alternate by a few hundredths.
 _CLEAR_LEAD = 0.1
 _LONG_LEAD_S = 1.0
 

@@ -56,7 +56,7 @@ def test_a_card_states_the_speed_and_the_machine(card):
     assert "batches of 64 make 1,234 faces a second (jax 0.10.2, cpu)" in text
     assert "1,356,007 parameters, take 5.0 MB" in text
     lent = {**FIGURES, "processor": "Example GPU", "platform": "gpu", "cores": 1}
-    assert "On Example GPU, one device beside 1 core: " in in_one_line(
+    assert "On Example GPU, one device with 1 core: " in in_one_line(
         model_card({**card, "speed": lent})
     )
 

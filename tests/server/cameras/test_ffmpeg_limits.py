@@ -61,7 +61,7 @@ def test_a_redirect_is_followed_on_the_cameras_own_host_only(kind: type[NetworkC
             with pytest.raises(SourceError, match="redirects to another machine"):
                 NetworkReader(order("network", camera.where))
         camera.location = camera.where
-        with pytest.raises(SourceError, match="redirects again and again"):
+        with pytest.raises(SourceError, match="redirects repeatedly"):
             NetworkReader(order("network", camera.where))
         assert len(target._sockets) == found
     finally:

@@ -82,7 +82,7 @@ def test_a_redirect_is_followed_on_the_cameras_own_host_only() -> None:
         with pytest.raises(SourceError, match="redirects to another machine"):
             open_reader(order("network", camera.where))
         camera.location = camera.where
-        with pytest.raises(SourceError, match="redirects again and again"):
+        with pytest.raises(SourceError, match="redirects repeatedly"):
             open_reader(order("network", camera.where))
         assert target.asked == asked
 
