@@ -4,8 +4,8 @@
         --config.loss.teacher=runs/taught
 
 FER2013 and its FER+ votes, audited (26,265 faces), seed 5, two CPU cores with AMX: 14 epochs, 60 minutes
-of CPU time. The last epoch agrees with the majority on 87.7 % of 3,183 PublicTest faces single-crop (86.6
-to 88.8) and 88.5 % flip-averaged, UAR 76.4 %, calibration error 1.7 %; digest e45f3205f893.
+of CPU time. The last epoch agrees with the majority on 87.7 % of 3,183 PublicTest faces single-crop
+(86.6 to 88.8) and 88.5 % flip-averaged, UAR 76.4 %, calibration error 1.7 %; digest e45f3205f893.
 """
 
 from ml_collections import config_dict
