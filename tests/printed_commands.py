@@ -38,15 +38,15 @@ OTHER_LANGUAGES = {
     "nginx": "a part of another program's configuration",
 }
 OTHER_PROGRAMS = {
-    "docker": "needs a container engine; tests/server/test_process.py starts the same command",
+    "docker": "needs a container engine; tests/server/test_main.py starts the same command",
     "git": "needs a network",
-    "kubectl": "needs a cluster; tests/test_deploy.py validates what it applies",
+    "kubectl": "needs a cluster; tests/whole/test_deploy.py validates what it applies",
     "ray": "starts a cluster; tests/cluster starts one in its own way",
     "serve": "needs a cluster; tests/server/test_ray_serve.py starts the same application",
     "systemctl": "needs systemd as the first process",
 }
 OTHER_MODULES = {
-    "venv": "makes an environment; tests/test_wheel.py installs the package into one",
+    "venv": "makes an environment; tests/whole/test_wheel.py installs the package into one",
     "pytest": "would run the tests again",
 }
 # Their commands run; others take hours, or serve until stopped.

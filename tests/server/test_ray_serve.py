@@ -22,7 +22,7 @@ from PIL import Image
 from server.settings import Limits
 from tests.server.live_server import Answer, LiveServer, ask_at, settings_of
 from tests.server.load import Load
-from tests.server.test_process import ROOT
+from tests.server.test_main import ROOT
 from tests.server.upload_samples import FORM, JPEG, form, photo_jpeg, saved
 
 pytestmark = [

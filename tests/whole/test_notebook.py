@@ -11,7 +11,7 @@ SHORTER = {
     "FACES = 1400": "FACES = 280",
     "(15, 36) if DATA else (3, 10)": "(1, 3)",
 }
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "facial_expression_recognition.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "facial_expression_recognition.ipynb"
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from fer_jax.errors import FerError
 from fer_jax.models import MODELS
 from fer_jax.pretrained import PRETRAINED, shipped_names
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_table_and_figure_in_readme_and_docs_is_current(

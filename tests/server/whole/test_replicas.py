@@ -27,7 +27,9 @@ from tests.faces.sample_media import PHOTO
 from tests.server.api.test_browser import receive_until
 from tests.server.live_server import LiveServer, settings_of
 from tests.server.load import Load
-from tests.server.test_nginx import (
+from tests.server.test_main import ROOT, started
+from tests.server.upload_samples import JPEG, saved
+from tests.server.whole.test_nginx import (
     LOOPBACK,
     NGINX,
     TOKEN,
@@ -37,8 +39,6 @@ from tests.server.test_nginx import (
     log_in,
     nginx,
 )
-from tests.server.test_process import ROOT, started
-from tests.server.upload_samples import JPEG, saved
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 

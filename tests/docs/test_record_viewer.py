@@ -15,7 +15,7 @@ from PIL import Image
 from tests.chromium import CHROMIUM
 from tests.small_checkpoint import write_workdir
 
-SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "record_viewer.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "record_viewer.py"
 
 
 @pytest.fixture(scope="module")

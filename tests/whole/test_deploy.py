@@ -12,7 +12,7 @@ from server.flags import from_arguments
 yaml = pytest.importorskip("yaml")
 kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
-MANIFEST = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes.yaml"
+MANIFEST = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes.yaml"
 
 
 def documents() -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import pytest
 from tests.faces.sample_media import PHOTO
 from tests.traces import Trace, read_trace, strace, traced
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = {"127.0.0.1", "::1"}
 # Within the kernel only: this machine's addresses, and unnamed socket pairs.
 KERNEL = {"AF_NETLINK", "AF_UNIX"}

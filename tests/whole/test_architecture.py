@@ -16,7 +16,7 @@ import pytest
 import fer_jax
 from fer_jax.__main__ import COMMANDS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("fer_jax", "server")
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get inst
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "server.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "server.md"
 TOKEN = "correct-horse-battery"
 VISITORS = 17  # one more than the limit for one address
 LOOPBACK = ipaddress.ip_network("127.0.0.1")

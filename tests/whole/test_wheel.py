@@ -11,7 +11,7 @@ import pytest
 
 from fer_jax.pretrained import DEFAULT, shipped_names
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 SHOWN_AT = "https://example.org/someone/fer_jax/blob/v0.1.0"
