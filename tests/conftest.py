@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,29 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         jax.config.update(option, value)
     os.environ.pop("FER_DATA_DIR", None)
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workdir of a network that is small and knows nothing; do not change it."""
+    from tests.small_checkpoint import write_workdir
+
+    folder = tmp_path_factory.mktemp("checkpoint")
+    return write_workdir(folder / "run", model__name="seed_cnn")
+
+
+@pytest.fixture
+def run(checkpoint: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `score` on that network; returns its exit code, what it printed, and its complaints."""
+    from fer_jax import command, score
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        line = [*map(str, arguments), "--checkpoint", str(checkpoint), "--batch-size", "4"]
+        code = command.run(score.main, line)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Figures of several trainings, and the record of opened test splits."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np

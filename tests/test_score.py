@@ -26,7 +26,7 @@ from fer_jax.scoring.writers import read_rows
 from tests.faces.sample_media import PHOTO, frames, photo, shared_media, write_video
 from tests.factories import pattern_faces
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 # The real command, except that it reports progress after every file.
 TALKATIVE = (

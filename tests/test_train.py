@@ -250,3 +250,9 @@ def test_evaluating_without_a_checkpoint_is_refused(tmp_path, capsys):
     argv = ["--checkpoint", str(tmp_path), "--data", str(tmp_path)]
     assert command.run(evaluate.main, argv) == 2
     assert "holds no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["nowhere.py", "./"])
+def test_a_configuration_that_is_not_there_is_called_that(capsys, named):
+    assert command.run(train.main, ["--config", named]) == 2
+    assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")

@@ -12,12 +12,6 @@ import pytest
 
 from fer_jax.cluster.worker import Job
 from fer_jax.saved_model import load_model
-from tests.small_checkpoint import write_workdir
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_workdir(tmp_path_factory.mktemp("checkpoint") / "run", model__name="seed_cnn")
 
 
 @pytest.fixture

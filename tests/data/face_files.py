@@ -42,6 +42,11 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
+def image_folder(path: Path, names: Iterable[str]) -> Path:
+    """A folder of such images."""
+    return write_files(path, image_files(names))
+
+
 def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -94,6 +99,13 @@ def names(reading: Reading) -> dict[str, list[str]]:
     return {split: list(faces.names) for split, faces in reading.splits.items()}
 
 
+def total(reading: Reading) -> int:
+    """Images that are used or counted."""
+    used = sum(map(len, reading.splits.values()))
+    return used + len(reading.skipped) + sum(reading.left_out.values())
+
+
+TWENTY_OF_EACH = [f"{expression}/{n}.png" for expression in EXPRESSIONS for n in range(20)]
 ROWS = [
     csv_row(0, 3, "Training"),
     csv_row(1, 4, "PublicTest"),

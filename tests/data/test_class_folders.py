@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_jax.config import DataConfig
-from fer_jax.data.datasets import evaluation_split, open_dataset
-from fer_jax.data.records import Reading
+from fer_jax.data.datasets import open_dataset
 from fer_jax.data.sources import find_source, load_faces
 from fer_jax.errors import DataError
-from fer_jax.expressions import EXPRESSIONS, FER2013_TO_INDEX, index_of
+from fer_jax.expressions import FER2013_TO_INDEX, index_of
 from fer_jax.media.kinds import IMAGE_SUFFIXES
 from tests.data import face_files as make
-
-CLASSES = [f"{expression}/{n}.png" for expression in EXPRESSIONS for n in range(20)]
 
 
 @pytest.fixture(autouse=True)
@@ -80,20 +75,20 @@ def test_a_class_of_one_face_is_trained_on(tmp_path: Path) -> None:
 
 def test_images_with_splits_take_precedence_over_class_folders_without(tmp_path: Path) -> None:
     names = ["samples/happy/a.png", "samples/sad/b.png", "fer/train/happy/c.png"]
-    reading = find_source(folder(tmp_path / "one", names)).read()
+    reading = find_source(make.image_folder(tmp_path / "one", names)).read()
     assert make.names(reading) == {"train": ["train/happy/c.png"]}
     same = ["train/happy/a.png", "train/sad/b.png", "happy/c.png", "sad/d.png"]
-    reading = find_source(folder(tmp_path / "two", same)).read()
+    reading = find_source(make.image_folder(tmp_path / "two", same)).read()
     assert make.names(reading) == {"train": same[:2]}
     assert reading.left_out == {"outside the class folders": 2}
     assert reading.remarks == ["left out: 2 images outside the class folders"]
     (tmp_path / "two/happy/c.png").write_bytes(b"not an image")
-    assert total(find_source(tmp_path / "two").read("skip")) == 4
+    assert make.total(find_source(tmp_path / "two").read("skip")) == 4
 
 
 def test_splits_below_the_classes_are_kept_separate(tmp_path: Path) -> None:
     names = ["happy/train/a.png", "sad/train/b.png", "happy/test/c.png"]
-    assert make.names(find_source(folder(tmp_path, names)).read()) == {
+    assert make.names(find_source(make.image_folder(tmp_path, names)).read()) == {
         "train": names[:2],
         "test": names[2:],
     }
@@ -159,7 +154,7 @@ def test_a_damaged_or_endless_compressed_csv_is_named(
 def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, split: str) -> None:
     names = [f"{split}{name}" for name in CLASSES]
     names += [f"{split}contempt/{n}.png" for n in range(3)] + [f"{split}ahegao/a.png"]
-    data = folder(tmp_path / "data", names)
+    data = make.image_folder(tmp_path / "data", names)
     (data / f"{split}contempt/3.png").write_bytes(b"need not be readable")
     for _ in range(2):  # read, then loaded from the cache
         reading = load_faces(data)
@@ -169,7 +164,7 @@ def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, s
         }
         assert sum("'contempt'" in line for line in reading.remarks) == 1
         assert not reading.skipped
-        assert total(reading) == 145
+        assert make.total(reading) == 145
     dataset = open_dataset(DataConfig(dir=str(data)), seed=0)
     assert sum(dataset.card["left_out"].values()) == 5
 
@@ -185,7 +180,7 @@ def test_a_possibly_misspelt_class_among_known_ones_is_refused(tmp_path: Path, s
 
 
 def test_a_split_whose_classes_are_all_unknown_is_refused(tmp_path: Path) -> None:
-    data = folder(tmp_path, ["train/boredom/a.png", "happy/Training_1.png"])
+    data = make.image_folder(tmp_path, ["train/boredom/a.png", "happy/Training_1.png"])
     with pytest.raises(DataError, match="'boredom' names no expression"):
         find_source(data).read()
 
@@ -211,7 +206,7 @@ def test_numbered_folders_other_than_0_to_6_are_refused(tmp_path: Path, classes:
 
 def test_numbered_folders_next_to_the_splits_do_not_count(tmp_path: Path) -> None:
     names = [f"train/{code}/a.png" for code in range(7)]
-    reading = find_source(folder(tmp_path, [*names, "2019/a.png", "7/b.png"])).read()
+    reading = find_source(make.image_folder(tmp_path, [*names, "2019/a.png", "7/b.png"])).read()
     assert reading.numbered
     assert make.names(reading) == {"train": names}
     assert reading.left_out == {"outside the class folders": 2}
@@ -219,16 +214,16 @@ def test_numbered_folders_next_to_the_splits_do_not_count(tmp_path: Path) -> Non
 
 def test_images_in_deeper_folders_are_read(tmp_path: Path) -> None:
     names = ["train/happy/subject1/day2/x.jpg", "train/happy/y.jpg", "test/sad/val/z.jpg"]
-    reading = find_source(folder(tmp_path / "split", names)).read()
+    reading = find_source(make.image_folder(tmp_path / "split", names)).read()
     assert make.names(reading) == {"train": names[:2], "test": names[2:]}
     flat = [name.partition("/")[2] for name in names[:2]] + ["sad/subject1/z.jpg"]
-    reading = find_source(folder(tmp_path / "flat", flat)).read()
+    reading = find_source(make.image_folder(tmp_path / "flat", flat)).read()
     assert make.names(reading) == {"train": sorted(flat)}
     assert reading.splits["train"].labels.tolist() == [*[index_of("happy")] * 2, index_of("sad")]
 
 
 def test_a_folder_that_links_to_itself_is_read_once(tmp_path: Path) -> None:
-    data = folder(tmp_path, ["train/happy/one/x.png"])
+    data = make.image_folder(tmp_path, ["train/happy/one/x.png"])
     (data / "train/happy/one/again").symlink_to(data / "train/happy")
     (data / "train/joy").symlink_to(data / "train/happy")
     names = make.names(find_source(data).read())
@@ -237,7 +232,7 @@ def test_a_folder_that_links_to_itself_is_read_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_image_is_used_or_counted(tmp_path: Path, packed: bool) -> None:
-    names = [*CLASSES, "contempt/deep/down/a.png", "loose.png", "happy/deep/a.png"]
+    names = [*make.TWENTY_OF_EACH, "contempt/deep/down/a.png", "loose.png", "happy/deep/a.png"]
     files = {f"faces/{name}": data for name, data in make.image_files(names).items()}
     bad = [f"sad/broken{suffix}" for suffix in sorted(IMAGE_SUFFIXES)]
     files |= {f"faces/{name}": b"not an image" for name in bad}
@@ -249,13 +244,13 @@ def test_every_image_is_used_or_counted(tmp_path: Path, packed: bool) -> None:
     reading = load_faces(data, on_error="skip")
     assert sorted(name for name, _ in reading.skipped) == bad
     assert reading.left_out["outside the class folders"] == 1
-    assert total(reading) == len(names) + len(bad)
+    assert make.total(reading) == len(names) + len(bad)
 
 
 def test_the_fingerprint_also_covers_what_is_only_counted(tmp_path: Path) -> None:
     data = folder(tmp_path, ["happy/a.png", "sad/b.png"])
     seen = {find_source(data).fingerprint}
     for name in ("contempt/c.png", "loose.png", "happy/deep/d.png"):
-        folder(tmp_path, [name])
+        make.image_folder(tmp_path, [name])
         seen.add(find_source(data).fingerprint)
     assert len(seen) == 4

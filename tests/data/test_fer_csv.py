@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,4 +115,47 @@ def test_a_csv_without_emotion_or_pixels_is_refused_at_its_first_line(
 ) -> None:
     (tmp_path / "fer2013.csv").write_bytes(data)
     with pytest.raises(DataError, match=r"fer2013\.csv:1: expected the columns emotion, pixels"):
+        find_source(tmp_path).read("skip")
+
+
+def test_a_packed_csv_gives_what_the_open_one_gives(tmp_path: Path) -> None:
+    files = {
+        "fer2013.csv": make.csv_bytes(make.ROWS),
+        "fer2013new.csv": make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS]),
+    }
+    opened = find_source(make.write_files(tmp_path / "open", files)).read()
+    zipped = {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
+    make.write_files(tmp_path / "packed", zipped)
+    make.write_tar(tmp_path / "x.tar", zipped)
+    for path in (tmp_path / "packed", tmp_path / "packed/fer2013.csv.gz", tmp_path / "x.tar"):
+        reading = find_source(path).read()
+        assert list(reading.splits) == ["train", "validation", "test"]
+        for split, faces in reading.splits.items():
+            assert faces.digest() == opened.splits[split].digest()
+
+
+def test_a_csv_without_usage_takes_the_usage_of_its_votes(tmp_path: Path) -> None:
+    votes = make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS])
+    rows = make.csv_bytes([row[:2] for row in make.ROWS], "emotion,pixels")
+    make.write_files(tmp_path, {"fer2013.csv": rows, "fer2013new.csv": votes})
+    reading = find_source(tmp_path).read()
+    assert make.names(reading) == {
+        "train": ["fer2013.csv:2", "fer2013.csv:5"],
+        "validation": ["fer2013.csv:3"],
+        "test": ["fer2013.csv:4"],
+    }
+
+
+def test_a_packed_csv_that_is_damaged_or_endless_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "fer2013.csv.gz"
+    packed = gzip.compress(make.csv_bytes(make.ROWS))
+    for data in (packed[: len(packed) // 2], b"emotion,pixels\n", packed[:-9] + b"\0" * 9):
+        file.write_bytes(data)
+        with pytest.raises(DataError, match=r"fer2013\.csv\.gz: the archive is damaged or cut"):
+            find_source(tmp_path).read("skip")
+    file.write_bytes(packed)
+    monkeypatch.setattr("fer_jax.data.members.MAX_UNPACKED_BYTES", 1 << 10)
+    with pytest.raises(DataError, match=r"fer2013\.csv\.gz: unpacks to more than"):
         find_source(tmp_path).read("skip")

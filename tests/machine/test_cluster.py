@@ -15,12 +15,8 @@ import numpy as np
 import pytest
 
 from fer_jax import command, train
-from fer_jax.machine import sharding
 from fer_jax.machine.files import read_rows
 from fer_jax.saved_model import load_model
-from fer_jax.training.plan import training_batch
-from fer_jax.training.program import assemble
-from tests.factories import pattern_faces, short_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # 50 steps; neither training nor validation faces are a multiple of their batch. Muon and AdamW would

@@ -13,16 +13,11 @@ from fer_jax.machine.terminal import printable
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.images import MediaError, read_image
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.media.kinds import media_kind
 from fer_jax.media.video import VideoReader
 from tests.faces.sample_media import (
     PHOTO,
-    bar_of,
     frames,
     photo,
-    shared_media,
-    slowed_after,
-    turned,
     write_video,
 )
 from tests.media.hostile_images import huge_png, many_scans

@@ -15,9 +15,7 @@ from PIL import Image
 from fer_jax.media import pillow_images
 from fer_jax.media.decoder import Decoder
 from fer_jax.media.image_errors import BadImageError, TooManyPixelsError
-from fer_jax.media.images import MediaError
 from fer_jax.media.inputs import expand_inputs
-from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
 from tests.faces.sample_media import photo
 
 WIDTH, HEIGHT = 64, 80

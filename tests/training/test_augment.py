@@ -3,9 +3,12 @@ import numpy as np
 
 from fer_jax.config import AugmentConfig, ResolutionConfig
 from fer_jax.data.randomness import host_generator
+from fer_jax.machine import sharding
 from fer_jax.training.augment import augment, warp_matrices
+from fer_jax.training.plan import training_batch
+from fer_jax.training.program import assemble
 from fer_jax.training.resolution import face_size, resized
-from tests.factories import pattern_faces
+from tests.factories import pattern_faces, short_config
 
 STILL = AugmentConfig(
     flip=False, rotate_degrees=0, scale=0, shear=0, translate=0, gamma=0, erase_probability=0
@@ -75,3 +78,17 @@ def test_faces_grow_in_equal_steps_and_stay_at_full_size():
     assert sizes == [32] * 25 + [40] * 25 + [48] * 50
     whole = ResolutionConfig()
     assert {face_size(step, total_steps=100, config=whole) for step in range(100)} == {48}
+
+
+def test_a_process_augments_its_rows_as_one_that_has_all():
+    config = short_config(augment__camera=0.5)
+    plan = assemble(
+        config,
+        train=pattern_faces(40),
+        validation=pattern_faces(7),
+        mesh=sharding.data_mesh(devices=1, batch_size=16),
+    ).plan
+    every = training_batch(plan, 3)
+    for rows in (slice(0, 8), slice(8, 16)):
+        for whole, own in zip(every, training_batch(plan, 3, rows=rows), strict=True):
+            np.testing.assert_array_equal(own, whole[rows])

@@ -8,13 +8,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from fer_jax import command, evaluate, train
+from fer_jax import command, train
 from fer_jax.expressions import EXPRESSIONS
 from fer_jax.training import summary
 from tests.factories import pattern_faces
-from tests.small_checkpoint import write_workdir
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def folder_of_faces(folder: Path, *, count: int = 28) -> Path:

@@ -6,22 +6,16 @@ import asyncio
 import contextlib
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import aiohttp
-import cv2
 import pytest
 
-from fer_jax.machine.locking import lock
 from fer_jax.scoring.writers import read_rows
-from server.cameras.device import DeviceReader
-from server.cameras.reader import SourceError
 from tests.faces.sample_media import PHOTO
 from tests.server.api.test_browser import receive_until
-from tests.server.orders import order
 from tests.small_checkpoint import write_workdir
 
 # Libraries choose code by platform when imported, so they are imported first.

@@ -1,21 +1,22 @@
+"""Cameras and their controls, recording among them, over HTTP."""
+
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
-import socket
 import time
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from fer_jax.expressions import EXPRESSIONS
-from server.app import make_app
+from fer_jax.media.video import VideoReader
 from server.cameras.options import parse_source
-from server.settings import Limits
-from tests.server.live_server import LiveServer, events, read_all, settings_of
+from tests.server.live_server import LiveServer, events, settings_of
+from tests.server.pages import eventually
+
+OPERATOR, VIEWER = "open sesame", "open sesame seeds"
 
 
 def test_the_cameras_report_their_state(live: LiveServer):

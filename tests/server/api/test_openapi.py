@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from server.api.openapi import document
+from server.app import make_app
 from server.settings import Limits
 from tests.server.live_server import LiveServer, settings_of
 
@@ -71,3 +72,14 @@ def test_every_guarded_operation_conforms_too(case: schemathesis.Case, guarded: 
     url = f"http://127.0.0.1:{guarded.port}"
     answer = case.call_and_validate(base_url=url, headers=headers, timeout=60)
     assert answer.status_code not in (401, 403, 500)
+
+
+def test_the_openapi_document_knows_every_address_and_no_other(live: LiveServer):
+    paths = live.get("/api/openapi.json").json["paths"]
+    told = {(path, method.upper()) for path, methods in paths.items() for method in methods}
+    there = {
+        (route.resource.canonical, route.method)
+        for route in make_app(live.settings).router.routes()
+        if route.method != "HEAD"
+    }
+    assert told == there

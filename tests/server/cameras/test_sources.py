@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -97,6 +99,23 @@ def test_a_webcam_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="not a camera") as caught:
         DeviceReader(order("device", str(tmp_path / "video9")))
     assert caught.value.trouble == "busy"
+
+
+def test_a_webcam_is_opened_by_its_number_where_it_has_no_path(monkeypatch) -> None:
+    opened = []
+
+    class Capture:
+        def __init__(self, *which: object) -> None:
+            opened.append(which)
+
+        def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+            return False
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with pytest.raises(SourceError, match="webcam 1 is in use by another program"):
+        DeviceReader(order("device", "1"))
+    assert opened == [(1, cv2.CAP_AVFOUNDATION)]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
