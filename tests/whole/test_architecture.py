@@ -146,3 +146,16 @@ def test_the_architecture_page_names_every_folder() -> None:
     assert len(folders) > 10
     for path in folders:
         assert f"`{path.relative_to(ROOT).as_posix()}/`" in text
+
+
+def test_every_test_file_is_named_after_a_module_or_lies_where_tests_are_named_by_topic() -> None:
+    tests, named = ROOT / "tests", []
+    for path in tests.rglob("test_*.py"):
+        room, name = path.parent.relative_to(tests), path.stem.removeprefix("test_")
+        if room.name != "whole" and room != Path("server/web"):
+            named.append((room, name))
+    for room, name in named:
+        places = (ROOT / "fer_jax" / room, ROOT / room)
+        modules = [place / file for place in places for file in (f"{name}.py", f"__{name}__.py")]
+        assert any(module.exists() for module in modules), f"tests/{room}/test_{name}.py"
+    assert len(named) > 100
