@@ -253,6 +253,6 @@ def test_evaluating_without_a_checkpoint_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("named", ["nowhere.py", "./"])
-def test_a_configuration_that_is_not_there_is_called_that(capsys, named):
+def test_a_missing_configuration_is_reported_as_missing(capsys, named):
     assert command.run(train.main, ["--config", named]) == 2
     assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")

@@ -1,4 +1,4 @@
-"""Collections without splits, in numbered or deeper folders, or with additional classes."""
+"""Images in numbered or deeper folders, without splits, or with classes beside the seven."""
 
 from __future__ import annotations
 
@@ -18,59 +18,6 @@ from tests.data import face_files as make
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_CACHE_DIR", str(tmp_path / "cache"))
-
-
-def folder(path: Path, names: list[str]) -> Path:
-    return make.write_files(path, make.image_files(names))
-
-
-def total(reading: Reading) -> int:
-    """The number of images used or counted."""
-    used = sum(map(len, reading.splits.values()))
-    return used + len(reading.skipped) + sum(reading.left_out.values())
-
-
-def test_a_tenth_of_each_class_is_held_out_by_name_where_there_are_no_splits(
-    tmp_path: Path,
-) -> None:
-    data = folder(tmp_path / "data", CLASSES)
-    reading = load_faces(data)
-    assert list(reading.splits) == ["train", "validation"]
-    assert np.bincount(reading.splits["validation"].labels).tolist() == [2] * 7
-    assert np.bincount(reading.splits["train"].labels).tolist() == [18] * 7
-    assert any("held out" in line for line in reading.remarks)
-    validation = make.names(reading)["validation"]
-    assert sorted(validation + make.names(reading)["train"]) == sorted(CLASSES)
-
-    packed = make.write_tar(tmp_path / "x.tar.gz", make.image_files(reversed(CLASSES)))
-    assert make.names(load_faces(packed))["validation"] == validation
-    (data / validation[0]).unlink()  # all but one of the others stay in their split
-    fewer = make.names(load_faces(data))["validation"]
-    assert len(set(fewer) & set(validation)) == 13
-
-
-def test_training_and_evaluation_validate_on_the_same_held_out_faces(tmp_path: Path) -> None:
-    data = folder(tmp_path / "data", CLASSES)
-    lines: list[str] = []
-    evaluated = evaluation_split(data, "validation", report=lines.append)
-    for seed in (0, 1):
-        dataset = open_dataset(DataConfig(dir=str(data), exclude_audited=False), seed=seed)
-        assert dataset.splits["validation"].names == evaluated.names
-        assert not set(dataset.splits["train"].names) & set(evaluated.names)
-        assert dataset.card["validation"] == "a tenth of train, held out by file name"
-        assert list(dataset.remarks) == lines
-    assert len(lines) == 1
-
-
-def test_a_class_of_one_face_is_trained_on(tmp_path: Path) -> None:
-    data = folder(tmp_path / "data", ["train/happy/a.png", "train/sad/b.png", "train/sad/c.png"])
-    reading = load_faces(data)
-    assert [len(faces) for faces in reading.splits.values()] == [2, 1]
-    assert "train/happy/a.png" in make.names(reading)["train"]
-    (data / "train/sad/b.png").unlink()
-    assert list(load_faces(data).splits) == ["train"]
-    with pytest.raises(DataError, match="no validation split, and too few faces"):
-        open_dataset(DataConfig(dir=str(data)), seed=0)
 
 
 def test_images_with_splits_take_precedence_over_class_folders_without(tmp_path: Path) -> None:
@@ -94,65 +41,9 @@ def test_splits_below_the_classes_are_kept_separate(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-def test_a_csv_without_usage_holds_out_a_tenth(tmp_path: Path, suffix: str) -> None:
-    rows = [make.csv_row(seed, seed % 2, "")[:2] for seed in range(40)]
-    data = make.csv_bytes(rows, "emotion,pixels")
-    file = tmp_path / f"mine{suffix}"
-    file.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
-    for path in (file, tmp_path):
-        reading = load_faces(path)
-        assert (reading.form, reading.held_out) == ("csv", True)
-        assert np.bincount(reading.splits["validation"].labels).tolist() == [2, 2]
-        assert total(reading) == 40
-
-
-def test_a_compressed_csv_gives_the_faces_of_the_plain_one(tmp_path: Path) -> None:
-    files = {
-        "fer2013.csv": make.csv_bytes(make.ROWS),
-        "fer2013new.csv": make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS]),
-    }
-    opened = find_source(make.write_files(tmp_path / "open", files)).read()
-    zipped = {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
-    make.write_files(tmp_path / "packed", zipped)
-    make.write_tar(tmp_path / "x.tar", zipped)
-    for path in (tmp_path / "packed", tmp_path / "packed/fer2013.csv.gz", tmp_path / "x.tar"):
-        reading = find_source(path).read()
-        assert list(reading.splits) == ["train", "validation", "test"]
-        for split, faces in reading.splits.items():
-            assert faces.digest() == opened.splits[split].digest()
-
-
-def test_a_csv_without_usage_takes_the_usage_of_its_votes(tmp_path: Path) -> None:
-    votes = make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS])
-    rows = make.csv_bytes([row[:2] for row in make.ROWS], "emotion,pixels")
-    make.write_files(tmp_path, {"fer2013.csv": rows, "fer2013new.csv": votes})
-    reading = find_source(tmp_path).read()
-    assert make.names(reading) == {
-        "train": ["fer2013.csv:2", "fer2013.csv:5"],
-        "validation": ["fer2013.csv:3"],
-        "test": ["fer2013.csv:4"],
-    }
-
-
-def test_a_damaged_or_endless_compressed_csv_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "fer2013.csv.gz"
-    packed = gzip.compress(make.csv_bytes(make.ROWS))
-    for data in (packed[: len(packed) // 2], b"emotion,pixels\n", packed[:-9] + b"\0" * 9):
-        file.write_bytes(data)
-        with pytest.raises(DataError, match=r"fer2013\.csv\.gz: the archive is damaged or cut"):
-            find_source(tmp_path).read("skip")
-    file.write_bytes(packed)
-    monkeypatch.setattr("fer_jax.data.members.MAX_UNPACKED_BYTES", 1 << 10)
-    with pytest.raises(DataError, match=r"fer2013\.csv\.gz: unpacks to more than"):
-        find_source(tmp_path).read("skip")
-
-
 @pytest.mark.parametrize("split", ["", "train/"])
 def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, split: str) -> None:
-    names = [f"{split}{name}" for name in CLASSES]
+    names = [f"{split}{name}" for name in make.TWENTY_OF_EACH]
     names += [f"{split}contempt/{n}.png" for n in range(3)] + [f"{split}ahegao/a.png"]
     data = make.image_folder(tmp_path / "data", names)
     (data / f"{split}contempt/3.png").write_bytes(b"need not be readable")
@@ -171,7 +62,9 @@ def test_classes_other_than_the_seven_are_left_out_and_counted(tmp_path: Path, s
 
 @pytest.mark.parametrize("split", ["", "train/"])
 def test_a_possibly_misspelt_class_among_known_ones_is_refused(tmp_path: Path, split: str) -> None:
-    data = folder(tmp_path, [f"{split}{name}/a.png" for name in ("happy", "sad", "hapiness")])
+    data = make.image_folder(
+        tmp_path, [f"{split}{name}/a.png" for name in ("happy", "sad", "hapiness")]
+    )
     with pytest.raises(DataError, match="'hapiness' names no expression, did you mean 'happy'"):
         find_source(data).read()
     (data / f"{split}hapiness").rename(data / f"{split}XY")
@@ -187,8 +80,10 @@ def test_a_split_whose_classes_are_all_unknown_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("split", ["", "train/"])
 def test_folders_0_to_6_are_the_codes_of_fer2013(tmp_path: Path, split: str) -> None:
-    data = folder(tmp_path / "data", [f"{split}{code}/{n}.png" for code in range(7) for n in "ab"])
-    for _ in range(2):  # read, then loaded from the cache
+    data = make.image_folder(
+        tmp_path / "data", [f"{split}{code}/{n}.png" for code in range(7) for n in "ab"]
+    )
+    for _ in range(2):  # read, then taken from the cache
         reading = load_faces(data)
         (line,) = (line for line in reading.remarks if "numbered" in line)
         assert "4 sad, 5 surprise, 6 neutral" in line
@@ -199,7 +94,7 @@ def test_folders_0_to_6_are_the_codes_of_fer2013(tmp_path: Path, split: str) -> 
 
 @pytest.mark.parametrize("classes", ["1234567", "01234567", ["0", "1", "happy", "sad"]])
 def test_numbered_folders_other_than_0_to_6_are_refused(tmp_path: Path, classes: list[str]) -> None:
-    data = folder(tmp_path, [f"train/{each}/a.png" for each in classes])
+    data = make.image_folder(tmp_path, [f"train/{each}/a.png" for each in classes])
     with pytest.raises(DataError, match="is a number, and the numbered folders are not 0 to 6"):
         find_source(data).read()
 
@@ -248,7 +143,7 @@ def test_every_image_is_used_or_counted(tmp_path: Path, packed: bool) -> None:
 
 
 def test_the_fingerprint_also_covers_what_is_only_counted(tmp_path: Path) -> None:
-    data = folder(tmp_path, ["happy/a.png", "sad/b.png"])
+    data = make.image_folder(tmp_path, ["happy/a.png", "sad/b.png"])
     seen = {find_source(data).fingerprint}
     for name in ("contempt/c.png", "loose.png", "happy/deep/d.png"):
         make.image_folder(tmp_path, [name])

@@ -118,7 +118,7 @@ def test_a_csv_without_emotion_or_pixels_is_refused_at_its_first_line(
         find_source(tmp_path).read("skip")
 
 
-def test_a_packed_csv_gives_what_the_open_one_gives(tmp_path: Path) -> None:
+def test_a_compressed_csv_gives_the_faces_of_the_plain_one(tmp_path: Path) -> None:
     files = {
         "fer2013.csv": make.csv_bytes(make.ROWS),
         "fer2013new.csv": make.votes_bytes([(row[2], {"fear": 3}) for row in make.ROWS]),
@@ -146,7 +146,7 @@ def test_a_csv_without_usage_takes_the_usage_of_its_votes(tmp_path: Path) -> Non
     }
 
 
-def test_a_packed_csv_that_is_damaged_or_endless_is_named(
+def test_a_damaged_or_endless_compressed_csv_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "fer2013.csv.gz"

@@ -225,17 +225,3 @@ def test_a_cluster_half_described_by_the_environment_is_refused_in_one_line(
     )
     assert (told.returncode, told.stdout) == (2, "")
     assert re.fullmatch(f"error: .*{re.escape(says)}.*--process-id.*\n", told.stderr), told.stderr
-
-
-def test_a_process_augments_its_rows_as_one_process_with_all_rows_does():
-    config = short_config(augment__camera=0.5)
-    plan = assemble(
-        config,
-        train=pattern_faces(40),
-        validation=pattern_faces(7),
-        mesh=sharding.data_mesh(devices=1, batch_size=16),
-    ).plan
-    every = training_batch(plan, 3)
-    for rows in (slice(0, 8), slice(8, 16)):
-        for whole, own in zip(every, training_batch(plan, 3, rows=rows), strict=True):
-            np.testing.assert_array_equal(own, whole[rows])

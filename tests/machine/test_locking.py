@@ -11,7 +11,7 @@ import pytest
 from fer_jax.machine.locking import lock
 
 
-def test_a_locked_file_is_refused_to_another_process(tmp_path: Path) -> None:
+def test_another_process_cannot_lock_a_locked_file(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     ask = f"from fer_jax.machine.locking import lock; lock(open({str(path)!r}, 'a+'))"
     with path.open("a+") as file:
@@ -23,7 +23,7 @@ def test_a_locked_file_is_refused_to_another_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ask], check=True)
 
 
-def test_the_windows_lock_is_refused_like_the_other(tmp_path: Path, monkeypatch) -> None:
+def test_a_taken_lock_raises_the_same_error_on_windows(tmp_path: Path, monkeypatch) -> None:
     def taken(*_: object) -> None:
         raise PermissionError("locked")
 

@@ -14,7 +14,7 @@ from fer_jax.media.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, media_kind
 from tests.faces.sample_media import PHOTO, frames, photo, write_video
 
 
-def test_a_folder_gives_its_media_sorted_and_links_lead_in_once(tmp_path: Path) -> None:
+def test_a_folder_gives_its_media_sorted_and_follows_each_link_once(tmp_path: Path) -> None:
     for name in ("b/2.JPG", "b/1.png", "a.mp4", "notes.txt", ".hidden.jpg", "no_suffix", "z.jpg"):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def test_a_list_on_standard_input_is_read_whatever_separates_it(
     assert len(found) == 20_003
 
 
-def test_content_tells_images_from_videos_before_the_name_does(tmp_path: Path) -> None:
+def test_content_decides_between_image_and_video_before_the_name(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.avi", frames(2), codec="MJPG", fps=10)
     assert media_kind(clip.rename(tmp_path / "clip.jpg")) == "video"
     (tmp_path / "photo.mp4").write_bytes(PHOTO.read_bytes())
@@ -70,7 +70,7 @@ def test_content_tells_images_from_videos_before_the_name_does(tmp_path: Path) -
     assert kinds == ["image", "video", "image", None]
 
 
-def test_no_file_with_the_name_of_an_image_or_video_is_passed_over(tmp_path: Path) -> None:
+def test_no_file_named_like_an_image_or_video_is_skipped(tmp_path: Path) -> None:
     for ending in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
         (tmp_path / f"a{ending.upper()}").write_text("something else")
     (tmp_path / "notes.txt").write_text("no image")

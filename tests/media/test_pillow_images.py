@@ -159,63 +159,6 @@ def test_without_its_library_a_heic_image_is_refused_with_what_to_install(
         pillow_images.decode(data, max_pixels=10_000)
 
 
-def raw_tiff(*tags: tuple[int, int, int]) -> bytes:
-    """A TIFF of a small grey image, with further (tag, type, value) entries."""
-    pixels = bytes(16 * 16)
-    usual = [(256, 3, 16), (257, 3, 16), (258, 3, 8), (259, 3, 1), (262, 3, 1), (278, 3, 16)]
-    entries = sorted([*usual, *tags, (279, 4, len(pixels)), (273, 4, 0)])
-    start = 8 + 2 + 12 * len(entries) + 4
-    packed = b"".join(
-        struct.pack("<HHII", tag, kind, 1, start if tag == 273 else value)
-        for tag, kind, value in entries
-    )
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4) + pixels
-
-
-RAW = {
-    "dng by its tag.tif": raw_tiff((50706, 1, 1)),
-    "thumbnail of a nef.tif": raw_tiff((254, 4, 1), (330, 4, 8)),
-    "a.nef": raw_tiff(),
-    "A.ARW": raw_tiff(),
-    "a.cr2": raw_tiff()[:8] + b"CR\2\0" + raw_tiff()[12:],
-    "cr3 by its bytes": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(400),
-    "a.raf": b"FUJIFILMCCD-RAW 0201" + bytes(100) + encoded(IMAGE, "JPEG"),
-    "a.x3f": b"FOVb" + bytes(100),
-}
-
-
-@pytest.mark.parametrize("name", RAW)
-def test_the_thumbnail_of_a_raw_file_never_counts_as_the_photograph(
-    tmp_path: Path, decoder: Decoder, name: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(RAW[name])
-    assert media_kind(path) != "video"
-    with pytest.raises(MediaError, match="raw camera file; export it as JPEG or TIFF"):
-        decoder.opened(path).__enter__()
-
-
-def test_a_jpeg_with_a_raw_name_and_a_small_tiff_are_images(
-    tmp_path: Path, decoder: Decoder
-) -> None:
-    (tmp_path / "a.nef").write_bytes(encoded(IMAGE, "JPEG"))
-    (tmp_path / "a.tif").write_bytes(raw_tiff())
-    with decoder.opened(tmp_path / "a.nef") as image:
-        assert image.shape == RGB.shape
-    with decoder.opened(tmp_path / "a.tif") as image:
-        assert image.shape == (16, 16, 3)
-
-
-def test_no_file_named_like_an_image_or_video_is_skipped(tmp_path: Path) -> None:
-    for ending in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-        (tmp_path / f"a{ending.upper()}").write_text("something else")
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "without a name").write_bytes(FORMATS["a.jp2"]())
-    found = {path.name for path in expand_inputs([str(tmp_path)])}
-    assert len(found) == len(IMAGE_SUFFIXES | VIDEO_SUFFIXES) + 1
-    assert "notes.txt" not in found
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_all_formats_are_decoded_in_the_confined_process(decoder: Decoder) -> None:
     with decoder.decoded(FORMATS["a.avif"]()):

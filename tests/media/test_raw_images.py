@@ -47,7 +47,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_the_thumbnail_of_a_raw_file_is_never_the_photograph(
+def test_the_thumbnail_of_a_raw_file_never_counts_as_the_photograph(
     tmp_path: Path, decoder: Decoder, name: str
 ) -> None:
     path = tmp_path / name

@@ -12,7 +12,9 @@ from fer_jax.media.video import VideoReader
 from tests.faces.sample_media import bar_of, frames, shared_media, slowed_after, turned, write_video
 
 
-def test_every_nth_frame_and_frames_a_second_are_sampled_by_their_own_times(tmp_path: Path) -> None:
+def test_every_nth_frame_and_frames_per_second_are_sampled_by_their_timestamps(
+    tmp_path: Path,
+) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
     with VideoReader(clip) as video:
         assert (video.width, video.height, video.fps, video.frame_count) == (128, 96, 10, 12)
@@ -29,7 +31,7 @@ def test_every_nth_frame_and_frames_a_second_are_sampled_by_their_own_times(tmp_
     assert [frame.index for frame in VideoReader(clip, fps=30)] == list(range(12))
 
 
-def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_is_read_from_the_timestamps(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(12), codec="mp4v", fps=10)
     clip.write_bytes(slowed_after(clip.read_bytes(), frames=6, times=5))
     video = VideoReader(clip)
@@ -39,7 +41,7 @@ def test_a_variable_frame_rate_is_read_from_the_time_stamps(tmp_path: Path) -> N
     assert [frame.index for frame in VideoReader(clip, fps=5)] == [0, 2, 4, *range(6, 12)]
 
 
-def test_a_video_that_was_videoed_turned_is_upright(tmp_path: Path) -> None:
+def test_a_video_recorded_sideways_is_read_upright(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", frames(3), codec="mp4v", fps=10)
     clip.write_bytes(turned(clip.read_bytes()))
     with VideoReader(clip) as video:
@@ -50,7 +52,7 @@ def test_a_video_that_was_videoed_turned_is_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("c.avi", "MJPG"), ("c.webm", "VP80")])
-def test_a_video_cut_in_the_middle_of_a_frame_gives_its_whole_frames_and_says_so(
+def test_a_video_cut_within_a_frame_gives_its_complete_frames_and_reports_the_cut(
     tmp_path: Path, name: str, codec: str
 ) -> None:
     clip = write_video(tmp_path / name, frames(12), codec=codec, fps=10)

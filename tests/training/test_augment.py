@@ -80,7 +80,7 @@ def test_faces_grow_in_equal_steps_and_stay_at_full_size():
     assert {face_size(step, total_steps=100, config=whole) for step in range(100)} == {48}
 
 
-def test_a_process_augments_its_rows_as_one_that_has_all():
+def test_a_process_augments_its_rows_as_one_process_with_all_rows_does():
     config = short_config(augment__camera=0.5)
     plan = assemble(
         config,

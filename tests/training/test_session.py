@@ -97,17 +97,3 @@ def test_a_batch_larger_than_the_training_set_is_refused_before_anything_is_comp
 def test_the_banner_of_synthetic_faces_is_a_rectangle():
     lines = summary.SYNTHETIC_BANNER.format(place="data/").splitlines()
     assert {len(line) for line in lines} == {94}
-
-
-@pytest.mark.parametrize("named", ["nowhere.py", "./"])
-def test_a_missing_configuration_is_reported_as_missing(capsys, named):
-    assert command.run(train.main, ["--config", named]) == 2
-    assert capsys.readouterr().err.startswith(f"error: --config {named}: no such file; ")
-
-
-def test_evaluating_advises_its_own_flag(tmp_path, capsys):
-    data = folder_of_faces(tmp_path / "faces")
-    (data / "train/fear/002.jpg").write_text("no image")
-    workdir = write_workdir(tmp_path / "run", model__name="seed_cnn")
-    assert command.run(evaluate.main, ["--checkpoint", str(workdir), "--data", str(data)]) == 2
-    assert capsys.readouterr().err.endswith("leave out such faces with --on-error skip\n")

@@ -122,16 +122,6 @@ def image_of(jpeg: bytes) -> np.ndarray:
     return image
 
 
-def test_an_unknown_path_or_method_is_refused_in_json(live: LiveServer):
-    assert live.get("/nothing").code == "not_found"
-    assert live.get("/snapshot/nobody.jpg").code == "unknown_camera"
-    assert live.post_json("/api/cameras/nobody", {}).code == "unknown_camera"
-    wrong = live.ask("DELETE", "/api/cameras")
-    assert (wrong.status, wrong.code) == (405, "method_not_allowed")
-    assert wrong.headers["allow"] == "GET, HEAD"
-    assert live.get("/api/cameras", Expect="miracles").code == "expectation_failed"
-
-
 def test_a_snapshot_is_a_fresh_image(live: LiveServer):
     asked_s = time.time()
     answer = live.get("/snapshot/demo.jpg")
@@ -144,102 +134,37 @@ def test_a_snapshot_is_a_fresh_image(live: LiveServer):
     )
 
 
-def test_events_report_cameras_and_faces(live: LiveServer):
-    seen: dict[str, dict[str, Any]] = {}
-    for event, data in events(live):
-        seen.setdefault(f"{event} {data.get('camera', data.get('name'))}", data)
-        if {"camera demo", "camera browser"} <= set(seen) and (
-            event == "analysis" and data["faces"]
-        ):
-            break
-    assert data["camera"] == "demo"
-    assert (data["width"], data["height"]) == (320, 240)
-    (face,) = data["faces"]
-    assert set(face["probabilities"]) == set(face["raw"]) == set(EXPRESSIONS)
-    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=0.01)
-    assert len(face["box"]) == 4
-    assert "detect" in data["stages"]
-    assert 0 < data["age_s"] < 5
+def test_operators_can_record_and_everybody_is_notified(checkpoint: str, tmp_path: Path):
+    folder = tmp_path / "recordings"
+    settings = settings_of(
+        checkpoint, "demo", token=OPERATOR, viewer_token=VIEWER, recordings=folder
+    )
+    operator, viewer = ({"Authorization": f"Bearer {token}"} for token in (OPERATOR, VIEWER))
+    with LiveServer(settings) as server:
+        server.wait_ready()
+        refused = server.post_json("/api/cameras/demo", {"recording": True}, **viewer)
+        assert (refused.status, refused.code) == (403, "operators_only")
+        assert not folder.exists()
+        camera = server.post_json("/api/cameras/demo", {"recording": True}, **operator).json
+        assert camera["controls"]["recording"] is True
+        (seen,) = server.get("/api/cameras", **viewer).json["cameras"]
+        assert (seen["controls"]["recording"], seen["recording_problem"]) == (True, "")
+        eventually(lambda: bool(list(folder.glob("*.mp4"))), "a video is begun")
+    (table,), (video,) = folder.glob("demo-*.csv"), folder.glob("demo-*.mp4")
+    assert table.read_text().startswith("path,frame,time_s,face,track,x,y,width,height,")
+    with VideoReader(video) as reader:
+        assert (reader.width, reader.height) == (320, 240)
+        assert next(iter(reader)).time_s == 0
 
 
-def test_events_of_one_camera_report_changes_of_its_controls(live: LiveServer):
-    stream = events(live, "/api/events?camera=browser")
-    assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own camera
-    live.post_json("/api/cameras/browser", {"mirror": False})
-    try:
-        name, data = next(stream)
-        assert (name, data["name"], data["controls"]["mirror"]) == ("camera", "browser", False)
-    finally:
-        live.post_json("/api/cameras/browser", {"mirror": True})
-        stream.close()
-
-
-def test_the_server_reports_when_it_is_healthy_and_ready(live: LiveServer):
-    assert live.get("/healthz").json == {"status": "ok"}
-    assert live.get("/readyz").json == {"status": "ready"}
-
-
-def test_metrics_count_requests_and_refusals_without_labels_made_up_by_strangers(live: LiveServer):
-    live.ask("PROPFIND", "/coffee")
-    text = live.get("/metrics").body.decode()
-    assert re.search(r'fer_rejections_total\{reason="not_found"\} [1-9]', text)
-    assert 'route="/api/cameras"' in text
-    assert 'method="other",route="unknown",status="404"' in text.replace(", ", ",")
-    assert "coffee" not in text
-    assert "PROPFIND" not in text
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 2000 + b"\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-        b"POST /api/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n",
-    ],
-)
-def test_broken_http_is_refused_in_json(live: LiveServer, request_: bytes):
-    with live.raw(request_) as bare:
-        head, _, body = read_all(bare).partition(b"\r\n\r\n")
-    assert b" 400 " in head.split(b"\r\n")[0]
-    assert json.loads(body)["error"]["code"] == "bad_http"
-
-
-def test_a_client_that_never_finishes_its_request_is_disconnected(checkpoint: str):
-    limits = Limits(idle_connection_s=1.0, connections_per_address=4)
-    with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
-        with server.raw(b"GET / HTTP/1.1\r\nHost: loc") as bare:
-            started_s = time.monotonic()
-            assert read_all(bare) == b""
-            assert time.monotonic() - started_s < 10
-        held = [server.connect() for _ in range(4)]
-        with server.connect() as fifth:
-            head, _, body = read_all(fifth).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 503 ")
-        assert b"Retry-After: 1" in head
-        assert json.loads(body)["error"]["code"] == "too_many_connections"
-        assert 'reason="too_many_connections"} 1.0' in exposition(server, held[0])
-        for bare in held:
-            bare.close()
-
-
-def exposition(server: LiveServer, bare: socket.socket) -> str:
-    """The server's metrics, through a connection that is already open."""
-    bare.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    return read_all(bare).decode()
-
-
-def test_the_openapi_document_lists_every_path_and_no_other(live: LiveServer):
-    document = live.get("/api/openapi.json").json
-    told = {
-        (path, method.upper()) for path, methods in document["paths"].items() for method in methods
-    }
-    there = {
-        (route.resource.canonical, route.method)
-        for route in make_app(live.settings).router.routes()
-        if route.method != "HEAD"
-    }
-    assert told == there
+def test_viewers_are_notified_of_a_recording_that_cannot_be_written(
+    checkpoint: str, tmp_path: Path
+):
+    (tmp_path / "recordings").touch()
+    settings = settings_of(checkpoint, "demo", recordings=tmp_path / "recordings", record=True)
+    with LiveServer(settings) as server:
+        told = (data for name, data in events(server) if name == "camera")
+        camera = next(data for data in told if data["recording_problem"])
+        assert "cannot be written" in camera["recording_problem"]
+        assert str(tmp_path) not in camera["recording_problem"]
+        assert camera["controls"]["recording"] is False

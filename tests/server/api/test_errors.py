@@ -12,7 +12,7 @@ from server.settings import Limits
 from tests.server.live_server import LiveServer, read_all, settings_of
 
 
-def test_an_address_or_method_that_is_not_there_is_refused_in_json(live: LiveServer):
+def test_an_unknown_path_or_method_is_refused_in_json(live: LiveServer):
     assert live.get("/nothing").code == "not_found"
     assert live.get("/snapshot/nobody.jpg").code == "unknown_camera"
     assert live.post_json("/api/cameras/nobody", {}).code == "unknown_camera"
@@ -41,7 +41,7 @@ def test_broken_http_is_refused_in_json(live: LiveServer, request_: bytes):
     assert json.loads(body)["error"]["code"] == "bad_http"
 
 
-def test_a_client_that_never_finishes_its_request_is_hung_up_on(checkpoint: str):
+def test_a_client_that_never_finishes_its_request_is_disconnected(checkpoint: str):
     limits = Limits(idle_connection_s=1.0, connections_per_address=4)
     with LiveServer(settings_of(checkpoint, "browser", limits=limits)) as server:
         with server.raw(b"GET / HTTP/1.1\r\nHost: loc") as bare:

@@ -10,7 +10,7 @@ from fer_jax.expressions import EXPRESSIONS
 from tests.server.live_server import LiveServer, events
 
 
-def test_events_tell_of_cameras_and_of_faces(live: LiveServer):
+def test_events_report_cameras_and_faces(live: LiveServer):
     seen: dict[str, dict[str, Any]] = {}
     for event, data in events(live):
         seen.setdefault(f"{event} {data.get('camera', data.get('name'))}", data)
@@ -28,7 +28,7 @@ def test_events_tell_of_cameras_and_of_faces(live: LiveServer):
     assert 0 < data["age_s"] < 5
 
 
-def test_events_of_one_camera_tell_of_its_controls_when_they_change(live: LiveServer):
+def test_events_of_one_camera_report_changes_of_its_controls(live: LiveServer):
     stream = events(live, "/api/events?camera=browser")
     assert next(stream)[1]["controls"]["mirror"] is True  # a visitor's own
     live.post_json("/api/cameras/browser", {"mirror": False})

@@ -7,12 +7,12 @@ import re
 from tests.server.live_server import LiveServer
 
 
-def test_the_server_says_when_it_is_well_and_ready(live: LiveServer):
+def test_the_server_reports_when_it_is_healthy_and_ready(live: LiveServer):
     assert live.get("/healthz").json == {"status": "ok"}
     assert live.get("/readyz").json == {"status": "ready"}
 
 
-def test_the_figures_tell_of_requests_and_refusals_without_what_strangers_make_up(live: LiveServer):
+def test_metrics_count_requests_and_refusals_without_labels_made_up_by_strangers(live: LiveServer):
     live.ask("PROPFIND", "/coffee")
     text = live.get("/metrics").body.decode()
     assert re.search(r'fer_rejections_total\{reason="not_found"\} [1-9]', text)

@@ -74,7 +74,7 @@ def test_every_guarded_operation_conforms_too(case: schemathesis.Case, guarded: 
     assert answer.status_code not in (401, 403, 500)
 
 
-def test_the_openapi_document_knows_every_address_and_no_other(live: LiveServer):
+def test_the_openapi_document_lists_every_path_and_no_other(live: LiveServer):
     paths = live.get("/api/openapi.json").json["paths"]
     told = {(path, method.upper()) for path, methods in paths.items() for method in methods}
     there = {

@@ -59,7 +59,7 @@ async def test_frames_that_nobody_takes_are_dropped_and_counted() -> None:
         assert newest.number > before.frames + 4
 
 
-async def test_a_camera_that_nobody_watches_gives_a_frame_a_second_until_somebody_does() -> None:
+async def test_an_unwatched_camera_gives_one_frame_a_second_until_somebody_watches() -> None:
     async with opened("demo", "demo", watched=False, patience=Patience()) as camera:
         first = await frame_of(camera)
         second = await frame_of(camera)
@@ -72,7 +72,7 @@ async def test_a_camera_that_nobody_watches_gives_a_frame_a_second_until_somebod
         assert last.captured_s - third.captured_s < 5
 
 
-async def test_a_paused_camera_gives_nothing_and_goes_on() -> None:
+async def test_a_paused_camera_gives_nothing_and_resumes() -> None:
     async with opened("demo", "demo") as camera:
         await until(camera, status_is("live"))
         camera.set_paused(True)
@@ -85,7 +85,7 @@ async def test_a_paused_camera_gives_nothing_and_goes_on() -> None:
         assert state.reconnects == 0
 
 
-async def test_of_an_unpaced_video_no_frame_is_lost_however_slowly_they_are_taken(
+async def test_an_unpaced_video_loses_no_frame_however_slowly_they_are_taken(
     tmp_path: Path,
 ) -> None:
     video = write_video(tmp_path / "video.avi", 8)

@@ -267,7 +267,7 @@ def batches(stage: Stage) -> float:
     return stage.figure("fer_batch_rows_count")
 
 
-async def test_the_same_image_is_analysed_and_encoded_once_and_goes_on_being_reported(
+async def test_a_repeated_image_is_analysed_and_encoded_once_and_still_reported(
     stage: Stage, photo: np.ndarray
 ) -> None:
     with stage.pipeline.images.subscribe() as images:
