@@ -166,20 +166,18 @@ def _logit_adjustment() -> str:
     rows = report("logit_adjustment")["rows"]
     shares = sorted({row["share"] for row in rows})
     lines = (
-        ("crowd, single crop", "accuracy", 1),
-        ("UAR", "uar", 1),
-        ("recall of disgust", "disgust", 0),
-        ("recall of fear", "fear", 0),
+        ("single crop", "accuracy"),
+        ("flip-averaged", "flip_accuracy"),
+        ("UAR", "uar"),
     )
     cells = []
     for below in sorted({row["below"] for row in rows}, reverse=True):
         some = {row["share"]: row for row in rows if row["below"] == below}
-        which = "all" if below == 1 else "rare"
+        which = "all" if below == 1 else f"below {below:.2g}"
         cells += [
-            [f"{which}: {text}", *(percent(some[share][key], digits=n) for share in shares)]
-            for text, key, n in lines
+            [which, text, *(percent(some[share][key]) for share in shares)] for text, key in lines
         ]
-    return table(["share", *(f"{share:g}" for share in shares)], cells)
+    return table(["expressions", "share", *(f"{share:g}" for share in shares)], cells, left=(0, 1))
 
 
 def _model_speed() -> str:

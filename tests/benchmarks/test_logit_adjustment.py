@@ -49,9 +49,9 @@ def test_each_share_is_measured_for_all_and_for_rare_expressions(tmp_path: Path)
     logits, _ = saved_logits(saved, splits["validation"])
     assert report["digest"] == saved.digest
     assert (len(splits["train"]), len(splits["validation"])) == (20, 10)
-    assert {row["below"] for row in report["rows"]} == {1, 0.1429}
+    assert {row["below"] for row in report["rows"]} == {1, 0.3, 0.1429}
     for row in report["rows"]:
-        below = {1: 1.0, 0.1429: 1 / 7}[row["below"]]
+        below = 1 / 7 if row["below"] == 0.1429 else row["below"]
         shift = frequency_shift(splits["train"].labels, share=row["share"], below=below)
         right = (logits + shift).argmax(axis=1) == splits["validation"].labels
         assert row["accuracy"] == right.mean()
