@@ -1,7 +1,8 @@
-"""Where a training step of `seed_cnn` spends its time on one CPU device; takes a minute.
+"""Where a training step spends its time on one CPU device; takes a minute.
 
-Each piece is compiled and timed alone: every convolution, forward and for both of its gradients; then,
-at the last batch size, the layers between convolutions, the optimiser and the whole step.
+Each piece is compiled and timed alone: every convolution, forward and for both of its gradients, and the
+kernel's gradient by matrix products image by image, which XLA does not do; then, for `seed_cnn` at the
+last batch size, the layers between convolutions, the optimiser and the whole step.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class Layer(NamedTuple):
-    """A convolution of `seed_cnn`."""
+    """A convolution."""
 
     side: int  # pixels
     inputs: int
@@ -45,13 +46,16 @@ class Layer(NamedTuple):
         return f"{self.side}x{self.side}, {shape}"
 
 
-_LAYERS = (
-    Layer(48, 1, 64, 3),
-    Layer(24, 64, 128, 5),
-    Layer(12, 128, 512, 3),
-    Layer(6, 512, 512, 3),
-)
-_PASSES = ("forward", "d input", "d kernel")
+_LAYERS = {
+    "seed_cnn": (
+        Layer(48, 1, 64, 3),
+        Layer(24, 64, 128, 5),
+        Layer(12, 128, 512, 3),
+        Layer(6, 512, 512, 3),
+    ),
+    "resnet_small": (Layer(24, 48, 48, 3), Layer(12, 96, 96, 3), Layer(6, 192, 192, 3)),
+}
+_PASSES = ("forward", "d input", "d kernel", "by image")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,23 +64,26 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--batch-sizes", type=int, nargs="+", default=[32, 64], help="faces per step; default 32 64"
     )
+    parser.add_argument("--model", choices=list(_LAYERS), default="seed_cnn", help="network")
     parser.add_argument("--repeats", type=int, default=5, help="timings per median")
     options = parser.parse_args(argv)
     if min(*options.batch_sizes, options.repeats) < 1:
         raise FerError("--batch-sizes and --repeats: expected 1 or more")
-    total = [_convolutions(size, repeats=options.repeats) for size in options.batch_sizes]
-    _whole(options.batch_sizes[-1], convolutions=total[-1], repeats=options.repeats)
+    layers = _LAYERS[options.model]
+    total = [_convolutions(layers, size, repeats=options.repeats) for size in options.batch_sizes]
+    if options.model == "seed_cnn":
+        _whole(layers, options.batch_sizes[-1], convolutions=total[-1], repeats=options.repeats)
     return 0
 
 
-def _convolutions(batch_size: int, *, repeats: int) -> float:
+def _convolutions(layers: Sequence[Layer], batch_size: int, *, repeats: int) -> float:
     """Prints each convolution's speed; returns the total seconds of those in a step."""
-    print(f"batch {batch_size:<12}{'GFLOP/s':>27}{'ms':>29}")
+    print(f"batch {batch_size:<12}{'GFLOP/s':>36}{'ms':>38}")
     print(f"{'':18}" + 2 * ("".join(f"{name:>9}" for name in _PASSES) + "  "))
     total = 0.0
-    for layer in _LAYERS:
+    for layer in layers:
         taken = [_seconds(*case, repeats=repeats) for case in _convolution(layer, batch_size)]
-        total += sum(taken)
+        total += sum(taken[:3])
         if layer.inputs == 1:
             total -= taken[1]  # the image's gradient is not needed
         work = 2e-9 * batch_size * layer.side**2 * layer.kernel**2 * layer.inputs * layer.outputs
@@ -87,11 +94,11 @@ def _convolutions(batch_size: int, *, repeats: int) -> float:
     return total
 
 
-def _whole(batch_size: int, *, convolutions: float, repeats: int) -> None:
+def _whole(layers: Sequence[Layer], batch_size: int, *, convolutions: float, repeats: int) -> None:
     """Prints the parts of a step and their shares."""
     program = random_program("seed_cnn", batch_size=batch_size, devices=1, steps=1)
     state = program.steps.init()
-    between = [_seconds(*_between(layer, batch_size), repeats=repeats) for layer in _LAYERS]
+    between = [_seconds(*_between(layer, batch_size), repeats=repeats) for layer in layers]
     parts = {
         "convolutions": convolutions,
         "batch norm, ReLU, pooling, dropout": sum(between),
@@ -119,7 +126,7 @@ def _seconds(run: Callable[[*Arguments], object], *arguments: *Arguments, repeat
 
 
 def _convolution(layer: Layer, batch_size: int) -> list[tuple[Any, ...]]:
-    """A layer's convolution forward, its input gradient and its kernel gradient, with arguments."""
+    """A layer's convolution forward, its gradients and the other kernel gradient, with arguments."""
     image = _random(batch_size, layer.side, layer.side, layer.inputs)
     kernel = _random(layer.kernel, layer.kernel, layer.inputs, layer.outputs)
     gradient = _random(batch_size, layer.side, layer.side, layer.outputs)
@@ -138,7 +145,24 @@ def _convolution(layer: Layer, batch_size: int) -> list[tuple[Any, ...]]:
         (forward, image, kernel),
         (functools.partial(pulled_back, wanted=0), image, kernel, gradient),
         (functools.partial(pulled_back, wanted=1), image, kernel, gradient),
+        (functools.partial(_kernel_gradient_by_image, side=layer.kernel), image, gradient),
     ]
+
+
+def _kernel_gradient_by_image(image: jax.Array, gradient: jax.Array, *, side: int) -> jax.Array:
+    """The kernel's gradient as a sum of products, one for each image's patches: they fit in a cache."""
+    rows, columns, channels = image.shape[1:]
+    edge = ((side // 2, side // 2),) * 2
+    padded = jnp.pad(image, ((0, 0), *edge, (0, 0)))
+
+    def add(total: jax.Array, one: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        pixels, change = one
+        shifts = [pixels[i : i + rows, j : j + columns] for i in range(side) for j in range(side)]
+        patches = jnp.concatenate(shifts, axis=-1).reshape(rows * columns, -1)
+        return total + change.reshape(rows * columns, -1).T @ patches, None
+
+    nothing = jnp.zeros((gradient.shape[-1], side**2 * channels), image.dtype)
+    return jax.lax.scan(add, nothing, (padded, gradient))[0]
 
 
 class _Between(nn.Module):

@@ -54,16 +54,16 @@ def hours(
 class Rates(NamedTuple):
     """Images a second of one worker on one core."""
 
-    web: float  # half the local engine's rate on two cores
+    web: float  # of one Ray worker, measured
     camera: float  # by decoding and detection, which take nearly all the time
 
 
 def rates() -> Rates:
     """Returns the rates that follow from the measurements."""
     measured = report("large_runs")
-    local, camera = measured["local"], measured["camera"]
+    camera = measured["camera"]
     return Rates(
-        web=round(local["images_per_second"] / local["cores"]),
+        web=measured["workers"]["images_per_second"]["1"],
         camera=round(1000 / (camera["decoding_ms"] + camera["detection_ms"])),
     )
 
@@ -78,9 +78,11 @@ def measured_table() -> str:
         each = measured[kind]
         figure = f"{each['decoding_ms']:g} and {each['detection_ms']:g} ms of a core"
         rows.append([each["what"], figure])
-    how = [each["how"] for each in measured.values()]
-    rows.append(["one and two Ray workers", "not measured yet: the machine was never idle"])
-    how.append("`python benchmarks/cluster_scale.py --dir photos`")
+    workers = measured["workers"]
+    one, two = (workers["images_per_second"][count] for count in ("1", "2"))
+    figure = f"{_rate(one)} and {_rate(two)}, {two / one:.2f} times as many"
+    rows.append([workers["what"], f"{figure}; the first part after {workers['start_s']} s"])
+    how = [measured[kind]["how"] for kind in ("local", "web", "camera", "workers")]
     lines = [[*row, method] for row, method in zip(rows, how, strict=True)]
     return table(["what", "figure", "how"], lines, left=(0, 1, 2))
 
@@ -167,9 +169,12 @@ def _run(rate: float, bytes_per_image: float, unit: int, *, requests: str) -> li
 
 
 def few_workers() -> str:
-    """Returns the hours of one worker and of two, without start and repeated work."""
-    one, two = (hours(_IMAGES, workers=n, rate=rates().web, start_s=0.0) for n in (1, 2))
-    return f"{one:.0f} and {two:.0f} hours"
+    """Returns the seconds for 760 images by one worker and by two: by the formula, and measured."""
+    measured = report("large_runs")["workers"]["images_per_second"]
+    calculated = [3600 * hours(760, workers=n, rate=rates().web, start_s=0.0) for n in (1, 2)]
+    found = [760 / measured[count] for count in ("1", "2")]
+    both = " and ".join(f"{seconds:.1f}" for seconds in calculated)
+    return f"{both} s, where {' and '.join(f'{s:.1f}' for s in found)} s were measured"
 
 
 def last_unit() -> str:

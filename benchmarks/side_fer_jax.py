@@ -73,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model", default="seed_cnn", help="a network of fer_jax.models")
     parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
     parser.add_argument("--devices", type=int, default=0, help="0: one simulated device per core")
+    parser.add_argument("--dtype", default="float32", help="of the convolutions")
     parser.add_argument("--most-steps", type=int, required=True, help="steps to have faces for")
     arguments = parser.parse_args(argv)
 
@@ -81,6 +82,7 @@ def main(argv: Sequence[str]) -> int:
         batch_size=arguments.batch_size,
         devices=arguments.devices,
         steps=arguments.most_steps + 1,
+        dtype=arguments.dtype,
     )
     training = Training(program)
     devices = f"{program.steps.mesh.size} {jax.default_backend()} device(s)"
@@ -92,7 +94,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def random_program(model: str, *, batch_size: int, devices: int, steps: int) -> Program:
+def random_program(
+    model: str, *, batch_size: int, devices: int, steps: int, dtype: str = "float32"
+) -> Program:
     """Returns the default run of `model` on random faces: one epoch of `steps` steps.
 
     Call it before the process uses JAX.
@@ -102,9 +106,11 @@ def random_program(model: str, *, batch_size: int, devices: int, steps: int) -> 
         batch_size: faces a step.
         devices: simulated CPU devices; 0: one per core.
         steps: number of steps in the run.
+        dtype: of the convolutions.
     """
     set_up_host(devices=devices)
-    config = Config(epochs=1, batch_size=batch_size, devices=devices, model=ModelConfig(name=model))
+    network = ModelConfig(name=model, dtype=dtype)
+    config = Config(epochs=1, batch_size=batch_size, devices=devices, model=network)
     mesh = sharding.data_mesh(devices=devices, batch_size=batch_size)
     faces = _random_faces(steps * batch_size)
     return assemble(config, train=faces, validation=faces.take(np.arange(1)), mesh=mesh)

@@ -136,6 +136,7 @@ def sides(options: argparse.Namespace) -> list[Side]:
             found.append(Side(_IN_KERAS, name, [*line, *more], ours=False))
         found.append(_ours(options, "resnet_small", options.devices))
     elif has_module(options.torch_python, "torch"):
+        found.append(_ours(options, options.model, 1, dtype="bfloat16"))
         found += [_torch(options, dtype) for dtype in ("float32", "bfloat16")]
     else:
         print(
@@ -145,12 +146,15 @@ def sides(options: argparse.Namespace) -> list[Side]:
     return found
 
 
-def _ours(options: argparse.Namespace, network: str, devices: int) -> Side:
+def _ours(
+    options: argparse.Namespace, network: str, devices: int, *, dtype: str = "float32"
+) -> Side:
     most = _WARM_UP_STEPS + options.steps * options.rounds
     line = [sys.executable, str(_HERE / "side_fer_jax.py"), "--model", network, *_size(options)]
-    line += ["--devices", str(devices), "--most-steps", str(most)]
+    line += ["--devices", str(devices), "--most-steps", str(most), "--dtype", dtype]
     spread = f"{devices} device(s)" if devices else "a device a core"
-    return Side(network, f"fer_jax, {spread}", line, ours=True)
+    precision = "" if dtype == "float32" else f", {dtype}"
+    return Side(network, f"fer_jax, {spread}{precision}", line, ours=True)
 
 
 def _torch(options: argparse.Namespace, dtype: str) -> Side:

@@ -35,7 +35,8 @@ def test_a_residual_network_is_compared_with_pytorch_in_two_precisions(
     line = ["--model", "resnet_small", "--torch-python", players, "--json", str(written), *SHORT]
     assert train_throughput.main(line) == 0
     report = json.loads(written.read_text())
-    ours = [f"resnet_small, fer_jax, {spread}" for spread in ("a device a core", "1 device(s)")]
+    spreads = ("a device a core", "1 device(s)", "1 device(s), bfloat16")
+    ours = [f"resnet_small, fer_jax, {spread}" for spread in spreads]
     theirs = ["PyTorch, float32", "PyTorch, bfloat16"]
     assert [*report["rows"]] == [*ours, *(f"resnet_small, {name}" for name in theirs)]
     assert [*report["ratios"]] == [f"{one} / {other}" for one in ours for other in theirs]
