@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
@@ -25,6 +25,8 @@ from fer_jax.training import loop
 from fer_jax.training.host import set_up_host
 from fer_jax.training.plan import training_batch
 from fer_jax.training.program import Program, assemble
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class Training:
@@ -73,7 +75,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--model", default="seed_cnn", help="a network of fer_jax.models")
     parser.add_argument("--batch-size", type=int, default=64, help="faces a step")
     parser.add_argument("--devices", type=int, default=0, help="0: one simulated device per core")
-    parser.add_argument("--dtype", default="float32", help="of the convolutions")
+    precisions = ("float32", "bfloat16")
+    parser.add_argument("--dtype", default="float32", choices=precisions, help="of convolutions")
     parser.add_argument("--most-steps", type=int, required=True, help="steps to have faces for")
     arguments = parser.parse_args(argv)
 
@@ -95,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def random_program(
-    model: str, *, batch_size: int, devices: int, steps: int, dtype: str = "float32"
+    model: str, *, batch_size: int, devices: int, steps: int, dtype: Precision = "float32"
 ) -> Program:
     """Returns the default run of `model` on random faces: one epoch of `steps` steps.
 
