@@ -218,7 +218,7 @@ def test_faces_processed_differently_from_the_training_faces_give_a_warning(tmp_
 
 def test_missing_votes_are_requested(data, tmp_path, capsys):
     assert run(write_workdir(tmp_path / "run"), data, "--labels", "votes") == 2
-    assert "has no FER+ votes; put fer2013new.csv beside" in capsys.readouterr().err
+    assert "has no FER+ votes; put fer2013new.csv next to" in capsys.readouterr().err
 
 
 def test_an_unreadable_face_ends_in_one_line_that_advises_a_flag(data, tmp_path, capsys):
