@@ -49,6 +49,25 @@ def _agreed(share: str) -> str:
     return percent(figures["accuracy"], figures["accuracy_interval"])
 
 
+def _mistakes() -> str:
+    """How many of all mistakes people made as well."""
+    of_all = of_shipped("mistakes")["all"]
+    return (
+        f"Of all {of_all['count']} mistakes, {of_all['named_by_a_fifth']} name what at least a fifth of "
+        f"the people saw, {of_all['named_by_nobody']} what nobody saw"
+    )
+
+
+def _confident_mistakes() -> str:
+    found = of_shipped("mistakes")["most_confident"]
+    return f"{found['named_by_a_fifth']} of the {found['count']}"
+
+
+def _mistaken_pairs() -> str:
+    pairs = list(of_shipped("mistakes")["all"]["pairs"].items())
+    return ", ".join(f"{name} ({count})" for name, count in pairs[:4])
+
+
 def _web_recall() -> str:
     kept = {
         name: each
@@ -97,6 +116,9 @@ FIGURES: Mapping[str, Callable[[], str]] = {
     "web_photographs": lambda: f"{of_shipped('web_photographs')['photographs']}",
     "web_without_face": lambda: f"{of_shipped('web_photographs')['without_face']}",
     "web_recall": _web_recall,
+    "mistakes": _mistakes,
+    "confident_mistakes": _confident_mistakes,
+    "mistaken_pairs": _mistaken_pairs,
     "labels": lambda: percent(card("fer2013")["report"]["accuracy"]),
     "deeper_size": _deeper_size,
     "deeper_adjusted": _deeper_adjusted,

@@ -10,31 +10,10 @@ import logit_adjustment
 from fer_jax.config import DataConfig
 from fer_jax.data.datasets import open_dataset
 from fer_jax.evaluation.evaluation import saved_logits
-from fer_jax.expressions import EXPRESSIONS, FERPLUS_COLUMNS, FERPLUS_TO_INDEX
 from fer_jax.saved_model import load_model
 from fer_jax.training.finishing import frequency_shift
-from tests.data.face_files import csv_bytes, csv_row, votes_bytes
+from tests.data.face_files import fer2013_with_votes
 from tests.small_checkpoint import write_workdir
-
-
-def fer2013_with_votes(folder: Path) -> Path:
-    """Three happy faces for each one of another expression to train on; all people agree."""
-    names = [*["happy"] * 3, *EXPRESSIONS] * 3
-    usages = ["Training"] * 20 + ["PublicTest"] * 10
-    rows = [
-        csv_row(seed, EXPRESSIONS.index(name), usage)
-        for seed, (name, usage) in enumerate(zip(names, usages, strict=True))
-    ]
-    columns = {
-        EXPRESSIONS[index]: column
-        for column, index in zip(FERPLUS_COLUMNS, FERPLUS_TO_INDEX, strict=True)
-        if index is not None
-    }
-    votes = [(usage, {columns[name]: 10}) for name, usage in zip(names, usages, strict=True)]
-    folder.mkdir()
-    (folder / "fer2013.csv").write_bytes(csv_bytes(rows))
-    (folder / "fer2013new.csv").write_bytes(votes_bytes(votes))
-    return folder
 
 
 def test_each_share_is_measured_for_all_and_for_rare_expressions(tmp_path: Path) -> None:
