@@ -88,7 +88,6 @@ class Camera(abc.ABC):
         self._size = 0, 0
         self._frames = 0
         self._drops = 0
-        self._newest_s: float | None = None
 
     @property
     def state(self) -> CameraState:
@@ -151,7 +150,6 @@ class Camera(abc.ABC):
         with self._lock:
             self._frames += 1
             self._times.append(received_s)
-            self._newest_s = received_s
             number, resized, self._size = self._frames, size != self._size, size
         if resized:
             self._tell_loop(self._announce)

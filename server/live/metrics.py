@@ -37,7 +37,6 @@ class Metrics:
         """Starts at zero."""
         self.registry = CollectorRegistry()
         self._readings = Readings()
-        self._sizes: tuple[int, ...] = ()
         self._make_frame_metrics()
         self._make_request_metrics()
         prometheus_client.ProcessCollector(registry=self.registry)
