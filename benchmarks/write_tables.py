@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from comparison_table import Measured, comparison
 from figures import FIGURES
 from markdown_tables import percent, table
 from network_table import networks
-from report_files import card, keep_evaluation, report, shipped, suite, training_of
+from report_files import card, keep_evaluation, of_shipped, report, shipped, suite, training_of
 
 from fer_jax import command
 from fer_jax.errors import FerError
@@ -180,6 +181,17 @@ def _logit_adjustment() -> str:
     return table(["expressions", "share", *(f"{share:g}" for share in shares)], cells, left=(0, 1))
 
 
+def _score_profile() -> str:
+    measured = of_shipped("score_profile")["cpu_ms"]
+    median = {name: statistics.median(each) for name, each in measured.items()}
+    plain, whole = median.pop("decoding"), median.pop("whole")
+    rows = [[name, f"{value:.2f} ms"] for name, value in median.items()]
+    rows[0][0] += f" (in the calling process {plain:.2f})"
+    rows.append(["the rest", f"{whole - sum(median.values()):.2f} ms"])
+    rows.append(["**the whole run**", f"{whole:.2f} ms"])
+    return table(["stage", "processor time per photograph"], rows)
+
+
 def _model_speed() -> str:
     measured = report("model_speed")
     networks = dict.fromkeys(row["network"] for row in measured["rows"])
@@ -228,6 +240,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "trainings": _trainings,
     "logit_adjustment": _logit_adjustment,
     "model_speed": _model_speed,
+    "score_profile": _score_profile,
     "networks": networks,
     "shipped": _shipped_networks,
     "scale_measured": scale_table.measured_table,
