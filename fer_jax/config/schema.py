@@ -76,11 +76,13 @@ class OptimConfig:
     # (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon).
     name: Literal["adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = 2e-3  # at its peak
-    # The batch size that learning_rate, weight_decay and ema_decay are meant for; they are fitted to
-    # another one, see training/batch_rule.py. 0: they are taken as they are.
+    # The batch size that the rates, muon_momentum, weight_decay and ema_decay are meant for; they are
+    # fitted to another one, see training/batch_rule.py. 0: they are taken as they are.
     reference_batch: int = 0
     weight_decay: float = 0.2  # decoupled; convolution and dense kernels only (muon: convolutions)
     momentum: float = 0.9  # of sgd
+    muon_momentum: float = 0.95
+    muon_factor: float = 1.0  # Muon's rate, for convolutions, by that of all other parameters
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     warmup_epochs: float = 1.0  # linear rise from zero
@@ -240,8 +242,8 @@ def _check_ranges(config: Config) -> None:
         config.optim,
         prefix="optim.",
         not_negative=("weight_decay", "clip_norm", "warmup_epochs", "reference_batch"),
-        shares=("momentum", "anneal_fraction"),
-        positive=("learning_rate",),
+        shares=("momentum", "muon_momentum", "anneal_fraction"),
+        positive=("learning_rate", "muon_factor"),
     )
     require_range(
         config.optim.plateau,

@@ -1,9 +1,12 @@
 """Adapts a run's settings to its batch size, so that the same number of epochs still suffices.
 
 With n times the batch there are n times fewer steps. The rate of sgd then grows by n (Goyal et al.,
-2017, arXiv:1706.02677), that of AdamW and Muon, whose steps do not grow with the gradient, by the root
-of n (Malladi et al., 2022, arXiv:2205.10287). What weight decay takes away over an epoch stays the same,
-and so does the time that averaged weights look back (Busbridge et al., 2023, arXiv:2307.13813).
+2017, arXiv:1706.02677), that of AdamW, whose steps do not grow with the gradient, by the root of n
+(Malladi et al., 2022, arXiv:2205.10287). Muon's momentum looks back over as many faces as before, so
+over n times fewer steps. Its direction is then as noisy as before, and its rate grows by n, until
+nothing is left of the momentum; beyond that, by the root. `benchmarks/batch_outcome.py` measures what
+this does. What weight decay takes away over an epoch stays the same, and so does the time that averaged
+weights look back (Busbridge et al., 2023, arXiv:2307.13813).
 """
 
 from __future__ import annotations
@@ -20,14 +23,19 @@ def fitted_to_batch(config: Config) -> Config:
     ratio = config.batch_size / (optim.reference_batch or config.batch_size)
     if ratio == 1:
         return _replaced(config, reference_batch=0)
-    growth = ratio if optim.name == "sgd" else math.sqrt(ratio)
     config = dataclasses.replace(config, ema_decay=config.ema_decay**ratio)
-    return _replaced(
-        config,
-        reference_batch=0,
-        learning_rate=optim.learning_rate * growth,
-        weight_decay=optim.weight_decay * ratio / growth,
-    )
+    root = math.sqrt(ratio)
+    growth, decaying = (ratio, ratio) if optim.name == "sgd" else (root, root)
+    changes = {"reference_batch": 0, "learning_rate": optim.learning_rate * growth}
+    if optim.name == "muon":
+        forgotten = 1 - optim.muon_momentum  # at each step
+        steps = min(ratio, 1 / forgotten)  # of the reference batch that one step can replace
+        decaying = steps * math.sqrt(ratio / steps)
+        changes |= {
+            "muon_momentum": 1 - steps * forgotten,
+            "muon_factor": optim.muon_factor * decaying / root,
+        }
+    return _replaced(config, weight_decay=optim.weight_decay * ratio / decaying, **changes)
 
 
 def _replaced(config: Config, **changes: float) -> Config:

@@ -55,7 +55,9 @@ def optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTr
         step = optax.adamw(schedule, weight_decay=config.weight_decay, mask=decays)
     elif config.name == "muon":
         step = optax.contrib.muon(
-            schedule,
+            lambda count: config.muon_factor * jnp.asarray(schedule(count)),
+            adam_learning_rate=schedule,
+            beta=config.muon_momentum,
             weight_decay=config.weight_decay,
             weight_decay_mask=decays,
             muon_weight_dimension_numbers=_matrices,

@@ -12,10 +12,31 @@ def test_settings_are_scaled_to_eight_times_the_batch(name, growth):
     was = OptimConfig()
     assert fitted.optim.learning_rate == pytest.approx(growth * was.learning_rate)
     # An epoch has an eighth of the steps, each of which decays by the rate times this.
-    lost = fitted.optim.learning_rate * fitted.optim.weight_decay / 8
-    assert lost == pytest.approx(was.learning_rate * was.weight_decay)
+    rate = fitted.optim.learning_rate * fitted.optim.muon_factor
+    assert rate * fitted.optim.weight_decay / 8 == pytest.approx(
+        was.learning_rate * was.weight_decay
+    )
     assert fitted.ema_decay == pytest.approx(config.ema_decay**8)
     assert fitted_to_batch(fitted) == fitted
+
+
+@pytest.mark.parametrize(
+    ("batch", "growth", "momentum"),
+    [
+        (64, 1 / 2, 0.975),
+        (1024, 8, 0.6),  # eight steps forget 0.05 each
+        (128 * 20, 20, 0.0),
+        (128 * 80, 40, 0.0),  # 20 times as above, then the root of the other 4
+    ],
+)
+def test_muons_momentum_looks_back_over_as_many_faces(batch, growth, momentum):
+    config = short_config(batch_size=batch, optim__name="muon", optim__reference_batch=128)
+    fitted = fitted_to_batch(config).optim
+    was = OptimConfig()
+    rate = fitted.learning_rate * fitted.muon_factor
+    assert rate == pytest.approx(growth * was.learning_rate)
+    assert fitted.muon_momentum == pytest.approx(momentum, abs=1e-9)
+    assert fitted.learning_rate == pytest.approx((batch / 128) ** 0.5 * was.learning_rate)
 
 
 def test_the_reference_batch_itself_changes_no_setting():

@@ -125,6 +125,31 @@ def test_muon_moves_convolutions_alike_in_all_directions_and_the_rest_as_nadam_d
         np.testing.assert_allclose(updates[name], adams[name], rtol=1e-4)
 
 
+def test_muon_moves_convolutions_by_a_factor_of_the_rate_and_with_its_momentum():
+    generator = np.random.default_rng(0)
+    params = {"kernel": jnp.zeros((3, 3, 8, 16)), "bias": jnp.zeros(7)}
+    first, second = (
+        {
+            "kernel": jnp.asarray(generator.normal(size=(3, 3, 8, 16)), jnp.float32),
+            "bias": jnp.asarray(generator.normal(size=7), jnp.float32),
+        }
+        for _ in range(2)
+    )
+
+    def updates_of(**changes):
+        config = OptimConfig(name="muon", weight_decay=0.0, clip_norm=0.0, **changes)
+        chain = optim.optimizer(config, optax.constant_schedule(0.01))
+        _, state = chain.update(first, chain.init(params), params)
+        return chain.update(second, state, params)[0]
+
+    usual, doubled = updates_of(), updates_of(muon_factor=2.0)
+    np.testing.assert_allclose(doubled["kernel"], 2 * usual["kernel"], rtol=1e-5)
+    np.testing.assert_array_equal(doubled["bias"], usual["bias"])
+    forgetful = np.asarray(updates_of(muon_momentum=0.0)["kernel"]).ravel()
+    along = forgetful @ np.asarray(second["kernel"]).ravel()
+    assert along < np.asarray(usual["kernel"]).ravel() @ np.asarray(second["kernel"]).ravel() < 0
+
+
 def test_muons_decay_shrinks_convolutions():
     config = OptimConfig(name="muon", learning_rate=0.1, weight_decay=0.5)
     params = {"kernel": jnp.ones((3, 3, 4, 4)), "bias": jnp.ones(4)}
