@@ -13,7 +13,9 @@ from tests.shared_files import shared_file
 
 @pytest.mark.long
 @pytest.mark.timeout(5400)
-def test_a_batch_of_1024_on_eight_devices_learns_nearly_as_well_as_one_of_128(tmp_path: Path) -> None:
+def test_a_batch_of_1024_on_eight_devices_learns_nearly_as_well_as_one_of_128(
+    tmp_path: Path,
+) -> None:
     data, kept = shared_file("data/fer2013.tar.xz"), tmp_path / "kept.json"
     assert batch_outcome.main(["--data", str(data), "--json", str(kept)]) == 0
     report = json.loads(kept.read_text())
