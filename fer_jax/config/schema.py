@@ -81,7 +81,7 @@ class OptimConfig:
     reference_batch: int = 0
     weight_decay: float = 0.2  # decoupled; convolution and dense kernels only (muon: convolutions)
     momentum: float = 0.9  # of sgd
-    muon_momentum: float = 0.95
+    muon_momentum: float = 0.95  # of muon's convolutions
     muon_factor: float = 1.0  # Muon's rate, for convolutions, by that of all other parameters
     clip_norm: float = 1.0  # largest global gradient norm; 0: no clipping
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"

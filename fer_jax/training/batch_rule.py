@@ -32,7 +32,7 @@ def fitted_to_batch(config: Config) -> Config:
         steps = min(ratio, 1 / forgotten)  # of the reference batch that one step can replace
         decaying = steps * math.sqrt(ratio / steps)
         changes |= {
-            "muon_momentum": 1 - steps * forgotten,
+            "muon_momentum": max(0.0, 1 - steps * forgotten),
             "muon_factor": optim.muon_factor * decaying / root,
         }
     return _replaced(config, weight_decay=optim.weight_decay * ratio / decaying, **changes)
