@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,16 +76,7 @@ def main(argv: Sequence[str]) -> int:
         decoder.start()
 
         def whole() -> None:
-            settings = ScoringOptions(
-                out=Path(folder, "faces.csv"),
-                resume=False,
-                detector="yunet",
-                detect_size=DETECT_SIZE,
-                every=1,
-                fps=None,
-                max_pixels=MAX_PIXELS,
-                batch_size=MAX_BATCH,
-            )
+            settings = _settings(Path(folder))
             run(paths, predictor, detector, settings, ScoringProgress())
 
         stages: dict[str, Callable[[], object]] = {
@@ -100,12 +91,7 @@ def main(argv: Sequence[str]) -> int:
         spent: dict[str, list[float]] = {name: [] for name in stages}
         for name in alternating(stages, options.rounds):
             spent[name].append(1000 * _cpu_s(stages[name]) / len(paths))
-    median = {name: statistics.median(each) for name, each in spent.items()}
-    for name, value in median.items():
-        low, high = min(spent[name]), max(spent[name])
-        print(f"{name:<26} {value:5.2f} ms  ({low:.2f} to {high:.2f})")
-    counted = ("decoding, in its process", "detection", "crops", "quality", "network")
-    print(f"{'the rest':<26} {median['whole'] - sum(median[name] for name in counted):5.2f} ms")
+    _print(spent)
     if options.json:
         again = (
             f"python benchmarks/score_profile.py --dir photos --rounds {options.rounds} --json FILE"
@@ -113,6 +99,28 @@ def main(argv: Sequence[str]) -> int:
         about = {"photographs": len(paths), "faces": len(faces), "digest": predictor.saved.digest}
         write_json(options.json, {"command": again, **about, "cpu_ms": spent})
     return 0
+
+
+def _settings(folder: Path) -> ScoringOptions:
+    return ScoringOptions(
+        out=folder / "faces.csv",
+        resume=False,
+        detector="yunet",
+        detect_size=DETECT_SIZE,
+        every=1,
+        fps=None,
+        max_pixels=MAX_PIXELS,
+        batch_size=MAX_BATCH,
+    )
+
+
+def _print(spent: Mapping[str, Sequence[float]]) -> None:
+    median = {name: statistics.median(each) for name, each in spent.items()}
+    for name, value in median.items():
+        low, high = min(spent[name]), max(spent[name])
+        print(f"{name:<26} {value:5.2f} ms  ({low:.2f} to {high:.2f})")
+    counted = ("decoding, in its process", "detection", "crops", "quality", "network")
+    print(f"{'the rest':<26} {median['whole'] - sum(median[name] for name in counted):5.2f} ms")
 
 
 def _readable(folder: str) -> tuple[list[Path], list[np.ndarray]]:
