@@ -2,7 +2,7 @@
 
     python benchmarks/batch_outcome.py --data FER2013 --epochs 8
 
-Trains the base recipe on FER+'s votes both ways from the same seed, with the rate, weight decay and
+Trains the base recipe on FER+'s votes both ways from the same seed, with the rates, momentum, decay and
 averaging that the batch rule gives each; the eight devices are simulated. Prints how many faces of
 PublicTest agree with the majority of the votes, flip-averaged, and how far the two are apart. The goal
 is 0.7 points.
