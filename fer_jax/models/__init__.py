@@ -9,7 +9,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from fer_jax.models.resnet import resnet_deep, resnet_large, resnet_medium, resnet_small
+from fer_jax.models.resnet import (
+    resnet_deep,
+    resnet_large,
+    resnet_medium,
+    resnet_small,
+    resnet_wide,
+)
 from fer_jax.models.seed_cnn import SeedCNN
 
 
@@ -34,6 +40,7 @@ MODELS: Mapping[str, Architecture] = {
     "resnet_small": resnet_small,
     "resnet_deep": resnet_deep,
     "resnet_medium": resnet_medium,
+    "resnet_wide": resnet_wide,
     "resnet_large": resnet_large,
 }
 

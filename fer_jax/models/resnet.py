@@ -67,9 +67,11 @@ class ResNet(nn.Module):
 
 
 resnet_small = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 1, 2), dropout=0.3)
-# resnet_small with one more block in its second and third stage; starts from its weights, see deepening.
+# resnet_small with one more block in its second and third stage; starts from its weights, see `growing`.
 resnet_deep = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 2, 3), dropout=0.3)
 resnet_medium = functools.partial(ResNet, widths=(64, 128, 256), blocks=(1, 2, 2), dropout=0.3)
+# A teacher that starts from the weights of resnet_deep or resnet_medium.
+resnet_wide = functools.partial(ResNet, widths=(64, 128, 256), blocks=(2, 2, 3), dropout=0.3)
 resnet_large = functools.partial(
     ResNet, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2), space_to_depth=False
 )

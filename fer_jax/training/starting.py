@@ -1,8 +1,8 @@
 """Starts a run from trained weights: those of another run, or the mean of several.
 
 Runs that continue from the same weights lie in one basin of the loss. The mean of their weights is often
-better than each of them (Wortsman et al., 2022, arXiv:2203.05482). A deeper network starts from the
-weights of a shallower one.
+better than each of them (Wortsman et al., 2022, arXiv:2203.05482). A larger network starts from the
+weights of a smaller one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fer_jax import models
 from fer_jax.config import Config
 from fer_jax.errors import TrainingError
 from fer_jax.inference.network import inference_parts
-from fer_jax.models.deepening import deepen
+from fer_jax.models.growing import grow
 from fer_jax.saved_model import SavedModel, Variables, load_models
 
 
@@ -33,7 +33,7 @@ def load_start(config: Config) -> Start | None:
 
     Raises:
         CheckpointError: a network cannot be read or is not one of this version's.
-        TrainingError: its architecture is neither the one that the run trains nor a shallower one.
+        TrainingError: its architecture cannot grow into the one that the run trains.
     """
     networks = load_models(config.start)
     if not networks:
@@ -43,19 +43,19 @@ def load_start(config: Config) -> Start | None:
 
 
 def _fitting(network: SavedModel, config: Config) -> Variables:
-    """The network's variables, deepened where the run trains more blocks."""
-    shallow, _ = inference_parts(network)  # refuses weights that do not fit their network
+    """The network's variables, grown where the run trains a larger network."""
+    small, _ = inference_parts(network)  # refuses weights that do not fit their network
     name = network.about["config"]["model"]["name"]
     if name == config.model.name:
         return network.variables
-    deep = models.build(config.model.name)
-    deepened = deepen(network.variables, shallow, deep, key=jax.random.key(config.seed))
-    if deepened is None:
+    large = models.build(config.model.name)
+    grown = grow(network.variables, small, large, key=jax.random.key(config.seed))
+    if grown is None:
         raise TrainingError(
             f"config.start={config.start}: {network.path} is a {name}, the run trains a "
             f"{config.model.name}"
         )
-    return deepened
+    return grown
 
 
 def mean_variables(each: Sequence[Variables]) -> Variables:
