@@ -1,4 +1,4 @@
-"""A large batch learns nearly as much in as many epochs."""
+"""A large batch learns as much in as many epochs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.shared_files import shared_file
 
 @pytest.mark.long
 @pytest.mark.timeout(5400)
-def test_a_batch_of_1024_on_eight_devices_learns_nearly_as_well_as_one_of_128(
+def test_a_batch_of_1024_on_eight_devices_learns_as_well_as_one_of_128(
     tmp_path: Path,
 ) -> None:
     data, kept = shared_file("data/fer2013.tar.xz"), tmp_path / "kept.json"
@@ -21,5 +21,4 @@ def test_a_batch_of_1024_on_eight_devices_learns_nearly_as_well_as_one_of_128(
     report = json.loads(kept.read_text())
     assert [(run["batch"], run["devices"]) for run in report["runs"]] == [(128, 1), (1024, 8)]
     assert min(run["flip_accuracy"] for run in report["runs"]) > 0.8
-    # The goal of 0.007 was missed by the one run that was measured: it was 0.012.
-    assert report["apart"] > -0.017
+    assert report["apart"] > -0.007

@@ -21,20 +21,22 @@ def test_settings_are_scaled_to_eight_times_the_batch(name, growth):
 
 
 @pytest.mark.parametrize(
-    ("batch", "growth", "momentum"),
+    ("batch", "momentum"),
     [
-        (64, 1 / 2, 0.975),
-        (1024, 8, 0.6),  # eight steps forget 0.05 each
-        (128 * 20, 20, 0.0),
-        (128 * 80, 40, 0.0),  # 20 times as above, then the root of the other 4
+        (32, 0.975),
+        (128 * 4, 0.9),
+        (128 * 16, 0.8),
+        (128 * 900, 0.0),
     ],
 )
-def test_muons_momentum_looks_back_over_as_many_faces(batch, growth, momentum):
+def test_muons_rate_grows_with_the_batch_and_its_momentum_forgets_faster_by_the_root(
+    batch, momentum
+):
     config = short_config(batch_size=batch, optim__name="muon", optim__reference_batch=128)
     fitted = fitted_to_batch(config).optim
     was = OptimConfig()
     rate = fitted.learning_rate * fitted.muon_factor
-    assert rate == pytest.approx(growth * was.learning_rate)
+    assert rate == pytest.approx(batch / 128 * was.learning_rate)
     assert fitted.muon_momentum == pytest.approx(momentum, abs=1e-9)
     assert fitted.learning_rate == pytest.approx((batch / 128) ** 0.5 * was.learning_rate)
 
