@@ -1,6 +1,6 @@
 """Whether a batch of 1,024 on eight devices learns as much in an epoch as one of 128 on one device.
 
-    python benchmarks/batch_outcome.py --data FER2013
+    python benchmarks/batch_outcome.py --data FER2013 --epochs 8
 
 Trains the base recipe on FER+'s votes both ways from the same seed, with the rates, momentum, decay and
 averaging that the batch rule gives each; the eight devices are simulated. Prints how many faces of
@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,6 @@ def main(argv: Sequence[str]) -> int:
     parser = command.Parser(prog="batch_outcome.py", description=__doc__)
     parser.add_argument("--data", required=True, metavar="DIR", help="FER2013 with FER+'s votes")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument(
-        "--dtype", default="float32", choices=["float32", "bfloat16"], help="of the convolutions"
-    )
     parser.add_argument("--seeds", type=int, default=1, help="runs of each batch size")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     options = parser.parse_args(argv)
@@ -43,8 +40,7 @@ def main(argv: Sequence[str]) -> int:
     sizes = alternating(_DEVICES, options.seeds)
     for number, batch in enumerate(sizes):
         seed = number // len(_DEVICES)
-        settings = {"epochs": options.epochs, "seed": seed, "model.dtype": options.dtype}
-        runs.append(_outcome(options.data, batch, settings))
+        runs.append(_outcome(options.data, epochs=options.epochs, batch=batch, seed=seed))
         print(json.dumps(runs[-1]), flush=True)
     means = {
         batch: statistics.mean(run["flip_accuracy"] for run in runs if run["batch"] == batch)
@@ -55,23 +51,25 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         again = (
             f"python benchmarks/batch_outcome.py --data FER2013 --epochs {options.epochs} "
-            f"--dtype {options.dtype} --seeds {options.seeds} --json FILE"
+            f"--seeds {options.seeds} --json FILE"
         )
         write_json(options.json, {"command": again, "runs": runs, "apart": apart})
     return 0
 
 
-def _outcome(data: str, batch: int, settings: Mapping[str, int | str]) -> dict[str, Any]:
+def _outcome(data: str, *, epochs: int, batch: int, seed: int) -> dict[str, Any]:
     """Trains once and returns what the network of the last epoch reaches."""
     with tempfile.TemporaryDirectory() as workdir:
-        fixed = {
+        settings = {
+            "epochs": epochs,
+            "seed": seed,
             "batch_size": batch,
             "devices": _DEVICES[batch],
             "data.labels": "votes",
             "loss.label_smoothing": 0.0,
         }
         line = ["train", "--config", "base", "--data", data, "--out", workdir, "--quiet"]
-        line += [f"--config.{name}={value}" for name, value in {**fixed, **settings}.items()]
+        line += [f"--config.{name}={value}" for name, value in settings.items()]
         devices = os.environ | {"JAX_NUM_CPU_DEVICES": str(_DEVICES[batch])}
         subprocess.run([sys.executable, "-m", "fer_jax", *line], check=True, env=devices)
         report = json.loads(Path(workdir, "report.json").read_text())
@@ -79,7 +77,8 @@ def _outcome(data: str, batch: int, settings: Mapping[str, int | str]) -> dict[s
     return {
         "batch": batch,
         "devices": _DEVICES[batch],
-        **settings,
+        "seed": seed,
+        "epochs": epochs,
         "learning_rate": used["optim"]["learning_rate"],
         "accuracy": report["accuracy"],
         "flip_accuracy": report["flip"]["accuracy"],
