@@ -1,7 +1,9 @@
-"""A teacher: `self_taught` with a third more channels and one more block, trained for longer.
+"""A teacher: `self_taught` with a third more channels and one more block, trained on.
 
     fer-jax train --config wide --data FER2013 --config.start=runs/self_taught \\
         --config.loss.teacher=runs/self_taught
+
+FER2013 and its FER+ votes, audited (26,265 faces), seed 6: 24 epochs. Not measured yet.
 """
 
 from ml_collections import config_dict
