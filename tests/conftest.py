@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fer_jax.data.sources import FaceSource
 
 # Tests compile much and compute little; child processes inherit this.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 jax.config.update("jax_num_cpu_devices", 8)
 assert jax.device_count() == 8  # from here on no command under test can change their number
 cv2.setNumThreads(1)

@@ -13,6 +13,7 @@ from tests.training.test_loop import finished as trained
 
 
 def program_of(faces, *, devices=1, **settings):
+    settings = {"model__name": "tiny", **settings}
     config = short_config(recalibrate=True, eval_batch_size=16, **settings)
     mesh = sharding.data_mesh(devices=devices, batch_size=config.batch_size)
     return assemble(config, train=faces, validation=faces, mesh=mesh)
