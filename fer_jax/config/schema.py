@@ -143,8 +143,8 @@ class Config:
     seed: int = 0
     # Passes over the training faces; 0: a number chosen for the data (see data/datasets.py).
     epochs: int = 0
-    # Shipped names, workdirs or checkpoints of the same network to start from, separated by commas;
-    # several are averaged. Empty: random weights.
+    # Shipped names, workdirs or checkpoints to start from, separated by commas, of the same network or
+    # one with fewer channels or blocks; several are averaged. Empty: random weights.
     start: str = ""
     batch_size: int = 64
     # Passes in which a step goes through its batch, adding up their gradients: a batch that does not fit
