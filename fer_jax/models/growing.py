@@ -45,18 +45,12 @@ def grow(
     example = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1))
     fresh = jax.jit(functools.partial(large.init, train=False))(key, example)
     moved = {_block(was): _block(now) for was, now in _moves(small.blocks, large.blocks)}
-    return {
-        kind: {
-            **fresh[kind],
-            **{
-                moved.get(name, name): jax.tree.map(
-                    _inside, layer, fresh[kind][moved.get(name, name)]
-                )
-                for name, layer in variables[kind].items()
-            },
-        }
-        for kind in fresh
-    }
+    grown = {kind: dict(layers) for kind, layers in fresh.items()}
+    for kind, layers in variables.items():
+        for name, layer in layers.items():
+            place = moved.get(name, name)
+            grown[kind][place] = jax.tree.map(_inside, layer, fresh[kind][place])
+    return grown
 
 
 def _holds(large: ResNet, small: ResNet) -> bool:
