@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("checkpoint")
     return write_workdir(folder / "run", model__name="seed_cnn")
+
+
+@pytest.fixture(scope="module")
+def tiny_network() -> Iterator[None]:
+    """Adds a network called `tiny`, which compiles in a second."""
+    from fer_jax import models
+    from tests.factories import TINY_NETWORK
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.MODELS, "tiny", TINY_NETWORK)
+        yield
 
 
 @pytest.fixture

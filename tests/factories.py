@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from fer_jax.config import Config, default_config, from_config_dict
 from fer_jax.data.faces import Faces
+from fer_jax.models.resnet import ResNet
+
+# Compiles in a second, for tests of everything around a network.
+TINY_NETWORK = functools.partial(ResNet, widths=(8, 16), blocks=(1, 1), dropout=0.3)
 
 
 def pattern_faces(count: int, *, seed: int = 0) -> Faces:
@@ -36,5 +41,5 @@ def short_config(**changes: Any) -> Config:
 
 
 def tiny_config(**changes: Any) -> Config:
-    """A short configuration for the small network that `tests/training` adds."""
-    return short_config(model__name="tiny", **changes)
+    """A short configuration that compiles fast; its network needs the fixture `tiny_network`."""
+    return short_config(**{"model__name": "tiny", "optim__name": "adamw", **changes})

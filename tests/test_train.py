@@ -33,8 +33,10 @@ SHORT = (
     "--config.data.synthetic_validation=32",
     "--config.devices=2",
     "--config.resolution.start=40",  # each size is compiled separately
+    "--config.model.name=tiny",
     "--config.optim.name=adamw",  # compiles faster than muon
 )
+pytestmark = pytest.mark.usefixtures("tiny_network")
 
 
 def line(workdir: Path, *more: str) -> list[str]:
@@ -43,8 +45,9 @@ def line(workdir: Path, *more: str) -> list[str]:
 
 def start(workdir: Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", "fer_jax.train", *line(workdir, *more)],
+        [sys.executable, "-u", "-m", "tests.training.tiny_command", *line(workdir, *more)],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -116,7 +119,7 @@ def test_a_run_leaves_report_card_checkpoint_and_plots(uninterrupted):
     assert (report["split"], report["count"]) == ("validation", 32)
     card = json.loads((uninterrupted / "card.json").read_text())
     assert card["dataset"]["name"] == "synthetic"
-    assert card["parameters"] == 1_356_007
+    assert card["parameters"] == 5_287
     assert "python -m fer_jax.train" in card["command"]
     best = load_model(uninterrupted)
     assert card["digest"] == digest(best.variables)
@@ -195,10 +198,10 @@ def test_named_data_is_never_replaced_by_synthetic_faces(tmp_path, capsys, spoil
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, *, megabytes: int):
+def small_disk(folder: Path, *, kilobytes: int):
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)],
         capture_output=True,
         check=False,
     )
@@ -211,7 +214,7 @@ def small_disk(folder: Path, *, megabytes: int):
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
-    with small_disk(tmp_path / "disk", megabytes=3):
+    with small_disk(tmp_path / "disk", kilobytes=100):
         process = start(tmp_path / "disk" / "run")
         said, _ = process.communicate(timeout=240)
         left = list((tmp_path / "disk" / "run").glob("*"))

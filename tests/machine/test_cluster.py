@@ -41,7 +41,7 @@ ALONE = "--config.devices=2"
 
 
 def start(workdir: Path, *more: str) -> subprocess.Popen:
-    line = [sys.executable, "-u", "-m", "tests.training.cluster_member", "--out", str(workdir)]
+    line = [sys.executable, "-u", "-m", "tests.training.tiny_command", "--out", str(workdir)]
     return subprocess.Popen(
         [*line, *RUN, *more],
         cwd=ROOT,

@@ -14,12 +14,13 @@ from tests.small_checkpoint import STEP, write_workdir
 
 SHORT = ("epochs=1", "batch_size=32", "data.name=synthetic", "data.synthetic_train=96")
 SHORT += ("data.synthetic_validation=32", "loss.label_smoothing=0", "resolution.start=48")
+SHORT += ("model.name=tiny",)
 SHORT += ("devices=1",)  # eight threads on the cores of a small machine wait for each other
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    return write_workdir(tmp_path_factory.mktemp("teacher") / "run")
+    return write_workdir(tmp_path_factory.mktemp("teacher") / "run", model__name="tiny")
 
 
 def short_run(folder, *settings):
@@ -41,7 +42,7 @@ def test_a_teacher_gives_the_probabilities_of_its_predictor(teacher):
 
 
 def test_several_teachers_are_averaged(teacher, tmp_path):
-    other = write_workdir(tmp_path / "other", seed=1)
+    other = write_workdir(tmp_path / "other", model__name="tiny", seed=1)
     faces = pattern_faces(5)
     teachers = load_models(f"{teacher}, {other}")
     assert [network.path.parents[1] for network in teachers] == [teacher, other]
@@ -75,7 +76,7 @@ def test_a_run_starts_from_the_weights_it_is_given(teacher, tmp_path, capsys):
 
 @pytest.mark.long
 def test_a_run_starts_from_the_mean_of_the_weights_it_is_given(teacher, tmp_path):
-    folder, other = tmp_path / "run", write_workdir(tmp_path / "other", seed=5)
+    folder, other = tmp_path / "run", write_workdir(tmp_path / "other", model__name="tiny", seed=5)
     still = ("optim.learning_rate=1e-12", "ema_decay=0")
     assert short_run(folder, f"start={teacher},{other}", *still) == 0
     networks = [load_model(path) for path in (teacher, other, folder)]
@@ -122,8 +123,8 @@ def test_a_run_stopped_at_its_start_resumes_as_if_uninterrupted(teacher, tmp_pat
 def test_a_run_cannot_start_from_the_weights_of_another_network(tmp_path, capsys):
     other = write_workdir(tmp_path / "other", model__name="seed_cnn")
     assert short_run(tmp_path / "run", f"start={other}") == 2
-    assert "is a seed_cnn, the run trains a resnet_small" in capsys.readouterr().err
-    nameless = write_workdir(tmp_path / "nameless") / "checkpoints" / str(STEP)
+    assert "is a seed_cnn, the run trains a tiny" in capsys.readouterr().err
+    nameless = write_workdir(tmp_path / "nameless", model__name="tiny") / "checkpoints" / str(STEP)
     (nameless / "about" / "metadata").write_text("{}")
     assert short_run(tmp_path / "run", f"start={nameless}") == 2
     assert "does not name its network" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def folder_of_faces(folder: Path, *, count: int = 28) -> Path:
 def run(data: Path, workdir: Path, *more: str) -> int:
     short = ("--config.epochs=1", "--config.batch_size=16", "--config.devices=1")
     short += ("--config.resolution.start=48",)  # each size is compiled separately
-    short += ("--config.model.name=seed_cnn", "--config.optim.name=adamw")  # compile fastest
+    short += ("--config.model.name=tiny", "--config.optim.name=adamw")  # compile fastest
     return command.run(
         train.main,
         [

@@ -1,9 +1,10 @@
-"""One training step, called without jit on a network small enough to know its gradient."""
+"""One training step, of a network small enough to know its gradient."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -37,19 +38,28 @@ ONE_LAYER = OneLayer()
 
 
 def begun(config: Config = PLAIN, *, model: nn.Module = ONE_LAYER) -> TrainState:
-    return state.create(
-        jax.random.key(0),
+    create = functools.partial(
+        state.create,
         model=model,
         optimizer=optax.sgd(RATE),
         plateau=optim.plateau(config.optim.plateau),
         ema=config.ema_decay > 0,
     )
+    return jax.jit(create)(jax.random.key(0))
 
 
 def batch_of(count: int, **changes: np.ndarray) -> Batch:
     faces = pattern_faces(count)
     batch = Batch(faces.images, faces.labels, one_hot(faces.labels), np.ones(count, np.float32))
     return batch._replace(**changes)
+
+
+@functools.cache
+def compiled_step(config: Config, model: nn.Module) -> Callable[..., tuple[TrainState, jax.Array]]:
+    step = functools.partial(
+        steps.train_step, model=model, optimizer=optax.sgd(RATE), config=config
+    )
+    return jax.jit(step)
 
 
 def stepped(
@@ -61,15 +71,9 @@ def stepped(
     seed: int = 0,
     model: nn.Module = ONE_LAYER,
 ) -> tuple[TrainState, float]:
-    step = functools.partial(
-        steps.train_step,
-        root=jax.random.key(seed),
-        weights=jnp.ones(7) if weights is None else jnp.asarray(weights),
-        model=model,
-        optimizer=optax.sgd(RATE),
-        config=config,
-    )
-    after, loss = step(before, batch)
+    weights = np.ones(7, np.float32) if weights is None else weights
+    root = jax.random.key(seed)
+    after, loss = compiled_step(config, model)(before, batch, root=root, weights=weights)
     return after, float(loss)
 
 

@@ -233,9 +233,7 @@ def test_unread_responses_count_towards_the_limit_of_a_visitor_behind_a_proxy(
         for _ in range(8):
             stack.enter_context(proxied.raw(request * 1000))
         until = time.monotonic() + 10
-        while (
-            refused := proxied.get("/login", X_Forwarded_For="198.51.100.60")
-        ).status != 503:
+        while (refused := proxied.get("/login", X_Forwarded_For="198.51.100.60")).status != 503:
             assert time.monotonic() < until
         assert refused.code == "too_many_connections"
         assert proxied.get("/login", X_Forwarded_For="198.51.100.61").status == 200
