@@ -23,6 +23,12 @@ from tests.data import face_files as make
 from tests.factories import pattern_faces
 from tests.small_checkpoint import write_workdir
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
+
+def tiny_run(folder, **changes):
+    return write_workdir(folder, model__name="tiny", **changes)
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -45,7 +51,7 @@ def run(checkpoint, data, *rest):
 
 
 def test_each_opening_of_the_test_split_is_recorded_and_reported(data, tmp_path, capsys):
-    workdir = write_workdir(tmp_path / "run")
+    workdir = tiny_run(tmp_path / "run")
     assert run(workdir, data) == 0
     assert not (workdir / OPENINGS).exists()
     assert "it had never been opened" in model_card_of(workdir, tmp_path / "before")
@@ -62,7 +68,7 @@ def test_each_opening_of_the_test_split_is_recorded_and_reported(data, tmp_path,
 
 
 def test_a_release_states_how_often_its_run_had_opened_the_test_split(data, tmp_path, capsys):
-    workdir, out = write_workdir(tmp_path / "run"), tmp_path / "checkpoints/mine"
+    workdir, out = tiny_run(tmp_path / "run"), tmp_path / "checkpoints/mine"
     assert run(workdir / "checkpoints/7", data, "--split", "test") == 0
     assert "opened once, at 2" in model_card_of(workdir, out)
     assert run(out, data, "--split", "test") == 0
@@ -81,7 +87,7 @@ def model_card_of(workdir, out):
 
 
 def test_a_test_split_is_not_opened_if_that_cannot_be_recorded(data, tmp_path, capsys):
-    workdir = write_workdir(tmp_path / "run")
+    workdir = tiny_run(tmp_path / "run")
     (workdir / OPENINGS).mkdir()
     assert run(workdir, data, "--split", "test") == 2
     said = capsys.readouterr()
@@ -94,7 +100,7 @@ def test_a_test_split_is_not_opened_if_that_cannot_be_recorded(data, tmp_path, c
 
 
 def test_several_trainings_are_reported_with_their_mean_and_its_interval(data, tmp_path, capsys):
-    runs = [write_workdir(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
+    runs = [tiny_run(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
     names = ", ".join(map(str, runs))
     assert run(names, data, "--split", "test", "--out", tmp_path / "out") == 0
     assert all((path / OPENINGS).exists() for path in runs)
@@ -109,7 +115,7 @@ def test_several_trainings_are_reported_with_their_mean_and_its_interval(data, t
 
 
 def test_a_network_named_twice_is_refused(data, tmp_path, capsys):
-    workdir = write_workdir(tmp_path / "run")
+    workdir = tiny_run(tmp_path / "run")
     assert run(f"{workdir},{workdir}", data) == 2
     assert "names a network twice" in capsys.readouterr().err
 
@@ -145,8 +151,8 @@ def voted(tmp_path_factory):
 def test_a_network_is_compared_with_the_labels_it_learned_or_with_requested_ones(
     voted, tmp_path, capsys
 ):
-    own = write_workdir(tmp_path / "own")
-    crowd = write_workdir(tmp_path / "crowd", data__labels="votes")
+    own = tiny_run(tmp_path / "own")
+    crowd = tiny_run(tmp_path / "crowd", data__labels="votes")
     for workdir, options, count in (
         (own, (), 4),
         (crowd, (), 2),
@@ -161,7 +167,7 @@ def test_a_network_is_compared_with_the_labels_it_learned_or_with_requested_ones
 
 
 def test_both_kinds_of_label_are_reported_where_there_are_votes(voted, data, tmp_path, capsys):
-    crowd = write_workdir(tmp_path / "crowd", data__labels="votes")
+    crowd = tiny_run(tmp_path / "crowd", data__labels="votes")
     assert run(crowd, voted, "--out", tmp_path / "out") == 0
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert {by: told["count"] for by, told in report["by_labels"].items()} == {"votes": 2, "own": 4}
@@ -175,7 +181,7 @@ def test_both_kinds_of_label_are_reported_where_there_are_votes(voted, data, tmp
 
 
 def test_the_degraded_split_has_a_figure_for_each_kind_and_their_mean(data, tmp_path, capsys):
-    workdir = write_workdir(tmp_path / "run")
+    workdir = tiny_run(tmp_path / "run")
     told = []
     for _ in range(2):
         assert run(workdir, data, "--degraded", "--out", tmp_path / "out") == 0
@@ -204,7 +210,7 @@ def test_faces_processed_differently_from_the_training_faces_give_a_warning(tmp_
         folder = tmp_path / "faces" / "validation" / EXPRESSIONS[label]
         folder.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / f"{n}.png"), 255 - image)
-    workdir = write_workdir(tmp_path / "run")
+    workdir = tiny_run(tmp_path / "run")
     card = json.loads((workdir / "card.json").read_text())
     card["dataset"]["processing"] = processing(images.images)
     (workdir / "card.json").write_text(json.dumps(card))
@@ -217,13 +223,13 @@ def test_faces_processed_differently_from_the_training_faces_give_a_warning(tmp_
 
 
 def test_missing_votes_are_requested(data, tmp_path, capsys):
-    assert run(write_workdir(tmp_path / "run"), data, "--labels", "votes") == 2
+    assert run(tiny_run(tmp_path / "run"), data, "--labels", "votes") == 2
     assert "has no FER+ votes; put fer2013new.csv next to" in capsys.readouterr().err
 
 
 def test_an_unreadable_face_ends_in_one_line_that_advises_a_flag(data, tmp_path, capsys):
     faces = shutil.copytree(data, tmp_path / "faces")
     (faces / "validation/fear/0.png").write_text("no image")
-    workdir = write_workdir(tmp_path / "run", model__name="seed_cnn")
+    workdir = tiny_run(tmp_path / "run")
     assert run(workdir, faces) == 2
     assert capsys.readouterr().err.endswith("leave out such faces with --on-error skip\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import jax
 import jax.numpy as jnp
@@ -26,15 +28,14 @@ def faces() -> np.ndarray:
 def test_a_warp_moves_pixels_where_opencv_does(faces):
     some = faces[:20]
     matrices = on_host.warp_matrices(20, np.random.default_rng(0), config=EVERYTHING)
+    warped = jax.jit(device_augment.warped, static_argnames="size")
     for size in (48, 32):
         shrunk = on_host._shrunk(matrices, size)
         expected = [
             cv2.warpAffine(face, matrix, (size, size), borderMode=cv2.BORDER_REFLECT_101)
             for face, matrix in zip(some, shrunk, strict=True)
         ]
-        found = device_augment.warped(
-            jnp.asarray(some, jnp.float32), jnp.asarray(matrices, jnp.float32), size=size
-        )
+        found = warped(some.astype(np.float32), matrices.astype(np.float32), size=size)
         difference = np.abs(np.asarray(found) - np.array(expected, np.float32))
         # OpenCV rounds positions to 1/32 pixel.
         assert difference.mean() < 0.4
@@ -61,16 +62,16 @@ def test_camera_degradations_match_the_hosts(faces, kind, amounts, most):
         getattr(degradations, kind)(face, *(a.item() for a in row))
         for face, *row in zip(some, *each, strict=True)
     ]
-    found = getattr(device_degradations, kind)(
-        jnp.asarray(some, jnp.float32), *map(jnp.asarray, each)
-    )
+    degraded = jax.jit(getattr(device_degradations, kind))
+    found = degraded(some.astype(np.float32), *map(jnp.asarray, each))
     difference = np.abs(np.asarray(found) - np.array(expected, np.float32))
     assert np.quantile(difference, 0.999) <= most
     assert np.ptp(np.asarray(found)) > 50
 
 
 def test_maps_have_the_hosts_moments():
-    found = device_augment.warp_matrices(jax.random.key(0), 20_000, config=EVERYTHING)
+    draw = functools.partial(device_augment.warp_matrices, count=20_000, config=EVERYTHING)
+    found = jax.jit(draw)(jax.random.key(0))
     expected = on_host.warp_matrices(20_000, np.random.default_rng(0), config=EVERYTHING)
     for moment in (np.mean, np.std):
         np.testing.assert_allclose(moment(found, axis=0), moment(expected, axis=0), atol=0.7)
