@@ -8,4 +8,5 @@ from fer_jax.models.resnet import ResNet
 def shape_flags(network: ResNet) -> list[str]:
     """Returns the flags that `side_model_torch.add_shape` reads."""
     line = ["--widths", *map(str, network.widths), "--blocks", *map(str, network.blocks)]
-    return [*line, "--space-to-depth"] if network.space_to_depth else line
+    line += ["--space-to-depth"] if network.space_to_depth else []
+    return [*line, "--pool"] if network.mirrored else line

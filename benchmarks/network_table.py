@@ -65,7 +65,8 @@ def _structure(model: nn.Module) -> str:
         return "four convolutions, each with pooling; two dense layers"
     stem = "2 x 2 pixels folded into channels; " if model.space_to_depth else ""
     widths, blocks = (_listed(each) for each in (model.widths, model.blocks))
-    return f"{stem}stages of {widths} channels with {blocks} residual blocks"
+    pairs = " in mirrored pairs" if model.mirrored else ""
+    return f"{stem}stages of {widths} channels{pairs} with {blocks} residual blocks"
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

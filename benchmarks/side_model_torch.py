@@ -34,11 +34,13 @@ class NormedConv(nn.Sequential):
 class Block(nn.Module):
     """fer_jax.models.blocks.ResidualBlock: [B, C, H, W] -> [B, outputs, H / stride, W / stride]."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int, pool: bool) -> None:
         super().__init__()
         self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
         self.shortcut = NormedConv(inputs, outputs, size=1) if inputs != outputs else nn.Identity()
-        self.first = NormedConv(inputs, outputs, size=3, stride=stride)
+        pool = pool and stride > 1
+        first = NormedConv(inputs, outputs, size=3, stride=1 if pool else stride)
+        self.first = nn.Sequential(nn.MaxPool2d(stride), first) if pool else first
         self.second = NormedConv(outputs, outputs, size=3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,7 +52,9 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """fer_jax.models.resnet.ResNet: uint8 [B, 48, 48] to float32 logits [B, 7]."""
 
-    def __init__(self, widths: list[int], blocks: list[int], *, space_to_depth: bool) -> None:
+    def __init__(
+        self, widths: list[int], blocks: list[int], *, space_to_depth: bool, pool: bool = False
+    ) -> None:
         super().__init__()
         self.fold_pixels = nn.PixelUnshuffle(2) if space_to_depth else nn.Identity()
         self.stem = NormedConv(4 if space_to_depth else 1, widths[0], size=3)
@@ -58,7 +62,7 @@ class ResNet(nn.Module):
         for stage, (outputs, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                stages.append(Block(inputs, outputs, stride=stride))
+                stages.append(Block(inputs, outputs, stride=stride, pool=pool))
                 inputs = outputs
         self.stages = nn.Sequential(*stages)
         self.dense = nn.Linear(inputs, CLASSES)
@@ -78,6 +82,17 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--widths", type=int, nargs="+", required=True)
     parser.add_argument("--blocks", type=int, nargs="+", required=True)
     parser.add_argument("--space-to-depth", action="store_true")
+    parser.add_argument("--pool", action="store_true", help="instead of striding")
+
+
+def shaped(arguments: argparse.Namespace) -> ResNet:
+    """Returns the network of these flags."""
+    return ResNet(
+        arguments.widths,
+        arguments.blocks,
+        space_to_depth=arguments.space_to_depth,
+        pool=arguments.pool,
+    )
 
 
 def main() -> None:
@@ -90,7 +105,7 @@ def main() -> None:
     torch.set_num_threads(cores)
     torch.manual_seed(0)
 
-    network = ResNet(arguments.widths, arguments.blocks, space_to_depth=arguments.space_to_depth)
+    network = shaped(arguments)
     version = torch.__version__.partition("+")[0]
     file = io.BytesIO()
     torch.save(network.state_dict(), file)

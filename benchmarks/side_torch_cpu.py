@@ -11,7 +11,7 @@ import argparse
 import itertools
 
 import torch  # pyright: ignore[reportMissingImports]
-from side_model_torch import CLASSES, FACE_SIZE, ResNet, add_shape
+from side_model_torch import CLASSES, FACE_SIZE, add_shape, shaped
 from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 from turns import serve
@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
 
-    network = ResNet(arguments.widths, arguments.blocks, space_to_depth=arguments.space_to_depth)
+    network = shaped(arguments)
     network.dense = nn.Sequential(nn.Dropout(arguments.dropout), network.dense)
     dtype = getattr(torch, arguments.dtype)
     training = Training(network, batch_size=arguments.batch_size, dtype=dtype)

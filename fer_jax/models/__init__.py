@@ -13,6 +13,7 @@ from fer_jax.models.resnet import (
     resnet_deep,
     resnet_large,
     resnet_medium,
+    resnet_mirrored,
     resnet_small,
     resnet_wide,
 )
@@ -39,6 +40,7 @@ MODELS: Mapping[str, Architecture] = {
     "seed_cnn": SeedCNN,
     "resnet_small": resnet_small,
     "resnet_deep": resnet_deep,
+    "resnet_mirrored": resnet_mirrored,
     "resnet_medium": resnet_medium,
     "resnet_wide": resnet_wide,
     "resnet_large": resnet_large,

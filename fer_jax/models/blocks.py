@@ -68,13 +68,16 @@ class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al., 2016, arXiv:1512.03385).
 
     `stride` 2 halves the resolution; the shortcut then averages 2x2 patches before its 1x1
-    convolution (He et al., 2019, arXiv:1812.01187), which keeps all of the input in play.
+    convolution (He et al., 2019, arXiv:1812.01187), which keeps all of the input in play. With
+    `pool`, the first convolution reads the largest of each patch instead of striding, since a stride
+    does not treat left and right alike.
     """
 
     features: int
     conv: ConvolutionOf
     norm: NormOf
     stride: int = 1
+    pool: bool = False
 
     @nn.compact
     def __call__(
@@ -87,6 +90,8 @@ class ResidualBlock(nn.Module):
             shortcut = nn.avg_pool(x, strides, strides)
         if shortcut.shape[-1] != self.features:
             shortcut = self.norm()(self.conv(self.features, (1, 1))(shortcut))
+        if self.pool and self.stride > 1:
+            x, strides = max_pool_2x2(x), (1, 1)
         y = nn.relu(self.norm()(self.conv(self.features, (3, 3), strides=strides)(x)))
         # A zero scale makes each block start as the identity (Goyal et al., 2017, arXiv:1706.02677).
         y = self.norm(scale_init=nn.initializers.zeros)(self.conv(self.features, (3, 3))(y))

@@ -57,6 +57,8 @@ def _holds(large: ResNet, small: ResNet) -> bool:
     """Returns whether each stage of `large` has at least the blocks and channels of `small`."""
     if large.space_to_depth != small.space_to_depth or len(large.widths) != len(small.widths):
         return False
+    if large.mirrored != small.mirrored or (large.mirrored and large.widths != small.widths):
+        return False  # further channels would change which ones are pairs
     few, many = (*small.widths, *small.blocks), (*large.widths, *large.blocks)
     return all(before <= after for before, after in zip(few, many, strict=True))
 

@@ -26,6 +26,7 @@ class ResNet(nn.Module):
         momentum: share of batch norm's statistics that a training step keeps.
         dtype: of the convolutions; parameters and logits stay float32.
         im2col: convolve by matrix products, see `models.im2col`.
+        mirrored: give a face and its mirror image the same logits, see `models.mirror`; widths are even.
     """
 
     widths: tuple[int, ...]
@@ -35,6 +36,7 @@ class ResNet(nn.Module):
     momentum: float = 0.9
     dtype: Any = jnp.float32
     im2col: bool = False
+    mirrored: bool = False
 
     @nn.compact
     def __call__(
@@ -60,7 +62,7 @@ class ResNet(nn.Module):
         for stage, (features, count) in enumerate(zip(self.widths, self.blocks, strict=True)):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                x = ResidualBlock(features, conv, norm, stride)(x)
+                x = ResidualBlock(features, conv, norm, stride, pool=self.mirrored)(x)
         x = jnp.mean(x, axis=(1, 2)).astype(jnp.float32)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(NUM_EXPRESSIONS)(x)
@@ -69,6 +71,10 @@ class ResNet(nn.Module):
 resnet_small = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 1, 2), dropout=0.3)
 # resnet_small with one more block in its second and third stage; starts from its weights, see `growing`.
 resnet_deep = functools.partial(ResNet, widths=(48, 96, 192), blocks=(1, 2, 3), dropout=0.3)
+# resnet_deep, whose weights come in mirrored pairs.
+resnet_mirrored = functools.partial(
+    ResNet, widths=(48, 96, 192), blocks=(1, 2, 3), dropout=0.3, mirrored=True
+)
 resnet_medium = functools.partial(ResNet, widths=(64, 128, 256), blocks=(1, 2, 2), dropout=0.3)
 # A teacher that starts from the weights of resnet_deep or resnet_medium.
 resnet_wide = functools.partial(ResNet, widths=(64, 128, 256), blocks=(2, 2, 3), dropout=0.3)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Int32
 
 from fer_jax.evaluation.metrics import Sums
 from fer_jax.faces.preprocess import FACE_SIZE
+from fer_jax.models import mirror
 from fer_jax.saved_model import Variables
 
 
@@ -83,9 +84,8 @@ def create(
     """
     if start is None:
         faces = jnp.zeros((1, FACE_SIZE, FACE_SIZE, 1), jnp.float32)
-        variables = dict(model.init(key, faces, train=False))
-    else:
-        variables = dict(start)
+        start = dict(model.init(key, faces, train=False))
+    variables = {kind: mirror.tied(model, tree) for kind, tree in start.items()}
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         variables=variables,

@@ -16,6 +16,7 @@ from fer_jax.config import Config
 from fer_jax.data.in_memory import Array, Batch
 from fer_jax.data.randomness import device_key
 from fer_jax.evaluation.metrics import Sums
+from fer_jax.models import mirror
 from fer_jax.models.standardise import standardise
 from fer_jax.saved_model import Variables
 from fer_jax.training import losses
@@ -72,6 +73,9 @@ def train_step(
         if config.accumulate == 1
         else _accumulated(pass_through, whole, dropout_key, parts=config.accumulate)
     )
+    # Tied weights stay tied.
+    grads = mirror.tied(model, grads)
+    passed = passed._replace(batch_stats=mirror.tied(model, passed.batch_stats))
     after = _updated(state, batch, passed, grads, optimizer=optimizer, ema_decay=config.ema_decay)
     return after, mean
 
@@ -165,7 +169,7 @@ def statistics_step(
         model: the network without dropout, whose norms keep nothing of earlier statistics.
     """
     _, updated = model.apply(variables, standardise(faces), train=True, mutable=["batch_stats"])
-    return optax.tree.add(sums, updated["batch_stats"])
+    return optax.tree.add(sums, mirror.tied(model, updated["batch_stats"]))
 
 
 def end_epoch(

@@ -13,6 +13,7 @@ from tests.small_checkpoint import random_variables
 SMALL = ResNet(widths=(4, 6, 8), blocks=(1, 1, 2))
 DEEPER = ResNet(widths=(4, 6, 8), blocks=(1, 2, 3))
 WIDER = ResNet(widths=(5, 9, 8), blocks=(1, 1, 2))
+MIRRORED = ResNet(widths=(4, 6, 8), blocks=(1, 1, 2), mirrored=True)
 LARGER = ResNet(widths=(6, 8, 12), blocks=(2, 2, 3))
 
 
@@ -59,6 +60,8 @@ def test_every_added_block_and_channel_can_learn(faces):
         (SMALL, ResNet(widths=(4, 6, 8, 8), blocks=(1, 1, 2, 1))),
         (SMALL, ResNet(widths=(4, 6, 8), blocks=(1, 1, 2), space_to_depth=False)),
         (SMALL, models.build("seed_cnn")),
+        (SMALL, MIRRORED),
+        (MIRRORED, ResNet(widths=(6, 8, 12), blocks=(1, 1, 2), mirrored=True)),
     ],
 )
 def test_only_a_network_that_is_as_large_in_every_stage_can_start_from_another(start, goal):
