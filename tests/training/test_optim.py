@@ -1,5 +1,7 @@
 import dataclasses
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -27,11 +29,14 @@ def walk(losses, *, config=PLATEAU):
 
 
 def _state(plateau):
-    class Nothing:
-        def init(self, key, faces, *, train):
-            return {"params": {"w": jnp.zeros(2)}, "batch_stats": {}}
-
-    return create(None, model=Nothing(), optimizer=optax.identity(), plateau=plateau, ema=False)
+    return create(
+        jax.random.key(0),
+        model=nn.Dense(1),
+        optimizer=optax.identity(),
+        plateau=plateau,
+        ema=False,
+        start={"params": {"w": jnp.zeros(2)}, "batch_stats": {}},
+    )
 
 
 def test_the_rate_stays_while_the_loss_improves():
