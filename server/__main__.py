@@ -10,7 +10,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from fer_jax import command
 from fer_jax.machine.confinement import leave_no_core_dumps
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("server")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Serves until SIGINT or SIGTERM comes, and returns 0."""
+def main(argv: Sequence[str]) -> NoReturn:
+    """Serves until SIGINT or SIGTERM comes, then ends the process with exit code 0."""
     with command.ends_at_once():  # until there is a loop to end
-        return _main(argv)
+        _main(argv)
 
 
-def _main(argv: Sequence[str]) -> int:
+def _main(argv: Sequence[str]) -> NoReturn:
     from server.flags import from_arguments
 
     settings = from_arguments(argv)
@@ -40,7 +40,7 @@ def _main(argv: Sequence[str]) -> int:
     raise_descriptor_limit()
     with queued_log():
         asyncio.run(_serve(settings))
-    return 0
+    _end()
 
 
 async def _serve(settings: Settings) -> None:
@@ -77,6 +77,17 @@ async def _serve(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
+
+
+def _end() -> NoReturn:
+    """Ends the process with exit code 0, now that all is closed and saved.
+
+    The interpreter would free the network first, and wait for a compilation, which cannot be interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it is where a process was started without one
+            stream.flush()
+    os._exit(0)
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], None]) -> None:

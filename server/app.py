@@ -38,7 +38,7 @@ from server.access.visitors import require_tls, share_proxies
 from server.api import browser, cameras, events, health, login, openapi, pages, score, stream, why
 from server.api.errors import json_errors
 from server.api.timing import timed
-from server.live.keys import LIFECYCLE, METRICS
+from server.live.keys import LIFECYCLE, METRICS, PREDICTOR
 from server.live.lifecycle import Lifecycle
 from server.live.metrics import Metrics
 from server.settings import Settings
@@ -145,6 +145,7 @@ def _add_routes(app: web.Application) -> None:
 async def _end_streams(app: web.Application) -> None:
     """Lets every stream send its last bytes, then closes the sockets that do not read them."""
     app[LIFECYCLE].stopping.set()
+    app[PREDICTOR].stop_compiling()
     await startup.close_pipelines(app)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_FAREWELL_S):

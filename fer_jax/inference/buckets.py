@@ -65,6 +65,7 @@ class Buckets:
         self._layouts = _Layouts(constants, devices)
         self._counter = CompileCounter()
         self._failure: Exception | None = None
+        self._no_more = threading.Event()
         lowered = self._lower(self.sizes[0])
         self._out = jax.ShapeDtypeStruct(lowered.out_info.shape[1:], lowered.out_info.dtype)
         self._ready: dict[int, Compiled] = {self.sizes[0]: self._compile(lowered)}
@@ -101,6 +102,10 @@ class Buckets:
         self._thread.join()
         self._check()
 
+    def stop_compiling(self) -> None:
+        """Starts no further compilation: calls use the sizes that are ready."""
+        self._no_more.set()
+
     def _launch(self, compiled: Compiled, size: int, rows: np.ndarray) -> jax.Array:
         if len(rows) < size:
             padded = np.zeros((size, *self._row.shape), self._row.dtype)
@@ -122,8 +127,8 @@ class Buckets:
         # The largest first, because a folder of images uses that one.
         *between, largest = self.sizes[1:] or self.sizes
         for size in (largest, *between):
-            if not threading.main_thread().is_alive():
-                return  # the process is ending and waits for this thread
+            if self._no_more.is_set() or not threading.main_thread().is_alive():
+                return  # an ending process waits for this thread
             try:
                 if size not in self._ready:
                     self._ready = {**self._ready, size: self._compile(self._lower(size))}

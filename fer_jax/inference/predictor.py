@@ -211,6 +211,10 @@ class Predictor:
         """Returns when every batch size is compiled; until then, calls use the sizes that are ready."""
         self._buckets.wait()
 
+    def stop_compiling(self) -> None:
+        """Compiles no further batch size; for a process that is about to end."""
+        self._buckets.stop_compiling()
+
     def _class_maps(self) -> Buckets:
         with self._explaining:
             if self._map_buckets is None:

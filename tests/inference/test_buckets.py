@@ -63,6 +63,26 @@ def test_calls_use_the_sizes_that_are_ready_while_others_compile():
     assert buckets.recompiles == 0
 
 
+def test_after_a_stop_no_further_size_is_compiled():
+    traced, compiling, go_on = [], threading.Event(), threading.Event()
+
+    def traced_by_size(constants, rows):
+        traced.append(len(rows))
+        if len(rows) > 1:
+            compiling.set()
+            assert go_on.wait(timeout=60)
+        return doubled(constants, rows)
+
+    buckets = row_buckets(traced_by_size)
+    assert compiling.wait(timeout=60)
+    buckets.stop_compiling()
+    go_on.set()
+    buckets.wait()
+    assert traced == [1, 8]
+    rows = np.arange(33, dtype=np.float32).reshape(11, 3)
+    np.testing.assert_array_equal(buckets(rows), rows * 2)
+
+
 def test_a_size_that_fails_to_compile_raises_its_error():
     def fails_at_four(constants, rows):
         if len(rows) == 4:
