@@ -82,7 +82,7 @@ async def _serve(settings: Settings) -> None:
 def _end() -> NoReturn:
     """Ends the process with exit code 0, now that all is closed and saved.
 
-    The interpreter would free the network first, and wait for a compilation, which cannot be interrupted.
+    The interpreter would free the network first and wait for a compilation, which nothing interrupts.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # it is where a process was started without one
