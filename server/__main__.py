@@ -25,12 +25,20 @@ _LOG = logging.getLogger("server")
 
 
 def main(argv: Sequence[str]) -> NoReturn:
-    """Serves until SIGINT or SIGTERM comes, then ends the process with exit code 0."""
-    with command.ends_at_once():  # until there is a loop to end
-        _main(argv)
+    """Serves until SIGINT or SIGTERM comes, and ends the process with its exit code.
+
+    Nothing is left to be saved then. The interpreter's own end would free the network and wait for a
+    compilation, which nothing can interrupt.
+    """
+    os._exit(command.run(_main, argv))
 
 
-def _main(argv: Sequence[str]) -> NoReturn:
+def _main(argv: Sequence[str]) -> int:
+    with command.ends_at_once():  # until it listens
+        return _serve_until_signal(argv)
+
+
+def _serve_until_signal(argv: Sequence[str]) -> int:
     from server.flags import from_arguments
 
     settings = from_arguments(argv)
@@ -40,7 +48,7 @@ def _main(argv: Sequence[str]) -> NoReturn:
     raise_descriptor_limit()
     with queued_log():
         asyncio.run(_serve(settings))
-    _end()
+    return 0
 
 
 async def _serve(settings: Settings) -> None:
@@ -50,9 +58,9 @@ async def _serve(settings: Settings) -> None:
 
     leave_cores_for_others()
     loop, stop, draining = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        _on_signal(loop, number, stop.set)
     async with listening(settings, draining=draining) as url:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _on_signal(loop, number, stop.set)
         names = ", ".join(source.name for source in settings.sources)
         if settings.announce_token:
             url = f"{url.rstrip('/')}/login?token={settings.token}"
@@ -77,17 +85,6 @@ async def _serve(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)  # a second signal does not wait for a farewell
-
-
-def _end() -> NoReturn:
-    """Ends the process with exit code 0, now that all is closed and saved.
-
-    The interpreter would free the network first and wait for a compilation, which nothing interrupts.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it is where a process was started without one
-            stream.flush()
-    os._exit(0)
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], None]) -> None:

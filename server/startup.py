@@ -173,7 +173,7 @@ def _watch_compilation(predictor: Predictor, lifecycle: Lifecycle) -> None:
             loop.call_soon_threadsafe(lifecycle.compiled.set)
 
     # Not a daemon: that one could end within the interpreter's last steps and free the network there,
-    # which aborts the process. Buckets compile in such a thread too, so the process waits no longer.
+    # which aborts a process that ends by them, as tests do.
     threading.Thread(target=wait, name="wait for compilation").start()
 
 

@@ -98,7 +98,10 @@ class Buckets:
         return self._counter.count
 
     def wait(self) -> None:
-        """Waits until every size is compiled; raises what a compilation raised."""
+        """Waits for compilation: of every size, or of the current one after `stop_compiling`.
+
+        Raises what a compilation raised.
+        """
         self._thread.join()
         self._check()
 

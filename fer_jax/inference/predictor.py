@@ -208,12 +208,17 @@ class Predictor:
         return self._buckets.padding
 
     def wait(self) -> None:
-        """Returns when every batch size is compiled; until then, calls use the sizes that are ready."""
+        """Returns when every batch size is compiled, or the current one after `stop_compiling`.
+
+        Until then, calls use the sizes that are ready.
+        """
         self._buckets.wait()
 
     def stop_compiling(self) -> None:
-        """Compiles no further batch size; for a process that is about to end."""
-        self._buckets.stop_compiling()
+        """Starts no further compilation; for a process that is about to end."""
+        for buckets in (self._buckets, self._map_buckets):
+            if buckets is not None:
+                buckets.stop_compiling()
 
     def _class_maps(self) -> Buckets:
         with self._explaining:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +26,8 @@ from server.settings import Rotation
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_CLOSE_S = 1.0  # for threads to finish; one that draws its first explanation compiles for seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +80,7 @@ class DetectionThreads:
         self._decoders: list[Decoder] = []
         self.threads = threads or min(8, max(2, usable_cores()))
         self._places = asyncio.Semaphore(self.threads)
+        self._unfinished: set[concurrent.futures.Future[Any]] = set()
         # Drawing a nearly finished frame takes precedence over detection in the next.
         self._aside = concurrent.futures.ThreadPoolExecutor(
             self.threads, thread_name_prefix="draw", initializer=self._enter_thread
@@ -88,13 +91,11 @@ class DetectionThreads:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls `function` in one of the threads and returns its result."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        return await self._run_in(self._executor, functools.partial(function, *args, **kwargs))
 
     async def run_aside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Like `run`, in other threads that do not wait for detections; without `find_now`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._aside, lambda: function(*args, **kwargs))
+        return await self._run_in(self._aside, functools.partial(function, *args, **kwargs))
 
     async def place(self) -> None:
         """Waits until a thread is free; `find_oriented` or `give_up_place` must follow.
@@ -168,11 +169,25 @@ class DetectionThreads:
         await asyncio.gather(*(self.run(start) for _ in range(self.threads)))
 
     async def close(self) -> None:
-        """Ends the threads once they have finished their work."""
-        for executor in (self._executor, self._aside):
-            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+        """Ends the threads once they have finished; leaves those behind that take more than a second."""
+        executors = self._executor, self._aside
+        for executor in executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        unfinished = self._unfinished.copy()
+        _, busy = await asyncio.to_thread(concurrent.futures.wait, unfinished, _CLOSE_S)
+        if not busy:
+            for executor in executors:
+                await asyncio.to_thread(executor.shutdown)
         for decoder in self._decoders:
             decoder.close()
+
+    async def _run_in(
+        self, executor: concurrent.futures.ThreadPoolExecutor, call: Callable[[], T]
+    ) -> T:
+        future = executor.submit(call)
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        return await asyncio.wrap_future(future)
 
     def _enter_thread(self) -> None:
         if self._niceness and hasattr(os, "setpriority"):

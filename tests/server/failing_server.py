@@ -23,4 +23,4 @@ async def fail(request: web.Request) -> web.Response:
 
 if __name__ == "__main__":
     health.healthz = fail
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

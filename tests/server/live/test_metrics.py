@@ -61,5 +61,5 @@ async def test_a_blocked_event_loop_shows_as_lag():
     await asyncio.sleep(0.01)
     watching.cancel()
     read = samples(metrics)
-    assert read["fer_loop_lag_seconds_count", ()] == 1
+    assert read["fer_loop_lag_seconds_count", ()] >= 1
     assert read["fer_loop_lag_seconds_sum", ()] > 0.1
