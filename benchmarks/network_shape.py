@@ -9,4 +9,4 @@ def shape_flags(network: ResNet) -> list[str]:
     """Returns the flags that `side_model_torch.add_shape` reads."""
     line = ["--widths", *map(str, network.widths), "--blocks", *map(str, network.blocks)]
     line += ["--space-to-depth"] if network.space_to_depth else []
-    return [*line, "--pool"] if network.mirrored else line
+    return [*line, "--max-pool"] if network.mirrored else line

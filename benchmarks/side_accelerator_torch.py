@@ -21,6 +21,7 @@ from torch.nn import functional  # pyright: ignore[reportMissingImports]
 from turns import serve
 
 _SIDE = 48
+_SHAPE = ("widths", "blocks", "space_to_depth", "max_pool")
 
 
 class Training:
@@ -34,7 +35,7 @@ class Training:
         self._rates = arrays["learning_rates"].tolist()
         torch.manual_seed(0)
         shape = setting["network"]
-        network = ResNet(shape["widths"], shape["blocks"], space_to_depth=shape["space_to_depth"])
+        network = ResNet(**{name: shape[name] for name in _SHAPE})
         network.dense = nn.Sequential(nn.Dropout(shape["dropout"]), network.dense)
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self._averaged = copy.deepcopy(self._network).eval()

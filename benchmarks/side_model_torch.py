@@ -34,13 +34,13 @@ class NormedConv(nn.Sequential):
 class Block(nn.Module):
     """fer_jax.models.blocks.ResidualBlock: [B, C, H, W] -> [B, outputs, H / stride, W / stride]."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int, pool: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int, max_pool: bool) -> None:
         super().__init__()
         self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
         self.shortcut = NormedConv(inputs, outputs, size=1) if inputs != outputs else nn.Identity()
-        pool = pool and stride > 1
-        first = NormedConv(inputs, outputs, size=3, stride=1 if pool else stride)
-        self.first = nn.Sequential(nn.MaxPool2d(stride), first) if pool else first
+        pooled = max_pool and stride > 1
+        first = NormedConv(inputs, outputs, size=3, stride=1 if pooled else stride)
+        self.first = nn.Sequential(nn.MaxPool2d(stride), first) if pooled else first
         self.second = NormedConv(outputs, outputs, size=3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -53,7 +53,7 @@ class ResNet(nn.Module):
     """fer_jax.models.resnet.ResNet: uint8 [B, 48, 48] to float32 logits [B, 7]."""
 
     def __init__(
-        self, widths: list[int], blocks: list[int], *, space_to_depth: bool, pool: bool = False
+        self, widths: list[int], blocks: list[int], *, space_to_depth: bool, max_pool: bool
     ) -> None:
         super().__init__()
         self.fold_pixels = nn.PixelUnshuffle(2) if space_to_depth else nn.Identity()
@@ -62,7 +62,7 @@ class ResNet(nn.Module):
         for stage, (outputs, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                stages.append(Block(inputs, outputs, stride=stride, pool=pool))
+                stages.append(Block(inputs, outputs, stride=stride, max_pool=max_pool))
                 inputs = outputs
         self.stages = nn.Sequential(*stages)
         self.dense = nn.Linear(inputs, CLASSES)
@@ -82,7 +82,7 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--widths", type=int, nargs="+", required=True)
     parser.add_argument("--blocks", type=int, nargs="+", required=True)
     parser.add_argument("--space-to-depth", action="store_true")
-    parser.add_argument("--pool", action="store_true", help="instead of striding")
+    parser.add_argument("--max-pool", action="store_true", help="instead of striding")
 
 
 def shaped(arguments: argparse.Namespace) -> ResNet:
@@ -91,7 +91,7 @@ def shaped(arguments: argparse.Namespace) -> ResNet:
         arguments.widths,
         arguments.blocks,
         space_to_depth=arguments.space_to_depth,
-        pool=arguments.pool,
+        max_pool=arguments.max_pool,
     )
 
 

@@ -127,6 +127,7 @@ def _write_setting(config: Config, splits: Mapping[str, Faces], folder: Path) ->
             "blocks": shape["blocks"],
             "dropout": shape.get("dropout", 0.2),
             "space_to_depth": shape.get("space_to_depth", True),
+            "max_pool": shape.get("mirrored", False),
         },
     }
     path = folder / "setting.json"
