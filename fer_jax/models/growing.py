@@ -32,7 +32,7 @@ def grow(
     """Returns variables of `large` that compute what `variables` compute in `small`.
 
     Each stage keeps its trained blocks and channels; the further ones follow them. Returns None unless
-    `large` is `small` with more blocks or channels in some stages.
+    `large` is `small` with more blocks in some stages or, if it is not mirrored, more channels.
 
     Args:
         variables: params and batch_stats of `small`, float32 arrays.
@@ -54,7 +54,7 @@ def grow(
 
 
 def _holds(large: ResNet, small: ResNet) -> bool:
-    """Returns whether each stage of `large` has at least the blocks and channels of `small`."""
+    """Returns whether `large` has the structure of `small` and at least its blocks and channels."""
     if large.space_to_depth != small.space_to_depth or len(large.widths) != len(small.widths):
         return False
     if large.mirrored != small.mirrored or (large.mirrored and large.widths != small.widths):

@@ -26,7 +26,10 @@ class ResNet(nn.Module):
         momentum: share of batch norm's statistics that a training step keeps.
         dtype: of the convolutions; parameters and logits stay float32.
         im2col: convolve by matrix products, see `models.im2col`.
-        mirrored: give a face and its mirror image the same logits, see `models.mirror`; widths are even.
+        mirrored: give a face and its mirror image the same logits, see `models.mirror`.
+
+    Raises:
+        ValueError: it is mirrored with an odd width, or without `space_to_depth`.
     """
 
     widths: tuple[int, ...]
@@ -37,6 +40,11 @@ class ResNet(nn.Module):
     dtype: Any = jnp.float32
     im2col: bool = False
     mirrored: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mirrored and (any(width % 2 for width in self.widths) or not self.space_to_depth):
+            raise ValueError("a mirrored network needs even widths and space_to_depth")
 
     @nn.compact
     def __call__(

@@ -73,10 +73,13 @@ def train_step(
         if config.accumulate == 1
         else _accumulated(pass_through, whole, dropout_key, parts=config.accumulate)
     )
-    # Tied weights stay tied.
+    # A batch is not its own mirror image, so neither its gradient nor its statistics are tied.
     grads = mirror.tied(model, grads)
     passed = passed._replace(batch_stats=mirror.tied(model, passed.batch_stats))
-    after = _updated(state, batch, passed, grads, optimizer=optimizer, ema_decay=config.ema_decay)
+    tie = functools.partial(mirror.tied, model)
+    after = _updated(
+        state, batch, passed, grads, optimizer=optimizer, tie=tie, ema_decay=config.ema_decay
+    )
     return after, mean
 
 
@@ -103,13 +106,17 @@ def _updated(
     grads: Any,
     *,
     optimizer: optax.GradientTransformation,
+    tie: Callable[[Any], Any],
     ema_decay: float,
 ) -> TrainState:
-    """Returns the state after the optimiser's step along `grads`."""
+    """Returns the state after the optimiser's step along `grads`, which are tied.
+
+    Its updates are tied again, because Muon rounds the pairs of a kernel differently.
+    """
     loss, logits, batch_stats = passed
     params = state.variables["params"]
     updates, opt_state = optimizer.update(grads, state.opt_state, params)
-    updates = optax.tree.scale(state.plateau.scale, updates)
+    updates = optax.tree.scale(state.plateau.scale, tie(updates))
     variables = {"params": optax.apply_updates(params, updates), "batch_stats": batch_stats}
     return state.replace(
         step=state.step + 1,

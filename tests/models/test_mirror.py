@@ -1,5 +1,7 @@
 """Networks that give a face and its mirror image the same logits, also after training steps."""
 
+import functools
+
 import jax
 import numpy as np
 import optax
@@ -18,7 +20,7 @@ MIRRORED, PLAIN = ResNet(**SHAPE, mirrored=True), ResNet(**SHAPE)
 
 
 def difference(model, variables):
-    """The largest between the logits of noise and of its mirror images, by their deviation."""
+    """Returns the largest between logits of noise and of its mirror images, in standard deviations."""
     faces = standardise(np.random.default_rng(0).integers(0, 256, (6, 48, 48), dtype=np.uint8))
     logits = jax.jit(lambda given: model.apply(variables, given, train=False))
     one, other = logits(faces), logits(faces[:, :, ::-1])
@@ -41,13 +43,19 @@ def test_tied_weights_stay_as_they_are():
     )
 
 
+@pytest.mark.parametrize("change", [{"widths": (4, 5, 8)}, {"space_to_depth": False}])
+def test_a_shape_that_cannot_be_mirrored_is_refused(change):
+    with pytest.raises(ValueError, match="even widths and space_to_depth"):
+        ResNet(**{**SHAPE, **change}, mirrored=True)
+
+
 def test_the_weights_of_other_networks_are_left_alone():
     variables = random_variables(PLAIN)
     assert tied(PLAIN, variables["params"]) is variables["params"]
 
 
-def test_a_gradient_of_tied_weights_is_the_nearest_tied_one():
-    """So that it leads down as steeply as weights that stay tied can go."""
+def test_what_tying_takes_away_is_at_right_angles_to_all_tied_weights():
+    """So a tied gradient leads down as steeply as weights that stay tied can go."""
     rng = np.random.default_rng(1)
     params = random_variables(MIRRORED)["params"]
     gradient = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params)
@@ -91,5 +99,8 @@ def test_weights_and_statistics_stay_tied_in_training(optimizer):
     assert difference(MIRRORED, after.variables) < 1e-3
     assert difference(MIRRORED, after.ema) < 1e-3
     zeros = jax.tree.map(np.zeros_like, after.variables["batch_stats"])
-    anew = steps.statistics_step(after.variables, zeros, faces.images, model=MIRRORED)
+    forgetful = ResNet(**SHAPE, mirrored=True, momentum=0.0)
+    anew = jax.jit(functools.partial(steps.statistics_step, model=forgetful))(
+        after.variables, zeros, faces.images
+    )
     assert difference(MIRRORED, {**after.variables, "batch_stats": anew}) < 1e-3
