@@ -22,10 +22,11 @@ from fer_jax.faces.preprocess import FACE_SIZE
 from fer_jax.machine.files import read_rows
 from fer_jax.saved_model import digest, load_model
 from fer_jax.training.workdir import locked
+from tests.training.saving import until_saved
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = (
-    "--config.epochs=3",
+    "--config.epochs=6",
     "--config.batch_size=16",
     "--config.eval_batch_size=32",
     "--config.data.name=synthetic",
@@ -85,8 +86,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_and_a_stopped_run_end_bit_identical_to_one_never_stopped(uninterrupted, tmp_path):
     workdir = tmp_path / "broken"
     process = start(workdir)
-    until(process, "epoch   2/3")
-    process.kill()  # while the checkpoint of epoch 2 is being written, after that of epoch 1
+    until(process, "epoch   1/6")
+    until_saved(workdir)
+    process.kill()  # in another epoch, or while its checkpoint is being written
     process.communicate()
 
     process = start(workdir)
@@ -135,7 +137,7 @@ def test_a_run_leaves_report_card_checkpoint_and_plots(uninterrupted):
 def test_a_finished_run_started_again_trains_nothing_and_reports_the_same(uninterrupted, capsys):
     before = (uninterrupted / "report.json").read_bytes()
     assert command.run(train.main, line(uninterrupted)) == 0
-    assert "epoch   3/3" not in capsys.readouterr().out
+    assert "epoch   6/6" not in capsys.readouterr().out
     assert (uninterrupted / "report.json").read_bytes() == before
 
 
@@ -153,7 +155,7 @@ def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, chan
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert str(uninterrupted) in said
-    assert "--noresume" in said
+    assert "--no-resume" in said
 
 
 def test_a_mistake_together_with_noresume_leaves_the_earlier_run_alone(
@@ -175,7 +177,7 @@ def test_a_workdir_in_use_is_refused_with_its_owner(uninterrupted, capsys):
 def test_starting_over_deletes_the_earlier_run(uninterrupted, tmp_path):
     workdir = Path(shutil.copytree(uninterrupted, tmp_path / "again"))
     process = start(workdir, "--noresume")
-    said = until(process, "epoch   1/3")
+    said = until(process, "epoch   1/6")
     process.kill()
     process.communicate()
     assert "resumed" not in said
@@ -214,7 +216,7 @@ def small_disk(folder: Path, *, kilobytes: int):
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
-    with small_disk(tmp_path / "disk", kilobytes=100):
+    with small_disk(tmp_path / "disk", kilobytes=1100):  # too few for a checkpoint
         process = start(tmp_path / "disk" / "run")
         said, _ = process.communicate(timeout=240)
         left = list((tmp_path / "disk" / "run").glob("*"))

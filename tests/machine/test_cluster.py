@@ -17,6 +17,7 @@ import pytest
 from fer_jax import command, train
 from fer_jax.machine.files import read_rows
 from fer_jax.saved_model import load_model
+from tests.training.saving import until_saved
 
 ROOT = Path(__file__).resolve().parents[2]
 # 50 steps; neither training nor validation faces are a multiple of their batch. Muon and AdamW would
@@ -80,14 +81,6 @@ def until(process: subprocess.Popen, text: str) -> None:
         if text in row:
             return
     raise AssertionError(f"{text!r} was never printed: {seen} {process.stderr.read()}")
-
-
-def until_saved(workdir: Path) -> None:
-    """Returns once a checkpoint is complete: Orbax then names it after its step."""
-    end = time.monotonic() + 120
-    while not any(folder.name.isdigit() for folder in workdir.glob("checkpoints/*")):
-        assert time.monotonic() < end, "no checkpoint was completed"
-        time.sleep(0.02)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
