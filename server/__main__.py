@@ -29,19 +29,18 @@ def main(argv: Sequence[str]) -> NoReturn:
 
     Nothing is left to be saved then. The interpreter's own end would free the network and wait for a
     compilation, which nothing can interrupt.
+
+    Raises:
+        FerError: a flag or the environment holds a mistake.
     """
-    os._exit(command.run(_main, argv))
-
-
-def _main(argv: Sequence[str]) -> int:
     with command.ends_at_once():  # until it listens
-        return _serve_until_signal(argv)
+        from server.flags import from_arguments
+
+        settings = from_arguments(argv)
+        os._exit(command.run(lambda _: _serve_until_signal(settings)))
 
 
-def _serve_until_signal(argv: Sequence[str]) -> int:
-    from server.flags import from_arguments
-
-    settings = from_arguments(argv)
+def _serve_until_signal(settings: Settings) -> int:
     from server.logs import queued_log  # and with it aiohttp, which no mistake in a flag waits for
 
     leave_no_core_dumps()  # capture processes and decoders inherit that

@@ -155,7 +155,7 @@ def test_a_workdir_of_another_run_is_refused_by_name(uninterrupted, capsys, chan
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert str(uninterrupted) in said
-    assert "--no-resume" in said
+    assert "--noresume" in said
 
 
 def test_a_mistake_together_with_noresume_leaves_the_earlier_run_alone(

@@ -147,5 +147,5 @@ class Checkpoints:
         return CheckpointError(
             f"{self._manager.directory}/{step}: cannot be read; it is damaged or from another version "
             f"({first_line(error)}); remove that folder to resume from an older checkpoint, or start "
-            "over with --no-resume"
+            "over with --noresume"
         )

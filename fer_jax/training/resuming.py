@@ -49,11 +49,11 @@ def initial_state(
 def _check_same_run(
     saved: dict[str, Any], wanted: dict[str, Any], folder: Path, *, say: Callable[[str], None]
 ) -> None:
-    what_to_do = "name another --workdir, or start over with --no-resume"
+    what_to_do = "name another --workdir, or start over with --noresume"
     if saved.get("training_faces") != wanted["training_faces"]:
         raise TrainingError(
             f"{folder}: holds a run on other training faces; {what_to_do} "
-            "(make train ARGS=--no-resume)"
+            "(make train ARGS=--noresume)"
         )
     if saved.get("teacher") != wanted["teacher"]:
         raise TrainingError(f"{folder}: holds a run with another teacher; {what_to_do}")

@@ -9,11 +9,12 @@ from server.live import detection_threads
 from server.live.detection_threads import DetectionThreads
 
 
-def named_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("detect")}
+def detecting() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("detect")}
 
 
 async def test_closing_waits_for_work_that_ends() -> None:
+    before = detecting()
     threads = DetectionThreads(detect_size=320, threads=1)
     started, go_on = threading.Event(), threading.Event()
 
@@ -29,7 +30,7 @@ async def test_closing_waits_for_work_that_ends() -> None:
     go_on.set()
     await closing
     assert await task
-    assert not named_threads()
+    assert not detecting() - before
 
 
 async def test_closing_leaves_work_behind_that_takes_too_long(
